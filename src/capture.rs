@@ -1,0 +1,93 @@
+//! Where the driver's picture comes from: a webcam, a clip, a still, the test pattern.
+//!
+//! A [`Source`] fills a [`RawFrame`]. What it saw can be read by the face stage and by nobody
+//! else: there is no way from a raw frame to a sink.
+//!
+//! ```compile_fail,E0277
+//! fn leak(frame: effigy::RawFrame) -> effigy::OutFrame {
+//!     frame.into()
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! fn leak(sink: &mut dyn effigy::Sink, frame: &effigy::RawFrame) {
+//!     let _ = sink.present(frame);
+//! }
+//! ```
+//! ```compile_fail,E0624
+//! fn leak(frame: &effigy::RawFrame) -> &effigy::Rgb {
+//!     frame.picture()
+//! }
+//! ```
+
+use std::time::Duration;
+
+use crate::clock::{Clock, Timestamp};
+use crate::error::Result;
+use crate::frame::Rgb;
+
+/// What the camera saw. It never leaves the program.
+#[derive(Clone, Debug, Default)]
+pub struct RawFrame {
+    picture: Rgb,
+    captured: Timestamp,
+}
+
+impl RawFrame {
+    /// Makes a frame from a picture, taken at `captured`.
+    pub fn new(picture: Rgb, captured: Timestamp) -> Self {
+        Self { picture, captured }
+    }
+
+    /// When the picture was taken.
+    pub fn captured(&self) -> Timestamp {
+        self.captured
+    }
+
+    /// Says when the picture was taken.
+    pub fn set_captured(&mut self, captured: Timestamp) {
+        self.captured = captured;
+    }
+
+    /// The picture, for a source to write into.
+    pub fn picture_mut(&mut self) -> &mut Rgb {
+        &mut self.picture
+    }
+
+    /// The picture, for the face stage to look at.
+    pub(crate) fn picture(&self) -> &Rgb {
+        &self.picture
+    }
+}
+
+/// What a [`Source::read`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Read {
+    /// A new frame.
+    Fresh,
+    /// Nothing yet. The source has waited a while ([`MAX_READ_WAIT`] at most).
+    Idle,
+    /// There will be no more frames.
+    Ended,
+}
+
+/// The longest a [`Source::read`] may wait for a frame.
+pub const MAX_READ_WAIT: Duration = Duration::from_millis(100);
+
+/// Something that delivers frames, one owner, one thread.
+pub trait Source: Send {
+    /// What it is, for the user: a camera's name and format, a file's name.
+    fn name(&self) -> &str;
+
+    /// Waits for the next frame, at most [`MAX_READ_WAIT`], and writes it into `frame`.
+    ///
+    /// A camera that vanished is not an error: the source reads [`Read::Idle`] and looks for it
+    /// again, with growing pauses.
+    ///
+    /// # Errors
+    /// When the source cannot go on for good, such as a file that turns out to be torn.
+    fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read>;
+
+    /// Frames a second that the source says it delivers, where it says so.
+    fn frame_rate_hz(&self) -> Option<f64>;
+}

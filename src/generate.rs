@@ -1,0 +1,40 @@
+//! Makes the portrait move: a [`Generator`] turns an identity and a driving signal into a picture.
+
+use std::sync::Arc;
+
+use crate::drive::DrivingSignal;
+use crate::error::Result;
+use crate::frame::Rgba;
+use crate::identity::Identity;
+
+pub mod warp;
+
+/// The generated person without background: colour, and alpha where the person is.
+///
+/// (size, size, 4), sRGB, alpha not multiplied in.
+#[derive(Clone, Debug, Default)]
+pub struct Portrait {
+    /// The picture.
+    pub picture: Rgba,
+}
+
+/// Makes pictures of one identity at a time.
+pub trait Generator: Send {
+    /// What it is, for the user and the report: `warp`, `small`, `large`.
+    fn name(&self) -> &str;
+
+    /// What it runs on, for the user and the report: `cpu`, `cuda`, `wgpu`.
+    fn backend(&self) -> &str;
+
+    /// Makes `identity` the one shown. Slow: not for the frame path.
+    ///
+    /// # Errors
+    /// When the identity does not fit this generator or its device has no room for it.
+    fn adopt(&mut self, identity: Arc<Identity>) -> Result<()>;
+
+    /// Draws the adopted identity doing what `signal` says, at the size the generator was made for.
+    ///
+    /// # Errors
+    /// When the device fails, or no identity was adopted.
+    fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()>;
+}

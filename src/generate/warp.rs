@@ -1,0 +1,1 @@
+//! The mesh warp: the portrait itself, moved by the face mesh, without a network.

@@ -1,0 +1,36 @@
+//! Where the picture goes: a window, a file, nowhere.
+
+use std::ops::ControlFlow;
+
+use crate::composite::OutFrame;
+use crate::error::Result;
+
+/// How a sink wants its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The newest one; what it has no time for is dropped and counted.
+    Latest,
+    /// Every one, through a queue of this many.
+    Every(usize),
+}
+
+/// Something that shows, sends or stores frames, one owner, one thread.
+pub trait Sink {
+    /// What it is, for the user and the report.
+    fn name(&self) -> &str;
+
+    /// How it wants its frames.
+    fn delivery(&self) -> Delivery;
+
+    /// Shows one frame. [`ControlFlow::Break`] when the user closed the sink.
+    ///
+    /// # Errors
+    /// When the sink cannot go on.
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>>;
+
+    /// Completes what was begun: a file's last bytes. Called once, also after an error elsewhere.
+    ///
+    /// # Errors
+    /// When completing fails; the message says what is left.
+    fn finish(&mut self) -> Result<()>;
+}
