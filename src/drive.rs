@@ -1,15 +1,35 @@
 //! What moves, not who moves: from observed faces to a driving signal.
+//!
+//! [`Driver`] is told what the face stage saw, frame by frame, and answers with a
+//! [`DrivingSignal`] in the identity's own proportions. The arithmetic is in pure functions:
+//! `retarget` for motion and proportions, [`Presence`] for what happens while no face is seen.
+
+use std::sync::Arc;
 
 use glam::{Quat, Vec2, Vec3};
 
-use crate::face::{N_COEFFICIENTS, N_LANDMARKS};
+use crate::clock::Timestamp;
+use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
+use crate::identity::Identity;
+
+pub use neutral::Neutral;
+pub use presence::Presence;
+
+mod filter;
+mod neutral;
+mod presence;
+mod retarget;
+
+use filter::SignalFilter;
+use neutral::AutoNeutral;
+use presence::PresenceTimer;
 
 /// What the portrait shall do in one frame. Carries no picture.
 ///
 /// Head space is the identity's own: x to the picture's right, y down, z away from the camera
 /// when the head looks into the camera; lengths are in face widths (the distance of the outer
 /// eye corners, seen frontally).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DrivingSignal {
     /// Rotation of the head. Relative motion: from its pose in the portrait. Absolute: from frontal.
     pub rotation: Quat,
@@ -20,12 +40,161 @@ pub struct DrivingSignal {
     pub scale: f32,
     /// Whether rotation, translation and scale are relative to the portrait.
     pub is_relative: bool,
-    /// How far each point is displaced in head space from the portrait's own shape.
+    /// How far each point is displaced in head space from the portrait's own shape, in face widths.
     pub displacement: [Vec3; N_LANDMARKS],
-    /// Opening of the driver's right and left eye, ratio to neutral: 0 shut, 1 as in neutral.
+    /// Opening of the right and left eye, ratio to the portrait's: 0 shut, 1 as on the portrait.
     pub eye_openness: [f32; 2],
     /// Opening of the mouth between the inner lips, in face widths.
     pub mouth_openness: f32,
-    /// Strength of each expression, 0..1.
+    /// Strength of each expression of the driver, 0..1.
     pub coefficients: [f32; N_COEFFICIENTS],
+}
+
+impl DrivingSignal {
+    /// The signal that shows the portrait as it was taken.
+    pub fn rest(identity: &FaceShape, size_px: usize, motion: Motion) -> Self {
+        let size_px = size_px as f32;
+        let (rotation, translation, scale) = match motion {
+            Motion::Relative => (Quat::IDENTITY, Vec2::ZERO, 1.0),
+            Motion::Absolute => (identity.rotation, identity.centre_px / size_px, identity.width_px / size_px),
+        };
+        Self {
+            rotation,
+            translation,
+            scale,
+            is_relative: motion == Motion::Relative,
+            displacement: [Vec3::ZERO; N_LANDMARKS],
+            eye_openness: [1.0; 2],
+            mouth_openness: retarget::mouth_openness(&identity.points),
+            coefficients: [0.0; N_COEFFICIENTS],
+        }
+    }
+
+    /// The signal between two others: `t` = 0 is `self`, 1 is `other`.
+    #[must_use]
+    pub fn lerp(&self, other: &Self, t: f32) -> Self {
+        let mix = |a: f32, b: f32| a + (b - a) * t;
+        Self {
+            rotation: self.rotation.slerp(other.rotation, t),
+            translation: self.translation.lerp(other.translation, t),
+            scale: mix(self.scale, other.scale),
+            is_relative: other.is_relative,
+            displacement: std::array::from_fn(|i| self.displacement[i].lerp(other.displacement[i], t)),
+            eye_openness: std::array::from_fn(|i| mix(self.eye_openness[i], other.eye_openness[i])),
+            mouth_openness: mix(self.mouth_openness, other.mouth_openness),
+            coefficients: std::array::from_fn(|i| mix(self.coefficients[i], other.coefficients[i])),
+        }
+    }
+}
+
+/// Whether the driver's pose is taken as it is or from where the driver began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Motion {
+    /// The portrait moves from its own pose as the driver moves from neutral.
+    #[default]
+    Relative,
+    /// The portrait takes the driver's pose and geometry as they are: for the same person, or to measure.
+    Absolute,
+}
+
+/// How motion is carried over.
+#[derive(Clone, Copy, Debug)]
+pub struct DriveOptions {
+    /// Relative or absolute.
+    pub motion: Motion,
+    /// How strongly expression and rotation are carried over, 0..2; 1 is as they are.
+    pub strength: f32,
+    /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
+    pub is_filtered: bool,
+}
+
+impl Default for DriveOptions {
+    fn default() -> Self {
+        Self { motion: Motion::Relative, strength: 1.0, is_filtered: true }
+    }
+}
+
+/// Turns observations into signals for one identity.
+pub struct Driver {
+    options: DriveOptions,
+    identity: Arc<Identity>,
+    neutral: AutoNeutral,
+    filter: SignalFilter,
+    presence: PresenceTimer,
+    /// What was last asked of the portrait.
+    shown: Box<DrivingSignal>,
+    /// What the face that was seen last did.
+    held: Box<DrivingSignal>,
+}
+
+impl Driver {
+    /// Starts without a neutral: the first frontal frame becomes a first one.
+    pub fn new(options: DriveOptions, identity: Arc<Identity>) -> Self {
+        let rest = DrivingSignal::rest(&identity.shape, identity.size_px(), options.motion);
+        Self {
+            options,
+            neutral: AutoNeutral::default(),
+            filter: SignalFilter::default(),
+            presence: PresenceTimer::default(),
+            shown: Box::new(rest.clone()),
+            held: Box::new(rest),
+            identity,
+        }
+    }
+
+    /// Drives another identity from the next signal on. The driver's neutral stays.
+    pub fn adopt(&mut self, identity: Arc<Identity>) {
+        *self.held = DrivingSignal::rest(&identity.shape, identity.size_px(), self.options.motion);
+        *self.shown = (*self.held).clone();
+        self.identity = identity;
+        self.filter = SignalFilter::default();
+    }
+
+    /// Takes the next frame with a face as the neutral, whatever it shows.
+    pub fn calibrate(&mut self) {
+        self.neutral.calibrate();
+    }
+
+    /// Sets how strongly motion is carried over, 0..2.
+    pub fn set_strength(&mut self, strength: f32) {
+        self.options.strength = strength.clamp(0.0, 2.0);
+    }
+
+    /// Writes the signal for this moment and says how sure it is of the face.
+    ///
+    /// `observation` is `None` when no face was seen; `now` is the frame's own time, or the
+    /// present moment when no frame came.
+    pub fn drive(
+        &mut self,
+        observation: Option<&FaceObservation>,
+        now: Timestamp,
+        signal: &mut DrivingSignal,
+    ) -> Presence {
+        let presence = self.presence.update(observation.is_some(), now);
+        if let Some(seen) = observation {
+            let shape = FaceShape::new(&seen.landmarks_px, &seen.pose);
+            *signal = match self.options.motion {
+                Motion::Relative => {
+                    let neutral = self.neutral.update(&shape, seen, now);
+                    retarget::relative(&self.identity.shape, neutral, &shape, seen, self.options.strength)
+                }
+                Motion::Absolute => retarget::absolute(&self.identity.shape, &shape, seen),
+            };
+            if self.options.is_filtered {
+                self.filter.smooth(signal, now);
+            }
+        } else {
+            let rest = DrivingSignal::rest(&self.identity.shape, self.identity.size_px(), self.options.motion);
+            *signal = presence::unseen(presence, &self.held, &rest, now);
+        }
+        if let Presence::Tracking { ease } = presence {
+            // A face that comes back is eased in from what was shown.
+            if ease < 1.0 {
+                *signal = self.shown.lerp(signal, ease);
+            }
+            *self.held = signal.clone();
+        }
+        *self.shown = signal.clone();
+        presence
+    }
 }

@@ -1,18 +1,29 @@
 //! Who is shown: a portrait and everything that can be computed from it once.
 
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
 
+pub use enroll::{EnrollOptions, Enroller};
 pub use manifest::{Basis, Consent, Framing, Manifest};
+pub use signing::Signer;
 
+mod container;
+mod enroll;
 mod manifest;
+mod plate;
+mod signing;
+
+pub(crate) use signing::hex;
 
 /// An enrolled portrait with all that does not depend on the driver.
 ///
-/// All pictures are square and of one size, [`Identity::SIZES_PX`]. Holds no device memory.
+/// All pictures are square and of one size, one of [`Identity::SIZES_PX`]. Holds no device memory.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Where it comes from and who may be shown: see [`Manifest`].
+    /// Where it comes from and who may be shown.
     pub manifest: Manifest,
     /// The portrait.
     pub portrait: Rgb,
@@ -37,5 +48,54 @@ impl Identity {
     /// Width and height of all pictures, in pixels.
     pub fn size_px(&self) -> usize {
         self.portrait.width_px()
+    }
+
+    /// Reads an identity file and checks all of it: format, signature, hashes, shapes, ranges.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Identity`] with the reason why it is refused, [`ErrorKind::Io`] when it cannot be read.
+    pub fn load(path: &Path) -> Result<Self> {
+        let about = || format!("cannot read the identity {}", path.display());
+        let size = std::fs::metadata(path).or_error(ErrorKind::Io, about)?.len();
+        if size > container::MAX_FILE_BYTES {
+            return Err(Error::new(
+                ErrorKind::Identity,
+                format!("expected an identity file, found {} MB: {}", size >> 20, path.display()),
+            ));
+        }
+        Self::from_bytes(&std::fs::read(path).or_error(ErrorKind::Io, about)?)
+            .map_err(|error| Error::new(error.kind(), format!("cannot use {}", path.display())).because(error))
+    }
+
+    /// Reads an identity from the bytes of its file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Identity`] with the reason why it is refused.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        container::from_bytes(bytes)
+    }
+
+    /// Writes the identity as the bytes of a file, signed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] only.
+    pub fn to_bytes(&self, signer: &Signer) -> Result<Vec<u8>> {
+        container::to_bytes(self, signer)
+    }
+
+    /// Writes the identity to a file, signed. A file that was there is replaced when all is written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the file cannot be written.
+    pub fn save(&self, path: &Path, signer: &Signer) -> Result<()> {
+        let about = || format!("cannot write the identity {}", path.display());
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".part");
+        let unfinished = Path::new(&unfinished);
+        let written = std::fs::write(unfinished, self.to_bytes(signer)?).and_then(|()| std::fs::rename(unfinished, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(unfinished);
+        }
+        written.or_error(ErrorKind::Io, about)
     }
 }

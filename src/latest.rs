@@ -1,7 +1,9 @@
 //! The slot between two threads: the newest value wins, nothing queues, nothing is allocated.
 //!
-//! Three values circulate: one with the publisher, one in the slot, one with the subscriber.
-//! Publishing and receiving swap them, so that a frame changes hands without being copied.
+//! A fixed number of values circulates: one with the publisher, one with the subscriber, the
+//! spares in the slot. Publishing and receiving swap them, so that a frame changes hands without
+//! being copied. With one spare the slot holds the newest value; with more it is a bounded queue
+//! for a subscriber that asked for every value.
 
 use std::time::Duration;
 
@@ -11,9 +13,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySen
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a drop must be counted, a closed slot ends the stage"]
 pub enum Published {
-    /// The value before it had been read.
+    /// No value was lost.
     InTime,
-    /// The value before it had not been read and is lost.
+    /// An older value had not been read and is lost.
     Dropped,
     /// There is no subscriber any more.
     Closed,
@@ -56,12 +58,18 @@ pub struct Subscriber<T> {
     spare: Sender<T>,
 }
 
-/// Makes a slot around one `spare` value.
-pub fn channel<T>(spare: T, keep: Keep) -> (Publisher<T>, Subscriber<T>) {
-    let (full_tx, full_rx) = bounded(1);
-    let (spare_tx, spare_rx) = bounded(1);
-    // Cannot fail: the channel is empty and both ends are alive.
-    let _ = spare_tx.try_send(spare);
+/// Makes a slot around its `spares`, at least one.
+///
+/// # Panics
+/// Without a spare.
+pub fn channel<T>(spares: Vec<T>, keep: Keep) -> (Publisher<T>, Subscriber<T>) {
+    assert!(!spares.is_empty(), "a slot needs a spare value");
+    let (full_tx, full_rx) = bounded(spares.len());
+    let (spare_tx, spare_rx) = bounded(spares.len());
+    for spare in spares {
+        // Cannot fail: there is room for all, and both ends are alive.
+        let _ = spare_tx.try_send(spare);
+    }
     (
         Publisher { full: full_tx, unread: full_rx.clone(), spare: spare_rx, keep },
         Subscriber { full: full_rx, spare: spare_tx },
@@ -71,25 +79,31 @@ pub fn channel<T>(spare: T, keep: Keep) -> (Publisher<T>, Subscriber<T>) {
 impl<T> Publisher<T> {
     /// Puts `value` into the slot and leaves in its place an older one to write the next into.
     ///
-    /// With [`Keep::Every`] this waits for the subscriber to read the value before.
+    /// With [`Keep::Every`] this waits for the subscriber to read when the slot is full.
     pub fn publish(&mut self, value: &mut T) -> Published {
-        let (spare, outcome) = match self.keep {
-            Keep::Newest => match self.unread.try_recv() {
-                // The subscriber's own value is the third: none is spare unless its end is gone.
-                Ok(_) if matches!(self.spare.try_recv(), Err(TryRecvError::Disconnected)) => return Published::Closed,
+        self.publish_with(|spare| std::mem::swap(spare, value))
+    }
+
+    /// Lets `write` write over an older value and puts that into the slot.
+    ///
+    /// With [`Keep::Every`] this waits for the subscriber to read when the slot is full.
+    pub fn publish_with(&mut self, write: impl FnOnce(&mut T)) -> Published {
+        let (spare, outcome) = match (self.spare.try_recv(), self.keep) {
+            (Ok(spare), _) => (Ok(spare), Published::InTime),
+            (Err(TryRecvError::Disconnected), _) => return Published::Closed,
+            (Err(TryRecvError::Empty), Keep::Every) => (self.spare.recv(), Published::InTime),
+            (Err(TryRecvError::Empty), Keep::Newest) => match self.unread.try_recv() {
                 Ok(unread) => (Ok(unread), Published::Dropped),
-                // The subscriber took the value and gives its old one back within a few instructions.
+                // The subscriber took the last one and gives its old one back within a few instructions.
                 Err(_) => (self.spare.recv(), Published::InTime),
             },
-            Keep::Every => (self.spare.recv(), Published::InTime),
         };
-        let Ok(spare) = spare else { return Published::Closed };
-        match self.full.try_send(std::mem::replace(value, spare)) {
+        let Ok(mut spare) = spare else { return Published::Closed };
+        write(&mut spare);
+        match self.full.try_send(spare) {
             Ok(()) => outcome,
-            Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
-                *value = back;
-                Published::Closed
-            }
+            // Cannot be full: the value sent came out of this very circle.
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Published::Closed,
         }
     }
 }
@@ -104,7 +118,7 @@ impl<T> Subscriber<T> {
         };
         match fresh {
             Ok(fresh) => {
-                // Cannot be full: three values circulate and two of them are in hand.
+                // Cannot be full: one of the circulating values is in the publisher's hand.
                 let _ = self.spare.try_send(std::mem::replace(value, fresh));
                 Received::Fresh
             }
@@ -122,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_newest_value_wins_and_the_drop_is_counted() {
-        let (mut publisher, mut subscriber) = channel(0, Keep::Newest);
+        let (mut publisher, mut subscriber) = channel(vec![0], Keep::Newest);
         assert_eq!(publisher.publish(&mut 1), Published::InTime);
         assert_eq!(publisher.publish(&mut 2), Published::Dropped);
         let mut seen = 0;
@@ -133,7 +147,7 @@ mod tests {
 
     #[test]
     fn values_circulate_instead_of_being_made() {
-        let (mut publisher, mut subscriber) = channel("c", Keep::Newest);
+        let (mut publisher, mut subscriber) = channel(vec!["c"], Keep::Newest);
         let (mut written, mut read) = ("a", "b");
         for round in 0..100 {
             let _ = publisher.publish(&mut written);
@@ -148,18 +162,36 @@ mod tests {
 
     #[test]
     fn either_end_closes_the_slot() {
-        let (mut publisher, subscriber) = channel(0, Keep::Newest);
+        let (mut publisher, subscriber) = channel(vec![0], Keep::Newest);
         assert_eq!(publisher.publish(&mut 1), Published::InTime);
         drop(subscriber);
         assert_eq!(publisher.publish(&mut 2), Published::Closed, "with an unread value in the slot");
-        let (publisher, mut subscriber) = channel(0, Keep::Newest);
+        let (mut publisher, subscriber) = channel(vec![0], Keep::Every);
+        assert_eq!(publisher.publish(&mut 1), Published::InTime);
+        drop(subscriber);
+        assert_eq!(publisher.publish(&mut 2), Published::Closed, "instead of waiting for ever");
+        let (publisher, mut subscriber) = channel(vec![0], Keep::Newest);
         drop(publisher);
         assert_eq!(subscriber.receive(&mut 0, NOW), Received::Closed);
     }
 
     #[test]
+    fn a_queue_holds_as_many_as_it_has_spares_and_then_loses_the_oldest() {
+        let (mut publisher, mut subscriber) = channel(vec![0; 3], Keep::Newest);
+        for i in 1..=3 {
+            assert_eq!(publisher.publish(&mut { i }), Published::InTime);
+        }
+        assert_eq!(publisher.publish(&mut 4), Published::Dropped);
+        let mut value = 0;
+        for expected in 2..=4 {
+            assert_eq!(subscriber.receive(&mut value, NOW), Received::Fresh);
+            assert_eq!(value, expected);
+        }
+    }
+
+    #[test]
     fn every_value_arrives_in_order_when_asked() {
-        let (mut publisher, mut subscriber) = channel(0, Keep::Every);
+        let (mut publisher, mut subscriber) = channel(vec![0], Keep::Every);
         let writer = std::thread::spawn(move || {
             for i in 1..=1000 {
                 assert_eq!(publisher.publish(&mut { i }), Published::InTime);
@@ -176,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_fast_writer_and_a_slow_reader_never_see_a_value_twice_or_out_of_order() {
-        let (mut publisher, mut subscriber) = channel(0_u32, Keep::Newest);
+        let (mut publisher, mut subscriber) = channel(vec![0_u32], Keep::Newest);
         let writer = std::thread::spawn(move || {
             let mut dropped = 0;
             for i in 1..=100_000 {

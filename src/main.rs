@@ -1,1 +1,24 @@
-fn main() {}
+//! The command line program.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    cli::terminal::quiet_panics();
+    cli::terminal::show_warnings();
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => cli::demo::run(&args),
+        Command::Enroll(args) => cli::enroll::run(&args),
+        Command::Run(args) => cli::run::run(&args),
+        Command::Devices(args) => cli::devices::run(&args),
+        Command::Verify(args) => cli::verify::run(&args),
+        Command::Completions(args) => cli::manual::completions(&args),
+        Command::Man(args) => cli::manual::man(&args),
+    };
+    cli::terminal::exit_code(outcome)
+}

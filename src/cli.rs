@@ -1,0 +1,247 @@
+//! What can be typed: commands, options, their help. Help, completions and man page come from here.
+
+use std::path::PathBuf;
+
+use clap::builder::ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use effigy::capture::{CameraFormat, SourceSpec};
+use effigy::composite::Background;
+use effigy::drive::Motion;
+use effigy::identity::{Basis, Framing};
+use effigy::sink::SinkSpec;
+
+pub(crate) mod demo;
+pub(crate) mod devices;
+pub(crate) mod enroll;
+pub(crate) mod manual;
+pub(crate) mod run;
+pub(crate) mod terminal;
+pub(crate) mod verify;
+
+/// Real-time face reenactment: one portrait, a live driver, the newest frame wins.
+///
+/// A portrait is enrolled once into an identity file. A camera or a clip then drives it live.
+/// Everything stays on this machine; the camera's own picture never leaves the program.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  effigy demo
+  effigy enroll me.jpg -o me.effigy --consent self
+  effigy run --identity me.effigy
+  effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
+
+Exit codes: 0 done, 1 failed while running, 2 wrong usage, 130 interrupted (what was written is complete).";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the program at work with the built-in portrait and driver
+    Demo(DemoArgs),
+    /// Make an identity file from a photo
+    Enroll(EnrollArgs),
+    /// Drive an identity with a camera or a clip
+    Run(RunArgs),
+    /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
+    Devices(DevicesArgs),
+    /// Say what an identity file tells about its origin
+    Verify(VerifyArgs),
+    /// Print shell completions
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy demo
+  effigy demo --out demo-files      files, even where there is a display")]
+pub(crate) struct DemoArgs {
+    /// Write demo.mp4 and contact-sheet.png into this folder instead of opening a window
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Size of the picture in pixels
+    #[arg(long, default_value = "512", value_parser = parse_size())]
+    pub(crate) size: usize,
+    /// Write the run's figures to this file as JSON
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy enroll me.jpg -o me.effigy --consent self
+  effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example'
+  effigy enroll two-people.jpg -o left.effigy --consent self --face 1
+
+The identity file holds the consent record and is signed with a key that is made on first use.
+A preview is written beside it (NAME.png): the points found, the person cut out, the background.")]
+pub(crate) struct EnrollArgs {
+    /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high
+    pub(crate) photo: PathBuf,
+    /// The identity file to write
+    #[arg(short, long, value_name = "NAME.effigy")]
+    pub(crate) output: PathBuf,
+    /// On what basis this face may be shown; recorded in the file
+    #[arg(long, value_enum)]
+    pub(crate) consent: Basis,
+    /// Who says so; needed for `subject`, otherwise the user's name
+    #[arg(long, value_name = "WHO")]
+    pub(crate) consent_by: Option<String>,
+    /// How the portrait is cut out of the photo
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) framing: Framing,
+    /// Which face, when there are several: counted from the left, from 1
+    #[arg(long, value_name = "N")]
+    pub(crate) face: Option<usize>,
+    /// The identity's name; otherwise the output file's
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy run --identity me.effigy
+  effigy run --identity me.effigy,ann.effigy --source camera:1 --background '#00b140'
+  effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
+  effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame --motion absolute
+
+Keys in the window: 1-9 identity, C calibrate (look straight, rest your face), M mirror, B background,
+L driver's landmarks, F figures, P panic card, Q quit.")]
+pub(crate) struct RunArgs {
+    /// Identity files, switched with the keys 1 to 9
+    #[arg(long, required = true, value_name = "FILE[,FILE...]", value_delimiter = ',')]
+    pub(crate) identity: Vec<PathBuf>,
+    /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
+    #[arg(long, default_value = "camera", value_name = "SOURCE")]
+    pub(crate) source: SourceSpec,
+    /// Where the picture goes: window, file:OUT.mp4, file:FOLDER/ (PNG sequence), null; may be repeated
+    #[arg(long, value_name = "SINK")]
+    pub(crate) sink: Vec<SinkSpec>,
+    /// Size of the picture in pixels
+    #[arg(long, default_value = "512", value_parser = parse_size())]
+    pub(crate) size: usize,
+    /// What makes the picture
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) backend: Backend,
+    /// Whether the driver's pose counts from its neutral or as it is
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) motion: Motion,
+    /// How strongly expression and turns are carried over, 0 to 2
+    #[arg(long, default_value_t = 1.0, value_parser = parse_strength)]
+    pub(crate) strength: f32,
+    /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
+    #[arg(long, default_value = "own", value_name = "BACKGROUND", value_parser = ValueParser::new(parse_background))]
+    pub(crate) background: Background,
+    /// Mirror the picture
+    #[arg(long)]
+    pub(crate) mirror: bool,
+    /// Leave out the visible AI mark; for identities of oneself or of synthetic people only
+    #[arg(long)]
+    pub(crate) no_badge: bool,
+    /// Start a clip again when it ends
+    #[arg(long = "loop")]
+    pub(crate) looped: bool,
+    /// Render every frame of a clip and drop none, however long it takes
+    #[arg(long)]
+    pub(crate) every_frame: bool,
+    /// Pixel format to ask a camera for
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) camera_format: CameraFormat,
+    /// End after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
+    pub(crate) duration: Option<f64>,
+    /// Write the run's figures to this file as JSON
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// What makes the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// The best that works here; says which and why
+    #[default]
+    Auto,
+    /// The network on an NVIDIA card
+    Cuda,
+    /// The network on any other graphics card
+    Wgpu,
+    /// The network on the processor
+    Cpu,
+    /// The mesh warp on the processor, without a network
+    Warp,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy devices")]
+pub(crate) struct DevicesArgs {}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy verify me.effigy")]
+pub(crate) struct VerifyArgs {
+    /// The identity file
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy completions bash > ~/.local/share/bash-completion/completions/effigy")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy man ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The folder to write to: one page for the program, one for each command
+    pub(crate) dir: PathBuf,
+}
+
+/// Accepts the sizes that the pipeline makes.
+fn parse_size() -> ValueParser {
+    ValueParser::new(|text: &str| match text {
+        "512" => Ok(512_usize),
+        "1024" => Ok(1024),
+        _ => Err("expected 512 or 1024"),
+    })
+}
+
+fn parse_strength(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(strength) if (0.0..=2.0).contains(&strength) => Ok(strength),
+        _ => Err("expected a number from 0 to 2".to_owned()),
+    }
+}
+
+fn parse_secs(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(secs) if secs > 0.0 && secs < 1e9 => Ok(secs),
+        _ => Err("expected a number of seconds above 0".to_owned()),
+    }
+}
+
+fn parse_background(text: &str) -> Result<Background, String> {
+    let background = match text {
+        "own" => Background::Own,
+        "blur" => Background::Blur,
+        "none" => Background::None,
+        _ => match text.strip_prefix('#') {
+            Some(digits) => {
+                let colour = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
+                let colour = colour.ok_or("expected a colour as #RRGGBB, such as '#00b140'")?.to_be_bytes();
+                Background::Colour([colour[1], colour[2], colour[3]])
+            }
+            None => Background::Picture(effigy::photo::read(text.as_ref()).map_err(|error| {
+                format!("expected own, blur, none, #RRGGBB or a picture's file: {error}")
+            })?),
+        },
+    };
+    Ok(background)
+}

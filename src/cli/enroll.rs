@@ -1,0 +1,68 @@
+//! `effigy enroll`: a photo becomes an identity file.
+
+use effigy::identity::{Basis, EnrollOptions, Enroller, Signer};
+use effigy::{Error, ErrorKind, Result, photo};
+
+use super::{EnrollArgs, terminal};
+
+/// Enrols a photo and writes the identity and its preview.
+pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
+    let options = EnrollOptions {
+        name: name(args)?,
+        basis: args.consent,
+        consent_by: consent_by(args)?,
+        framing: args.framing,
+        face: args.face,
+    };
+    if args.output.is_dir() {
+        let example = args.output.join("me.effigy");
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("-o must name a file, {} is a folder; try -o {}", args.output.display(), example.display()),
+        ));
+    }
+    let bytes = photo::read_bytes(&args.photo)?;
+    let progress = terminal::spinner("enrolling");
+    let identity = Enroller::new()?.enroll(&bytes, &options).map_err(|error| {
+        Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error)
+    })?;
+    identity.save(&args.output, &Signer::open_or_create()?)?;
+    let preview = args.output.with_extension("png");
+    if preview == args.photo {
+        log::warn!("no preview written: it would replace the photo {}", preview.display());
+    } else {
+        photo::write_png(&preview, &identity.preview())?;
+        log::info!("preview: {}", preview.display());
+    }
+    progress.finish_and_clear();
+    log::info!("identity: {} ({} pixels; consent: {})", args.output.display(), identity.size_px(), options.basis.name());
+    log::info!("next: effigy run --identity {}", args.output.display());
+    Ok(())
+}
+
+fn name(args: &EnrollArgs) -> Result<String> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => args.output.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    let is_fit = !name.is_empty() && name.chars().count() <= 64 && !name.contains(char::is_control);
+    is_fit.then_some(name).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "the identity's name must have 1 to 64 printable characters; give one with --name")
+    })
+}
+
+/// Who stands for the consent. Another person's consent needs a name.
+fn consent_by(args: &EnrollArgs) -> Result<String> {
+    match (&args.consent_by, args.consent) {
+        (Some(by), _) if !by.trim().is_empty() && by.len() <= 200 && !by.contains(char::is_control) => Ok(by.clone()),
+        (Some(_), _) => Err(Error::new(ErrorKind::Config, "--consent-by must be a name")),
+        (None, Basis::Subject) => Err(Error::new(
+            ErrorKind::Config,
+            "--consent subject needs the name of who agreed: --consent-by 'Ann Example'",
+        )),
+        (None, _) => Ok(["USER", "USERNAME", "LOGNAME"]
+            .into_iter()
+            .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| "the user of this machine".to_owned())),
+    }
+}

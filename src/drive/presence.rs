@@ -1,0 +1,120 @@
+//! What happens while no face is seen: hold, then idle, then the card. Never a jump.
+
+use std::f32::consts::TAU;
+
+use glam::Quat;
+
+use super::DrivingSignal;
+use crate::clock::Timestamp;
+
+/// The last picture stands this long.
+const HOLD_SECS: f32 = 0.5;
+/// The portrait takes this long to come to rest.
+const EASE_SECS: f32 = 0.8;
+/// After this long without a face the placeholder card is shown.
+const CARD_SECS: f32 = 8.0;
+/// A face that comes back takes over within this long.
+const RETURN_SECS: f32 = 0.25;
+
+/// How sure the driver is of the face.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Presence {
+    /// A face is seen. `ease` rises from 0 to 1 after it was lost.
+    Tracking {
+        /// Share of the live signal in what is shown, 0..1.
+        ease: f32,
+    },
+    /// The face was lost a moment ago: what it did last stands.
+    Holding,
+    /// The portrait comes to rest and moves a little by itself.
+    Idle {
+        /// Share of the idle motion in what is shown, 0..1.
+        ease: f32,
+    },
+    /// No face for long, or none yet: the placeholder card is due.
+    Lost,
+}
+
+/// Keeps the time since a face was seen.
+#[derive(Debug, Default)]
+pub(super) struct PresenceTimer {
+    last_seen: Option<Timestamp>,
+    returned: Option<Timestamp>,
+}
+
+impl PresenceTimer {
+    pub(super) fn update(&mut self, is_seen: bool, now: Timestamp) -> Presence {
+        let away_secs = self.last_seen.map_or(f32::INFINITY, |seen| now.since(seen).as_secs_f32());
+        if is_seen {
+            if away_secs > HOLD_SECS && away_secs < CARD_SECS {
+                self.returned = Some(now);
+            }
+            self.last_seen = Some(now);
+            let ease = self.returned.map_or(1.0, |at| now.since(at).as_secs_f32() / RETURN_SECS);
+            if ease >= 1.0 {
+                self.returned = None;
+            }
+            return Presence::Tracking { ease: ease.min(1.0) };
+        }
+        if away_secs <= HOLD_SECS {
+            Presence::Holding
+        } else if away_secs < CARD_SECS {
+            Presence::Idle { ease: smooth((away_secs - HOLD_SECS) / EASE_SECS) }
+        } else {
+            Presence::Lost
+        }
+    }
+}
+
+/// The signal while no face is seen, from what was last shown and the portrait at rest.
+pub(super) fn unseen(presence: Presence, last: &DrivingSignal, rest: &DrivingSignal, now: Timestamp) -> DrivingSignal {
+    match presence {
+        Presence::Holding => last.clone(),
+        Presence::Idle { ease } => last.lerp(&idle(rest, now), ease),
+        Presence::Tracking { .. } | Presence::Lost => idle(rest, now),
+    }
+}
+
+/// The portrait at rest, breathing: slow small turns that never repeat visibly.
+fn idle(rest: &DrivingSignal, now: Timestamp) -> DrivingSignal {
+    let t = (now.as_secs_f64() % 3600.0) as f32;
+    let sway = |period_secs: f32| (TAU * t / period_secs).sin();
+    let turn = Quat::from_rotation_y(0.020 * sway(7.3) + 0.012 * sway(3.1))
+        * Quat::from_rotation_x(0.012 * sway(5.9))
+        * Quat::from_rotation_z(0.008 * sway(9.7));
+    DrivingSignal { rotation: turn * rest.rotation, ..rest.clone() }
+}
+
+fn smooth(t: f32) -> f32 {
+    let t = t.clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn a_lost_face_is_held_then_idles_then_gives_way_to_the_card() {
+        let mut timer = PresenceTimer::default();
+        assert_eq!(timer.update(false, at(0)), Presence::Lost, "no face was ever seen");
+        assert_eq!(timer.update(true, at(100)), Presence::Tracking { ease: 1.0 });
+        assert_eq!(timer.update(false, at(600)), Presence::Holding);
+        assert!(matches!(timer.update(false, at(1000)), Presence::Idle { ease } if ease > 0.0 && ease < 1.0));
+        assert_eq!(timer.update(false, at(3000)), Presence::Idle { ease: 1.0 });
+        assert_eq!(timer.update(false, at(8200)), Presence::Lost);
+    }
+
+    #[test]
+    fn a_face_that_comes_back_is_eased_in() {
+        let mut timer = PresenceTimer::default();
+        let _ = timer.update(true, at(0));
+        assert_eq!(timer.update(true, at(3000)), Presence::Tracking { ease: 0.0 });
+        assert!(matches!(timer.update(true, at(3100)), Presence::Tracking { ease } if (ease - 0.4).abs() < 1e-3));
+        assert_eq!(timer.update(true, at(3400)), Presence::Tracking { ease: 1.0 });
+    }
+}

@@ -1,0 +1,170 @@
+//! The identity file: safetensors with a signed manifest in its header.
+//!
+//! The header's metadata hold three strings: `effigy` (the [`Manifest`] as JSON), `public_key` and
+//! `signature` (Ed25519 over the manifest's bytes, hexadecimal). The manifest holds a hash of
+//! every tensor, so that the signature covers all of the file.
+
+use std::collections::{BTreeMap, HashMap};
+
+use glam::{Mat3, Vec3};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest as _, Sha256};
+
+use super::signing::{self, Signer};
+use super::{Identity, Manifest};
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
+use crate::frame::Picture;
+
+/// Version of the file format that this program writes and reads.
+pub(super) const FORMAT: u32 = 1;
+/// The largest identity file accepted, in bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Names of people are shown in titles and lists.
+const MAX_NAME_CHARS: usize = 64;
+
+fn refused(reason: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Identity, reason.into())
+}
+
+/// Writes `identity` as a file's bytes; fills in the manifest's tensor hashes and signs it.
+pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> {
+    let size = identity.size_px();
+    let floats = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    let landmarks = floats(&mut identity.landmarks_px.iter().flat_map(|p| p.to_array()));
+    let coefficients = floats(&mut identity.coefficients.iter().copied());
+    let pose = floats(
+        &mut identity.pose.camera_from_head.to_cols_array().into_iter().chain(identity.pose.translation_cm.to_array()),
+    );
+    let tensors: BTreeMap<&str, (Dtype, Vec<usize>, &[u8])> = BTreeMap::from([
+        ("portrait", (Dtype::U8, vec![size, size, 3], identity.portrait.data())),
+        ("matte", (Dtype::U8, vec![size, size, 1], identity.matte.data())),
+        ("background", (Dtype::U8, vec![size, size, 3], identity.background.data())),
+        ("landmarks_px", (Dtype::F32, vec![N_LANDMARKS, 3], &landmarks)),
+        ("coefficients", (Dtype::F32, vec![N_COEFFICIENTS], &coefficients)),
+        ("pose", (Dtype::F32, vec![4, 3], &pose)),
+    ]);
+    let mut manifest = identity.manifest.clone();
+    manifest.format = FORMAT;
+    manifest.tensors = tensors
+        .iter()
+        .map(|(name, (dtype, shape, data))| ((*name).to_owned(), tensor_hash(*dtype, shape, data)))
+        .collect();
+    let manifest = serde_json::to_string(&manifest).or_error(ErrorKind::Internal, || "cannot write a manifest".into())?;
+    let metadata = HashMap::from([
+        ("signature".to_owned(), signer.sign(manifest.as_bytes())),
+        ("public_key".to_owned(), signer.public_key()),
+        ("effigy".to_owned(), manifest),
+    ]);
+    let views = tensors
+        .into_iter()
+        .map(|(name, (dtype, shape, data))| Ok((name, TensorView::new(dtype, shape, data)?)))
+        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
+        .or_error(ErrorKind::Internal, || "cannot lay out an identity".into())?;
+    safetensors::serialize(views, Some(metadata)).or_error(ErrorKind::Internal, || "cannot write an identity".into())
+}
+
+/// Reads an identity from a file's bytes and checks all of it.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
+    let torn = || "expected an identity file (.effigy), found something else or a torn file".to_owned();
+    let (_, header) = SafeTensors::read_metadata(bytes).or_error(ErrorKind::Identity, torn)?;
+    let metadata = header.metadata().as_ref().ok_or_else(|| refused("a safetensors file, but not an identity"))?;
+    let text = |key: &str| {
+        metadata.get(key).ok_or_else(|| refused(format!("a safetensors file without \"{key}\": not an identity")))
+    };
+    let signed = text("effigy")?;
+    signing::verify(signed.as_bytes(), text("public_key")?, text("signature")?)?;
+    let manifest: Manifest = match serde_json::from_str::<FormatOnly>(signed) {
+        Ok(FormatOnly { format: FORMAT }) => {
+            serde_json::from_str(signed).or_error(ErrorKind::Identity, || "the manifest is not as expected".into())?
+        }
+        Ok(FormatOnly { format }) => {
+            return Err(refused(format!(
+                "identity format {format} found, this version reads {FORMAT}; enroll the photo again"
+            )));
+        }
+        Err(error) => return Err(refused("the manifest does not say its format").because(error)),
+    };
+    if manifest.name.is_empty() || manifest.name.chars().count() > MAX_NAME_CHARS || manifest.name.contains(char::is_control) {
+        return Err(refused(format!("the name must have 1 to {MAX_NAME_CHARS} printable characters")));
+    }
+
+    let tensors = SafeTensors::deserialize(bytes).or_error(ErrorKind::Identity, torn)?;
+    if tensors.len() != manifest.tensors.len() {
+        return Err(refused(format!("{} tensors expected, {} found", manifest.tensors.len(), tensors.len())));
+    }
+    let tensor = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<&[u8]> {
+        let view = tensors.tensor(name).or_error(ErrorKind::Identity, || format!("the tensor \"{name}\" is missing"))?;
+        if view.dtype() != dtype || view.shape() != shape {
+            return Err(refused(format!(
+                "the tensor \"{name}\" should be {dtype:?} {shape:?}, it is {:?} {:?}",
+                view.dtype(),
+                view.shape()
+            )));
+        }
+        let found = tensor_hash(dtype, shape, view.data());
+        match manifest.tensors.get(name) {
+            Some(expected) if *expected == found => Ok(view.data()),
+            expected => Err(refused(format!(
+                "the tensor \"{name}\" is not the one that was signed: expected {}, found {found}",
+                expected.map_or("none", |hash| hash)
+            ))),
+        }
+    };
+    let floats = |name: &str, shape: &[usize], limit: f32| -> Result<Vec<f32>> {
+        let data = tensor(name, Dtype::F32, shape)?;
+        let values: Vec<f32> = data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        // Also refuses what is not a number.
+        if values.iter().all(|v| v.abs() <= limit) {
+            Ok(values)
+        } else {
+            Err(refused(format!("the tensor \"{name}\" holds a number beyond {limit}")))
+        }
+    };
+
+    let size = match tensors.tensor("portrait").ok().map(|view| view.shape().to_vec()).as_deref() {
+        Some([height, _, _]) if Identity::SIZES_PX.contains(height) => *height,
+        found => return Err(refused(format!("a portrait of {:?} pixels expected, found {found:?}", Identity::SIZES_PX))),
+    };
+    let landmarks = floats("landmarks_px", &[N_LANDMARKS, 3], 4.0 * size as f32)?;
+    let landmarks_px: Landmarks =
+        std::array::from_fn(|i| Vec3::new(landmarks[3 * i], landmarks[3 * i + 1], landmarks[3 * i + 2]));
+    let coefficients = floats("coefficients", &[N_COEFFICIENTS], 1.001)?;
+    let pose = floats("pose", &[4, 3], 1e4)?;
+    let pose = HeadPose {
+        camera_from_head: Mat3::from_cols_slice(&pose[..9]),
+        translation_cm: Vec3::new(pose[9], pose[10], pose[11]),
+    };
+    let distortion = pose.camera_from_head.transpose() * pose.camera_from_head - Mat3::IDENTITY;
+    if distortion.to_cols_array().iter().any(|v| v.abs() > 1e-2) || pose.camera_from_head.determinant() < 0.0 {
+        return Err(refused("the head's pose is not a rotation"));
+    }
+    Ok(Identity {
+        portrait: picture(tensor("portrait", Dtype::U8, &[size, size, 3])?, size)?,
+        matte: picture(tensor("matte", Dtype::U8, &[size, size, 1])?, size)?,
+        background: picture(tensor("background", Dtype::U8, &[size, size, 3])?, size)?,
+        shape: FaceShape::new(&landmarks_px, &pose),
+        landmarks_px,
+        coefficients: std::array::from_fn(|i| coefficients[i]),
+        pose,
+        manifest,
+    })
+}
+
+/// The manifest's version, readable whatever else it holds.
+#[derive(serde::Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+fn picture<const C: usize>(data: &[u8], size: usize) -> Result<Picture<C>> {
+    Picture::from_data(size, size, data.to_vec())
+}
+
+/// SHA-256 over type, shape and data, hexadecimal.
+fn tensor_hash(dtype: Dtype, shape: &[usize], data: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{dtype:?} {shape:?} "));
+    hash.update(data);
+    signing::hex(&hash.finalize())
+}

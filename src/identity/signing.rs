@@ -1,0 +1,120 @@
+//! Who made an identity file: Ed25519 with a key that is made on first use.
+
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+
+/// The user's signing key.
+#[derive(Debug)]
+pub struct Signer {
+    key: SigningKey,
+}
+
+impl Signer {
+    /// Opens the user's key, or makes one when there is none.
+    ///
+    /// It lies in `effigy/signing.key` in the user's configuration folder, readable by the user only.
+    ///
+    /// # Errors
+    /// When the file can neither be read nor made, or is not a key.
+    pub fn open_or_create() -> Result<Self> {
+        Self::open_or_create_at(&config_dir()?.join("signing.key"))
+    }
+
+    /// Opens the key at `path`, or makes one there.
+    ///
+    /// # Errors
+    /// When the file can neither be read nor made, or is not a key.
+    pub fn open_or_create_at(path: &Path) -> Result<Self> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let secret = unhex::<32>(text.trim()).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Config,
+                        format!(
+                            "expected a signing key of 64 hexadecimal digits; move the file away to have a new one made: {}",
+                            path.display()
+                        ),
+                    )
+                })?;
+                Ok(Self { key: SigningKey::from_bytes(&secret) })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create_at(path),
+            Err(error) => Err(Error::new(ErrorKind::PermissionDenied, format!("cannot read the signing key {}", path.display()))
+                .because(error)),
+        }
+    }
+
+    fn create_at(path: &Path) -> Result<Self> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)
+            .map_err(|error| Error::new(ErrorKind::Io, format!("the system gave no random numbers for a key: {error}")))?;
+        let about = || format!("cannot make the signing key {}", path.display());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).or_error(ErrorKind::Io, about)?;
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).or_error(ErrorKind::Io, about)?;
+        std::io::Write::write_all(&mut file, hex(&secret).as_bytes()).or_error(ErrorKind::Io, about)?;
+        Ok(Self { key: SigningKey::from_bytes(&secret) })
+    }
+
+    /// The public half of the key, hexadecimal: it names the maker.
+    pub fn public_key(&self) -> String {
+        hex(self.key.verifying_key().as_bytes())
+    }
+
+    /// Signs `message`; the signature is hexadecimal.
+    pub fn sign(&self, message: &[u8]) -> String {
+        hex(&self.key.sign(message).to_bytes())
+    }
+}
+
+/// Checks that `signature` over `message` was made with the secret half of `public_key`.
+///
+/// # Errors
+/// [`ErrorKind::Identity`] when it was not.
+pub(super) fn verify(message: &[u8], public_key: &str, signature: &str) -> Result<()> {
+    let bad = |what: &str| Error::new(ErrorKind::Identity, format!("the signature does not hold: {what}"));
+    let key = unhex::<32>(public_key).ok_or_else(|| bad("the public key is not 64 hexadecimal digits"))?;
+    let key = VerifyingKey::from_bytes(&key).map_err(|_| bad("the public key is not one"))?;
+    let signature = unhex::<64>(signature).ok_or_else(|| bad("it is not 128 hexadecimal digits"))?;
+    key.verify_strict(message, &Signature::from_bytes(&signature))
+        .map_err(|_| bad("the manifest was changed after signing, or signed by someone else"))
+}
+
+/// The folder of the user's settings for this program.
+fn config_dir() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CONFIG_HOME")
+        .or_else(|| std::env::var_os("APPDATA"))
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")));
+    base.map(|base| base.join("effigy")).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "no folder for settings: set HOME, or XDG_CONFIG_HOME to a folder of yours")
+    })
+}
+
+/// Writes bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
+}
+
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = (high * 16 + low) as u8;
+    }
+    Some(bytes)
+}

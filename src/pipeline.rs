@@ -1,0 +1,338 @@
+//! The whole way of a frame: threads, slots, control. The only place that knows all stages.
+//!
+//! ```text
+//! capture ─▶ slot ─▶ face ─▶ slot ─▶ generate ─▶ a slot for each sink ─▶ sinks
+//! thread             thread          thread: drive, generate, composite   own threads; the window
+//!                                                                         on the caller's
+//! ```
+//!
+//! Every slot holds the newest frame ([`crate::latest`]); what is late is replaced and counted.
+//! When an end closes, its neighbours see it and end too, so that a run shuts down from either end.
+
+use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use crate::capture::{RawFrame, Read, Source};
+use crate::clock::Clock;
+use crate::composite::{Compositor, OutFrame};
+use crate::drive::{DriveOptions, Driver};
+use crate::error::{Error, ErrorKind, Result};
+use crate::face::{FaceObservation, Tracker};
+use crate::generate::Generator;
+use crate::identity::Identity;
+use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
+use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMeter};
+use crate::sink::{Delivery, Sink};
+use crate::trace::{Stage, Trace};
+
+pub use control::Control;
+
+mod control;
+mod portray;
+
+use portray::Portrayer;
+
+/// No thread waits longer than this before it looks whether the run has ended.
+const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// Everything a run is made of.
+pub struct Stages {
+    /// Where the driver's frames come from.
+    pub source: Box<dyn Source>,
+    /// What finds the face in them.
+    pub tracker: Box<dyn Tracker>,
+    /// How motion is carried over.
+    pub drive: DriveOptions,
+    /// What makes the pictures.
+    pub generator: Box<dyn Generator>,
+    /// What puts them over a background.
+    pub compositor: Compositor,
+    /// Who can be shown; the first one is.
+    pub identities: Vec<Arc<Identity>>,
+    /// Where the pictures go. The report's figures are those of the first sink, or of `foreground`.
+    pub sinks: Vec<Box<dyn Sink + Send>>,
+    /// A sink that must live on the caller's thread: the window.
+    pub foreground: Option<Box<dyn Sink>>,
+    /// Size of the output, in pixels a side.
+    pub size_px: usize,
+    /// Whether every frame is rendered and none dropped, instead of the newest.
+    pub every_frame: bool,
+    /// Figures for overlays.
+    pub figures: Arc<LiveFigures>,
+}
+
+/// A frame on its way from capture to face.
+#[derive(Default)]
+struct Captured {
+    frame: RawFrame,
+    trace: Trace,
+}
+
+/// A frame on its way from face to generate: its picture stays behind.
+#[derive(Clone, Default)]
+struct Observed {
+    face: Option<Box<FaceObservation>>,
+    /// Memory for the next face.
+    spare: Option<Box<FaceObservation>>,
+    trace: Trace,
+}
+
+/// What ends a run: a request, or the first error.
+struct Ending {
+    is_asked: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl Ending {
+    fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
+    }
+
+    fn ask(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the run; the first error is the one that is reported.
+    fn fail(&self, error: Error) {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.ask();
+    }
+}
+
+/// Runs until the source ends, a sink is closed, [`Control::Quit`] comes, or a stage fails.
+///
+/// Sinks are finished in every case: what was written is kept.
+///
+/// # Errors
+/// The first error of any stage. A panic in a stage is an [`ErrorKind::Internal`] error.
+pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Result<Report> {
+    let Some(identity) = stages.identities.first().cloned() else {
+        return Err(Error::new(ErrorKind::Config, "no identity to show; enroll a photo first"));
+    };
+    let keep = if stages.every_frame { Keep::Every } else { Keep::Newest };
+    let ending = Ending { is_asked: AtomicBool::new(false), error: Mutex::new(None) };
+    let ending = &ending;
+    let figures = &*stages.figures;
+    let mut facts = RunFacts {
+        backend: stages.generator.backend().to_owned(),
+        generator: stages.generator.name().to_owned(),
+        source: stages.source.name().to_owned(),
+        ..RunFacts::default()
+    };
+
+    let (captured_tx, captured_rx) = channel(vec![Captured::default()], keep);
+    let (observed_tx, observed_rx) = channel(vec![Observed::default()], keep);
+    let (mut outlets, mut inlets) = (Vec::new(), Vec::new());
+    let deliveries = stages.foreground.iter().map(|sink| sink.delivery());
+    for delivery in deliveries.chain(stages.sinks.iter().map(|sink| sink.delivery())) {
+        let n_spares = match delivery {
+            Delivery::Latest => 1,
+            Delivery::Every(n) => n.max(1),
+        };
+        let blank = || OutFrame::blank(stages.size_px, stages.size_px);
+        let (outlet, inlet) = channel((0..n_spares).map(|_| blank()).collect(), keep);
+        outlets.push(outlet);
+        inlets.push(inlet);
+    }
+    let mut inlets = inlets.into_iter();
+
+    let driver = Driver::new(stages.drive, identity);
+    let portrayer =
+        Portrayer::new(driver, stages.generator, stages.compositor, stages.identities, control, stages.size_px)?;
+
+    let (captured, face_drops, portrayed, meters) = std::thread::scope(|scope| {
+        let (mut source, mut tracker, mut portrayer) = (stages.source, stages.tracker, portrayer);
+        let capture = spawn(scope, "capture", ending, move || capture_loop(&mut *source, captured_tx, clock, ending, figures))?;
+        let face =
+            spawn(scope, "face", ending, move || face_loop(&mut *tracker, captured_rx, observed_tx, clock, ending, figures))?;
+        let foreground_inlet = stages.foreground.is_some().then(|| inlets.next()).flatten();
+        let mut sinks = Vec::new();
+        for (i, (mut sink, inlet)) in stages.sinks.into_iter().zip(inlets).enumerate() {
+            let is_first = i == 0 && foreground_inlet.is_none();
+            let figures = is_first.then_some(figures);
+            sinks.push(spawn(scope, "sink", ending, move || sink_loop(&mut *sink, inlet, clock, ending, figures))?);
+        }
+        let portray = spawn(scope, "generate", ending, move || {
+            let outcome = portrayer.run(observed_rx, outlets, clock, ending, figures);
+            outcome.map(|drops| (drops, portrayer.identity_name(), portrayer.was_badged()))
+        })?;
+
+        let mut meters = Vec::new();
+        if let (Some(mut sink), Some(inlet)) = (stages.foreground, foreground_inlet) {
+            meters.extend(guarded("window", ending, || sink_loop(&mut *sink, inlet, clock, ending, Some(figures))));
+        }
+        let captured = join(capture);
+        let face_drops = join(face);
+        let portrayed = join(portray);
+        meters.extend(sinks.into_iter().filter_map(join));
+        Ok::<_, Error>((captured, face_drops, portrayed, meters))
+    })?;
+
+    if let Some(error) = ending.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(error);
+    }
+    let (n_captured, capture_drops) = captured.unwrap_or_default();
+    facts.captured = n_captured;
+    let (present_drops, identity_name, was_badged) = portrayed.unwrap_or_default();
+    facts.drops =
+        DropCounts { face: capture_drops, generate: face_drops.unwrap_or_default(), present: present_drops };
+    (facts.identity, facts.badge) = (identity_name, was_badged);
+    Ok(Report::new(facts, &meters))
+}
+
+/// Starts a named thread whose errors and panics end the run.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    name: &'static str,
+    ending: &'scope Ending,
+    work: impl FnOnce() -> Result<T> + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, Option<T>>> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn_scoped(scope, move || guarded(name, ending, work)).map_err(|error| {
+        ending.ask();
+        Error::new(ErrorKind::Internal, format!("cannot start the {name} thread")).because(error)
+    })
+}
+
+/// Does a thread's work; an error or a panic ends the run and gives `None`.
+fn guarded<T>(name: &str, ending: &Ending, work: impl FnOnce() -> Result<T>) -> Option<T> {
+    // Nothing of a stage that panicked is used afterwards.
+    match std::panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(error)) => {
+            ending.fail(error);
+            None
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            ending.fail(Error::new(
+                ErrorKind::Internal,
+                format!("the {name} stage broke down, which is a defect of this program; please report it: {text}"),
+            ));
+            None
+        }
+    }
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {
+    // Panics were caught inside.
+    thread.join().ok().flatten()
+}
+
+/// Reads frames and hands them on; counts frames and those replaced unseen.
+fn capture_loop(
+    source: &mut dyn Source,
+    mut out: Publisher<Captured>,
+    clock: &dyn Clock,
+    ending: &Ending,
+    figures: &LiveFigures,
+) -> Result<(u64, u64)> {
+    let mut captured = Captured::default();
+    let (mut n_captured, mut n_dropped) = (0, 0);
+    while !ending.is_asked() {
+        let begin = clock.now();
+        match source.read(&mut captured.frame, clock)? {
+            Read::Idle => continue,
+            Read::Ended => break,
+            Read::Fresh => {}
+        }
+        n_captured += 1;
+        captured.trace = Trace::new(n_captured, captured.frame.captured());
+        // Before the picture was taken the source only waited.
+        captured.trace.record(Stage::Capture, begin.max(captured.frame.captured()), clock.now());
+        match out.publish(&mut captured) {
+            Published::InTime => {}
+            Published::Dropped => {
+                n_dropped += 1;
+                figures.count_drop();
+            }
+            Published::Closed => break,
+        }
+    }
+    Ok((n_captured, n_dropped))
+}
+
+/// Finds the face in every frame that it has time for; counts those replaced unseen after it.
+fn face_loop(
+    tracker: &mut dyn Tracker,
+    mut frames: Subscriber<Captured>,
+    mut out: Publisher<Observed>,
+    clock: &dyn Clock,
+    ending: &Ending,
+    figures: &LiveFigures,
+) -> Result<u64> {
+    let (mut captured, mut observed) = (Captured::default(), Observed::default());
+    let mut n_dropped = 0;
+    while !ending.is_asked() {
+        match frames.receive(&mut captured, MAX_WAIT) {
+            Received::Fresh => {}
+            Received::Idle => continue,
+            Received::Closed => break,
+        }
+        let begin = clock.now();
+        let mut face = observed.face.take().or_else(|| observed.spare.take()).unwrap_or_default();
+        if tracker.observe(&captured.frame, &mut face)? {
+            observed.face = Some(face);
+        } else {
+            observed.spare = Some(face);
+        }
+        observed.trace = captured.trace;
+        observed.trace.record(Stage::Face, begin, clock.now());
+        match out.publish(&mut observed) {
+            Published::InTime => {}
+            Published::Dropped => {
+                n_dropped += 1;
+                figures.count_drop();
+            }
+            Published::Closed => break,
+        }
+    }
+    Ok(n_dropped)
+}
+
+/// Shows what comes until there is no more, then finishes the sink.
+fn sink_loop(
+    sink: &mut dyn Sink,
+    mut frames: Subscriber<OutFrame>,
+    clock: &dyn Clock,
+    ending: &Ending,
+    figures: Option<&LiveFigures>,
+) -> Result<SinkMeter> {
+    let mut meter = SinkMeter::new(sink.name());
+    let mut live = LiveMeter::default();
+    let mut frame = OutFrame::blank(1, 1);
+    let shown = loop {
+        match frames.receive(&mut frame, MAX_WAIT) {
+            Received::Fresh => {}
+            Received::Idle => continue,
+            // The generate stage ends when the run does, and what it made last is still shown.
+            Received::Closed => break Ok(()),
+        }
+        let begin = clock.now();
+        let outcome = sink.present(&frame);
+        let end = clock.now();
+        frame.trace.record(Stage::Present, begin, end);
+        match outcome {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => {
+                ending.ask();
+                break Ok(());
+            }
+            Err(error) => break Err(error),
+        }
+        meter.record(&frame.trace, frame.driver_landmarks.is_some(), end);
+        if let Some(figures) = figures {
+            live.record(&frame.trace, end, figures);
+        }
+    };
+    // A file is completed also after an error; the first error is the one that counts.
+    let finished = sink.finish();
+    shown.and(finished).map(|()| meter)
+}

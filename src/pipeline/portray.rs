@@ -1,0 +1,204 @@
+//! The generate thread: drive, generate, composite, and hand a copy to every sink.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use super::{Control, Ending, MAX_WAIT, Observed};
+use crate::clock::{Clock, Timestamp};
+use crate::composite::{CardReason, Compositor, OutFrame};
+use crate::drive::{Driver, DrivingSignal, Motion, Presence};
+use crate::error::Result;
+use crate::generate::{Generator, Portrait};
+use crate::identity::Identity;
+use crate::latest::{Published, Publisher, Received, Subscriber};
+use crate::report::LiveFigures;
+use crate::trace::{Stage, Trace};
+
+/// When no frame comes for this long, the portrait goes on by itself.
+const STALL: Duration = Duration::from_millis(200);
+/// Time between two pictures that no frame is behind.
+const IDLE_INTERVAL: Duration = Duration::from_millis(33);
+
+/// Turns observations into pictures.
+pub(super) struct Portrayer {
+    driver: Driver,
+    generator: Box<dyn Generator>,
+    compositor: Compositor,
+    identities: Vec<Arc<Identity>>,
+    shown: usize,
+    control: Receiver<Control>,
+    is_card_asked: bool,
+    was_badged: bool,
+    signal: Box<DrivingSignal>,
+    portrait: Portrait,
+    out: OutFrame,
+}
+
+impl Portrayer {
+    pub(super) fn new(
+        driver: Driver,
+        mut generator: Box<dyn Generator>,
+        mut compositor: Compositor,
+        identities: Vec<Arc<Identity>>,
+        control: Receiver<Control>,
+        size_px: usize,
+    ) -> Result<Self> {
+        let first = &identities[0];
+        generator.adopt(Arc::clone(first))?;
+        compositor.adopt(first)?;
+        let signal = Box::new(DrivingSignal::rest(&first.shape, first.size_px(), Motion::Relative));
+        Ok(Self {
+            driver,
+            generator,
+            compositor,
+            shown: 0,
+            identities,
+            control,
+            is_card_asked: false,
+            was_badged: true,
+            signal,
+            portrait: Portrait::default(),
+            out: OutFrame::blank(size_px, size_px),
+        })
+    }
+
+    pub(super) fn identity_name(&self) -> String {
+        self.identities[self.shown].manifest.name.clone()
+    }
+
+    /// Whether every picture carried the visible mark.
+    pub(super) fn was_badged(&self) -> bool {
+        self.was_badged
+    }
+
+    /// Works until either side closes; counts frames that the first sink never saw.
+    pub(super) fn run(
+        &mut self,
+        mut frames: Subscriber<Observed>,
+        mut outlets: Vec<Publisher<OutFrame>>,
+        clock: &dyn Clock,
+        ending: &Ending,
+        figures: &LiveFigures,
+    ) -> Result<u64> {
+        let mut observed = Observed::default();
+        let mut n_dropped = 0;
+        let mut last_frame = clock.now();
+        let mut is_stalled = false;
+        while !ending.is_asked() {
+            if self.obey(ending)?.is_break() {
+                break;
+            }
+            let wait = if is_stalled { IDLE_INTERVAL } else { MAX_WAIT };
+            match frames.receive(&mut observed, wait) {
+                Received::Fresh => {
+                    last_frame = clock.now();
+                    is_stalled = false;
+                }
+                Received::Idle => {
+                    is_stalled = clock.now().since(last_frame) > STALL;
+                    if !is_stalled {
+                        continue;
+                    }
+                    observed.spare = observed.face.take().or(observed.spare.take());
+                    observed.trace = Trace::new(0, clock.now());
+                }
+                Received::Closed => break,
+            }
+            self.portray(&observed, clock)?;
+            let mut is_first = true;
+            for outlet in &mut outlets {
+                n_dropped += u64::from(hand_over(&self.out, outlet, ending, is_first.then_some(figures)));
+                is_first = false;
+            }
+        }
+        Ok(n_dropped)
+    }
+
+    /// Carries out what was asked since the last frame.
+    fn obey(&mut self, ending: &Ending) -> Result<std::ops::ControlFlow<()>> {
+        while let Ok(control) = self.control.try_recv() {
+            match control {
+                Control::Identity(index) => {
+                    if let Some(identity) = self.identities.get(index) {
+                        self.generator.adopt(Arc::clone(identity))?;
+                        self.compositor.adopt(identity)?;
+                        self.driver.adopt(Arc::clone(identity));
+                        self.shown = index;
+                    }
+                }
+                Control::Calibrate => self.driver.calibrate(),
+                Control::ToggleMirror => self.compositor.toggle_mirror(),
+                Control::NextBackground => self.compositor.next_background()?,
+                Control::Background(background) => self.compositor.set_background(background)?,
+                Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
+                Control::Strength(strength) => self.driver.set_strength(strength),
+                Control::Quit => {
+                    ending.ask();
+                    return Ok(std::ops::ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(std::ops::ControlFlow::Continue(()))
+    }
+
+    /// Makes the picture for one observation.
+    fn portray(&mut self, observed: &Observed, clock: &dyn Clock) -> Result<()> {
+        let mut trace = observed.trace;
+        let mut begin = clock.now();
+        let mut done = |trace: &mut Trace, stage: Stage| {
+            let end = clock.now();
+            trace.record(stage, begin, end);
+            begin = end;
+        };
+        let face = observed.face.as_deref();
+        let presence = self.driver.drive(face, trace.captured, &mut self.signal);
+        done(&mut trace, Stage::Drive);
+        let reason = if self.is_card_asked {
+            Some(CardReason::Paused)
+        } else if presence == Presence::Lost {
+            Some(if trace.frame_id == 0 { CardReason::NoSignal } else { CardReason::NoFace })
+        } else {
+            None
+        };
+        match reason {
+            Some(reason) => {
+                self.compositor.card(reason, &mut self.out)?;
+                done(&mut trace, Stage::Composite);
+            }
+            None => {
+                self.generator.generate(&self.signal, &mut self.portrait)?;
+                done(&mut trace, Stage::Generate);
+                self.compositor.compose(&self.portrait, &mut self.out)?;
+                done(&mut trace, Stage::Composite);
+            }
+        }
+        self.was_badged &= self.compositor.is_badged();
+        self.out.trace = trace;
+        self.out.driver_landmarks = face.map(|face| {
+            let size = glam::Vec2::new(face.frame_size_px.0.max(1) as f32, face.frame_size_px.1.max(1) as f32);
+            std::array::from_fn(|i| face.landmarks_px[i].truncate() / size)
+        });
+        Ok(())
+    }
+}
+
+/// Gives a sink its copy; says whether an older one was lost.
+///
+/// A copy costs a tenth of a millisecond, and no sink can then hold up or change another's picture.
+fn hand_over(out: &OutFrame, outlet: &mut Publisher<OutFrame>, ending: &Ending, figures: Option<&LiveFigures>) -> bool {
+    match outlet.publish_with(|spare| spare.copy_from(out)) {
+        Published::InTime => false,
+        Published::Dropped => {
+            if let Some(figures) = figures {
+                figures.count_drop();
+            }
+            figures.is_some()
+        }
+        Published::Closed => {
+            ending.ask();
+            false
+        }
+    }
+}
