@@ -97,9 +97,8 @@ impl Session {
         // SAFETY: session and binding are alive and belong together; the bound tensors live in `self.inputs` and
         // `self.outputs`, and no slice of theirs can exist while `self` is borrowed mutably. The API says that
         // the options may be null.
-        let status = unsafe {
-            (api.RunWithBinding)(self.session.ptr().cast_mut(), std::ptr::null(), self.binding.ptr())
-        };
+        let status =
+            unsafe { (api.RunWithBinding)(self.session.ptr().cast_mut(), std::ptr::null(), self.binding.ptr()) };
         if status.0.is_null() {
             return Ok(());
         }
