@@ -4,9 +4,25 @@ use glam::{Mat3, Vec3};
 
 use crate::clock::Timestamp;
 
+pub use matte::Matter;
+pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
+pub use photo::FoundFace;
+pub use pose::head_pose;
 pub use shape::{FaceShape, rotation_from_frontal};
+pub use smooth::{OneEuro, Smoothable, filter_all};
+pub use tracker::{FaceTracker, TrackerOptions};
 
+mod crop;
+mod detector;
+mod expression;
+mod landmarker;
+mod matte;
+mod mesh;
+mod photo;
+mod pose;
 mod shape;
+mod smooth;
+mod tracker;
 
 /// Points of the face mesh with irises.
 pub const N_LANDMARKS: usize = 478;
@@ -53,7 +69,7 @@ impl HeadPose {
         // Where the face looks, in camera space (frontal: towards the camera).
         let look = r * Vec3::new(0.0, 0.0, -1.0);
         let right = r * Vec3::X;
-        [look.x.atan2(-look.z), (-look.y).asin(), right.y.atan2(right.x)]
+        [look.x.atan2(-look.z), (-look.y).clamp(-1.0, 1.0).asin(), right.y.atan2(right.x)]
     }
 }
 

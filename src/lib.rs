@@ -10,6 +10,7 @@ pub mod frame;
 pub mod generate;
 pub mod identity;
 pub mod latest;
+pub mod models;
 pub mod sink;
 pub mod trace;
 

@@ -16,7 +16,8 @@ const RIGID_RADIUS: f32 = 0.6639;
 ///
 /// Head space here is x to the picture's right, y down, z away from the camera for a frontal
 /// head; the unit is the face width (outer eye corner to outer eye corner, seen frontally).
-/// The decomposition is exact: [`FaceShape::landmarks_px`] gives back what it was made from.
+/// The decomposition is exact: [`FaceShape::landmarks_px`] gives back what it was made from, with depths
+/// relative to the mean of the points that do not move with the expression.
 #[derive(Clone, Debug)]
 pub struct FaceShape {
     /// Mean of the points that do not move with the expression, in pixels.
@@ -76,7 +77,9 @@ mod tests {
                 * HeadPose::default().camera_from_head,
             ..HeadPose::default()
         };
+        let mean_z = RIGID_POINTS.iter().map(|&i| landmarks[i].z).sum::<f32>() / RIGID_POINTS.len() as f32;
         for (a, b) in landmarks.iter().zip(FaceShape::new(&landmarks, &pose).landmarks_px()) {
+            let b = b + Vec3::Z * mean_z;
             assert!(a.distance(b) < 1e-3, "{a} became {b}");
         }
     }

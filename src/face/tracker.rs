@@ -1,0 +1,252 @@
+//! One face, followed from frame to frame; all faces of a photo.
+
+use glam::Vec2;
+
+use crate::capture::RawFrame;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::frame::Rgb;
+
+use super::FaceObservation;
+use super::crop::{Crop, bounds};
+use super::detector::{Detection, Detector, overlap};
+use super::expression::Expression;
+use super::landmarker::Landmarker;
+use super::pose::head_pose;
+use super::smooth::OneEuro;
+
+/// How a [`FaceTracker`] works.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrackerOptions {
+    /// Threads of the networks, the caller's among them; at least 1.
+    pub n_threads: usize,
+    /// Below this presence (0..1) there is no face.
+    pub min_presence: f32,
+}
+
+impl Default for TrackerOptions {
+    fn default() -> Self {
+        Self { n_threads: 1, min_presence: 0.5 }
+    }
+}
+
+/// Finds a face, then follows it: the points of one frame say where to look in the next.
+///
+/// One face is followed: the largest at first, then the same one. When it is lost and found again within
+/// [`FaceTracker::MEMORY_SECS`], the face nearest to where it was counts as the same.
+#[derive(Debug)]
+pub struct FaceTracker {
+    pub(super) options: TrackerOptions,
+    pub(super) detector: Detector,
+    pub(super) landmarker: Landmarker,
+    pub(super) expression: Expression,
+    /// Where to look next; none when the face is lost.
+    crop: Option<Crop>,
+    smoother: CropSmoother,
+    /// Where the face was last seen, and when.
+    last_seen: Option<([f32; 4], Timestamp)>,
+}
+
+impl FaceTracker {
+    /// How long a lost face is remembered.
+    pub const MEMORY_SECS: f64 = 2.0;
+
+    /// How many of the faces found are looked at before the frame counts as empty.
+    const MAX_TRIES: usize = 3;
+
+    /// Opens the networks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Model`] when a model or ONNX Runtime is missing or torn; the message says what to do.
+    pub fn new(options: TrackerOptions) -> Result<Self> {
+        Ok(Self {
+            options,
+            detector: Detector::new(options.n_threads)?,
+            landmarker: Landmarker::new(options.n_threads)?,
+            expression: Expression::new()?,
+            crop: None,
+            smoother: CropSmoother::new(),
+            last_seen: None,
+        })
+    }
+
+    /// Looks at the next frame and writes what the face does into `out`; says whether there is a face.
+    ///
+    /// Without one, `out` is unspecified. Takes no memory. Frames must come in order of
+    /// [`RawFrame::captured`]; a clip that starts again is fine.
+    ///
+    /// # Errors
+    /// When a network or a picture operation fails.
+    pub fn observe(&mut self, frame: &RawFrame, out: &mut FaceObservation) -> Result<bool> {
+        let picture = frame.picture();
+        out.captured = frame.captured();
+        if let Some(crop) = self.crop.take()
+            && self.look(picture, &crop, out)?
+        {
+            self.follow(out);
+            return Ok(true);
+        }
+        self.smoother.reset();
+        let place = self
+            .last_seen
+            .filter(|(_, time)| out.captured.since(*time).as_secs_f64() <= Self::MEMORY_SECS)
+            .map(|(place, _)| place);
+        let mut tried = [None; Self::MAX_TRIES];
+        let found = self.detector.detect(picture)?;
+        best_first(found, place, &mut tried);
+        for detection in tried.into_iter().flatten() {
+            if self.look(picture, &detection.crop(), out)? {
+                self.follow(out);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Forgets the face, as if no frame had been seen.
+    pub fn reset(&mut self) {
+        self.crop = None;
+        self.smoother.reset();
+        self.last_seen = None;
+    }
+
+    /// Looks for the face in `crop` and fills `out`, except for its time.
+    pub(super) fn look(&mut self, picture: &Rgb, crop: &Crop, out: &mut FaceObservation) -> Result<bool> {
+        out.frame_size_px = (picture.width_px(), picture.height_px());
+        out.presence = self.landmarker.find(picture, crop, &mut out.landmarks_px)?;
+        if out.presence < self.options.min_presence {
+            return Ok(false);
+        }
+        let Some(pose) = head_pose(&out.landmarks_px, out.frame_size_px) else { return Ok(false) };
+        out.pose = pose;
+        self.expression.read(&out.landmarks_px, &mut out.coefficients)?;
+        Ok(true)
+    }
+
+    fn follow(&mut self, seen: &FaceObservation) {
+        let crop = Crop::around_landmarks(&seen.landmarks_px);
+        self.crop = Some(self.smoother.smooth(crop, seen.captured.as_secs_f64()));
+        self.last_seen = Some((box_px(seen), seen.captured));
+    }
+}
+
+/// The box around the points: left, top, right, bottom.
+pub(super) fn box_px(seen: &FaceObservation) -> [f32; 4] {
+    let (min, max) = bounds(&seen.landmarks_px);
+    [min.x, min.y, max.x, max.y]
+}
+
+/// Chooses the faces to try: those that overlap `place` most, then the largest.
+fn best_first<const N: usize>(found: &[Detection], place: Option<[f32; 4]>, out: &mut [Option<Detection>; N]) {
+    let rank = |d: &Detection| {
+        let [left, top, right, bottom] = d.box_px;
+        (place.map_or(0.0, |place| overlap(&place, &d.box_px)), (right - left) * (bottom - top))
+    };
+    for detection in found {
+        let mut next = Some(*detection);
+        for slot in out.iter_mut() {
+            let better = match (&next, &*slot) {
+                (Some(next), Some(held)) => rank(next) > rank(held),
+                (next, _) => next.is_some(),
+            };
+            if better {
+                std::mem::swap(slot, &mut next);
+            }
+        }
+    }
+}
+
+/// Keeps the crop still while the face is: a crop that trembles makes the points tremble.
+#[derive(Debug)]
+struct CropSmoother {
+    centre: OneEuro<Vec2>,
+    /// Direction of the crop's x axis, a unit vector: an angle would jump at half a turn.
+    direction: OneEuro<Vec2>,
+    held_log_side: Option<f32>,
+}
+
+impl CropSmoother {
+    /// The side changes only by what it goes beyond this band, as a natural logarithm: 3 %.
+    const SIDE_BAND: f32 = 0.03;
+
+    const fn new() -> Self {
+        // A still face has noise of a thousandth of the crop; a nod moves half a crop a second, and must not
+        // lag by more than a hundredth of it: the face fills two thirds of the crop.
+        Self { centre: OneEuro::new(2.0, 30.0), direction: OneEuro::new(2.0, 15.0), held_log_side: None }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    fn smooth(&mut self, crop: Crop, time_secs: f64) -> Crop {
+        if !crop.is_usable() {
+            return crop;
+        }
+        let log_side = crop.side_px.ln();
+        let held = self.held_log_side.unwrap_or(log_side);
+        let held = held.clamp(log_side - Self::SIDE_BAND, log_side + Self::SIDE_BAND);
+        self.held_log_side = Some(held);
+        let direction = self.direction.filter(Vec2::from_angle(crop.angle_rads), time_secs);
+        Crop {
+            centre_px: self.centre.filter_scaled(crop.centre_px, time_secs, crop.side_px),
+            side_px: held.exp(),
+            angle_rads: direction.to_angle(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detection(left: f32, side: f32) -> Detection {
+        Detection { score: 0.9, box_px: [left, 0.0, left + side, side], points_px: [Vec2::ZERO; 6] }
+    }
+
+    #[test]
+    fn the_largest_face_is_chosen_first_and_the_same_one_after() {
+        let found = [detection(0.0, 10.0), detection(100.0, 30.0), detection(300.0, 20.0), detection(500.0, 5.0)];
+        let mut out = [None; 3];
+        best_first(&found, None, &mut out);
+        assert_eq!(out.map(|d| d.unwrap().box_px[0]), [100.0, 300.0, 0.0]);
+        let mut out = [None; 3];
+        best_first(&found, Some([2.0, 0.0, 12.0, 10.0]), &mut out);
+        assert_eq!(out.map(|d| d.unwrap().box_px[0]), [0.0, 100.0, 300.0]);
+    }
+
+    #[test]
+    fn a_still_crop_stays_still_and_a_moving_one_follows() {
+        let mut smoother = CropSmoother::new();
+        let mut moved = 0.0_f32;
+        for i in 0..90 {
+            let tremble = (i * 7919 % 13) as f32 / 6.0 - 1.0;
+            let crop = Crop {
+                centre_px: Vec2::new(320.0 + 0.2 * tremble, 240.0),
+                side_px: 300.0 * (1.0 + 0.01 * tremble),
+                angle_rads: 0.0,
+            };
+            let smooth = smoother.smooth(crop, f64::from(i) / 30.0);
+            if i > 30 {
+                moved = moved.max((smooth.centre_px.x - 320.0).abs());
+                assert!((smooth.side_px / 300.0 - 1.0).abs() < 0.025);
+            }
+        }
+        assert!(moved < 0.15, "0.2 px of tremble leave {moved} px");
+
+        smoother.reset();
+        let mut lag = 0.0;
+        for i in 0..30 {
+            let x = 100.0 + 5.0 * i as f32;
+            let crop = Crop { centre_px: Vec2::new(x, 240.0), side_px: 300.0, angle_rads: 0.0 };
+            lag = x - smoother.smooth(crop, f64::from(i) / 30.0).centre_px.x;
+        }
+        assert!(lag < 3.0, "half a crop a second lags by {lag} px of 300");
+    }
+
+    #[test]
+    fn a_tracker_can_be_given_to_a_thread() {
+        fn give<T: Send>() {}
+        give::<FaceTracker>();
+    }
+}

@@ -1,0 +1,165 @@
+//! The networks: found, checked by hash, opened in ONNX Runtime.
+//!
+//! The files are part of the program. `EFFIGY_MODELS=DIR` reads them from a folder instead; they must be the
+//! same files either way, since every number downstream was tuned to them.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, OrError, Result};
+
+pub use session::Session;
+
+mod runtime;
+mod session;
+
+/// Names the folder to read the models from, instead of those inside the program.
+pub const MODELS_VARIABLE: &str = "EFFIGY_MODELS";
+
+/// A network that belongs to the program. Shapes are fixed, values are `f32`, pictures are RGB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// 1×128×128×3 in −1..1 → 1×896×16 boxes and points, 1×896×1 scores before the sigmoid.
+    FaceDetector,
+    /// 1×256×256×3 in 0..1 → 478 × (x, y, z) in pixels of the crop, presence before the sigmoid.
+    FaceLandmarks,
+    /// 1×146×2 points in pixels of the frame → 52 coefficients in 0..1.
+    FaceExpression,
+    /// 1×256×256×3 in 0..1 → 1×256×256×1 in 0..1, 1 is person.
+    PersonMatte,
+}
+
+impl Model {
+    /// All models.
+    pub const ALL: [Self; 4] = [Self::FaceDetector, Self::FaceLandmarks, Self::FaceExpression, Self::PersonMatte];
+
+    /// The name of its file.
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::FaceDetector => "face_detector.onnx",
+            Self::FaceLandmarks => "face_landmarks_detector.onnx",
+            Self::FaceExpression => "face_blendshapes.onnx",
+            Self::PersonMatte => "selfie_segmentation.onnx",
+        }
+    }
+
+    /// SHA-256 of its file, in lower-case hexadecimal digits.
+    pub const fn sha256(self) -> &'static str {
+        match self {
+            Self::FaceDetector => "57075586be95615956e8ed6aaa0ccfd41f03cd25feb322e15de2a33e113c14ef",
+            Self::FaceLandmarks => "fbb6b71609b922e06bb2bb9c0cfadb31a1c2cc4f87a2251c461f1fede075266c",
+            Self::FaceExpression => "40448c284370d3219456dab9e414bd3ec553daf8f274aa7f94b9fc14b8ee7ff1",
+            Self::PersonMatte => "a55c248eab1ed2c246f7366dc59c9cbaf398f00470e0ef503dd648ea113e8937",
+        }
+    }
+
+    fn embedded(self) -> &'static [u8] {
+        match self {
+            Self::FaceDetector => include_bytes!("../models/face_detector.onnx"),
+            Self::FaceLandmarks => include_bytes!("../models/face_landmarks_detector.onnx"),
+            Self::FaceExpression => include_bytes!("../models/face_blendshapes.onnx"),
+            Self::PersonMatte => include_bytes!("../models/selfie_segmentation.onnx"),
+        }
+    }
+
+    /// Reads the model from where `EFFIGY_MODELS` says, else from inside the program, and checks its hash.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when the file cannot be read or is not the one expected.
+    pub fn read(self) -> Result<Cow<'static, [u8]>> {
+        match std::env::var_os(MODELS_VARIABLE) {
+            Some(folder) => self.read_from(Path::new(&folder)).map(Cow::Owned),
+            None => {
+                let bytes = self.embedded();
+                self.check(bytes, "inside the program", "build it again from a clean checkout")?;
+                Ok(Cow::Borrowed(bytes))
+            }
+        }
+    }
+
+    /// Reads the model from a folder and checks its hash.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when the file cannot be read or is not the one expected.
+    pub fn read_from(self, folder: &Path) -> Result<Vec<u8>> {
+        let path = folder.join(self.file_name());
+        let bytes = std::fs::read(&path).or_error(ErrorKind::Model, || {
+            format!(
+                "cannot read the model {}; put it there (it is in models/ of the project) or unset {MODELS_VARIABLE}",
+                path.display()
+            )
+        })?;
+        let advice = format!("copy it again from models/ of the project, or unset {MODELS_VARIABLE}");
+        self.check(&bytes, &path.display().to_string(), &advice)?;
+        Ok(bytes)
+    }
+
+    fn check(self, bytes: &[u8], place: &str, advice: &str) -> Result<()> {
+        let found = hex(&Sha256::digest(bytes));
+        if found == self.sha256() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Model,
+            format!(
+                "the model {} ({place}) is torn or another one: expected SHA-256 {}, found {found} over {} bytes; {advice}",
+                self.file_name(),
+                self.sha256(),
+                bytes.len()
+            ),
+        ))
+    }
+
+    /// Reads, checks and opens the model, to run on `n_threads` threads (the caller's is one of them).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when the file is not the one expected or ONNX Runtime is missing or refuses it.
+    pub fn open(self, n_threads: usize) -> Result<Session> {
+        Session::open(self.file_name(), &self.read()?, n_threads)
+    }
+}
+
+/// Checks that ONNX Runtime can be loaded, and says where it was found.
+///
+/// # Errors
+/// [`ErrorKind::Model`] when it cannot; the message says what to type.
+pub fn runtime_path() -> Result<String> {
+    runtime::environment().map(|(_, path)| path)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_in_the_program_is_the_one_expected() {
+        for model in Model::ALL {
+            model.check(model.embedded(), "inside the program", "").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_torn_or_missing_file_is_refused_with_expected_and_found() {
+        let folder = std::env::temp_dir().join(format!("effigy_models_test_{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let model = Model::FaceDetector;
+        let missing = model.read_from(&folder).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::Model);
+        assert!(missing.to_string().contains("cannot read the model"), "{missing}");
+
+        std::fs::write(folder.join(model.file_name()), &model.embedded()[..1000]).unwrap();
+        let torn = model.read_from(&folder).unwrap_err().to_string();
+        assert!(torn.contains(&format!("expected SHA-256 {}", model.sha256())), "{torn}");
+        assert!(torn.contains("over 1000 bytes"), "{torn}");
+
+        std::fs::write(folder.join(model.file_name()), model.embedded()).unwrap();
+        assert_eq!(model.read_from(&folder).unwrap(), model.embedded());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

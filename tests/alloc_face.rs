@@ -1,0 +1,83 @@
+//! A frame with a face in it, and one without, take no memory from the allocator once the tracker has started.
+#![expect(unsafe_code, reason = "a counting allocator is an allocator")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+
+use effigy::clock::Timestamp;
+use effigy::face::{FaceObservation, FaceTracker, TrackerOptions};
+use effigy::{RawFrame, Rgb};
+
+struct Counting;
+
+thread_local! {
+    static N_ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        N_ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn n_allocations() -> usize {
+    N_ALLOCATIONS.with(Cell::get)
+}
+
+/// A portrait of the demo, else one of the shared data, else nothing but grey.
+fn portrait() -> (Rgb, bool) {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<_> =
+        project.join("models/demo").read_dir().into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "png"));
+    paths.push(project.join("../shared/data/test/portraits/congress_C001085.jpg"));
+    match paths.iter().find_map(|path| image::open(path).ok()) {
+        Some(picture) => {
+            let picture = picture.into_rgb8();
+            let size = (picture.width() as usize, picture.height() as usize);
+            (Rgb::from_data(size.0, size.1, picture.into_raw()).unwrap(), true)
+        }
+        None => (Rgb::from_data(64, 64, vec![128; 64 * 64 * 3]).unwrap(), false),
+    }
+}
+
+#[test]
+fn observing_allocates_nothing() {
+    let (picture, has_face) = portrait();
+    let mut tracker = FaceTracker::new(TrackerOptions::default()).unwrap();
+    let mut out = FaceObservation::default();
+    let mut with_face = RawFrame::new(picture.clone(), Timestamp::default());
+    let mut without = RawFrame::new(Rgb::new(picture.width_px(), picture.height_px()), Timestamp::default());
+    let mut time = 0;
+    let mut observe = |frame: &mut RawFrame| {
+        time += 33_333_333;
+        frame.set_captured(Timestamp::from_nanos(time));
+        tracker.observe(frame, &mut out).unwrap()
+    };
+    for frame in [&mut with_face, &mut without] {
+        let _ = observe(frame);
+    }
+    let before = n_allocations();
+    assert!(before > 0, "the allocator does not count");
+    let mut n_faces = 0;
+    for _ in 0..5 {
+        // Found, followed, followed, lost, not found.
+        for frame in [0, 0, 0, 1, 1] {
+            n_faces += usize::from(observe(if frame == 0 { &mut with_face } else { &mut without }));
+        }
+    }
+    assert_eq!(n_allocations() - before, 0, "allocations in 25 frames");
+    assert_eq!(n_faces, if has_face { 15 } else { 0 });
+}
