@@ -2,7 +2,9 @@
 
 use glam::{Mat3, Vec3};
 
+use crate::capture::RawFrame;
 use crate::clock::Timestamp;
+use crate::error::Result;
 
 pub use matte::Matter;
 pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
@@ -158,3 +160,18 @@ pub const COEFFICIENT_NAMES: [&str; N_COEFFICIENTS] = [
     "noseSneerLeft",
     "noseSneerRight",
 ];
+
+/// What finds a face in a frame: [`FaceTracker`], or in tests a script.
+pub trait Tracker: Send {
+    /// Looks for the face and writes what it finds; `false` when there is none.
+    ///
+    /// # Errors
+    /// When the tracker cannot go on, not when there is no face.
+    fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool>;
+}
+
+impl Tracker for FaceTracker {
+    fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
+        Self::observe(self, frame, face)
+    }
+}

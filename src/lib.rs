@@ -11,6 +11,9 @@ pub mod generate;
 pub mod identity;
 pub mod latest;
 pub mod models;
+pub mod photo;
+pub mod pipeline;
+pub mod report;
 pub mod sink;
 pub mod trace;
 

@@ -4,11 +4,13 @@
 //! same files either way, since every number downstream was tuned to them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, OrError, Result};
+use crate::identity::hex;
 
 pub use session::Session;
 
@@ -53,6 +55,11 @@ impl Model {
             Self::FaceExpression => "40448c284370d3219456dab9e414bd3ec553daf8f274aa7f94b9fc14b8ee7ff1",
             Self::PersonMatte => "a55c248eab1ed2c246f7366dc59c9cbaf398f00470e0ef503dd648ea113e8937",
         }
+    }
+
+    /// The hashes of all models, by file name, as an identity's manifest records them.
+    pub fn hashes() -> BTreeMap<String, String> {
+        Self::ALL.into_iter().map(|model| (model.file_name().to_owned(), model.sha256().to_owned())).collect()
     }
 
     fn embedded(self) -> &'static [u8] {
@@ -119,18 +126,6 @@ impl Model {
     pub fn open(self, n_threads: usize) -> Result<Session> {
         Session::open(self.file_name(), &self.read()?, n_threads)
     }
-}
-
-/// Checks that ONNX Runtime can be loaded, and says where it was found.
-///
-/// # Errors
-/// [`ErrorKind::Model`] when it cannot; the message says what to type.
-pub fn runtime_path() -> Result<String> {
-    runtime::environment().map(|(_, path)| path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

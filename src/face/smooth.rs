@@ -5,7 +5,7 @@
 use std::f32::consts::TAU;
 use std::ops::{Add, Mul, Sub};
 
-use glam::{Vec2, Vec3};
+use glam::{Vec2, Vec3, Vec4};
 
 /// What can be filtered: a number, or a vector that is filtered as a whole.
 pub trait Smoothable: Copy + Default + Add<Output = Self> + Sub<Output = Self> + Mul<f32, Output = Self> {
@@ -26,6 +26,12 @@ impl Smoothable for Vec2 {
 }
 
 impl Smoothable for Vec3 {
+    fn magnitude(self) -> f32 {
+        self.length()
+    }
+}
+
+impl Smoothable for Vec4 {
     fn magnitude(self) -> f32 {
         self.length()
     }

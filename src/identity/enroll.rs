@@ -11,9 +11,10 @@ use sha2::{Digest as _, Sha256};
 use super::manifest::{Basis, Consent, Framing, Manifest};
 use super::{Identity, container, hex, plate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::{FaceFinder, FaceObservation, FaceShape, Matter};
+use crate::face::{FaceShape, FaceTracker, FoundFace, Matter, TrackerOptions};
 use crate::frame::{Grey, Rgb};
-use crate::{models, photo};
+use crate::models::Model;
+use crate::photo;
 
 /// The smallest face that is enrolled, in pixels from forehead to chin.
 const MIN_FACE_PX: f32 = 96.0;
@@ -47,7 +48,7 @@ pub struct EnrollOptions {
 
 /// Makes identities from photos. Opens its models once.
 pub struct Enroller {
-    finder: FaceFinder,
+    finder: FaceTracker,
     matter: Matter,
 }
 
@@ -57,7 +58,11 @@ impl Enroller {
     /// # Errors
     /// [`ErrorKind::Model`] when a model or the runtime is missing or torn.
     pub fn new() -> Result<Self> {
-        Ok(Self { finder: FaceFinder::new()?, matter: Matter::new()? })
+        // Enrolment has the machine for itself: two threads are worth their while.
+        Ok(Self {
+            finder: FaceTracker::new(TrackerOptions { n_threads: 2, ..TrackerOptions::default() })?,
+            matter: Matter::new(2)?,
+        })
     }
 
     /// Makes an identity from the bytes of a photo's file.
@@ -87,7 +92,8 @@ impl Enroller {
             .min_by(|a, b| centre(a).distance(expected).total_cmp(&centre(b).distance(expected)))
             .ok_or_else(|| {
                 Error::new(ErrorKind::Photo, "the face is lost in its own crop; try --framing keep, or another photo")
-            })?;
+            })?
+            .observation;
 
         let matte = self.matter.matte(&portrait)?;
         let background = plate::fill_background(&portrait, &matte);
@@ -99,7 +105,7 @@ impl Enroller {
             created_unix_secs: now,
             framing: options.framing,
             photo_sha256: hex(&Sha256::digest(photo_file)),
-            models: models::hashes(),
+            models: Model::hashes(),
             // Filled in when the file is written.
             tensors: Default::default(),
         };
@@ -121,7 +127,7 @@ fn unix_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-fn choose_face(mut faces: Vec<FaceObservation>, wanted: Option<usize>) -> Result<FaceObservation> {
+fn choose_face(mut faces: Vec<FoundFace>, wanted: Option<usize>) -> Result<FoundFace> {
     faces.sort_by(|a, b| centre(a).x.total_cmp(&centre(b).x));
     let n_faces = faces.len();
     let index = match (n_faces, wanted) {
@@ -150,16 +156,16 @@ fn choose_face(mut faces: Vec<FaceObservation>, wanted: Option<usize>) -> Result
 }
 
 /// Refuses a face that cannot carry a portrait; gives its height in pixels.
-fn check_face(face: &FaceObservation) -> Result<f32> {
-    let (top_left, bottom_right) = bounds(face);
-    let face_px = (bottom_right - top_left).max_element();
+fn check_face(face: &FoundFace) -> Result<f32> {
+    let [left, top, right, bottom] = face.box_px;
+    let face_px = (right - left).max(bottom - top);
     if face_px < MIN_FACE_PX {
         return Err(Error::new(
             ErrorKind::Photo,
             format!("the face is {face_px:.0} pixels high, at least {MIN_FACE_PX:.0} are needed; use a larger photo or one taken closer"),
         ));
     }
-    let angles = face.pose.yaw_pitch_roll_rads();
+    let angles = face.observation.pose.yaw_pitch_roll_rads();
     for (angle, limit, what) in [
         (angles[0], MAX_YAW_RADS, "turned to the side"),
         (angles[1], MAX_PITCH_RADS, "nodding"),
@@ -179,13 +185,9 @@ fn check_face(face: &FaceObservation) -> Result<f32> {
     Ok(face_px)
 }
 
-fn bounds(face: &FaceObservation) -> (Vec2, Vec2) {
-    face.landmarks_px.iter().fold((Vec2::MAX, Vec2::MIN), |(low, high), p| (low.min(p.truncate()), high.max(p.truncate())))
-}
-
-fn centre(face: &FaceObservation) -> Vec2 {
-    let (low, high) = bounds(face);
-    (low + high) / 2.0
+fn centre(face: &FoundFace) -> Vec2 {
+    let [left, top, right, bottom] = face.box_px;
+    Vec2::new(left + right, top + bottom) / 2.0
 }
 
 /// A square of the photo that becomes the portrait; it may reach over the photo's border.
@@ -198,7 +200,7 @@ struct Crop {
 impl Crop {
     /// The square around a face with room for hair and shoulders, kept inside the photo where
     /// the photo is large enough.
-    fn around_face(face: &FaceObservation, face_px: f32, photo: &Rgb) -> Self {
+    fn around_face(face: &FoundFace, face_px: f32, photo: &Rgb) -> Self {
         let (width, height) = (photo.width_px() as f32, photo.height_px() as f32);
         let side_px = (SIDE_PER_FACE * face_px).min(width.min(height)).max(MIN_SIDE_PER_FACE * face_px).round();
         // Hair needs less room than neck and shoulders.
