@@ -7,14 +7,14 @@
 
 use std::sync::Arc;
 
-use glam::Vec2;
+use glam::{Vec2, Vec3};
 
 use self::eyes::Eyes;
 use self::mesh::Triangle;
 use self::mouth::Mouth;
 use self::raster::{Canvas, Corner, Part};
 use self::source::Source;
-use self::surround::Surround;
+use self::surround::{Surround, smoothstep};
 use super::motion::{HeadPlacement, target_landmarks_px};
 use super::{Generator, Portrait};
 use crate::drive::DrivingSignal;
@@ -61,7 +61,7 @@ impl WarpGenerator {
         Self {
             triangles: mesh::triangles(),
             canvas: Canvas::new(size_px),
-            target: [glam::Vec3::ZERO; N_LANDMARKS],
+            target: [Vec3::ZERO; N_LANDMARKS],
             adopted: None,
         }
     }
@@ -135,6 +135,26 @@ impl Generator for WarpGenerator {
     }
 }
 
+/// Reads what turns towards us further inside the face, in source pixels.
+///
+/// The portrait shows the sides of the face edge-on, mixed with hair and ears. Stretched wide they
+/// would smear; skin from further inside is the better guess. Nothing changes at the portrait's own pose.
+fn turn_sources(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMARKS] {
+    /// Distance from the middle of the face, in face widths, from where on its sides begin.
+    const SIDE: f32 = 0.5;
+    let aside = (adopted.source_rest.rotation * Vec3::X).truncate() * adopted.source_rest.width_px;
+    let mut sources = adopted.source_points;
+    for (source, point) in sources.iter_mut().zip(&adopted.identity.shape.points) {
+        let beyond = (point.x.abs() - SIDE).max(0.0);
+        // The face's sides look outwards, and a little to the front.
+        let normal = Vec3::new(point.x, 0.0, -0.3).normalize_or(Vec3::NEG_Z);
+        let turned = (adopted.rest.rotation * normal).z - (placement.rotation * normal).z;
+        let reach = smoothstep(0.15, 0.6, turned) * beyond * beyond * 0.7;
+        *source -= aside * reach * point.x.signum();
+    }
+    sources
+}
+
 fn draw_face(
     triangles: &[Triangle],
     adopted: &Adopted,
@@ -143,14 +163,15 @@ fn draw_face(
     canvas: &mut Canvas,
 ) {
     // Between the lids the edges read elsewhere than on the lids themselves.
-    let mut eye_sources = adopted.source_points;
+    let skin_sources = turn_sources(adopted, placement);
+    let mut eye_sources = skin_sources;
     for (i, source_px) in adopted.eyes.lid_sources() {
         eye_sources[i] = source_px;
     }
     for triangle in triangles {
         let sources = match triangle.part {
             Part::RightEye | Part::LeftEye => &eye_sources,
-            Part::Surface | Part::Mouth => &adopted.source_points,
+            Part::Surface | Part::Mouth => &skin_sources,
         };
         let corners = triangle.points.map(|i| Corner { at_px: target[i], source_px: sources[i] });
         let [a, b, c] = corners.map(|corner| corner.at_px.truncate());

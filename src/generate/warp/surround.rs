@@ -18,11 +18,12 @@ const N_SPOKES: usize = 2 * OVAL.len();
 /// Distance of the rings from the outline, in face widths.
 const RINGS: [f32; 15] = [0.0, 0.04, 0.09, 0.15, 0.22, 0.3, 0.4, 0.52, 0.66, 0.84, 1.06, 1.4, 1.9, 3.0, 9.0];
 /// Depth behind the head's centre of the skull's silhouette and of the neck, in face widths.
-const SKULL_DEPTH: f32 = 0.72;
+const SKULL_DEPTH: f32 = 0.66;
 /// See [`SKULL_DEPTH`].
 const NECK_DEPTH: f32 = 0.42;
-/// Distance over which depth bends back, in face widths.
-const BEND: f32 = 0.3;
+/// How steeply depth bends back at the outline. Steeper than the cotangent of the yaw, and hair on the far side
+/// would vanish behind the face.
+const SLOPE: f32 = 1.1;
 /// Distance over which the outline's expression fades, in face widths. Longer than any jaw opens, or skin would fold.
 const FADE: f32 = 0.45;
 
@@ -74,7 +75,8 @@ impl Surround {
                 let at = starts[spoke].truncate() + direction * radius * rest.width_px;
                 let neck = smoothstep(0.45, 0.85, direction.dot(down));
                 let far = SKULL_DEPTH + (NECK_DEPTH - SKULL_DEPTH) * neck;
-                let depth = heads[spoke].z + (far - heads[spoke].z).max(0.0) * (1.0 - (-radius / BEND).exp());
+                let behind = (far - heads[spoke].z).max(0.01);
+                let depth = heads[spoke].z + behind * (1.0 - (-radius * SLOPE / behind).exp());
                 let place = upright(at) / rest.width_px;
                 // Shoulders are wide and high: towards the sides rest begins above the chin.
                 let aside = (place.x.abs() - 1.1).max(0.0) * smoothstep(0.2 * chin, 0.8 * chin, place.y);
