@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use glam::{Vec2, Vec3};
 
+use self::edges::Edges;
 use self::eyes::Eyes;
 use self::mesh::Triangle;
 use self::mouth::Mouth;
@@ -22,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::face::{Landmarks, N_LANDMARKS};
 use crate::identity::Identity;
 
+mod edges;
 mod eyes;
 mod mesh;
 mod mouth;
@@ -36,6 +38,7 @@ const TURNED_AWAY: f32 = 20.0;
 pub struct WarpGenerator {
     triangles: Vec<Triangle>,
     canvas: Canvas,
+    edges: Edges,
     target: Landmarks,
     adopted: Option<Adopted>,
 }
@@ -61,6 +64,7 @@ impl WarpGenerator {
         Self {
             triangles: mesh::triangles(),
             canvas: Canvas::new(size_px),
+            edges: Edges::new(size_px),
             target: [Vec3::ZERO; N_LANDMARKS],
             adopted: None,
         }
@@ -130,6 +134,7 @@ impl Generator for WarpGenerator {
         for (pixel, &at) in pixels.iter_mut().zip(&self.canvas.source_from_output) {
             *pixel = adopted.source.sample(at);
         }
+        self.edges.smooth(&self.canvas, adopted.source.per_output(size), &mut portrait.picture);
         adopted.mouth.paint(&self.target, &mut portrait.picture);
         Ok(())
     }
@@ -149,7 +154,7 @@ fn turn_sources(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMA
         // The face's sides look outwards, and a little to the front.
         let normal = Vec3::new(point.x, 0.0, -0.3).normalize_or(Vec3::NEG_Z);
         let turned = (adopted.rest.rotation * normal).z - (placement.rotation * normal).z;
-        let reach = smoothstep(0.15, 0.6, turned) * beyond * beyond * 0.7;
+        let reach = smoothstep(0.04, 0.36, turned) * beyond * beyond * 0.5;
         *source -= aside * reach * point.x.signum();
     }
     sources

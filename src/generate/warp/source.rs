@@ -10,8 +10,8 @@ use crate::frame::{Grey, Picture, Rgb};
 /// A square source picture that can be read between and a little beyond its pixels.
 ///
 /// Colour near the matte's edge is continued from the inside of the person, so that no background
-/// clings to the hair. Beyond the border the picture is mirrored; a head cut by the upper border
-/// is closed by a dome.
+/// clings to the hair. Beyond the border the picture is mirrored; a person cut by the border is
+/// closed by a dome there, except at the bottom.
 #[derive(Default)]
 pub(super) struct Source {
     size_px: usize,
@@ -34,17 +34,26 @@ impl Source {
             Some(i) if i >= size_px => 2 * size_px - 1 - i,
             Some(i) => i,
         };
-        let roof = roof_heights_px(&matte);
+        let highest_px = margin_px as f32 * 0.9;
+        let domes = |border: Vec<u8>| dome_heights_px(&border, highest_px);
+        let above = domes(matte.row(0).to_vec());
+        let left = domes((0..size_px).map(|y| matte.pixel(0, y)[0]).collect());
+        let right = domes((0..size_px).map(|y| matte.pixel(size_px - 1, y)[0]).collect());
         let mut pixels = Vec::with_capacity(stride_px * stride_px);
         for row in 0..stride_px {
             for column in 0..stride_px {
                 let (x, y) = (mirror(column), mirror(row));
                 let [r, g, b] = colours[y * size_px + x];
                 let mut alpha = f32::from(matte.pixel(x, y)[0]);
-                if row < margin_px {
-                    // Two pixels of soft edge.
-                    alpha *= ((roof[x] - (margin_px - row) as f32) * 0.5 + 0.5).clamp(0.0, 1.0);
-                }
+                // How far the person goes on here, less how far beyond the border this is; two pixels of soft edge.
+                let mut close = |dome_px: f32, beyond: Option<usize>| {
+                    if let Some(beyond) = beyond.filter(|&beyond| beyond > 0) {
+                        alpha *= ((dome_px - beyond as f32) * 0.5 + 1.0).clamp(0.0, 1.0);
+                    }
+                };
+                close(above[x], margin_px.checked_sub(row));
+                close(left[y], margin_px.checked_sub(column));
+                close(right[y], (column + 1).checked_sub(margin_px + size_px));
                 pixels.push(u32::from_le_bytes([r, g, b, alpha as u8]));
             }
         }
@@ -97,17 +106,16 @@ fn resized<const C: usize>(picture: &Picture<C>, size_px: usize) -> Result<Pictu
     Ok(small)
 }
 
-/// How far above each column of the upper border the person goes on, in pixels.
-fn roof_heights_px(matte: &Grey) -> Vec<f32> {
-    let width = matte.width_px();
-    let mut heights = vec![0.0; width];
+/// How far beyond each pixel of a border the person goes on, in pixels: flat domes, as heads have.
+fn dome_heights_px(border: &[u8], highest_px: f32) -> Vec<f32> {
+    let mut heights = vec![-1.0; border.len()];
     let mut x = 0;
-    while x < width {
-        let run = matte.row(0)[x..].iter().take_while(|&&a| a >= 128).count();
+    while x < border.len() {
+        let run = border[x..].iter().take_while(|&&a| a >= 128).count();
         let radius = run as f32 / 2.0;
         for i in 0..run {
             let t = (i as f32 + 0.5 - radius) / radius;
-            heights[x + i] = 0.3 * radius * (1.0 - t * t).max(0.0).sqrt();
+            heights[x + i] = (0.2 * radius).min(highest_px) * (1.0 - t * t).max(0.0).sqrt();
         }
         x += run.max(1);
     }

@@ -79,8 +79,8 @@ impl Surround {
                 let depth = heads[spoke].z + behind * (1.0 - (-radius * SLOPE / behind).exp());
                 let place = upright(at) / rest.width_px;
                 // Shoulders are wide and high: towards the sides rest begins above the chin.
-                let aside = (place.x.abs() - 1.1).max(0.0) * smoothstep(0.2 * chin, 0.8 * chin, place.y);
-                let below = (place.y - chin) / face_height + 0.8 * aside;
+                let aside = (place.x.abs() - 0.85).max(0.0) * smoothstep(0.5 * chin, chin, place.y);
+                let below = (place.y - chin) / face_height + 1.2 * aside;
                 let head = if radius == 0.0 { heads[spoke] } else { rest.unproject(at, depth) };
                 points.push(Point {
                     rest_px: rest.project(head),
