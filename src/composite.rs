@@ -5,9 +5,24 @@
 
 use glam::Vec2;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::face::N_LANDMARKS;
 use crate::frame::Rgba;
+use crate::generate::Portrait;
+use crate::identity::Identity;
 use crate::trace::Trace;
+
+pub use background::Background;
+pub use card::CardReason;
+
+use self::background::Plate;
+use self::badge::Badge;
+use self::card::Cards;
+
+mod background;
+mod badge;
+mod card;
+mod text;
 
 /// A picture that may leave the program.
 #[derive(Clone, Debug)]
@@ -29,5 +44,111 @@ impl OutFrame {
     /// The picture. Alpha is below 255 only where a transparent background was asked for.
     pub fn picture(&self) -> &Rgba {
         &self.picture
+    }
+}
+
+/// How a [`Compositor`] builds its pictures.
+#[derive(Clone, Debug)]
+pub struct CompositeOptions {
+    /// Width and height of the output, in pixels; the generator's.
+    pub size_px: usize,
+    /// What is behind the person.
+    pub background: Background,
+    /// Whether a visible "AI" mark is in the lower right corner.
+    pub badge: bool,
+    /// Whether the picture is flipped, as in a mirror. The badge stays readable.
+    pub mirror: bool,
+}
+
+impl Default for CompositeOptions {
+    fn default() -> Self {
+        Self { size_px: 512, background: Background::Own, badge: true, mirror: false }
+    }
+}
+
+/// Puts generated portraits over their background and marks them.
+///
+/// Only [`Self::compose`] and [`Self::card`] belong on the frame path; they allocate nothing once
+/// the frame they write to has the output's size.
+pub struct Compositor {
+    options: CompositeOptions,
+    plate: Plate,
+    badge: Badge,
+    cards: Cards,
+}
+
+impl Compositor {
+    /// Prepares badge, cards and background.
+    ///
+    /// # Errors
+    /// When the background picture is empty, or text cannot be drawn.
+    pub fn new(options: CompositeOptions) -> Result<Self> {
+        let size = options.size_px;
+        Ok(Self {
+            plate: Plate::new(&options.background, None, size)?,
+            badge: Badge::new(size),
+            cards: Cards::new(size)?,
+            options,
+        })
+    }
+
+    /// Takes the background of `identity`. Slow: not for the frame path.
+    ///
+    /// # Errors
+    /// When the identity's background cannot be brought to the output's size.
+    pub fn adopt(&mut self, identity: &Identity) -> Result<()> {
+        self.plate = Plate::new(&self.options.background, Some(&identity.background), self.options.size_px)?;
+        Ok(())
+    }
+
+    /// Changes what is behind the person; `identity` is the one shown, if any. Slow: not for the frame path.
+    ///
+    /// # Errors
+    /// When the background picture is empty.
+    pub fn set_background(&mut self, background: Background, identity: Option<&Identity>) -> Result<()> {
+        self.plate = Plate::new(&background, identity.map(|identity| &identity.background), self.options.size_px)?;
+        self.options.background = background;
+        Ok(())
+    }
+
+    /// Flips the picture from now on, or no longer.
+    pub fn set_mirror(&mut self, mirror: bool) {
+        self.options.mirror = mirror;
+    }
+
+    /// How pictures are built now.
+    pub fn options(&self) -> &CompositeOptions {
+        &self.options
+    }
+
+    /// Writes `portrait` over the background into `out`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the portrait has not the output's size.
+    pub fn compose(&mut self, portrait: &Portrait, trace: Trace, out: &mut OutFrame) -> Result<()> {
+        let size = self.options.size_px;
+        if portrait.picture.width_px() != size || portrait.picture.height_px() != size {
+            let found = (portrait.picture.width_px(), portrait.picture.height_px());
+            let message = format!("a portrait of {found:?} pixels was given for a picture of {size}");
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+        out.trace = trace;
+        out.picture.reshape(size, size);
+        self.plate.under(&portrait.picture, self.options.mirror, &mut out.picture);
+        self.mark(out);
+        Ok(())
+    }
+
+    /// Writes the placeholder that says why there is no portrait into `out`.
+    pub fn card(&mut self, reason: CardReason, trace: Trace, out: &mut OutFrame) {
+        out.trace = trace;
+        out.picture.copy_from(self.cards.get(reason));
+        self.mark(out);
+    }
+
+    fn mark(&self, out: &mut OutFrame) {
+        if self.options.badge {
+            self.badge.stamp(&mut out.picture);
+        }
     }
 }

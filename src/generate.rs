@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::frame::Rgba;
 use crate::identity::Identity;
 
+pub mod motion;
 pub mod warp;
 
 /// The generated person without background: colour, and alpha where the person is.

@@ -1,1 +1,186 @@
 //! The mesh warp: the portrait itself, moved by the face mesh, without a network.
+//!
+//! One sheet covers the whole picture: the 898 triangles of the face mesh, and rings around it that
+//! carry hair, neck and background ([`surround`]). Both are drawn nearest first into a map from
+//! output to portrait; lids, irises and teeth correct the map; one bilinear gather reads colour and
+//! alpha; the mouth's cavity is painted last.
+
+use std::sync::Arc;
+
+use glam::{Vec2, Vec3};
+
+use self::edges::Edges;
+use self::eyes::Eyes;
+use self::mesh::Triangle;
+use self::mouth::Mouth;
+use self::raster::{Canvas, Corner, Part};
+use self::source::Source;
+use self::surround::{Surround, smoothstep};
+use super::motion::{HeadPlacement, target_landmarks_px};
+use super::{Generator, Portrait};
+use crate::drive::DrivingSignal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::face::{Landmarks, N_LANDMARKS};
+use crate::identity::Identity;
+
+mod edges;
+mod eyes;
+mod mesh;
+mod mouth;
+mod raster;
+mod source;
+mod surround;
+
+/// What turns away is drawn behind everything else, in multiples of the face width: it only fills gaps.
+const TURNED_AWAY: f32 = 20.0;
+
+/// The generator without a network; runs on one CPU core.
+pub struct WarpGenerator {
+    triangles: Vec<Triangle>,
+    canvas: Canvas,
+    edges: Edges,
+    target: Landmarks,
+    adopted: Option<Adopted>,
+}
+
+/// What is known of an identity before any frame.
+struct Adopted {
+    identity: Arc<Identity>,
+    source: Source,
+    /// The head at rest, in output pixels.
+    rest: HeadPlacement,
+    /// The head at rest, in source pixels.
+    source_rest: HeadPlacement,
+    /// The portrait's points, in source pixels.
+    source_points: [Vec2; N_LANDMARKS],
+    surround: Surround,
+    eyes: Eyes,
+    mouth: Mouth,
+}
+
+impl WarpGenerator {
+    /// Makes a generator of square pictures of `size_px` pixels.
+    pub fn new(size_px: usize) -> Self {
+        Self {
+            triangles: mesh::triangles(),
+            canvas: Canvas::new(size_px),
+            edges: Edges::new(size_px),
+            target: [Vec3::ZERO; N_LANDMARKS],
+            adopted: None,
+        }
+    }
+
+    /// Where the face's points are in the last generated picture: pixels, z away from the camera.
+    pub fn landmarks_px(&self) -> &Landmarks {
+        &self.target
+    }
+}
+
+impl Generator for WarpGenerator {
+    fn name(&self) -> &str {
+        "warp"
+    }
+
+    fn backend(&self) -> &str {
+        "cpu"
+    }
+
+    fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
+        let size = self.canvas.size_px();
+        // A source larger than the output would have to be filtered in each frame; once is enough.
+        let source = Source::new(&identity.portrait, &identity.matte, identity.size_px().min(size))?;
+        let rest = HeadPlacement::at_rest(&identity.shape, size as f32 / identity.size_px() as f32);
+        let scale = source.per_output(size);
+        let margin = Vec2::splat(source.margin_px());
+        let source_from_output = |at: Vec2| at * scale + margin;
+        let source_rest = HeadPlacement {
+            centre_px: source_from_output(rest.centre_px),
+            width_px: rest.width_px * scale,
+            rotation: rest.rotation,
+        };
+        let source_points = std::array::from_fn(|i| source_rest.project(identity.shape.points[i]).truncate());
+        self.adopted = Some(Adopted {
+            surround: Surround::new(&identity.shape, &rest, source_from_output),
+            eyes: Eyes::new(&source_points),
+            mouth: Mouth::new(&identity.shape, &source_points, &source, size),
+            identity,
+            source,
+            rest,
+            source_rest,
+            source_points,
+        });
+        Ok(())
+    }
+
+    fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        let adopted = self
+            .adopted
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
+        let size = self.canvas.size_px();
+        let shape = &adopted.identity.shape;
+        let placement = adopted.rest.driven(size, signal);
+        target_landmarks_px(shape, &placement, signal, &mut self.target);
+        adopted.eyes.follow(signal, shape, &adopted.source_rest);
+
+        self.canvas.clear();
+        draw_face(&self.triangles, adopted, &placement, &self.target, &mut self.canvas);
+        adopted.surround.draw(&placement, signal, &self.target, &mut self.canvas);
+        adopted.eyes.look(&self.target, &mut self.canvas);
+        adopted.mouth.open(&placement, &self.target, &mut self.canvas);
+
+        portrait.picture.reshape(size, size);
+        let pixels = portrait.picture.data_mut().as_chunks_mut::<4>().0;
+        for (pixel, &at) in pixels.iter_mut().zip(&self.canvas.source_from_output) {
+            *pixel = adopted.source.sample(at);
+        }
+        self.edges.smooth(&self.canvas, adopted.source.per_output(size), &mut portrait.picture);
+        adopted.mouth.paint(&self.target, &mut portrait.picture);
+        Ok(())
+    }
+}
+
+/// Reads what turns towards us further inside the face, in source pixels.
+///
+/// The portrait shows the sides of the face edge-on, mixed with hair and ears. Stretched wide they
+/// would smear; skin from further inside is the better guess. Nothing changes at the portrait's own pose.
+fn turn_sources(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMARKS] {
+    /// Distance from the middle of the face, in face widths, from where on its sides begin.
+    const SIDE: f32 = 0.5;
+    let aside = (adopted.source_rest.rotation * Vec3::X).truncate() * adopted.source_rest.width_px;
+    let mut sources = adopted.source_points;
+    for (source, point) in sources.iter_mut().zip(&adopted.identity.shape.points) {
+        let beyond = (point.x.abs() - SIDE).max(0.0);
+        // The face's sides look outwards, and a little to the front.
+        let normal = Vec3::new(point.x, 0.0, -0.3).normalize_or(Vec3::NEG_Z);
+        let turned = (adopted.rest.rotation * normal).z - (placement.rotation * normal).z;
+        let reach = smoothstep(0.04, 0.36, turned) * beyond * beyond * 0.5;
+        *source -= aside * reach * point.x.signum();
+    }
+    sources
+}
+
+fn draw_face(
+    triangles: &[Triangle],
+    adopted: &Adopted,
+    placement: &HeadPlacement,
+    target: &Landmarks,
+    canvas: &mut Canvas,
+) {
+    // Between the lids the edges read elsewhere than on the lids themselves.
+    let skin_sources = turn_sources(adopted, placement);
+    let mut eye_sources = skin_sources;
+    for (i, source_px) in adopted.eyes.lid_sources() {
+        eye_sources[i] = source_px;
+    }
+    for triangle in triangles {
+        let sources = match triangle.part {
+            Part::RightEye | Part::LeftEye => &eye_sources,
+            Part::Surface | Part::Mouth => &skin_sources,
+        };
+        let corners = triangle.points.map(|i| Corner { at_px: target[i], source_px: sources[i] });
+        let [a, b, c] = corners.map(|corner| corner.at_px.truncate());
+        let faces_us = (b - a).perp_dot(c - a) < 0.0;
+        canvas.draw(corners, if faces_us { 0.0 } else { TURNED_AWAY * placement.width_px }, triangle.part);
+    }
+}

@@ -1,0 +1,129 @@
+//! What is behind the person.
+
+use opencv::core::{Mat, Rect, Size};
+use opencv::imgproc::{INTER_AREA, INTER_LINEAR, gaussian_blur_def, resize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Rgb, Rgba};
+
+/// What is behind the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// The portrait's own, with the person filled in.
+    Own,
+    /// The portrait's own, strongly blurred.
+    Blur,
+    /// One colour: red, green, blue.
+    Colour([u8; 3]),
+    /// A picture, cut to cover the whole output. It is not mirrored.
+    Picture(Rgb),
+    /// Nothing: the output keeps the person's alpha.
+    None,
+}
+
+/// Blur of [`Background::Blur`], standard deviation as a part of the picture's width.
+const BLUR: f64 = 0.045;
+/// What is shown where an identity's background is wanted and there is no identity: dark and neutral.
+const NO_IDENTITY: [u8; 3] = [32, 34, 38];
+
+/// A background, ready at the output's size.
+pub(super) struct Plate {
+    /// `None`: transparent.
+    picture: Option<Rgb>,
+    /// Whether it belongs to the portrait and is mirrored with it.
+    is_own: bool,
+}
+
+impl Plate {
+    /// Prepares `background`; `own` is the identity's.
+    pub(super) fn new(background: &Background, own: Option<&Rgb>, size_px: usize) -> Result<Self> {
+        let is_own = matches!(background, Background::Own | Background::Blur);
+        let picture = match (background, own) {
+            (Background::None, _) => None,
+            (Background::Colour(colour), _) => Some(filled(*colour, size_px)),
+            (Background::Picture(picture), _) => Some(cover(picture, size_px)?),
+            (Background::Own | Background::Blur, None) => Some(filled(NO_IDENTITY, size_px)),
+            (Background::Own, Some(own)) => Some(cover(own, size_px)?),
+            (Background::Blur, Some(own)) => Some(blurred(&cover(own, size_px)?)?),
+        };
+        Ok(Self { picture, is_own })
+    }
+
+    /// Writes `person` over this plate into `out`, all of one size.
+    pub(super) fn under(&self, person: &Rgba, mirror: bool, out: &mut Rgba) {
+        let width = person.width_px();
+        for y in 0..person.height_px() {
+            let from = person.row(y).as_chunks::<4>().0;
+            let to = &mut out.data_mut()[y * width * 4..][..width * 4];
+            let to = to.as_chunks_mut::<4>().0;
+            let Some(plate) = &self.picture else {
+                copy_row(from, mirror, to);
+                continue;
+            };
+            let plate = plate.row(y).as_chunks::<3>().0;
+            match (mirror, self.is_own) {
+                (false, _) => blend_row(from.iter(), plate.iter(), to),
+                (true, true) => blend_row(from.iter().rev(), plate.iter().rev(), to),
+                (true, false) => blend_row(from.iter().rev(), plate.iter(), to),
+            }
+        }
+    }
+}
+
+fn copy_row(from: &[[u8; 4]], mirror: bool, to: &mut [[u8; 4]]) {
+    to.copy_from_slice(from);
+    if mirror {
+        to.reverse();
+    }
+}
+
+fn blend_row<'a>(
+    person: impl Iterator<Item = &'a [u8; 4]>,
+    plate: impl Iterator<Item = &'a [u8; 3]>,
+    to: &mut [[u8; 4]],
+) {
+    for ((to, from), under) in to.iter_mut().zip(person).zip(plate) {
+        let alpha = u32::from(from[3]);
+        let mix = |c: usize| {
+            let sum = u32::from(from[c]) * alpha + u32::from(under[c]) * (255 - alpha) + 128;
+            // Exact division by 255 for sums below 65536.
+            ((sum + (sum >> 8)) >> 8) as u8
+        };
+        *to = [mix(0), mix(1), mix(2), 255];
+    }
+}
+
+fn filled(colour: [u8; 3], size_px: usize) -> Rgb {
+    let mut picture = Rgb::new(size_px, size_px);
+    picture.data_mut().as_chunks_mut::<3>().0.fill(colour);
+    picture
+}
+
+/// The middle of `picture`, cut square and brought to `size_px`.
+fn cover(picture: &Rgb, size_px: usize) -> Result<Rgb> {
+    let (width, height) = (picture.width_px(), picture.height_px());
+    let side = width.min(height);
+    if side == 0 {
+        return Err(Error::new(ErrorKind::Config, "the background picture is empty"));
+    }
+    if width == size_px && height == size_px {
+        return Ok(picture.clone());
+    }
+    let middle =
+        Rect::new(((width - side) / 2) as i32, ((height - side) / 2) as i32, side as i32, side as i32);
+    let mat = picture.as_mat()?;
+    let square = Mat::roi(&mat, middle)?;
+    let mut covered = Rgb::new(size_px, size_px);
+    let method = if side > size_px { INTER_AREA } else { INTER_LINEAR };
+    let size = Size::new(size_px as i32, size_px as i32);
+    resize(&square, &mut covered.as_mat_mut()?, size, 0.0, 0.0, method)?;
+    Ok(covered)
+}
+
+fn blurred(picture: &Rgb) -> Result<Rgb> {
+    let mut soft = Rgb::new(picture.width_px(), picture.height_px());
+    let sigma = picture.width_px() as f64 * BLUR;
+    // The short form: the long one has another signature in each version of OpenCV.
+    gaussian_blur_def(&picture.as_mat()?, &mut soft.as_mat_mut()?, Size::default(), sigma)?;
+    Ok(soft)
+}

@@ -1,0 +1,175 @@
+//! Draws triangles into a map from output to source, nearest first.
+
+use glam::{Vec2, Vec3};
+
+/// What a pixel of the map shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Part {
+    /// Skin, hair, clothes, background.
+    Surface,
+    /// Between the inner lips.
+    Mouth,
+    /// Between the lids of the eye on the picture's left.
+    RightEye,
+    /// Between the lids of the eye on the picture's right.
+    LeftEye,
+}
+
+/// For each output pixel: where in the source it comes from, how far away it is, what it shows.
+pub(super) struct Canvas {
+    size_px: usize,
+    /// Position in the source, in pixels.
+    pub(super) source_from_output: Vec<Vec2>,
+    /// What the pixel shows.
+    pub(super) part: Vec<Part>,
+    depth: Vec<f32>,
+}
+
+/// A corner of a triangle.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Corner {
+    /// Place in the output in pixels, z away from the camera.
+    pub(super) at_px: Vec3,
+    /// Place in the source, in pixels.
+    pub(super) source_px: Vec2,
+}
+
+impl Canvas {
+    pub(super) fn new(size_px: usize) -> Self {
+        let n = size_px * size_px;
+        Self {
+            size_px,
+            source_from_output: vec![Vec2::ZERO; n],
+            part: vec![Part::Surface; n],
+            depth: vec![f32::MAX; n],
+        }
+    }
+
+    pub(super) fn size_px(&self) -> usize {
+        self.size_px
+    }
+
+    /// Makes everything infinitely far.
+    ///
+    /// The map keeps its last content: where rounding leaves a pixel between two triangles
+    /// uncovered, the previous frame's value is the best guess there is.
+    pub(super) fn clear(&mut self) {
+        self.depth.fill(f32::MAX);
+    }
+
+    /// Draws a triangle where it is nearer than what is there; `push` is added to its depth.
+    pub(super) fn draw(&mut self, corners: [Corner; 3], push: f32, part: Part) {
+        let [a, b, c] = corners.map(|corner| {
+            (corner.at_px.truncate(), [corner.source_px.x, corner.source_px.y, corner.at_px.z + push])
+        });
+        let size = self.size_px;
+        scan(size, [a.0, b.0, c.0], [a.1, b.1, c.1], |y, x, n, [u, v, z], [du, dv, dz]| {
+            let row = y * size + x;
+            let depths = &mut self.depth[row..row + n];
+            let sources = &mut self.source_from_output[row..row + n];
+            let parts = &mut self.part[row..row + n];
+            for (i, ((depth, source), at)) in depths.iter_mut().zip(sources).zip(parts).enumerate() {
+                let i = i as f32;
+                let here = z + dz * i;
+                if here < *depth {
+                    *depth = here;
+                    *source = Vec2::new(u + du * i, v + dv * i);
+                    *at = part;
+                }
+            }
+        });
+    }
+}
+
+/// Walks over the pixels of a triangle, row by row, with linearly interpolated values.
+///
+/// A pixel belongs to the triangle when its centre does; triangles that share an edge share no
+/// pixel and leave none between them. `row` gets y, x, the number of pixels, the values at the
+/// first one and their steps.
+pub(super) fn scan<const N: usize>(
+    size_px: usize,
+    at_px: [Vec2; 3],
+    values: [[f32; N]; 3],
+    mut row: impl FnMut(usize, usize, usize, [f32; N], [f32; N]),
+) {
+    let mut order = [0, 1, 2];
+    // Ties are broken by x, so that an edge is computed alike for both of its triangles.
+    order.sort_unstable_by(|&i, &j| {
+        at_px[i].y.total_cmp(&at_px[j].y).then(at_px[i].x.total_cmp(&at_px[j].x))
+    });
+    let [p, q, r] = order.map(|i| at_px[i]);
+    let [vp, vq, vr] = order.map(|i| values[i]);
+    let (pq, pr) = (q - p, r - p);
+    let area = pq.perp_dot(pr);
+    let top = (p.y - 0.5).ceil().max(0.0);
+    let bottom = (r.y - 0.5).ceil().min(size_px as f32);
+    if area == 0.0 || !area.is_finite() || top >= bottom {
+        return;
+    }
+    let inverse = 1.0 / area;
+    let mut step_x = [0.0; N];
+    let mut step_y = [0.0; N];
+    let (mut low, mut high) = ([0.0; N], [0.0; N]);
+    for i in 0..N {
+        let (dq, dr) = (vq[i] - vp[i], vr[i] - vp[i]);
+        step_x[i] = (dq * pr.y - dr * pq.y) * inverse;
+        step_y[i] = (dr * pq.x - dq * pr.x) * inverse;
+        low[i] = vp[i].min(vq[i]).min(vr[i]);
+        high[i] = vp[i].max(vq[i]).max(vr[i]);
+    }
+    let edge = |a: Vec2, b: Vec2, y: f32| a.x + (y - a.y) * ((b.x - a.x) / (b.y - a.y));
+    for y in top as usize..bottom as usize {
+        let middle = y as f32 + 0.5;
+        let long = edge(p, r, middle);
+        let short = if middle < q.y { edge(p, q, middle) } else { edge(q, r, middle) };
+        let begin = (long.min(short) - 0.5).ceil().max(0.0);
+        let end = (long.max(short) - 0.5).ceil().min(size_px as f32);
+        // False for NaN as well.
+        if begin < end {
+            let n = (end - begin) as usize;
+            let (dx, dy) = (begin + 0.5 - p.x, middle - p.y);
+            let last = (n - 1) as f32;
+            let mut first = [0.0; N];
+            let mut step = [0.0; N];
+            for i in 0..N {
+                // A sliver's slopes are steep enough to leave its corners' range between two pixel centres.
+                first[i] = (vp[i] + step_x[i] * dx + step_y[i] * dy).clamp(low[i], high[i]);
+                let final_value = (vp[i] + step_x[i] * (dx + last) + step_y[i] * dy).clamp(low[i], high[i]);
+                step[i] = if n > 1 { (final_value - first[i]) / last } else { 0.0 };
+            }
+            row(y, begin as usize, n, first, step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triangles_that_share_edges_cover_each_pixel_once() {
+        let corners = [Vec2::ZERO, Vec2::new(64.0, 0.0), Vec2::new(64.0, 64.0), Vec2::new(0.0, 64.0)];
+        let middle = Vec2::new(23.7, 41.3);
+        let mut count = vec![0; 64 * 64];
+        for i in 0..4 {
+            let triangle = [corners[i], corners[(i + 1) % 4], middle];
+            scan(64, triangle, triangle.map(|p| [p.x, p.y]), |y, x, n, [u, v], [du, _]| {
+                for i in 0..n {
+                    count[y * 64 + x + i] += 1;
+                    assert!((u + du * i as f32 - (x + i) as f32 - 0.5).abs() < 0.01);
+                    assert!((v - y as f32 - 0.5).abs() < 0.01);
+                }
+            });
+        }
+        assert!(count.iter().all(|&n| n == 1));
+    }
+
+    #[test]
+    fn points_that_are_not_numbers_draw_nothing() {
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            let triangle = [Vec2::new(bad, 3.0), Vec2::new(4.0, bad), Vec2::new(bad, bad)];
+            scan(16, triangle, [[0.0]; 3], |_, x, n, _, _| assert!(x + n <= 16));
+        }
+    }
+}
