@@ -41,6 +41,13 @@ impl OutFrame {
         Self { picture: Rgba::new(width_px, height_px), trace: Trace::default(), driver_landmarks: None }
     }
 
+    /// Makes this frame equal to `other`, reusing its memory.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.picture.copy_from(&other.picture);
+        self.trace = other.trace;
+        self.driver_landmarks = other.driver_landmarks;
+    }
+
     /// The picture. Alpha is below 255 only where a transparent background was asked for.
     pub fn picture(&self) -> &Rgba {
         &self.picture

@@ -25,6 +25,8 @@ pub(crate) use signing::hex;
 pub struct Identity {
     /// Where it comes from and who may be shown.
     pub manifest: Manifest,
+    /// The public key of who signed the file it was read from, hexadecimal.
+    pub maker: Option<String>,
     /// The portrait.
     pub portrait: Rgb,
     /// Who is the person and who is background: 255 is person.

@@ -52,8 +52,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let composite = CompositeOptions {
         size_px: args.size,
         background: args.background.clone(),
-        is_mirrored: args.mirror,
-        has_badge: !args.no_badge,
+        mirror: args.mirror,
+        badge: !args.no_badge,
     };
     let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
@@ -157,7 +157,7 @@ pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn
             ));
         }
     }
-    Ok(Box::new(WarpGenerator::new(size_px)?))
+    Ok(Box::new(WarpGenerator::new(size_px)))
 }
 
 /// The visible mark may go only where nobody can be wronged.

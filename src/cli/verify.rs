@@ -8,13 +8,11 @@ use super::VerifyArgs;
 
 /// Checks a file and prints its record.
 pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
-    let bytes = effigy::photo::read_bytes(&args.file)?;
-    let (identity, maker) = Identity::from_bytes_with_maker(&bytes)
-        .map_err(|error| effigy::Error::new(error.kind(), format!("cannot vouch for {}", args.file.display())).because(error))?;
+    let identity = Identity::load(&args.file)?;
     let manifest = &identity.manifest;
     println!("identity     {}", manifest.name);
     println!("signature    holds: nothing in the file was changed since it was signed");
-    println!("signed by    key {maker}");
+    println!("signed by    key {}", identity.maker.as_deref().unwrap_or("unknown"));
     println!("consent      {} (said by {}, {})", manifest.consent.basis.name(), manifest.consent.by, utc(manifest.consent.at_unix_secs));
     println!("made         {}", utc(manifest.created_unix_secs));
     println!("portrait     {0}x{0} pixels, photo with SHA-256 {1}", identity.size_px(), manifest.photo_sha256);

@@ -21,6 +21,19 @@ pub enum Background {
     None,
 }
 
+impl Background {
+    /// The built-in background after this one: own, blurred, chroma green, transparent, own.
+    #[must_use]
+    pub const fn next(&self) -> Self {
+        match self {
+            Self::Own => Self::Blur,
+            Self::Blur => Self::Colour([0, 177, 64]),
+            Self::Colour(_) | Self::Picture(_) => Self::None,
+            Self::None => Self::Own,
+        }
+    }
+}
+
 /// Blur of [`Background::Blur`], standard deviation as a part of the picture's width.
 const BLUR: f64 = 0.045;
 /// What is shown where an identity's background is wanted and there is no identity: dark and neutral.

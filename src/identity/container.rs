@@ -73,7 +73,8 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
         metadata.get(key).ok_or_else(|| refused(format!("a safetensors file without \"{key}\": not an identity")))
     };
     let signed = text("effigy")?;
-    signing::verify(signed.as_bytes(), text("public_key")?, text("signature")?)?;
+    let maker = text("public_key")?;
+    signing::verify(signed.as_bytes(), maker, text("signature")?)?;
     let manifest: Manifest = match serde_json::from_str::<FormatOnly>(signed) {
         Ok(FormatOnly { format: FORMAT }) => {
             serde_json::from_str(signed).or_error(ErrorKind::Identity, || "the manifest is not as expected".into())?
@@ -148,6 +149,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
         coefficients: std::array::from_fn(|i| coefficients[i]),
         pose,
         manifest,
+        maker: Some(maker.clone()),
     })
 }
 

@@ -112,6 +112,7 @@ impl Enroller {
         Ok(Identity {
             shape: FaceShape::new(&face.landmarks_px, &face.pose),
             manifest,
+            maker: None,
             portrait,
             matte,
             background,

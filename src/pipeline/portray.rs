@@ -6,8 +6,8 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::{Control, Ending, MAX_WAIT, Observed};
-use crate::clock::{Clock, Timestamp};
-use crate::composite::{CardReason, Compositor, OutFrame};
+use crate::clock::Clock;
+use crate::composite::{Background, CardReason, Compositor, OutFrame};
 use crate::drive::{Driver, DrivingSignal, Motion, Presence};
 use crate::error::Result;
 use crate::generate::{Generator, Portrait};
@@ -129,9 +129,12 @@ impl Portrayer {
                     }
                 }
                 Control::Calibrate => self.driver.calibrate(),
-                Control::ToggleMirror => self.compositor.toggle_mirror(),
-                Control::NextBackground => self.compositor.next_background()?,
-                Control::Background(background) => self.compositor.set_background(background)?,
+                Control::ToggleMirror => self.compositor.set_mirror(!self.compositor.options().mirror),
+                Control::NextBackground => {
+                    let next = self.compositor.options().background.next();
+                    self.set_background(next)?;
+                }
+                Control::Background(background) => self.set_background(background)?,
                 Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
                 Control::Strength(strength) => self.driver.set_strength(strength),
                 Control::Quit => {
@@ -141,6 +144,10 @@ impl Portrayer {
             }
         }
         Ok(std::ops::ControlFlow::Continue(()))
+    }
+
+    fn set_background(&mut self, background: Background) -> Result<()> {
+        self.compositor.set_background(background, Some(&*self.identities[self.shown]))
     }
 
     /// Makes the picture for one observation.
@@ -158,23 +165,23 @@ impl Portrayer {
         let reason = if self.is_card_asked {
             Some(CardReason::Paused)
         } else if presence == Presence::Lost {
-            Some(if trace.frame_id == 0 { CardReason::NoSignal } else { CardReason::NoFace })
+            Some(if trace.frame_id == 0 { CardReason::NoSignal } else { CardReason::LookingForFace })
         } else {
             None
         };
         match reason {
             Some(reason) => {
-                self.compositor.card(reason, &mut self.out)?;
+                self.compositor.card(reason, trace, &mut self.out);
                 done(&mut trace, Stage::Composite);
             }
             None => {
                 self.generator.generate(&self.signal, &mut self.portrait)?;
                 done(&mut trace, Stage::Generate);
-                self.compositor.compose(&self.portrait, &mut self.out)?;
+                self.compositor.compose(&self.portrait, trace, &mut self.out)?;
                 done(&mut trace, Stage::Composite);
             }
         }
-        self.was_badged &= self.compositor.is_badged();
+        self.was_badged &= self.compositor.options().badge;
         self.out.trace = trace;
         self.out.driver_landmarks = face.map(|face| {
             let size = glam::Vec2::new(face.frame_size_px.0.max(1) as f32, face.frame_size_px.1.max(1) as f32);

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Installs what effigy needs and this machine lacks. Safe to run again; asks for nothing when nothing is missing.
+#   scripts/setup.sh           what building and running need
+#   scripts/setup.sh --tests   and what the tests need
+set -euo pipefail
+
+say() { printf '== %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# Building: a C++ compiler, pkg-config and clang (bindings of OpenCV and the camera interface), OpenCV itself.
+# Running: the window's X11 libraries, the loader of graphics drivers.
+packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6 libxcursor1)
+# Testing: a display without a screen, a Vulkan driver without a card.
+if [ "${1:-}" = --tests ]; then packages+=(xvfb mesa-vulkan-drivers); fi
+
+runtime_version=1.31.1
+runtime_dir="${XDG_DATA_HOME:-$HOME/.local/share}/effigy/lib"
+runtime="$runtime_dir/libonnxruntime.so.$runtime_version"
+
+has_runtime() {
+  for place in "${EFFIGY_ONNXRUNTIME:-}" "${ORT_DYLIB_PATH:-}" "$runtime"; do
+    if [ -n "$place" ] && [ -e "$place" ]; then return 0; fi
+  done
+  return 1
+}
+
+[ "$(uname -s)" = Linux ] || fail "this script knows Linux only; on $(uname -s) install OpenCV 4, clang, pkg-config and ONNX Runtime $runtime_version, point EFFIGY_ONNXRUNTIME at its library, then: cargo run --release -- demo"
+command -v cargo > /dev/null || fail "cargo is missing; install Rust first: https://rustup.rs"
+
+if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
+  # pip is only the way to the runtime.
+  has_runtime || packages+=(python3-pip)
+  missing=()
+  for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    say "Debian packages: all there"
+  else
+    say "Debian packages: installing ${missing[*]}"
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+      command -v sudo > /dev/null || fail "these need root, and there is no sudo; as root: apt-get install ${missing[*]}"
+      as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+  fi
+else
+  say "no apt-get here: install these by your own package manager, under its names for them, if they are missing:"
+  say "  ${packages[*]}"
+  for tool in c++ pkg-config clang; do command -v $tool > /dev/null || fail "$tool is missing"; done
+  pkg-config --exists opencv4 || fail "OpenCV 4 with its development files is missing (pkg-config finds no opencv4)"
+fi
+
+if has_runtime; then
+  say "ONNX Runtime: there"
+else
+  say "ONNX Runtime $runtime_version: fetching its library to $runtime_dir"
+  case "$(uname -m)" in
+    x86_64) platform=manylinux_2_28_x86_64 hash=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3 ;;
+    aarch64) platform=manylinux_2_28_aarch64 hash=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467 ;;
+    *) fail "no ready-made ONNX Runtime for $(uname -m); build version $runtime_version and set EFFIGY_ONNXRUNTIME to its libonnxruntime.so" ;;
+  esac
+  python3 -m pip --version > /dev/null 2>&1 || fail "pip is missing (python3 -m pip); it is the way to ONNX Runtime. Or set EFFIGY_ONNXRUNTIME to a libonnxruntime.so of version $runtime_version"
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
+    --platform "$platform" -d "$work" "onnxruntime==$runtime_version"
+  python3 -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
+  library="$work/wheel/onnxruntime/capi/libonnxruntime.so.$runtime_version"
+  if [ -n "$hash" ]; then
+    found=$(sha256sum "$library" | cut -d' ' -f1)
+    [ "$found" = "$hash" ] || fail "the ONNX Runtime library is not the one expected: SHA-256 $hash expected, $found found"
+  fi
+  mkdir -p "$runtime_dir"
+  # Moved whole, so that an interrupted run leaves no half of a library.
+  install -m 644 "$library" "$runtime.part"
+  mv "$runtime.part" "$runtime"
+fi

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs what the tests need, then checks format, lints and documentation and runs every test. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh --tests
+
+echo "== format"
+cargo fmt --check
+echo "== lints, over all combinations of features"
+features=(webcam window cuda wgpu)
+for ((set = 0; set < 1 << ${#features[@]}; set++)); do
+  chosen=()
+  for i in "${!features[@]}"; do if ((set >> i & 1)); then chosen+=("${features[i]}"); fi; done
+  list=$(IFS=,; echo "${chosen[*]}")
+  # The tests are the same for all: checked once, with everything in.
+  targets=$([ ${#chosen[@]} -eq ${#features[@]} ] && echo --all-targets || echo "--lib --bins")
+  # shellcheck disable=SC2086
+  cargo clippy -q --locked --no-default-features --features "$list" $targets -- -D warnings
+done
+if command -v cargo-deny > /dev/null; then
+  echo "== licences and sources of dependencies"
+  cargo deny --offline check licenses bans sources
+else
+  echo "== licences and sources of dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)"
+fi
+echo "== tests"
+cargo test --locked
+echo "== documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps

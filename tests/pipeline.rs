@@ -1,0 +1,341 @@
+//! The pipeline with stages that follow a script: order, drops, shutdown, failures, and that the
+//! camera's picture never leaves.
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use effigy::capture::{MAX_READ_WAIT, Read};
+use effigy::clock::{Clock, ManualClock, MonotonicClock};
+use effigy::composite::{CompositeOptions, Compositor};
+use effigy::drive::DriveOptions;
+use effigy::face::Tracker;
+use effigy::generate::warp::WarpGenerator;
+use effigy::identity::Basis;
+use effigy::pipeline::{Control, Stages, run};
+use effigy::report::LiveFigures;
+use effigy::sink::Delivery;
+use effigy::{
+    DrivingSignal, Error, ErrorKind, FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame, Result, Sink,
+    Source,
+};
+
+/// A source that plays a list of steps.
+struct Script {
+    steps: std::vec::IntoIter<Step>,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Frame,
+    Stall,
+    Wait(Duration),
+    Fail,
+    Panic,
+}
+
+impl Source for Script {
+    fn name(&self) -> &str {
+        "script"
+    }
+    fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
+        match self.steps.next() {
+            None => Ok(Read::Ended),
+            Some(Step::Frame) => {
+                frame.picture_mut().copy_from(&common::camera_picture());
+                frame.set_captured(clock.now());
+                Ok(Read::Fresh)
+            }
+            Some(Step::Stall) => {
+                std::thread::sleep(MAX_READ_WAIT);
+                Ok(Read::Idle)
+            }
+            Some(Step::Wait(time)) => {
+                std::thread::sleep(time);
+                Ok(Read::Idle)
+            }
+            Some(Step::Fail) => Err(Error::new(ErrorKind::DeviceLost, "the script's camera is gone")),
+            Some(Step::Panic) => panic!("the script's source panics"),
+        }
+    }
+    fn frame_rate_hz(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// Sees a face in every frame for which `sees` holds, counted from 1.
+struct Eyes {
+    n_frames: usize,
+    sees: fn(usize) -> Result<bool>,
+}
+
+impl Tracker for Eyes {
+    fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
+        self.n_frames += 1;
+        *face = common::observation(frame.captured());
+        (self.sees)(self.n_frames)
+    }
+}
+
+/// The real warp, slowed down or failing.
+struct Painter {
+    warp: WarpGenerator,
+    delay: Duration,
+    fails_at: usize,
+    n_frames: usize,
+}
+
+impl Generator for Painter {
+    fn name(&self) -> &str {
+        self.warp.name()
+    }
+    fn backend(&self) -> &str {
+        self.warp.backend()
+    }
+    fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
+        self.warp.adopt(identity)
+    }
+    fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        self.n_frames += 1;
+        if self.n_frames == self.fails_at {
+            return Err(Error::new(ErrorKind::BackendUnavailable, "the script's card is gone"));
+        }
+        std::thread::sleep(self.delay);
+        self.warp.generate(signal, portrait)
+    }
+}
+
+/// What a sink has seen.
+#[derive(Default)]
+struct Seen {
+    ids: Mutex<Vec<u64>>,
+    n_camera_pixels: AtomicUsize,
+    is_finished: AtomicBool,
+}
+
+/// Keeps what it sees, and plays its part in the script.
+struct Witness {
+    seen: Arc<Seen>,
+    delivery: Delivery,
+    delay: Duration,
+    act: fn(usize) -> Result<ControlFlow<()>>,
+}
+
+impl Sink for Witness {
+    fn name(&self) -> &str {
+        "witness"
+    }
+    fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+        std::thread::sleep(self.delay);
+        let like_camera = |p: &[u8]| p[0] > 180 && p[1] < 60 && p[2] > 180;
+        let n_camera = frame.picture().data().chunks_exact(4).filter(|p| like_camera(p)).count();
+        self.seen.n_camera_pixels.fetch_add(n_camera, Ordering::Relaxed);
+        let mut ids = self.seen.ids.lock().unwrap();
+        ids.push(frame.trace.frame_id);
+        (self.act)(ids.len())
+    }
+    fn finish(&mut self) -> Result<()> {
+        self.seen.is_finished.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// One run: what is set here differs from a plain one of 30 frames.
+struct Play {
+    steps: Vec<Step>,
+    sees: fn(usize) -> Result<bool>,
+    generate_delay: Duration,
+    generate_fails_at: usize,
+    act: fn(usize) -> Result<ControlFlow<()>>,
+    present_delay: Duration,
+    delivery: Delivery,
+    every_frame: bool,
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        Self {
+            steps: vec![Step::Frame; 30],
+            sees: |_| Ok(true),
+            generate_delay: Duration::ZERO,
+            generate_fails_at: usize::MAX,
+            act: |_| Ok(ControlFlow::Continue(())),
+            present_delay: Duration::ZERO,
+            delivery: Delivery::Latest,
+            every_frame: false,
+        }
+    }
+}
+
+impl Play {
+    fn play(self, clock: &dyn Clock) -> (Result<effigy::report::Report>, Arc<Seen>) {
+        let (_keep, control) = bounded(8);
+        self.play_with(clock, control)
+    }
+
+    fn play_with(self, clock: &dyn Clock, control: Receiver<Control>) -> (Result<effigy::report::Report>, Arc<Seen>) {
+        let seen = Arc::new(Seen::default());
+        let witness =
+            Witness { seen: Arc::clone(&seen), delivery: self.delivery, delay: self.present_delay, act: self.act };
+        let stages = Stages {
+            source: Box::new(Script { steps: self.steps.into_iter() }),
+            tracker: Box::new(Eyes { n_frames: 0, sees: self.sees }),
+            drive: DriveOptions::default(),
+            generator: Box::new(Painter {
+                warp: WarpGenerator::new(512),
+                delay: self.generate_delay,
+                fails_at: self.generate_fails_at,
+                n_frames: 0,
+            }),
+            compositor: Compositor::new(CompositeOptions::default()).unwrap(),
+            identities: vec![common::identity(Basis::Synthetic)],
+            sinks: vec![Box::new(witness)],
+            foreground: None,
+            size_px: 512,
+            every_frame: self.every_frame,
+            figures: Arc::new(LiveFigures::default()),
+        };
+        (run(stages, clock, control), seen)
+    }
+}
+
+fn ids(seen: &Seen) -> Vec<u64> {
+    seen.ids.lock().unwrap().clone()
+}
+
+#[test]
+fn every_frame_arrives_in_order_when_asked() {
+    let play = Play { every_frame: true, generate_delay: Duration::from_millis(1), ..Play::default() };
+    let (report, seen) = play.play(&ManualClock::new());
+    let report = report.unwrap();
+    assert_eq!(ids(&seen), (1..=30).collect::<Vec<_>>());
+    assert_eq!((report.frames.captured, report.frames.presented, report.frames.dropped), (30, 30, 0));
+}
+
+#[test]
+fn a_slow_generator_drops_frames_and_keeps_their_order() {
+    let steps = vec![Step::Frame, Step::Wait(Duration::from_millis(2))].repeat(40);
+    let play = Play { steps, generate_delay: Duration::from_millis(15), ..Play::default() };
+    let (report, seen) = play.play(&MonotonicClock::new());
+    let frames = report.unwrap().frames;
+    let ids = ids(&seen);
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "out of order: {ids:?}");
+    assert_eq!(frames.captured, 40);
+    assert!(frames.dropped > 10, "nothing was dropped, so it queued: {frames:?}");
+    // At the end of a source the newest frames may still be in the slots between the stages.
+    assert!(frames.captured - frames.presented - frames.dropped <= 3, "frames went uncounted: {frames:?}");
+}
+
+#[test]
+fn the_age_of_a_picture_is_what_the_clock_says() {
+    struct SlowEyes(Arc<ManualClock>);
+    impl Tracker for SlowEyes {
+        fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
+            self.0.advance(Duration::from_millis(7));
+            *face = common::observation(frame.captured());
+            Ok(true)
+        }
+    }
+    let clock = Arc::new(ManualClock::new());
+    let (_keep, control) = bounded(1);
+    let seen = Arc::new(Seen::default());
+    let act = |_| Ok(ControlFlow::Continue(()));
+    let stages = Stages {
+        source: Box::new(Script { steps: vec![Step::Frame; 1].into_iter() }),
+        tracker: Box::new(SlowEyes(Arc::clone(&clock))),
+        drive: DriveOptions::default(),
+        generator: Box::new(WarpGenerator::new(512)),
+        compositor: Compositor::new(CompositeOptions::default()).unwrap(),
+        identities: vec![common::identity(Basis::Synthetic)],
+        sinks: vec![Box::new(Witness { seen, delivery: Delivery::Latest, delay: Duration::ZERO, act })],
+        foreground: None,
+        size_px: 512,
+        every_frame: true,
+        figures: Arc::new(LiveFigures::default()),
+    };
+    let report = run(stages, &*clock, control).unwrap();
+    assert!((report.age_ms.max - 7.0).abs() < 0.05, "{:?}", report.age_ms);
+    assert!((report.stages["face"].p50_ms - 7.0).abs() < 0.05, "{:?}", report.stages);
+    assert_eq!(report.stages["generate"].p50_ms, 0.0, "the clock stood still");
+}
+
+#[test]
+fn a_failing_stage_ends_the_run_with_its_error_and_the_sinks_are_finished() {
+    let cases: [(&str, Play, ErrorKind); 6] = [
+        ("source", Play { steps: vec![Step::Frame, Step::Frame, Step::Fail], ..Play::default() }, ErrorKind::DeviceLost),
+        ("source panic", Play { steps: vec![Step::Frame, Step::Panic], ..Play::default() }, ErrorKind::Internal),
+        ("face", Play { sees: |n| if n == 5 { Err(Error::new(ErrorKind::Model, "x")) } else { Ok(true) }, ..Play::default() }, ErrorKind::Model),
+        ("face panic", Play { sees: |n| if n == 5 { panic!("the script's tracker panics") } else { Ok(true) }, ..Play::default() }, ErrorKind::Internal),
+        ("generate", Play { generate_fails_at: 3, ..Play::default() }, ErrorKind::BackendUnavailable),
+        ("sink", Play { act: |n| if n == 5 { Err(Error::new(ErrorKind::Io, "disk full")) } else { Ok(ControlFlow::Continue(())) }, ..Play::default() }, ErrorKind::Io),
+    ];
+    for (stage, play, kind) in cases {
+        let play = Play { every_frame: true, ..play };
+        let (report, seen) = play.play(&MonotonicClock::new());
+        let error = report.expect_err(stage);
+        assert_eq!(error.kind(), kind, "{stage}: {error}");
+        assert!(seen.is_finished.load(Ordering::Relaxed), "{stage}: the sink was not finished");
+    }
+}
+
+#[test]
+fn a_closed_sink_ends_the_run_without_an_error() {
+    let close = |n| Ok(if n == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+    let play = Play { steps: vec![Step::Frame; 100_000], act: close, ..Play::default() };
+    let (report, seen) = play.play(&MonotonicClock::new());
+    assert_eq!(report.unwrap().frames.presented, 3, "the fourth found the sink closed");
+    assert!(seen.is_finished.load(Ordering::Relaxed));
+}
+
+#[test]
+fn quit_ends_the_run_even_when_the_camera_is_stalled() {
+    let (control_tx, control_rx): (Sender<Control>, _) = bounded(1);
+    let quit = std::thread::Builder::new().spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        control_tx.send(Control::Quit).unwrap();
+    });
+    let play = Play { steps: vec![Step::Stall; 100_000], ..Play::default() };
+    let (report, _) = play.play_with(&MonotonicClock::new(), control_rx);
+    quit.unwrap().join().unwrap();
+    assert_eq!(report.unwrap().frames.captured, 0);
+}
+
+#[test]
+fn a_stalled_camera_leaves_the_portrait_moving_by_itself() {
+    let mut steps = vec![Step::Frame; 3];
+    steps.extend(vec![Step::Stall; 8]);
+    let (report, seen) = Play { steps, ..Play::default() }.play(&MonotonicClock::new());
+    let ids = ids(&seen);
+    let n_idle = ids.iter().filter(|id| **id == 0).count();
+    assert!(n_idle > 5, "the picture froze: {ids:?}");
+    assert_eq!(report.unwrap().frames.captured, 3);
+}
+
+#[test]
+fn the_cameras_picture_never_leaves() {
+    let faces: [fn(usize) -> Result<bool>; 3] = [|_| Ok(true), |_| Ok(false), |n| Ok(n % 3 == 0)];
+    for sees in faces {
+        let (report, seen) = Play { sees, every_frame: true, ..Play::default() }.play(&MonotonicClock::new());
+        assert_eq!(report.unwrap().frames.presented, 30);
+        assert_eq!(seen.n_camera_pixels.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn a_slow_sink_does_not_slow_the_others() {
+    // The queue of the first sink is full at once; what it misses is counted as dropped.
+    let steps = vec![Step::Frame, Step::Wait(Duration::from_millis(5))].repeat(60);
+    let play = Play { steps, present_delay: Duration::from_millis(40), delivery: Delivery::Every(2), ..Play::default() };
+    let (report, seen) = play.play(&MonotonicClock::new());
+    let frames = report.unwrap().frames;
+    let ids = ids(&seen);
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "out of order: {ids:?}");
+    assert!(frames.dropped > 20, "{frames:?}");
+}
