@@ -50,10 +50,10 @@ impl Model {
     /// SHA-256 of its file, in lower-case hexadecimal digits.
     pub const fn sha256(self) -> &'static str {
         match self {
-            Self::FaceDetector => "57075586be95615956e8ed6aaa0ccfd41f03cd25feb322e15de2a33e113c14ef",
-            Self::FaceLandmarks => "fbb6b71609b922e06bb2bb9c0cfadb31a1c2cc4f87a2251c461f1fede075266c",
-            Self::FaceExpression => "40448c284370d3219456dab9e414bd3ec553daf8f274aa7f94b9fc14b8ee7ff1",
-            Self::PersonMatte => "a55c248eab1ed2c246f7366dc59c9cbaf398f00470e0ef503dd648ea113e8937",
+            Self::FaceDetector => "83b086c8170ab45a5c714228963e8a863bccf4ee6bb8a698be66859b8b027efb",
+            Self::FaceLandmarks => "185fe3203bb2fcdd5ddea7272faa74c9414cb984a94f774f7d63379ec7e9f8cb",
+            Self::FaceExpression => "63a53e622f42b7fd315c3b8a675d127b5330ad70395ce5eb13f3a89c980c2238",
+            Self::PersonMatte => "475114c70a33e2c2de404df9baf0d9418529f8a0850b6947db2049e70832f6ba",
         }
     }
 

@@ -3,6 +3,8 @@
 //!
 //! `EFFIGY_BLESS=1 cargo test --test face` writes the stored numbers anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -88,8 +88,7 @@ fn decode(rows: &[f32], scores: &[f32], square: &Crop, out: &mut Vec<Detection>)
     });
     for ((row, &score), anchor) in rows.chunks_exact(N_VALUES).zip(scores).zip(anchors) {
         let score = 1.0 / (1.0 + (-score).exp());
-        // Also false for a score that is not a number.
-        if !(score >= MIN_SCORE) {
+        if score.is_nan() || score < MIN_SCORE {
             continue;
         }
         let at = |k: usize| square.frame_from_crop(anchor + Vec2::new(row[k], row[k + 1]) / SIZE_PX as f32);

@@ -138,9 +138,9 @@ fn largest_eigenvector(mut a: [[f64; 4]; 4]) -> (f64, [f64; 4]) {
                 for row in &mut a {
                     (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]);
                 }
-                for k in 0..4 {
-                    (a[p][k], a[q][k]) = (cos * a[p][k] - sin * a[q][k], sin * a[p][k] + cos * a[q][k]);
-                }
+                let (row_p, row_q) = (a[p], a[q]);
+                a[p] = std::array::from_fn(|k| cos * row_p[k] - sin * row_q[k]);
+                a[q] = std::array::from_fn(|k| sin * row_p[k] + cos * row_q[k]);
                 for row in &mut vectors {
                     (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]);
                 }
