@@ -26,6 +26,12 @@ impl OutFrame {
         Self { picture: Rgba::new(width_px, height_px), trace: Trace::default(), driver_landmarks: None }
     }
 
+    /// Makes a frame from any picture, for tests of sinks.
+    #[cfg(test)]
+    pub(crate) fn from_picture_for_test(picture: Rgba, trace: Trace) -> Self {
+        Self { picture, trace, driver_landmarks: None }
+    }
+
     /// The picture. Alpha is below 255 only where a transparent background was asked for.
     pub fn picture(&self) -> &Rgba {
         &self.picture
