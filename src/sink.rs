@@ -9,7 +9,7 @@ pub use null::NullSink;
 pub use recorder::{RateMode, Recorder, RecorderOptions};
 pub use sequence::SequenceSink;
 pub use spec::{SinkOptions, SinkSpec, open};
-#[cfg(any())]
+#[cfg(feature = "window")]
 pub use window::WindowSink;
 pub use window_event::{Figures, WindowEvent};
 
@@ -17,7 +17,7 @@ mod null;
 mod recorder;
 mod sequence;
 mod spec;
-#[cfg(any())]
+#[cfg(feature = "window")]
 mod window;
 mod window_event;
 

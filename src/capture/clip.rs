@@ -69,8 +69,7 @@ impl ClipSource {
         if !clip.grab()? || !clip.capture.retrieve(&mut clip.bgr, 0)? || clip.bgr.empty() {
             return Err(no_video(path, "no picture in it can be decoded"));
         }
-        clip.name =
-            format!("{}, {}x{} {}/s", path.display(), clip.bgr.cols(), clip.bgr.rows(), round_rate(rate_hz));
+        clip.name = format!("{}, {}x{} {}/s", path.display(), clip.bgr.cols(), clip.bgr.rows(), round_rate(rate_hz));
         Ok(clip)
     }
 

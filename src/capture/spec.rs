@@ -153,10 +153,8 @@ mod tests {
     #[test]
     fn wrong_sources_say_what_can_be_typed() {
         let list = "`--source` takes camera, camera:N, camera:NAME, pattern, or a clip or picture file";
-        let table = [
-            ("", "the source is empty"),
-            ("camera:", "`camera:` lacks the camera's number or a part of its name"),
-        ];
+        let table =
+            [("", "the source is empty"), ("camera:", "`camera:` lacks the camera's number or a part of its name")];
         for (text, message) in table {
             let error = text.parse::<SourceSpec>().unwrap_err();
             assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, format!("{message}; {list}")));

@@ -21,8 +21,8 @@ use super::decode::Decoder;
 use super::format::Wanted;
 use super::{CameraChoice, CameraFormat, MAX_READ_WAIT, RawFrame, Read, Source, SourceOptions};
 
-pub use device::cameras;
 use device::OpenCamera;
+pub use device::cameras;
 use rate::RateMeter;
 
 mod device;
@@ -97,8 +97,13 @@ impl WebcamSource {
         let (stop, stopped) = bounded(0);
         let (ended_tx, ended) = bounded(0);
         let measured_millihertz = Arc::new(AtomicU32::new(0));
-        let mut worker =
-            Worker { publisher, stopped, reopened: reopened_tx, measured_millihertz: measured_millihertz.clone(), wanted };
+        let mut worker = Worker {
+            publisher,
+            stopped,
+            reopened: reopened_tx,
+            measured_millihertz: measured_millihertz.clone(),
+            wanted,
+        };
         let thread = std::thread::Builder::new()
             .name("camera".into())
             .spawn(move || {
@@ -192,7 +197,8 @@ impl Drop for WebcamSource {
     fn drop(&mut self) {
         self.stop = None;
         // Disconnected is the only answer: nothing is ever sent.
-        let has_ended = self.ended.recv_timeout(MAX_CLOSE_WAIT) == Err(crossbeam_channel::RecvTimeoutError::Disconnected);
+        let has_ended =
+            self.ended.recv_timeout(MAX_CLOSE_WAIT) == Err(crossbeam_channel::RecvTimeoutError::Disconnected);
         match self.thread.take() {
             Some(thread) if has_ended => drop(thread.join()),
             _ => log::warn!("the driver of {} does not answer; its thread is left behind", self.name),
@@ -303,7 +309,8 @@ mod tests {
     fn the_drivers_stamp_is_used_where_it_is_believable() {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let second = Duration::from_secs(1);
-        let table = [(None, 0), (Some(wall - second / 10), 100), (Some(wall + second), 0), (Some(wall - second * 60), 0)];
+        let table =
+            [(None, 0), (Some(wall - second / 10), 100), (Some(wall + second), 0), (Some(wall - second * 60), 0)];
         for (stamp, expected_millis) in table {
             let buffer = Buffer::with_timestamp(Resolution::new(1, 1), &[], FrameFormat::MJPEG, stamp);
             let millis = taken(&buffer).elapsed().as_millis();

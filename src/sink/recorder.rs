@@ -99,7 +99,8 @@ impl Recorder {
         let is_new = !path.exists();
         OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
         let even = (width_px.next_multiple_of(2), height_px.next_multiple_of(2));
-        let opened = check_space(path, options.reserve_bytes, free_bytes).and_then(|()| open_writer(path, even, options));
+        let opened =
+            check_space(path, options.reserve_bytes, free_bytes).and_then(|()| open_writer(path, even, options));
         let (writer, encoding) = opened.inspect_err(|_| {
             if is_new {
                 let _ = std::fs::remove_file(path);
@@ -223,7 +224,11 @@ fn bgr_from_frame(frame: &OutFrame, bgr: &mut Rgb) {
 }
 
 /// Opens the writer with the best encoding that works; its name.
-fn open_writer(path: &Path, (width_px, height_px): (usize, usize), options: &RecorderOptions) -> Result<(VideoWriter, &'static str)> {
+fn open_writer(
+    path: &Path,
+    (width_px, height_px): (usize, usize),
+    options: &RecorderOptions,
+) -> Result<(VideoWriter, &'static str)> {
     let size = Size::new(width_px as i32, height_px as i32);
     for (name, [a, b, c, d]) in ENCODINGS {
         let fourcc = VideoWriter::fourcc((*a).into(), (*b).into(), (*c).into(), (*d).into())?;

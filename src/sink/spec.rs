@@ -36,9 +36,10 @@ impl FromStr for SinkSpec {
             _ if text == "window" => Ok(Self::Window),
             _ if text == "null" => Ok(Self::Null),
             Some(("file", path)) => parse_path(path),
-            _ if NOT_HERE.contains(&name) => {
-                Err(Error::new(ErrorKind::BackendUnavailable, format!("the sink {name} is not in this build; it has {HERE}")))
-            }
+            _ if NOT_HERE.contains(&name) => Err(Error::new(
+                ErrorKind::BackendUnavailable,
+                format!("the sink {name} is not in this build; it has {HERE}"),
+            )),
             _ => Err(config(format!("no sink {text:?}"))),
         }
     }
@@ -97,7 +98,10 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
         SinkSpec::Null => Box::new(NullSink::default()),
         SinkSpec::Video(path) => {
             let mode = if options.every_frame { RateMode::OneForOne } else { RateMode::Constant };
-            Box::new(Recorder::open(path, &RecorderOptions { mode, ..RecorderOptions::new(options.size_px, options.rate_hz) })?)
+            Box::new(Recorder::open(
+                path,
+                &RecorderOptions { mode, ..RecorderOptions::new(options.size_px, options.rate_hz) },
+            )?)
         }
         SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern)?),
     })
@@ -133,7 +137,11 @@ mod tests {
             ("file:", ErrorKind::Config, "`file:` lacks a path; `--sink` takes"),
             ("file:out.gif", ErrorKind::Config, "out.gif ends in none of .mp4, .mkv, .avi, .png and /; `--sink` takes"),
             ("file:a.png", ErrorKind::Config, "a.png lacks the place for the frame's number, such as %04d; `--sink`"),
-            ("vcam:/dev/video9", ErrorKind::BackendUnavailable, "the sink vcam is not in this build; it has window, null"),
+            (
+                "vcam:/dev/video9",
+                ErrorKind::BackendUnavailable,
+                "the sink vcam is not in this build; it has window, null",
+            ),
             ("http", ErrorKind::BackendUnavailable, "the sink http is not in this build; it has window, null"),
             ("pipewire", ErrorKind::BackendUnavailable, "the sink pipewire is not in this build; it has window"),
         ];

@@ -63,7 +63,9 @@ fn psnr_db(written: &Rgba, read: &Rgb) -> f64 {
 #[test]
 fn every_frame_comes_back_in_each_container_also_at_an_odd_size() {
     let folder = Folder::new("round-trip");
-    for (container, (width_px, height_px)) in [("mp4", (128, 96)), ("mkv", (128, 96)), ("avi", (128, 96)), ("mp4", (127, 95))] {
+    for (container, (width_px, height_px)) in
+        [("mp4", (128, 96)), ("mkv", (128, 96)), ("avi", (128, 96)), ("mp4", (127, 95))]
+    {
         let path = folder.0.join(format!("{width_px}.{container}"));
         let mode = RateMode::OneForOne;
         let options = RecorderOptions { mode, ..RecorderOptions::new((width_px, height_px), 25.0) };
