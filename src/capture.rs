@@ -25,6 +25,26 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::frame::Rgb;
 
+pub use clip::ClipSource;
+pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
+pub use pattern::PatternSource;
+pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
+pub use still::StillSource;
+pub use webcam::{WebcamSource, cameras};
+
+mod clip;
+mod decode;
+mod format;
+mod pace;
+mod pattern;
+mod spec;
+mod still;
+#[cfg(feature = "webcam")]
+mod webcam;
+#[cfg(not(feature = "webcam"))]
+#[path = "capture/webcam_absent.rs"]
+mod webcam;
+
 /// What the camera saw. It never leaves the program.
 #[derive(Clone, Debug, Default)]
 pub struct RawFrame {
@@ -90,4 +110,10 @@ pub trait Source: Send {
 
     /// Frames a second that the source says it delivers, where it says so.
     fn frame_rate_hz(&self) -> Option<f64>;
+
+    /// Frames a second that it was seen to deliver lately; `None` until that is known, and for a
+    /// source whose rate is certain. Drivers state rates that they do not keep.
+    fn measured_rate_hz(&self) -> Option<f64> {
+        None
+    }
 }

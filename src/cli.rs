@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use effigy::capture::{CameraFormat, SourceSpec};
+use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
 use effigy::drive::Motion;
 use effigy::identity::{Basis, Framing};
@@ -13,6 +13,7 @@ use effigy::sink::SinkSpec;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod enroll;
+mod live_window;
 pub(crate) mod manual;
 pub(crate) mod run;
 pub(crate) mod terminal;
@@ -148,9 +149,12 @@ pub(crate) struct RunArgs {
     /// Render every frame of a clip and drop none, however long it takes
     #[arg(long)]
     pub(crate) every_frame: bool,
-    /// Pixel format to ask a camera for
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) camera_format: CameraFormat,
+    /// Pixel format to ask a camera for: auto, mjpeg, yuyv or nv12
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    pub(crate) camera_format: FormatPreference,
+    /// Size to ask a camera for
+    #[arg(long, default_value = "640x480", value_name = "WxH", value_parser = parse_camera_size)]
+    pub(crate) camera_size: (usize, usize),
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
     pub(crate) duration: Option<f64>,
@@ -211,6 +215,12 @@ fn parse_size() -> ValueParser {
         "1024" => Ok(1024),
         _ => Err("expected 512 or 1024"),
     })
+}
+
+fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides.filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
+        .ok_or_else(|| "expected a size such as 640x480".to_owned())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {

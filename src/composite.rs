@@ -48,6 +48,12 @@ impl OutFrame {
         self.driver_landmarks = other.driver_landmarks;
     }
 
+    /// Makes a frame from any picture, for tests of sinks.
+    #[cfg(test)]
+    pub(crate) fn from_picture_for_test(picture: Rgba, trace: Trace) -> Self {
+        Self { picture, trace, driver_landmarks: None }
+    }
+
     /// The picture. Alpha is below 255 only where a transparent background was asked for.
     pub fn picture(&self) -> &Rgba {
         &self.picture

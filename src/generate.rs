@@ -8,6 +8,7 @@ use crate::frame::Rgba;
 use crate::identity::Identity;
 
 pub mod motion;
+pub mod cards;
 pub mod warp;
 
 /// The generated person without background: colour, and alpha where the person is.

@@ -5,6 +5,22 @@ use std::ops::ControlFlow;
 use crate::composite::OutFrame;
 use crate::error::Result;
 
+pub use null::NullSink;
+pub use recorder::{RateMode, Recorder, RecorderOptions};
+pub use sequence::SequenceSink;
+pub use spec::{SinkOptions, SinkSpec, open};
+#[cfg(feature = "window")]
+pub use window::WindowSink;
+pub use window_event::{Figures, WindowEvent};
+
+mod null;
+mod recorder;
+mod sequence;
+mod spec;
+#[cfg(feature = "window")]
+mod window;
+mod window_event;
+
 /// How a sink wants its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the list is this command's output")]
 
+use effigy::generate::cards::{self, Card};
 use effigy::{Result, capture, models};
 
 use super::DevicesArgs;
@@ -14,8 +15,14 @@ pub(crate) fn run(_args: &DevicesArgs) -> Result<()> {
     row("file", "H.264 or MPEG-4 video (file:out.mp4), PNG sequence (file:folder/)");
     row("null", "shows nothing; for measuring");
     println!("\nGraphics cards");
-    cuda();
-    wgpu();
+    for (kind, cards) in [("NVIDIA", cards::nvidia()), ("wgpu", cards::others())] {
+        for card in cards {
+            match card {
+                Card::Ready(text) => row(kind, &text),
+                Card::Missing(advice) => row(kind, &format!("none: {advice}")),
+            }
+        }
+    }
     println!("\nBackends");
     row("warp", "ready: mesh warp on the processor");
     row("cpu", &runtime());
@@ -35,7 +42,14 @@ fn cameras() {
         }
         Ok(cameras) => {
             for camera in cameras {
-                row(&format!("camera:{}", camera.index), &camera.to_string());
+                row(&format!("camera:{}", camera.index), &camera.name);
+                match &camera.trouble {
+                    Some(trouble) => row("", &trouble.to_string()),
+                    None => {
+                        let formats: Vec<_> = camera.formats.iter().map(ToString::to_string).collect();
+                        row("", &formats.join(", "));
+                    }
+                }
             }
         }
         Err(error) => row("none", &error.to_string()),
@@ -56,50 +70,7 @@ fn window() -> String {
 
 fn runtime() -> String {
     match models::runtime_path() {
-        Ok(path) => format!("ONNX Runtime found: {}", path.display()),
+        Ok(path) => format!("ONNX Runtime found ({path}); this version has no trained network to run on it"),
         Err(error) => error.to_string(),
     }
-}
-
-#[cfg(feature = "cuda")]
-fn cuda() {
-    // SAFETY is the library's matter here: only its safe calls are used, and it is asked first
-    // whether the driver is there, since making a context panics without it.
-    if !cudarc_is_present() {
-        return row("NVIDIA", "none: no driver (libcuda) found; on a machine with such a card install NVIDIA's driver");
-    }
-    match cudarc::driver::CudaContext::device_count() {
-        Ok(0) | Err(_) => row("NVIDIA", "the driver is there, but no card answers: see `nvidia-smi`"),
-        Ok(n) => {
-            for i in 0..n as usize {
-                match cudarc::driver::CudaContext::new(i) {
-                    Ok(card) => row("NVIDIA", &card.name().unwrap_or_else(|_| "a card without a name".to_owned())),
-                    Err(error) => row("NVIDIA", &format!("card {i} cannot be opened: {error}")),
-                }
-            }
-        }
-    }
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda() {
-    row("NVIDIA", "not in this build: build with the feature `cuda`");
-}
-
-#[cfg(feature = "wgpu")]
-fn wgpu() {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let cards = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    if cards.is_empty() {
-        row("other", "none: no Vulkan driver found; on Debian, apt install mesa-vulkan-drivers");
-    }
-    for card in cards {
-        let info = card.get_info();
-        row("wgpu", &format!("{} ({}, {})", info.name, info.backend, info.driver_info));
-    }
-}
-
-#[cfg(not(feature = "wgpu"))]
-fn wgpu() {
-    row("other", "not in this build: build with the feature `wgpu`");
 }

@@ -16,10 +16,10 @@ use effigy::generate::warp::WarpGenerator;
 use effigy::identity::Basis;
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
-use effigy::sink::{self, SinkSpec};
+use effigy::sink::{self, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, terminal};
+use super::{Backend, RunArgs, live_window, terminal};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -33,9 +33,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         check_writable(path)?;
     }
     let options = SourceOptions {
-        is_looped: args.looped,
-        is_paced: !args.every_frame,
-        camera_format: args.camera_format,
+        looped: args.looped,
+        paced: !args.every_frame,
+        format: args.camera_format,
+        size_px: args.camera_size,
         ..SourceOptions::default()
     };
     let source = capture::open(&args.source, &options)?;
@@ -82,11 +83,10 @@ impl Stage {
     ) -> Result<Report> {
         let (control_tx, control_rx) = bounded(MAX_PENDING_CONTROLS);
         let figures = Arc::new(LiveFigures::default());
-        let options = sink::SinkOptions {
-            size_px: self.size_px,
-            frame_rate_hz: self.frame_rate_hz,
+        let options = SinkOptions {
+            size_px: (self.size_px, self.size_px),
+            rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
-            has_alpha: matches!(composite.background, effigy::composite::Background::None),
         };
         let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
         let mut foreground: Option<Box<dyn Sink>> = None;
@@ -96,9 +96,10 @@ impl Stage {
                     return Err(Error::new(ErrorKind::Config, "one window is enough: give --sink window once"));
                 }
                 SinkSpec::Window => {
-                    let title = format!("effigy: {}", identities[0].manifest.name);
+                    let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
                     let backend = format!("{} on {}", generator.name(), generator.backend());
-                    foreground = Some(sink::open_window(&title, &backend, &options, control_tx.clone(), &figures)?);
+                    let control = control_tx.clone();
+                    foreground = Some(live_window::open(self.size_px, names, backend, control, Arc::clone(&figures))?);
                 }
                 _ => sinks.push(sink::open(spec, &options)?),
             }

@@ -1,0 +1,236 @@
+//! A video file as the driver: paced like a camera, or as fast as it is read.
+
+use std::path::{Path, PathBuf};
+
+use opencv::core::{Mat, MatTraitConst as _};
+use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
+use opencv::videoio::{self, VideoCapture};
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+
+use super::decode::rgb_from_bgr;
+use super::pace::Pace;
+use super::{RawFrame, Read, Source, SourceOptions};
+
+/// The rate of a clip that does not state a believable one.
+const FALLBACK_RATE_HZ: f64 = 30.0;
+/// Above this a "rate" is the unit of the container's time stamps (WebM states 1000).
+const MAX_RATE_HZ: f64 = 240.0;
+/// Fewer pictures than this share of what the index states came out of a torn file.
+const WHOLE_SHARE: f64 = 0.9;
+
+/// A video file, read through OpenCV.
+///
+/// Pictures are turned as the file's rotation says. The driver's time is the clip's own: picture
+/// `n` is taken `n` / rate after the first. A paced clip waits for that time and leaves pictures
+/// out when its reader is late; an unpaced one delivers all of them without waiting.
+pub struct ClipSource {
+    path: PathBuf,
+    name: String,
+    capture: VideoCapture,
+    bgr: Mat,
+    pace: Pace,
+    looped: bool,
+    /// Counts on through repetitions.
+    next_index: u64,
+    /// Pictures taken from the file since its beginning.
+    n_in_this_round: u64,
+    /// Decoded, waiting for its time.
+    grabbed: bool,
+    n_skipped: u64,
+}
+
+impl ClipSource {
+    /// Opens the clip and decodes its first picture.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Io`]: it does not exist, is empty, or is no video that OpenCV can decode.
+    /// - [`ErrorKind::PermissionDenied`]: it may not be read.
+    pub fn open(path: &Path, options: &SourceOptions) -> Result<Self> {
+        let capture = open_capture(path)?;
+        let stated_hz = capture.get(videoio::CAP_PROP_FPS)?;
+        let rate_hz = believable_rate_hz(stated_hz).unwrap_or_else(|| {
+            log::warn!("{} states {stated_hz} pictures a second; {FALLBACK_RATE_HZ} are assumed", path.display());
+            FALLBACK_RATE_HZ
+        });
+        let mut clip = Self {
+            path: path.to_owned(),
+            name: String::new(),
+            capture,
+            bgr: Mat::default(),
+            pace: Pace::new(rate_hz, options.paced),
+            looped: options.looped,
+            next_index: 0,
+            n_in_this_round: 0,
+            grabbed: false,
+            n_skipped: 0,
+        };
+        if !clip.grab()? || !clip.capture.retrieve(&mut clip.bgr, 0)? || clip.bgr.empty() {
+            return Err(no_video(path, "no picture in it can be decoded"));
+        }
+        clip.name = format!("{}, {}x{} {}/s", path.display(), clip.bgr.cols(), clip.bgr.rows(), round_rate(rate_hz));
+        Ok(clip)
+    }
+
+    /// Pictures left out so far because the reader was late.
+    pub fn n_skipped(&self) -> u64 {
+        self.n_skipped
+    }
+
+    /// Pictures that the file's index states; `None` where it states none.
+    pub fn n_frames_stated(&self) -> Option<u64> {
+        let count = self.capture.get(videoio::CAP_PROP_FRAME_COUNT).ok()?;
+        (count.is_finite() && count >= 1.0).then_some(count as u64)
+    }
+
+    /// Decodes the next picture of the file; false at its end.
+    fn grab(&mut self) -> Result<bool> {
+        if !self.grabbed {
+            self.grabbed = self.capture.grab()?;
+            self.n_in_this_round += u64::from(self.grabbed);
+        }
+        Ok(self.grabbed)
+    }
+
+    /// Decodes the next picture, from the beginning again if the clip is looped; false at the end.
+    fn grab_or_loop(&mut self) -> Result<bool> {
+        if self.grab()? {
+            return Ok(true);
+        }
+        self.check_whole()?;
+        if !self.looped {
+            return Ok(false);
+        }
+        // Opened again rather than sought: seeking lands on a wrong picture in files without a
+        // key frame at the very start.
+        self.capture = open_capture(&self.path)?;
+        self.n_in_this_round = 0;
+        self.grab()
+    }
+
+    /// Tells a torn file from one that is over.
+    fn check_whole(&self) -> Result<()> {
+        let Some(stated) = self.n_frames_stated() else { return Ok(()) };
+        let found = self.n_in_this_round;
+        if found as f64 >= stated as f64 * WHOLE_SHARE {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is torn: {found} pictures could be decoded and its index states {stated}; copy or record it again",
+            self.path.display()
+        );
+        // Other containers state an estimate.
+        if has_extension(&self.path, &["mp4", "mov", "m4v", "avi"]) {
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        log::warn!("{message}");
+        Ok(())
+    }
+}
+
+impl Source for ClipSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
+        // Decoded before it is due: a camera's picture is there at its time, and the price of
+        // this stand-in's video format is no part of the picture's age.
+        if !self.grab_or_loop()? {
+            return Ok(Read::Ended);
+        }
+        for _ in 0..self.pace.overdue(self.next_index, clock) {
+            self.grabbed = false;
+            self.next_index += 1;
+            self.n_skipped += 1;
+            if !self.grab_or_loop()? {
+                return Ok(Read::Ended);
+            }
+        }
+        let Some(captured) = self.pace.wait(self.next_index, clock) else { return Ok(Read::Idle) };
+        self.grabbed = false;
+        self.next_index += 1;
+        if !self.capture.retrieve(&mut self.bgr, 0)? || self.bgr.empty() {
+            return Err(no_video(&self.path, "a picture in it cannot be decoded"));
+        }
+        rgb_from_bgr(&self.bgr, frame.picture_mut())?;
+        frame.set_captured(captured);
+        Ok(Read::Fresh)
+    }
+
+    fn frame_rate_hz(&self) -> Option<f64> {
+        Some(self.pace.rate_hz())
+    }
+}
+
+fn open_capture(path: &Path) -> Result<VideoCapture> {
+    // An absolute path cannot be taken for a network address or a pattern of numbered pictures.
+    let absolute = std::fs::canonicalize(path).map_err(|error| cannot_read(path, error))?;
+    let file = std::fs::File::open(&absolute).map_err(|error| cannot_read(path, error))?;
+    let meta = file.metadata().map_err(|error| cannot_read(path, error))?;
+    if meta.is_dir() {
+        return Err(Error::new(
+            ErrorKind::Io,
+            format!("{} is a folder, not a clip or picture; name a file in it", path.display()),
+        ));
+    }
+    if meta.len() == 0 {
+        return Err(no_video(path, "it is empty"));
+    }
+    let api = if cfg!(target_os = "linux") { videoio::CAP_FFMPEG } else { videoio::CAP_ANY };
+    let mut capture = VideoCapture::from_file(&absolute, api)
+        .or_error(ErrorKind::Io, || format!("cannot open {} as a video", path.display()))?;
+    if !capture.is_opened()? {
+        return Err(no_video(path, "it has another format or is torn"));
+    }
+    // Best effort: not every backend knows how to turn pictures.
+    capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 1.0)?;
+    Ok(capture)
+}
+
+/// A file that cannot be opened or read, with the kind that says why.
+pub(super) fn cannot_read(path: &Path, error: std::io::Error) -> Error {
+    let (kind, advice) = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            (ErrorKind::Io, "; `--source` takes camera, camera:N, camera:NAME, pattern, or a clip or picture file")
+        }
+        std::io::ErrorKind::PermissionDenied => (ErrorKind::PermissionDenied, "; allow it with `chmod u+r`"),
+        _ => (ErrorKind::Io, ""),
+    };
+    Error::new(kind, format!("cannot read {}{advice}", path.display())).because(error)
+}
+
+fn no_video(path: &Path, reason: &str) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("{} is no video that can be played: {reason}; give an MP4, MKV, WebM, AVI or MOV", path.display()),
+    )
+}
+
+/// Whether the file's name ends in one of `extensions` (lower case, without the dot).
+pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.iter().any(|x| e.eq_ignore_ascii_case(x)))
+}
+
+/// The stated rate, if it can be one.
+fn believable_rate_hz(stated_hz: f64) -> Option<f64> {
+    (stated_hz.is_finite() && stated_hz > 0.0 && stated_hz <= MAX_RATE_HZ).then_some(stated_hz)
+}
+
+fn round_rate(rate_hz: f64) -> f64 {
+    (rate_hz * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_rates_are_not_believed() {
+        let table = [(25.0, true), (29.97, true), (240.0, true), (0.0, false), (-1.0, false), (1000.0, false)];
+        for (stated, believed) in table.into_iter().chain([(f64::NAN, false), (f64::INFINITY, false)]) {
+            assert_eq!(believable_rate_hz(stated).is_some(), believed, "{stated}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The window as a sink that also steers: its keys become changes to the run, its overlay shows figures.
+
+use effigy::{Result, Sink};
+
+#[cfg(feature = "window")]
+pub(crate) use with_window::open;
+
+/// Says that this build has no window.
+#[cfg(not(feature = "window"))]
+pub(crate) fn open(
+    _size_px: usize,
+    _names: Vec<String>,
+    _backend: String,
+    _control: crossbeam_channel::Sender<effigy::pipeline::Control>,
+    _figures: std::sync::Arc<effigy::report::LiveFigures>,
+) -> Result<Box<dyn Sink>> {
+    Err(effigy::Error::new(
+        effigy::ErrorKind::BackendUnavailable,
+        "this build has no window; build it with `--features window`, or give another sink, such as --sink file:out.mp4",
+    ))
+}
+
+#[cfg(feature = "window")]
+mod with_window {
+    use std::ops::ControlFlow;
+    use std::sync::Arc;
+
+    use crossbeam_channel::Sender;
+    use effigy::pipeline::Control;
+    use effigy::report::LiveFigures;
+    use effigy::sink::{Delivery, Figures, WindowEvent, WindowSink};
+    use effigy::{OutFrame, Result, Sink};
+
+    /// Opens the window; it must stay on this thread.
+    pub(crate) fn open(
+        size_px: usize,
+        names: Vec<String>,
+        backend: String,
+        control: Sender<Control>,
+        figures: Arc<LiveFigures>,
+    ) -> Result<Box<dyn Sink>> {
+        let mut window = WindowSink::open((size_px, size_px))?;
+        window.set_identity(&names[0]);
+        Ok(Box::new(LiveWindow { window, names, backend, control, figures }))
+    }
+
+    struct LiveWindow {
+        window: WindowSink,
+        names: Vec<String>,
+        backend: String,
+        control: Sender<Control>,
+        figures: Arc<LiveFigures>,
+    }
+
+    impl Sink for LiveWindow {
+        fn name(&self) -> &str {
+            self.window.name()
+        }
+
+        fn delivery(&self) -> Delivery {
+            self.window.delivery()
+        }
+
+        fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+            self.window.set_figures(&Figures {
+                age_millis: self.figures.age_ms(),
+                rate_hz: self.figures.rate_hz(),
+                n_dropped: self.figures.dropped(),
+                backend: &self.backend,
+            });
+            let outcome = self.window.present(frame)?;
+            for event in self.window.poll_events() {
+                let control = match event {
+                    WindowEvent::Identity(index) => match self.names.get(index) {
+                        Some(_) => Control::Identity(index),
+                        None => continue,
+                    },
+                    WindowEvent::Calibrate => Control::Calibrate,
+                    WindowEvent::Mirror => Control::ToggleMirror,
+                    WindowEvent::Background => Control::NextBackground,
+                    WindowEvent::Panic => Control::ToggleCard,
+                    WindowEvent::Quit => return Ok(ControlFlow::Break(())),
+                    // Drawn by the window itself.
+                    WindowEvent::Landmarks | WindowEvent::Figures => continue,
+                };
+                // A full channel means that the pipeline is busy ending, or someone leans on a key.
+                let _ = self.control.try_send(control);
+            }
+            Ok(outcome)
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            self.window.finish()
+        }
+    }
+}

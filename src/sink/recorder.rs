@@ -1,0 +1,299 @@
+//! A video file: H.264 where this machine can encode it, else MPEG-4.
+
+use std::fs::OpenOptions;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use opencv::core::Size;
+use opencv::prelude::{VideoCaptureTraitConst as _, VideoWriterTrait as _, VideoWriterTraitConst as _};
+use opencv::videoio::{self, VideoCapture, VideoWriter};
+
+use crate::clock::Timestamp;
+use crate::composite::OutFrame;
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::frame::Rgb;
+use crate::trace::{Stage, Trace};
+
+use super::{Delivery, Sink};
+use rate::{Place, RateMap};
+
+mod rate;
+#[cfg(test)]
+mod tests;
+
+/// What the file's name may end in.
+pub(super) const CONTAINERS: [&str; 3] = ["mp4", "mkv", "avi"];
+/// Frames that may wait to be written.
+const QUEUE: usize = 8;
+/// Space that is left free, so that the file's index still fits behind its pictures.
+const RESERVE_BYTES: u64 = 32 << 20;
+/// A file that holds fewer than this share of what was written to it lost some.
+const WHOLE_SHARE: f64 = 0.9;
+/// The name of each encoding and its four letters, the best first.
+const ENCODINGS: [(&str, &[u8; 4]); 3] = [("H.264", b"avc1"), ("MPEG-4", b"mp4v"), ("MJPEG", b"MJPG")];
+
+/// How frames become the file's pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateMode {
+    /// By the time they were captured: repeated or left out, so that the file plays at true speed.
+    Constant,
+    /// One for one.
+    OneForOne,
+}
+
+/// How a video is written.
+#[derive(Clone, Debug)]
+pub struct RecorderOptions {
+    /// The size of all frames, (width, height). An odd size is made even by repeating its last
+    /// row or column, as H.264 requires.
+    pub size_px: (usize, usize),
+    /// The file's rate in frames a second, 1..=240.
+    pub rate_hz: f64,
+    /// How frames become the file's pictures.
+    pub mode: RateMode,
+    /// Space to leave free on the disk; with less the file is ended.
+    pub reserve_bytes: u64,
+}
+
+impl RecorderOptions {
+    /// At a constant rate.
+    pub fn new(size_px: (usize, usize), rate_hz: f64) -> Self {
+        Self { size_px, rate_hz, mode: RateMode::Constant, reserve_bytes: RESERVE_BYTES }
+    }
+}
+
+/// Writes a video file through OpenCV. Transparent parts are written over black.
+pub struct Recorder {
+    path: PathBuf,
+    name: String,
+    options: RecorderOptions,
+    writer: VideoWriter,
+    /// What was written last, at the file's size.
+    bgr: Rgb,
+    map: RateMap,
+    n_written: u64,
+    n_dropped: u64,
+    is_finished: bool,
+    /// Bytes left on the disk of a path, where that can be told; replaced in tests.
+    free_bytes: fn(&Path) -> Option<u64>,
+}
+
+impl Recorder {
+    /// Opens the file, so that a wrong path is found before the run starts.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Io`]: the folder is missing, the path is a folder, or the disk is full.
+    /// - [`ErrorKind::PermissionDenied`]: the file may not be written.
+    /// - [`ErrorKind::Config`]: a size or rate that no video can have.
+    /// - [`ErrorKind::BackendUnavailable`]: this machine's OpenCV encodes none of the formats tried.
+    pub fn open(path: &Path, options: &RecorderOptions) -> Result<Self> {
+        let (width_px, height_px) = options.size_px;
+        if !(2..=8192).contains(&width_px) || !(2..=8192).contains(&height_px) {
+            let message = format!("a video of {width_px}x{height_px} was asked for; give a size from 2 to 8192");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if !(1.0..=240.0).contains(&options.rate_hz) {
+            let message = format!("a video of {} frames a second was asked for; give 1 to 240", options.rate_hz);
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let is_new = !path.exists();
+        OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
+        let even = (width_px.next_multiple_of(2), height_px.next_multiple_of(2));
+        let opened =
+            check_space(path, options.reserve_bytes, free_bytes).and_then(|()| open_writer(path, even, options));
+        let (writer, encoding) = opened.inspect_err(|_| {
+            if is_new {
+                let _ = std::fs::remove_file(path);
+            }
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            name: format!("{}, {encoding} {}x{} {}/s", path.display(), even.0, even.1, options.rate_hz),
+            options: options.clone(),
+            writer,
+            bgr: Rgb::new(even.0, even.1),
+            map: RateMap::new(options.rate_hz),
+            n_written: 0,
+            n_dropped: 0,
+            is_finished: false,
+            free_bytes,
+        })
+    }
+
+    /// Pictures in the file so far, repeated ones included.
+    pub fn n_written(&self) -> u64 {
+        self.n_written
+    }
+
+    /// Frames left out so far, because their place in the file was taken.
+    pub fn n_dropped(&self) -> u64 {
+        self.n_dropped
+    }
+
+    /// Writes the picture in hand, and looks about once a second whether there is space for more.
+    fn write(&mut self) -> Result<()> {
+        if self.n_written.is_multiple_of(self.options.rate_hz.ceil() as u64)
+            && let Err(error) = check_space(&self.path, self.options.reserve_bytes, self.free_bytes)
+        {
+            self.finish()?;
+            let secs = self.n_written as f64 / self.options.rate_hz;
+            let message = format!("the recording ends; {} holds the first {secs:.1} s", self.path.display());
+            return Err(Error::new(ErrorKind::Io, message).because(error));
+        }
+        self.writer
+            .write(&self.bgr.as_mat()?)
+            .or_error(ErrorKind::Io, || format!("cannot write to {}", self.path.display()))?;
+        self.n_written += 1;
+        Ok(())
+    }
+}
+
+impl Sink for Recorder {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::Every(QUEUE)
+    }
+
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+        let size_px = (frame.picture().width_px(), frame.picture().height_px());
+        if self.is_finished || size_px != self.options.size_px {
+            let (expected, path) = (self.options.size_px, self.path.display());
+            let message = format!("{path}: a frame of {size_px:?} came, expected are {expected:?} before the end");
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+        let place = match self.options.mode {
+            RateMode::Constant => self.map.place(time(&frame.trace)),
+            RateMode::OneForOne => Place::After(0),
+        };
+        match place {
+            Place::Dropped => self.n_dropped += 1,
+            Place::After(n_repeats) => {
+                for _ in 0..n_repeats {
+                    self.write()?;
+                }
+                bgr_from_frame(frame, &mut self.bgr);
+                self.write()?;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_finished, true) {
+            return Ok(());
+        }
+        let shown = self.path.display();
+        self.writer.release().or_error(ErrorKind::Io, || format!("cannot complete {shown}"))?;
+        if self.n_written == 0 {
+            // A video without pictures cannot be played.
+            return std::fs::remove_file(&self.path).map_err(|error| cannot_write(&self.path, error));
+        }
+        // The writer does not say when a write failed: the file is asked.
+        let n_found = n_frames_in(&self.path).unwrap_or_default();
+        if (n_found as f64) < self.n_written as f64 * WHOLE_SHARE {
+            let message =
+                format!("{shown} holds {n_found} of {} pictures; the disk is full or failing", self.n_written);
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        Ok(())
+    }
+}
+
+/// When the frame was captured; the placeholder card has only the time it was made, at best.
+fn time(trace: &Trace) -> Option<Timestamp> {
+    let time = if trace.frame_id > 0 { trace.captured } else { trace.span(Stage::Composite).end };
+    (time > Timestamp::default()).then_some(time)
+}
+
+/// Copies the picture over black, and its last column and row once more where the file is larger.
+fn bgr_from_frame(frame: &OutFrame, bgr: &mut Rgb) {
+    let picture = frame.picture();
+    let row_bytes = bgr.width_px() * 3;
+    for (y, row) in bgr.data_mut().chunks_exact_mut(row_bytes).enumerate() {
+        let rgba_row = picture.row(y.min(picture.height_px() - 1));
+        let rgba_last = &rgba_row[rgba_row.len() - 4..];
+        let rgba_pixels = rgba_row.chunks_exact(4).chain(std::iter::repeat(rgba_last));
+        for (bgr, rgba) in row.chunks_exact_mut(3).zip(rgba_pixels) {
+            let over_black = |sample: u8| (u16::from(sample) * u16::from(rgba[3]) / 255) as u8;
+            bgr.copy_from_slice(&[over_black(rgba[2]), over_black(rgba[1]), over_black(rgba[0])]);
+        }
+    }
+}
+
+/// Opens the writer with the best encoding that works; its name.
+fn open_writer(
+    path: &Path,
+    (width_px, height_px): (usize, usize),
+    options: &RecorderOptions,
+) -> Result<(VideoWriter, &'static str)> {
+    let size = Size::new(width_px as i32, height_px as i32);
+    for (name, [a, b, c, d]) in ENCODINGS {
+        let fourcc = VideoWriter::fourcc((*a).into(), (*b).into(), (*c).into(), (*d).into())?;
+        // An absolute path cannot be taken for a network address or a pattern of numbered pictures.
+        let absolute = std::fs::canonicalize(path).map_err(|error| cannot_write(path, error))?;
+        let writer = VideoWriter::new(absolute, fourcc, options.rate_hz, size, true)?;
+        if writer.is_opened()? {
+            return Ok((writer, name));
+        }
+    }
+    let tried = ENCODINGS.map(|(name, _)| name).join(", ");
+    Err(Error::new(
+        ErrorKind::BackendUnavailable,
+        format!("OpenCV can write none of {tried} to {}; use `--sink file:FOLDER/` for pictures", path.display()),
+    ))
+}
+
+/// The number of pictures that the file's index states.
+fn n_frames_in(path: &Path) -> Option<u64> {
+    let capture = VideoCapture::from_file_def(std::fs::canonicalize(path).ok()?).ok()?;
+    let count = capture.get(videoio::CAP_PROP_FRAME_COUNT).ok()?;
+    (capture.is_opened().ok()? && count.is_finite() && count > 0.0).then_some(count as u64)
+}
+
+fn check_space(path: &Path, reserve_bytes: u64, free_bytes: fn(&Path) -> Option<u64>) -> Result<()> {
+    match free_bytes(path) {
+        Some(free) if free < reserve_bytes => Err(Error::new(
+            ErrorKind::Io,
+            format!(
+                "the disk of {} has {} MiB left, {} MiB are kept free; make space or choose another disk",
+                path.display(),
+                free >> 20,
+                reserve_bytes >> 20
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
+/// A file or folder that cannot be written, with the kind that says why.
+pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (kind, advice) = match error.kind() {
+        _ if path.is_dir() && error.kind() == std::io::ErrorKind::IsADirectory => {
+            (ErrorKind::Io, "; it is a folder: name a file in it".to_owned())
+        }
+        std::io::ErrorKind::NotFound => {
+            (ErrorKind::Io, format!("; make its folder first with `mkdir -p {}`", folder.display()))
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            (ErrorKind::PermissionDenied, format!("; choose another folder, or allow writing to {}", folder.display()))
+        }
+        std::io::ErrorKind::StorageFull => (ErrorKind::Io, "; make space or choose another disk".to_owned()),
+        _ => (ErrorKind::Io, String::new()),
+    };
+    Error::new(kind, format!("cannot write {}{advice}", path.display())).because(error)
+}

@@ -1,0 +1,171 @@
+//! A PNG for each frame.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder as _};
+
+use crate::composite::OutFrame;
+use crate::error::{Error, ErrorKind, Result};
+
+use super::recorder::cannot_write;
+use super::{Delivery, Sink};
+
+/// Frames that may wait to be written.
+const QUEUE: usize = 8;
+/// More digits than any count of frames has.
+const MAX_DIGITS: usize = 12;
+
+/// Writes pictures with a number in their name, from 1 on; with alpha where a picture has any.
+///
+/// The folder is made if it is missing. Older pictures of the same name are replaced.
+#[derive(Debug)]
+pub struct SequenceSink {
+    name: String,
+    before: String,
+    after: String,
+    n_digits: usize,
+    rgb: Vec<u8>,
+    n_written: u64,
+}
+
+impl SequenceSink {
+    /// Whether the path holds exactly one place for a number, such as `%04d` or `%d`.
+    pub fn is_pattern(path: &str) -> bool {
+        split(path).is_some()
+    }
+
+    /// Prepares the folder.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Config`]: the path lacks the place for a number.
+    /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: no file can be made in the folder.
+    pub fn open(pattern: &Path) -> Result<Self> {
+        let text = pattern.to_string_lossy();
+        let Some((before, n_digits, after)) = split(&text) else {
+            let message = format!("{text} lacks one place for the frame's number, such as %04d");
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let sink = Self {
+            name: format!("{text}, PNG"),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            n_digits,
+            rgb: Vec::new(),
+            n_written: 0,
+        };
+        let first = sink.path(1);
+        if let Some(folder) = first.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+        }
+        // The first picture's file is made now, so that a run does not start in vain.
+        File::create(&first).map_err(|error| cannot_write(&first, error))?;
+        Ok(sink)
+    }
+
+    /// Pictures written so far.
+    pub fn n_written(&self) -> u64 {
+        self.n_written
+    }
+
+    /// The path of picture `number`.
+    fn path(&self, number: u64) -> PathBuf {
+        PathBuf::from(format!("{}{number:0digits$}{}", self.before, self.after, digits = self.n_digits))
+    }
+
+    fn write(&mut self, path: &Path, frame: &OutFrame) -> Result<()> {
+        let picture = frame.picture();
+        let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
+        let is_opaque = picture.data().chunks_exact(4).all(|rgba| rgba[3] == u8::MAX);
+        let (samples, color) = if is_opaque {
+            self.rgb.clear();
+            self.rgb.extend(picture.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]));
+            (&self.rgb[..], ExtendedColorType::Rgb8)
+        } else {
+            (picture.data(), ExtendedColorType::Rgba8)
+        };
+        let fail = |error: std::io::Error| cannot_write(path, error);
+        let mut file = BufWriter::new(File::create(path).map_err(fail)?);
+        PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
+            .write_image(samples, width, height, color)
+            .map_err(|error| fail(std::io::Error::other(error)))?;
+        file.flush().map_err(fail)
+    }
+}
+
+impl Sink for SequenceSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::Every(QUEUE)
+    }
+
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+        let path = self.path(self.n_written + 1);
+        if let Err(error) = self.write(&path, frame) {
+            // What is half written would be taken for a picture.
+            let _ = std::fs::remove_file(&path);
+            let message = format!("the pictures 1 to {} are kept", self.n_written);
+            return Err(Error::new(error.kind(), message).because(error));
+        }
+        self.n_written += 1;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.n_written == 0 {
+            // The empty file made by `open`; without it there is nothing to complete.
+            let _ = std::fs::remove_file(self.path(1));
+        }
+        Ok(())
+    }
+}
+
+/// Splits `a_%04d.png` into `a_`, 4, `.png`; `None` unless there is exactly one such place.
+fn split(pattern: &str) -> Option<(&str, usize, &str)> {
+    let (before, rest) = pattern.split_once('%')?;
+    let (digits, after) = rest.split_once('d')?;
+    let n_digits = if digits.is_empty() { 1 } else { digits.parse().ok()? };
+    ((1..=MAX_DIGITS).contains(&n_digits) && !after.contains('%')).then_some((before, n_digits, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Rgba;
+    use crate::trace::Trace;
+
+    #[test]
+    fn one_place_for_the_number_is_needed() {
+        assert_eq!(split("a/b_%04d.png"), Some(("a/b_", 4, ".png")));
+        assert_eq!(split("%d.png"), Some(("", 1, ".png")));
+        for wrong in ["a.png", "%s.png", "%04d_%04d.png", "%99d.png", "%0d.png", "%-3d.png", "100%.png"] {
+            assert_eq!(split(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn alpha_is_kept_and_an_opaque_picture_has_none() {
+        let folder = std::env::temp_dir().join(format!("effigy-sequence-{}", std::process::id()));
+        let mut sink = SequenceSink::open(&folder.join("deep/%04d.png")).unwrap();
+        let opaque = Rgba::from_data(2, 1, vec![1, 2, 3, 255, 4, 5, 6, 255]).unwrap();
+        let clear = Rgba::from_data(2, 1, vec![1, 2, 3, 255, 4, 5, 6, 7]).unwrap();
+        for picture in [&opaque, &clear] {
+            let frame = OutFrame::from_picture_for_test(picture.clone(), Trace::default());
+            assert!(sink.present(&frame).unwrap().is_continue());
+        }
+        sink.finish().unwrap();
+        let first = image::open(folder.join("deep/0001.png")).unwrap();
+        let second = image::open(folder.join("deep/0002.png")).unwrap();
+        assert_eq!((first.color(), second.color()), (image::ColorType::Rgb8, image::ColorType::Rgba8));
+        assert_eq!(first.into_rgba8().into_raw(), opaque.data());
+        assert_eq!(second.into_rgba8().into_raw(), clear.data());
+        assert_eq!(sink.n_written(), 2);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,172 @@
+//! What is drawn over the picture: figures in a corner, the driver's face as lines in another.
+
+use std::fmt::Write as _;
+
+use glam::Vec2;
+use opencv::core::{Point, Rect, Scalar};
+use opencv::imgproc;
+
+use crate::error::Result;
+use crate::face::N_LANDMARKS;
+use crate::frame::Rgba;
+use crate::sink::Figures;
+
+use super::contours::CONTOURS;
+
+/// The height of a line of text at scale 1 of OpenCV's plain font, with the space below.
+const LINE_PX: f64 = 34.0;
+/// The share of the picture's height that the driver's frame takes.
+const DRIVER_SHARE: f32 = 0.3;
+/// Fractional bits of the lines' coordinates, for smooth motion.
+const SHIFT: i32 = 4;
+
+/// What the user wants to see, and the figures.
+pub(super) struct Overlay {
+    pub(super) shows_figures: bool,
+    pub(super) shows_landmarks: bool,
+    /// Width of the driver's frame for its height.
+    pub(super) driver_aspect: f32,
+    lines: [String; 4],
+}
+
+impl Default for Overlay {
+    fn default() -> Self {
+        Self { shows_figures: false, shows_landmarks: false, driver_aspect: 4.0 / 3.0, lines: Default::default() }
+    }
+}
+
+impl Overlay {
+    /// Writes the figures down, in strings that are used again.
+    pub(super) fn set_figures(&mut self, figures: &Figures<'_>) {
+        for line in &mut self.lines {
+            line.clear();
+        }
+        let [age, rate, drops, backend] = &mut self.lines;
+        // Writing to a string cannot fail.
+        let _ = write!(age, "age {:.0} ms", figures.age_millis);
+        let _ = write!(rate, "{:.1} /s", figures.rate_hz);
+        let _ = write!(drops, "{} dropped", figures.n_dropped);
+        backend.push_str(figures.backend);
+    }
+
+    /// Draws what is to be seen into `view`.
+    pub(super) fn draw(&self, landmarks: Option<&[Vec2; N_LANDMARKS]>, view: &mut Rgba) -> Result<()> {
+        if self.shows_landmarks {
+            self.draw_driver(landmarks, view)?;
+        }
+        if self.shows_figures {
+            self.draw_figures(view)?;
+        }
+        Ok(())
+    }
+
+    fn draw_figures(&self, view: &mut Rgba) -> Result<()> {
+        let scale = (view.height_px() as f64 / 1000.0).clamp(0.4, 1.0);
+        let mut mat = view.as_mat_mut()?;
+        for (index, line) in self.lines.iter().enumerate() {
+            let baseline = Point::new((12.0 * scale) as i32, ((index + 1) as f64 * LINE_PX * scale) as i32);
+            // White on a black seam, to be read on any picture.
+            for (grey, thickness_px) in [(0.0, 3), (255.0, 1)] {
+                imgproc::put_text(
+                    &mut mat,
+                    line,
+                    baseline,
+                    imgproc::FONT_HERSHEY_SIMPLEX,
+                    scale,
+                    opaque(grey),
+                    thickness_px,
+                    imgproc::LINE_AA,
+                    false,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws the driver's frame, dark, in the lower left corner, with the face's lines in it.
+    fn draw_driver(&self, landmarks: Option<&[Vec2; N_LANDMARKS]>, view: &mut Rgba) -> Result<()> {
+        let (view_width_px, view_height_px) = (view.width_px() as f32, view.height_px() as f32);
+        let aspect = if self.driver_aspect.is_finite() { self.driver_aspect.clamp(0.2, 5.0) } else { 1.0 };
+        let height_px = (view_height_px * DRIVER_SHARE).min(view_width_px / aspect).max(1.0);
+        let size_px = Vec2::new(height_px * aspect, height_px);
+        let corner_px = Vec2::new(0.0, view_height_px - height_px);
+        let frame = Rect::new(corner_px.x as i32, corner_px.y as i32, size_px.x.ceil() as i32, size_px.y.ceil() as i32);
+        let mut mat = view.as_mat_mut()?;
+        imgproc::rectangle(&mut mat, frame, opaque(24.0), imgproc::FILLED, imgproc::LINE_8, 0)?;
+        let Some(landmarks) = landmarks else { return Ok(()) };
+        let at = |index: usize| {
+            // Points beyond the frame end at its edge: nothing may be drawn over the portrait.
+            let in_frame = if landmarks[index].is_finite() { landmarks[index] } else { Vec2::ZERO };
+            let px = corner_px + in_frame.clamp(Vec2::ZERO, Vec2::ONE) * (size_px - 1.0);
+            let fixed = px * (1 << SHIFT) as f32;
+            Point::new(fixed.x as i32, fixed.y as i32)
+        };
+        for contour in &CONTOURS {
+            let ends = contour.points.windows(2).map(|pair| (pair[0], pair[1]));
+            let closing = contour.points.last().zip(contour.points.first()).filter(|_| contour.is_closed);
+            for (from, to) in ends.chain(closing.map(|(last, first)| (*last, *first))) {
+                imgproc::line(&mut mat, at(from), at(to), opaque(230.0), 1, imgproc::LINE_AA, SHIFT)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn opaque(grey: f64) -> Scalar {
+    Scalar::new(grey, grey, grey, 255.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grey(width_px: usize, height_px: usize) -> Rgba {
+        Rgba::from_data(width_px, height_px, [128, 128, 128, 255].repeat(width_px * height_px)).unwrap()
+    }
+
+    fn bright_in(view: &Rgba, columns: std::ops::Range<usize>, rows: std::ops::Range<usize>) -> usize {
+        let pixels = rows.flat_map(|y| columns.clone().map(move |x| (x, y)));
+        pixels.filter(|(x, y)| view.pixel(*x, *y)[0] > 200).count()
+    }
+
+    #[test]
+    fn nothing_is_drawn_unless_it_is_asked_for() {
+        let mut view = grey(320, 240);
+        Overlay::default().draw(Some(&[Vec2::splat(0.5); N_LANDMARKS]), &mut view).unwrap();
+        assert_eq!(view, grey(320, 240));
+    }
+
+    #[test]
+    fn lines_stay_in_the_drivers_frame_wherever_the_points_are() {
+        let overlay = Overlay { shows_landmarks: true, ..Overlay::default() };
+        let mut points = [Vec2::ZERO; N_LANDMARKS];
+        for (index, point) in points.iter_mut().enumerate() {
+            *point = Vec2::new((index as f32 * 0.7).sin() * 3.0, (index as f32).cos() * 3.0);
+        }
+        points[10] = Vec2::NAN;
+        points[338] = Vec2::INFINITY;
+        let mut view = grey(320, 240);
+        overlay.draw(Some(&points), &mut view).unwrap();
+        assert!(bright_in(&view, 0..96, 168..240) > 100, "the face is drawn");
+        for y in 0..240 {
+            for x in 0..320 {
+                assert!((x < 97 && y > 166) || view.pixel(x, y) == [128, 128, 128, 255], "at {x}, {y}");
+            }
+        }
+        // Small, thin and flat windows do no harm.
+        for (width_px, height_px) in [(1, 1), (3, 200), (200, 3)] {
+            overlay.draw(Some(&points), &mut grey(width_px, height_px)).unwrap();
+        }
+    }
+
+    #[test]
+    fn figures_are_written_in_the_upper_left() {
+        let mut overlay = Overlay { shows_figures: true, ..Overlay::default() };
+        overlay.set_figures(&Figures { age_millis: 31.6, rate_hz: 29.97, n_dropped: 3, backend: "warp" });
+        assert_eq!(overlay.lines, ["age 32 ms", "30.0 /s", "3 dropped", "warp"]);
+        let mut view = grey(320, 240);
+        overlay.draw(None, &mut view).unwrap();
+        assert!(bright_in(&view, 0..160, 0..70) > 60);
+        assert_eq!(bright_in(&view, 160..320, 0..240), 0);
+    }
+}

@@ -1,0 +1,35 @@
+//! What a window's keys mean and what its overlay shows, whether this build has a window or not.
+
+/// A key that the user pressed in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowEvent {
+    /// 1–9: take this identity, counted from 0.
+    Identity(usize),
+    /// C: take the driver's present expression as neutral.
+    Calibrate,
+    /// M: mirror the driver, or not.
+    Mirror,
+    /// B: the next kind of background.
+    Background,
+    /// L: the driver's landmarks are shown or hidden; the window has already done so.
+    Landmarks,
+    /// F: the figures are shown or hidden; the window has already done so.
+    Figures,
+    /// P: the placeholder card at once, or the portrait again.
+    Panic,
+    /// Q, Escape or the window's close button: end the run.
+    Quit,
+}
+
+/// The figures of the overlay.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures<'a> {
+    /// Age of the picture when it is shown, in milliseconds.
+    pub age_millis: f64,
+    /// Pictures a second.
+    pub rate_hz: f64,
+    /// Frames dropped since the start.
+    pub n_dropped: u64,
+    /// The generator's backend.
+    pub backend: &'a str,
+}
