@@ -68,8 +68,13 @@ impl RawFrame {
         self.captured = captured;
     }
 
+    /// Makes the frame show `picture`.
+    pub fn set_picture(&mut self, picture: &Rgb) {
+        self.picture.copy_from(picture);
+    }
+
     /// The picture, for a source to write into.
-    pub fn picture_mut(&mut self) -> &mut Rgb {
+    pub(crate) fn picture_mut(&mut self) -> &mut Rgb {
         &mut self.picture
     }
 

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod clock;
 pub mod composite;
+pub mod demo;
 pub mod drive;
 pub mod error;
 pub mod face;

@@ -128,6 +128,14 @@ impl Model {
     }
 }
 
+/// Checks that ONNX Runtime can be loaded, and says where it was found.
+///
+/// # Errors
+/// [`ErrorKind::Model`] when it cannot; the message says what to type.
+pub fn runtime_path() -> Result<String> {
+    runtime::environment().map(|(_, path)| path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -215,7 +215,7 @@ fn one_face_is_followed_and_a_larger_one_does_not_take_over() {
     let mut face = FaceObservation::default();
     let mut frame = RawFrame::default();
     let mut observe = |picture: Rgb, i: u64, face: &mut FaceObservation| {
-        *frame.picture_mut() = picture;
+        frame.set_picture(&picture);
         frame.set_captured(Timestamp::from_nanos(i * 33_333_333));
         tracker.observe(&frame, face).unwrap()
     };

@@ -46,7 +46,7 @@ impl Source for Script {
         match self.steps.next() {
             None => Ok(Read::Ended),
             Some(Step::Frame) => {
-                frame.picture_mut().copy_from(&common::camera_picture());
+                frame.set_picture(&common::camera_picture());
                 frame.set_captured(clock.now());
                 Ok(Read::Fresh)
             }

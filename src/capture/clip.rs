@@ -8,6 +8,7 @@ use opencv::videoio::{self, VideoCapture};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::frame::Rgb;
 
 use super::decode::rgb_from_bgr;
 use super::pace::Pace;
@@ -82,6 +83,33 @@ impl ClipSource {
     pub fn n_frames_stated(&self) -> Option<u64> {
         let count = self.capture.get(videoio::CAP_PROP_FRAME_COUNT).ok()?;
         (count.is_finite() && count >= 1.0).then_some(count as u64)
+    }
+
+    /// Reads single pictures out of a clip's file: those shown at `times_secs`, which must rise.
+    ///
+    /// A time beyond the end gives the last picture.
+    ///
+    /// # Errors
+    /// As [`ClipSource::open`]; [`ErrorKind::Io`] when the file is torn.
+    pub fn pictures_at(path: &Path, times_secs: &[f64]) -> Result<Vec<Rgb>> {
+        let mut clip = Self::open(path, &SourceOptions { paced: false, ..SourceOptions::default() })?;
+        let mut picture = Rgb::default();
+        rgb_from_bgr(&clip.bgr, &mut picture)?;
+        let mut pictures = Vec::new();
+        let mut n_read = 0;
+        for time_secs in times_secs {
+            let wanted = (time_secs * clip.pace.rate_hz()).round() as u64 + 1;
+            while n_read < wanted && clip.grab()? {
+                clip.grabbed = false;
+                n_read += 1;
+                if n_read == wanted || clip.n_frames_stated() == Some(n_read) {
+                    clip.capture.retrieve(&mut clip.bgr, 0)?;
+                    rgb_from_bgr(&clip.bgr, &mut picture)?;
+                }
+            }
+            pictures.push(picture.clone());
+        }
+        Ok(pictures)
     }
 
     /// Decodes the next picture of the file; false at its end.

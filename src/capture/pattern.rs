@@ -10,9 +10,6 @@ use crate::error::{Error, ErrorKind, OrError as _, Result};
 
 use super::{ClipSource, RawFrame, Read, Source, SourceOptions};
 
-/// The clip that `--source pattern` plays; empty where the build has none.
-pub(super) const EMBEDDED_MP4: &[u8] = &[];
-
 /// A clip that is held in memory, played without end unless it is read as fast as it goes.
 pub struct PatternSource {
     clip: ClipSource,

@@ -8,7 +8,6 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::clip::has_extension;
-use super::pattern::EMBEDDED_MP4;
 use super::{ClipSource, FormatPreference, PatternSource, Source, StillSource, WebcamSource};
 
 /// Which camera.
@@ -109,7 +108,7 @@ impl Default for SourceOptions {
 pub fn open(spec: &SourceSpec, options: &SourceOptions) -> Result<Box<dyn Source>> {
     Ok(match spec {
         SourceSpec::Camera(choice) => Box::new(WebcamSource::open(choice, options)?),
-        SourceSpec::Pattern => Box::new(PatternSource::open(EMBEDDED_MP4, options)?),
+        SourceSpec::Pattern => Box::new(PatternSource::open(crate::demo::DRIVER_MP4, options)?),
         SourceSpec::File(path) if is_still(path) => Box::new(StillSource::open(path, options)?),
         SourceSpec::File(path) => Box::new(ClipSource::open(path, options)?),
     })

@@ -91,7 +91,7 @@ impl WebcamSource {
     pub fn open(choice: &CameraChoice, options: &SourceOptions) -> Result<Self> {
         let wanted = Wanted { size_px: options.size_px, rate_hz: options.rate_hz, preference: options.format };
         let choice = choice.clone();
-        let (publisher, packets) = latest::channel(Packet::default(), Keep::Newest);
+        let (publisher, packets) = latest::channel(vec![Packet::default()], Keep::Newest);
         let (opened_tx, opened_rx) = bounded(1);
         let (reopened_tx, reopened) = bounded(1);
         let (stop, stopped) = bounded(0);

@@ -56,15 +56,19 @@ fn cameras() {
     }
 }
 
+/// Whether a window can be expected to open.
+pub(crate) fn has_display() -> bool {
+    let is_set = |key: &str| std::env::var_os(key).is_some_and(|value| !value.is_empty());
+    cfg!(feature = "window") && (!cfg!(target_os = "linux") || is_set("DISPLAY"))
+}
+
 fn window() -> String {
     if !cfg!(feature = "window") {
-        return "not in this build: build with the feature `window`".to_owned();
-    }
-    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|key| std::env::var_os(key).is_some_and(|v| !v.is_empty()));
-    if cfg!(target_os = "linux") && !has_display {
-        "no display (DISPLAY is not set): use --sink file:out.mp4, or start a desktop session".to_owned()
-    } else {
+        "not in this build: build with the feature `window`".to_owned()
+    } else if has_display() {
         "ready".to_owned()
+    } else {
+        "no display (DISPLAY is not set): use --sink file:out.mp4, or start a desktop session".to_owned()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The window as a sink that also steers: its keys become changes to the run, its overlay shows figures.
 
-use effigy::{Result, Sink};
-
 #[cfg(feature = "window")]
 pub(crate) use with_window::open;
 
@@ -13,7 +11,7 @@ pub(crate) fn open(
     _backend: String,
     _control: crossbeam_channel::Sender<effigy::pipeline::Control>,
     _figures: std::sync::Arc<effigy::report::LiveFigures>,
-) -> Result<Box<dyn Sink>> {
+) -> effigy::Result<Box<dyn effigy::Sink>> {
     Err(effigy::Error::new(
         effigy::ErrorKind::BackendUnavailable,
         "this build has no window; build it with `--features window`, or give another sink, such as --sink file:out.mp4",

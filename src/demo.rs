@@ -1,0 +1,7 @@
+//! What the demo shows: synthetic people, made for this program (see models/README.md).
+
+/// Portraits, each with its name, as PNG files.
+pub const PORTRAITS: [(&str, &[u8]); 1] = [("Ada", include_bytes!("../models/demo/portrait_a.png"))];
+
+/// A driver that talks, blinks, smiles and turns, as an MP4 file.
+pub const DRIVER_MP4: &[u8] = include_bytes!("../models/demo/driver.mp4");
