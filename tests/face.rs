@@ -4,6 +4,7 @@
 //! `EFFIGY_BLESS=1 cargo test --test face` writes the stored numbers anew.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the differences are worth reading, and so is a skip")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
