@@ -4,6 +4,7 @@
 //! `EFFIGY_BLESS=1 cargo test --test face` writes the stored numbers anew.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the differences are worth reading, and so is a skip")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -240,6 +241,42 @@ fn one_face_is_followed_and_a_larger_one_does_not_take_over() {
     assert!(!observe(canvas(640, 480, &[]), 17, &mut face));
     assert!(observe(canvas(640, 480, &[(&smaller, 74, 150), (&small, 350, 100)]), 200, &mut face));
     assert!(centre_x(&face) > 350.0, "the smaller face was chosen");
+}
+
+#[test]
+fn a_head_that_leans_over_is_followed() {
+    let Some(portrait) = some_portrait() else { return };
+    let mut tracker = tracker();
+    let mut face = FaceObservation::default();
+    let (width_px, height_px) = (640, 480);
+    let middle = glam::Vec2::new(portrait.width_px() as f32, portrait.height_px() as f32) * 0.5;
+    let mut start = None;
+    for i in 0..40 {
+        // Two degrees a frame, clockwise.
+        let angle = (2.0 * i as f32).to_radians();
+        let mut frame = Rgb::new(width_px, height_px);
+        for (k, pixel) in frame.data_mut().chunks_exact_mut(3).enumerate() {
+            let from_middle = glam::Vec2::new((k % width_px) as f32 - 320.0, (k / width_px) as f32 - 240.0);
+            let from = middle + glam::Vec2::from_angle(-angle).rotate(from_middle) * (middle.y / 220.0);
+            let clamped = from.clamp(glam::Vec2::ZERO, middle * 2.0 - 1.0);
+            pixel.copy_from_slice(&portrait.pixel(clamped.x as usize, clamped.y as usize));
+        }
+        let frame = RawFrame::new(frame, Timestamp::from_nanos(i * 33_333_333));
+        assert!(tracker.observe(&frame, &mut face).unwrap(), "lost at {} degrees", 2 * i);
+        let roll = face.pose.yaw_pitch_roll_rads()[2];
+        let start = *start.get_or_insert(roll);
+        assert!((roll - start - angle).abs() < 0.12, "leans by {angle}, seen {}", roll - start);
+    }
+}
+
+#[test]
+fn a_face_that_fills_the_photo_is_found() {
+    let Some(portrait) = some_portrait() else { return };
+    let mut tracker = tracker();
+    let [left, top, right, bottom] = tracker.find_faces(&portrait).unwrap()[0].box_px;
+    let (width_px, height_px) = ((right - left) as usize, (bottom - top) as usize);
+    let close = canvas(width_px, height_px, &[(&portrait, -left as isize, -top as isize)]);
+    assert_eq!(tracker.find_faces(&close).unwrap().len(), 1);
 }
 
 #[test]

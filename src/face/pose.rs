@@ -2,9 +2,10 @@
 //!
 //! The network gives each point a depth too, so that the pose is a fit of points in space to points in space
 //! (orthogonal Procrustes, weighted), as MediaPipe's face geometry does it. OpenCV's solvePnP sees only the
-//! points in the picture: on public portraits it differs from that reference by 1 to 6 degrees (all 468 points;
-//! 3 to 7 degrees with the weights below), because a person is not the canonical mesh and perspective must then
-//! explain the difference. The fit below differs by less than 0.01 degrees and costs 2 µs instead of 1 ms.
+//! points in the picture, and a person is not the canonical mesh: perspective must then explain the difference.
+//! On five public portraits it is 1.2 to 6.1 degrees away from the reference with all 468 points and 2.7 to 6.8
+//! degrees with the points or weights below; the fit here, given the reference's points, gives the reference's
+//! angles to 0.01 degrees, in 10 µs instead of 0.7 ms.
 
 use glam::{DMat3, DQuat, DVec3, Mat3, Vec3};
 
