@@ -26,8 +26,8 @@ const MAX_PITCH_RADS: f32 = 0.52;
 const MAX_ROLL_RADS: f32 = 0.61;
 /// Side of the portrait in face heights: room for hair and shoulders.
 const SIDE_PER_FACE: f32 = 2.2;
-/// A photo cut closer than this many face heights is extended beyond its border.
-const MIN_SIDE_PER_FACE: f32 = 1.6;
+/// A photo cut closer than this many face heights is extended beyond its border, by reflection.
+const MIN_SIDE_PER_FACE: f32 = 1.25;
 /// From this side on, a crop is worth a portrait of 1024 pixels.
 const LARGE_FROM_PX: f32 = 720.0;
 
