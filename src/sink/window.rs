@@ -12,7 +12,7 @@ use opencv::core::Size;
 use opencv::imgproc;
 
 use crate::composite::OutFrame;
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::Rgba;
 
 use super::{Delivery, Figures, Sink, WindowEvent};
