@@ -1,10 +1,11 @@
 //! Sources on real files, with a clock moved by hand.
+#![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use effigy::capture::{self, ClipSource, PatternSource, Read, SourceOptions, SourceSpec, StillSource};
-use effigy::clock::{Clock as _, ManualClock, Timestamp};
+use effigy::clock::{Clock as _, ManualClock, MonotonicClock, Timestamp};
 use effigy::{Error, ErrorKind, RawFrame, Source};
 use opencv::core::{Mat, Scalar, Size, Vec3b};
 use opencv::prelude::*;
@@ -283,4 +284,54 @@ fn a_camera_that_is_not_there_is_answered_with_what_to_do() {
     let expected = if cfg!(feature = "webcam") { ErrorKind::NoDevice } else { ErrorKind::BackendUnavailable };
     assert_eq!(error.kind(), expected, "{error}");
     assert!(error.to_string().contains("use `--source pattern` or a clip"), "{error}");
+}
+
+/// Set to a camera (`camera:0`) where there is one, such as `vivid` in a virtual machine that
+/// takes it away for some seconds after the test has read its first pictures.
+const CAMERA: &str = "EFFIGY_TEST_CAMERA";
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says why")]
+fn a_camera_delivers_and_is_found_again() {
+    let Ok(spec) = std::env::var(CAMERA) else {
+        eprintln!("skipped: {CAMERA} names no camera");
+        return;
+    };
+    for entry in capture::cameras().unwrap() {
+        let formats: Vec<_> = entry.formats.iter().take(8).map(ToString::to_string).collect();
+        eprintln!("{} {:?}: {} {:?}", entry.index, entry.name, formats.join(", "), entry.trouble);
+    }
+    let clock = MonotonicClock::new();
+    let mut frame = RawFrame::default();
+    for format in ["yuyv", "nv12"] {
+        let options = SourceOptions { format: format.parse().unwrap(), ..SourceOptions::default() };
+        let mut camera = capture::open(&spec.parse().unwrap(), &options).unwrap();
+        let n_fresh = (0..100).filter(|_| camera.read(&mut frame, &clock).unwrap() == Read::Fresh).take(12).count();
+        let age = clock.now().since(frame.captured());
+        eprintln!("{}: {n_fresh} pictures, {:?} measured, age {age:?}", camera.name(), camera.measured_rate_hz());
+        let picture = frame.picture_mut();
+        assert_eq!((n_fresh, picture.width_px(), picture.height_px()), (12, 640, 480));
+        let mean = picture.data().iter().map(|sample| f64::from(*sample)).sum::<f64>() / picture.data().len() as f64;
+        assert!((20.0..235.0).contains(&mean), "the picture is black or white: {mean}");
+        assert!(age < millis(1500), "{age:?}");
+    }
+    let mut camera = capture::open(&spec.parse().unwrap(), &SourceOptions::default()).unwrap();
+    // A camera in use is refused to the second who asks.
+    let error = capture::open(&spec.parse().unwrap(), &SourceOptions::default()).err();
+    eprintln!("asked twice: {error:?}");
+    let (mut n_idle_in_row, mut longest, begin) = (0, 0, Instant::now());
+    std::fs::write(std::env::temp_dir().join("effigy-camera-runs"), "").unwrap();
+    loop {
+        let wait = Instant::now();
+        match camera.read(&mut frame, &clock).unwrap() {
+            Read::Fresh if longest > 10 => break,
+            Read::Fresh => n_idle_in_row = 0,
+            Read::Idle => n_idle_in_row += 1,
+            Read::Ended => panic!("a camera does not end"),
+        }
+        longest = longest.max(n_idle_in_row);
+        assert!(wait.elapsed() < millis(1000), "reading waited {:?}", wait.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(60), "it did not come back; {longest} waits in a row");
+    }
+    eprintln!("back after {:?}: {}", begin.elapsed(), camera.name());
 }

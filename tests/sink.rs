@@ -1,4 +1,5 @@
 //! Sinks from the outside: what they refuse, and the ways through `sink::open`.
+#![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 use std::path::PathBuf;
 
