@@ -317,8 +317,8 @@ fn a_camera_delivers_and_is_found_again() {
     }
     let mut camera = capture::open(&spec.parse().unwrap(), &SourceOptions::default()).unwrap();
     // A camera in use is refused to the second who asks.
-    let error = capture::open(&spec.parse().unwrap(), &SourceOptions::default()).err();
-    eprintln!("asked twice: {error:?}");
+    let error = capture::open(&spec.parse().unwrap(), &SourceOptions::default()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::DeviceBusy, "{error}");
     let (mut n_idle_in_row, mut longest, begin) = (0, 0, Instant::now());
     std::fs::write(std::env::temp_dir().join("effigy-camera-runs"), "").unwrap();
     loop {
