@@ -30,7 +30,12 @@ pub struct ClipSource {
     path: PathBuf,
     name: String,
     capture: VideoCapture,
+    /// As it is in the file.
+    stored: Mat,
+    /// Upright.
     bgr: Mat,
+    /// How to turn the stored picture, as OpenCV's code; `None` when it is upright.
+    turn: Option<i32>,
     pace: Pace,
     looped: bool,
     /// Counts on through repetitions.
@@ -58,7 +63,9 @@ impl ClipSource {
         let mut clip = Self {
             path: path.to_owned(),
             name: String::new(),
+            turn: turn(&capture)?,
             capture,
+            stored: Mat::default(),
             bgr: Mat::default(),
             pace: Pace::new(rate_hz, options.paced),
             looped: options.looped,
@@ -67,7 +74,7 @@ impl ClipSource {
             grabbed: false,
             n_skipped: 0,
         };
-        if !clip.grab()? || !clip.capture.retrieve(&mut clip.bgr, 0)? || clip.bgr.empty() {
+        if !clip.grab()? || !clip.retrieve()? {
             return Err(no_video(path, "no picture in it can be decoded"));
         }
         clip.name = format!("{}, {}x{} {}/s", path.display(), clip.bgr.cols(), clip.bgr.rows(), round_rate(rate_hz));
@@ -119,6 +126,16 @@ impl ClipSource {
             self.n_in_this_round += u64::from(self.grabbed);
         }
         Ok(self.grabbed)
+    }
+
+    /// Takes the decoded picture and turns it upright; false when there is none.
+    fn retrieve(&mut self) -> Result<bool> {
+        let Some(code) = self.turn else { return Ok(self.capture.retrieve(&mut self.bgr, 0)? && !self.bgr.empty()) };
+        if !self.capture.retrieve(&mut self.stored, 0)? || self.stored.empty() {
+            return Ok(false);
+        }
+        opencv::core::rotate(&self.stored, &mut self.bgr, code)?;
+        Ok(true)
     }
 
     /// Decodes the next picture, from the beginning again if the clip is looped; false at the end.
@@ -179,7 +196,7 @@ impl Source for ClipSource {
         let Some(captured) = self.pace.wait(self.next_index, clock) else { return Ok(Read::Idle) };
         self.grabbed = false;
         self.next_index += 1;
-        if !self.capture.retrieve(&mut self.bgr, 0)? || self.bgr.empty() {
+        if !self.retrieve()? {
             return Err(no_video(&self.path, "a picture in it cannot be decoded"));
         }
         rgb_from_bgr(&self.bgr, frame.picture_mut())?;
@@ -212,9 +229,23 @@ fn open_capture(path: &Path) -> Result<VideoCapture> {
     if !capture.is_opened()? {
         return Err(no_video(path, "it has another format or is torn"));
     }
-    // Best effort: not every backend knows how to turn pictures.
-    capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 1.0)?;
+    // Turned here instead, since OpenCV 4.6 turns the wrong way. Backends that cannot answer
+    // say so by their return value, and turn nothing.
+    capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0)?;
     Ok(capture)
+}
+
+/// How the file's pictures must be turned to stand upright, as OpenCV's code.
+fn turn(capture: &VideoCapture) -> Result<Option<i32>> {
+    let clockwise_degrees = capture.get(videoio::CAP_PROP_ORIENTATION_META)?;
+    // OpenCV 4.6 states the opposite angle: https://github.com/opencv/opencv/issues/22088
+    let is_reversed = (opencv::core::get_version_major(), opencv::core::get_version_minor()) == (4, 6);
+    Ok(match (clockwise_degrees as i32, is_reversed) {
+        (90, false) | (270, true) => Some(opencv::core::ROTATE_90_CLOCKWISE),
+        (180, _) => Some(opencv::core::ROTATE_180),
+        (270, false) | (90, true) => Some(opencv::core::ROTATE_90_COUNTERCLOCKWISE),
+        _ => None,
+    })
 }
 
 /// A file that cannot be opened or read, with the kind that says why.

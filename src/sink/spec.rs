@@ -33,7 +33,12 @@ impl FromStr for SinkSpec {
     fn from_str(text: &str) -> Result<Self> {
         let name = text.split(':').next().unwrap_or_default();
         match text.split_once(':') {
-            _ if text == "window" => Ok(Self::Window),
+            _ if text == "window" && cfg!(feature = "window") => Ok(Self::Window),
+            _ if text == "window" => Err(Error::new(
+                ErrorKind::BackendUnavailable,
+                "the window is not in this build; build it with `--features window`, or write a file: \
+                 `--sink file:OUT.mp4`",
+            )),
             _ if text == "null" => Ok(Self::Null),
             Some(("file", path)) => parse_path(path),
             _ if NOT_HERE.contains(&name) => Err(Error::new(
@@ -122,6 +127,11 @@ mod tests {
             ("file:a_%04d.png", SinkSpec::Sequence("a_%04d.png".into()), "file:a_%04d.png"),
         ];
         for (text, spec, written) in table {
+            if spec == SinkSpec::Window && !cfg!(feature = "window") {
+                let error = text.parse::<SinkSpec>().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::BackendUnavailable, "{error}");
+                continue;
+            }
             assert_eq!(text.parse::<SinkSpec>().unwrap(), spec, "{text}");
             assert_eq!(spec.to_string(), written);
             assert_eq!(written.parse::<SinkSpec>().unwrap(), spec, "{written}");

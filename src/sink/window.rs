@@ -197,7 +197,7 @@ fn fill_screen(view: &Rgba, screen_width_px: usize, screen: &mut [u32]) {
         let row = &mut screen[(top_px + y) * screen_width_px + left_px..][..view.width_px()];
         for (x, (pixel, rgba)) in row.iter_mut().zip(view.row(y).chunks_exact(4)).enumerate() {
             let alpha = u32::from(rgba[3]);
-            let behind = if (x / SQUARE_PX + y / SQUARE_PX) % 2 == 0 { 70 } else { 100 };
+            let behind = if (x / SQUARE_PX + y / SQUARE_PX).is_multiple_of(2) { 70 } else { 100 };
             let over = |sample: u8| (u32::from(sample) * alpha + behind * (255 - alpha)) / 255;
             *pixel = over(rgba[0]) << 16 | over(rgba[1]) << 8 | over(rgba[2]);
         }

@@ -102,7 +102,7 @@ fn inner() {
         Vec2::new(0.5 + 0.3 * angle.cos(), 0.5 + 0.4 * angle.sin())
     }));
     let before = frame.picture().clone();
-    let mut show = |window: &mut WindowSink| {
+    let show = |window: &mut WindowSink| {
         let begin = Instant::now();
         for _ in 0..20 {
             assert!(window.present(&frame).unwrap().is_continue());
