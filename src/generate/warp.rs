@@ -100,7 +100,7 @@ impl Generator for WarpGenerator {
         };
         let source_points = std::array::from_fn(|i| source_rest.project(identity.shape.points[i]).truncate());
         self.adopted = Some(Adopted {
-            surround: Surround::new(&identity.shape, &rest, source_from_output),
+            surround: Surround::new(&identity.shape, &rest, size, source_from_output),
             eyes: Eyes::new(&source_points),
             mouth: Mouth::new(&identity.shape, &source_points, &source, size),
             identity,

@@ -55,8 +55,7 @@ impl Eyes {
         for (rest, eye) in self.eyes.iter_mut().zip(&EYES) {
             let [outer, inner] = [eye.upper[0], eye.upper[8]].map(|i| signal.displacement[i]);
             let carried = (outer + inner) * 0.5;
-            let in_source =
-                |shift: Vec3| (source_rest.rotation * (shift - carried) * source_rest.width_px).truncate();
+            let in_source = |shift: Vec3| (source_rest.rotation * (shift - carried) * source_rest.width_px).truncate();
             for i in 1..8 {
                 let gap = rest.lower[i] - rest.upper[i];
                 let least = gap.length_squared().max(1e-6);

@@ -72,9 +72,8 @@ impl Mouth {
         let upper = UPPER_LIP.map(|i| target[i].truncate());
         let lower = LOWER_LIP.map(|i| target[i].truncate());
         // Where the portrait's lower lip would be had the mouth not opened further.
-        let edge: [Vec2; N] = std::array::from_fn(|i| {
-            upper[i] + (placement.rotation * self.gaps[i] * placement.width_px).truncate()
-        });
+        let edge: [Vec2; N] =
+            std::array::from_fn(|i| upper[i] + (placement.rotation * self.gaps[i] * placement.width_px).truncate());
         let down = (placement.rotation * Vec3::Y).truncate().normalize_or(Vec2::Y);
         let excess: [f32; N] = std::array::from_fn(|i| (lower[i] - edge[i]).dot(down));
         let height: [f32; N] = std::array::from_fn(|i| edge[i].distance(upper[i]));
@@ -138,7 +137,7 @@ impl Mouth {
                 // Light falls in from the front and reaches the tongue, not the throat.
                 let tongue = smoothstep(0.45, 1.0, t) * (1.0 - smoothstep(0.35, 0.95, s));
                 let light = self.brightness * (0.35 + 0.65 * tongue) * (1.0 - 0.4 * s.min(1.0));
-                let cavity = [26.0 + 104.0 * light, 10.0 + 38.0 * light, 11.0 + 38.0 * light];
+                let cavity = [26.0 + 104.0 * light, 10.0 + 38.0 * light, 10.0 + 32.0 * light];
                 let i = ((self.window.y + y) * size + self.window.x + x) * 4;
                 for (sample, dark) in picture.data_mut()[i..i + 3].iter_mut().zip(cavity) {
                     *sample = (f32::from(*sample) + (dark - f32::from(*sample)) * cover) as u8;

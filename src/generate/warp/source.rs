@@ -10,8 +10,8 @@ use crate::frame::{Grey, Picture, Rgb};
 /// A square source picture that can be read between and a little beyond its pixels.
 ///
 /// Colour near the matte's edge is continued from the inside of the person, so that no background
-/// clings to the hair. Beyond the border the picture is mirrored; a person cut by the border is
-/// closed by a dome there, except at the bottom.
+/// clings to the hair. Beyond the border the picture is mirrored, and a person cut by it closed by a
+/// dome; at the bottom the last row goes on.
 #[derive(Default)]
 pub(super) struct Source {
     size_px: usize,
@@ -42,7 +42,8 @@ impl Source {
         let mut pixels = Vec::with_capacity(stride_px * stride_px);
         for row in 0..stride_px {
             for column in 0..stride_px {
-                let (x, y) = (mirror(column), mirror(row));
+                // Below the border, clothes go on as they are there: a mirrored collar would show.
+                let (x, y) = (mirror(column), mirror(row.min(margin_px + size_px - 1)));
                 let [r, g, b] = colours[y * size_px + x];
                 let mut alpha = f32::from(matte.pixel(x, y)[0]);
                 // How far the person goes on here, less how far beyond the border this is; two pixels of soft edge.
@@ -209,7 +210,13 @@ mod tests {
         for i in 0..64 * 64 {
             let inside = i % 64 < 32;
             portrait.data_mut()[i * 3..i * 3 + 3].copy_from_slice(if inside { &[200, 40, 40] } else { &[0, 0, 255] });
-            matte.data_mut()[i] = if inside { 255 } else if i % 64 < 36 { 120 } else { 0 };
+            matte.data_mut()[i] = if inside {
+                255
+            } else if i % 64 < 36 {
+                120
+            } else {
+                0
+            };
         }
         let colours = extend_colours(&portrait, &matte);
         let [r, _, b] = colours[20 * 64 + 34];

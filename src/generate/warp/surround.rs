@@ -2,7 +2,7 @@
 //!
 //! Hair, ears and neck have no landmarks. They are carried by a sheet that begins at the face's
 //! outline, so there is no seam, and curves back to the depth of the ears, so that hair turns with
-//! the skull. Above the chin it moves with the head; below it comes to rest within one face height.
+//! the skull. Above the chin it moves with the head; below it comes to rest within one face height, or sooner if the picture ends there.
 //! The sheet has no holes and its rim lies far outside: every output pixel gets a source.
 
 use glam::{Vec2, Vec3};
@@ -49,14 +49,14 @@ pub(super) struct Surround {
 }
 
 impl Surround {
-    /// Lays the sheet. `source_from_output` turns output pixels into source pixels.
+    /// Lays the sheet in a square picture of `size_px`. `source_from_output` turns output pixels into source pixels.
     pub(super) fn new(
         shape: &FaceShape,
         rest: &HeadPlacement,
+        size_px: usize,
         source_from_output: impl Fn(Vec2) -> Vec2,
     ) -> Self {
-        let outline: [[usize; 2]; N_SPOKES] =
-            std::array::from_fn(|i| [OVAL[i / 2], OVAL[i.div_ceil(2) % OVAL.len()]]);
+        let outline: [[usize; 2]; N_SPOKES] = std::array::from_fn(|i| [OVAL[i / 2], OVAL[i.div_ceil(2) % OVAL.len()]]);
         let heads = outline.map(|[a, b]| (shape.points[a] + shape.points[b]) / 2.0);
         let starts = heads.map(|head| rest.project(head));
         let middle = starts.iter().map(|p| p.truncate()).sum::<Vec2>() / N_SPOKES as f32;
@@ -68,6 +68,9 @@ impl Surround {
         let chin = upright(rest.project(shape.points[152]).truncate()).y / rest.width_px;
         let top = upright(rest.project(shape.points[10]).truncate()).y / rest.width_px;
         let face_height = (chin - top).max(0.5);
+        // What the lower border cuts off cannot be pulled into the picture, so the border rests too where it can.
+        let border = (size_px as f32 - rest.project(shape.points[152]).y) / rest.width_px;
+        let fall = border.clamp(0.4, face_height.max(0.4));
         let mut points = Vec::with_capacity(RINGS.len() * N_SPOKES);
         for radius in RINGS {
             for spoke in 0..N_SPOKES {
@@ -80,7 +83,7 @@ impl Surround {
                 let place = upright(at) / rest.width_px;
                 // Shoulders are wide and high: towards the sides rest begins above the chin.
                 let aside = (place.x.abs() - 0.85).max(0.0) * smoothstep(0.5 * chin, chin, place.y);
-                let below = (place.y - chin) / face_height + 1.2 * aside;
+                let below = (place.y - chin) / fall + 1.2 * aside;
                 let head = if radius == 0.0 { heads[spoke] } else { rest.unproject(at, depth) };
                 points.push(Point {
                     rest_px: rest.project(head),
