@@ -133,7 +133,7 @@ fn extend_colours(portrait: &Rgb, matte: &Grey) -> Vec<[u8; 3]> {
         .zip(&sure)
         // Colour, times certainty, and the certainty; so little of the rest that it counts nowhere but far away.
         .map(|(rgb, &w)| {
-            let w = w.max(1e-6);
+            let w = w.max(1e-9);
             [f32::from(rgb[0]) * w, f32::from(rgb[1]) * w, f32::from(rgb[2]) * w, w]
         })
         .collect();
@@ -149,7 +149,7 @@ fn extend_colours(portrait: &Rgb, matte: &Grey) -> Vec<[u8; 3]> {
 /// Fills what has little weight from coarser and coarser versions of the picture (push-pull).
 fn fill(weighted: Vec<[f32; 4]>, size: usize) -> Vec<[f32; 3]> {
     let colour = |p: &[f32; 4]| [p[0] / p[3], p[1] / p[3], p[2] / p[3]];
-    if size <= 2 {
+    if size == 1 {
         return weighted.iter().map(colour).collect();
     }
     let half = size.div_ceil(2);

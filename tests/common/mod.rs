@@ -1,0 +1,82 @@
+//! A drawn identity, so that tests need no photo: a patterned head on a patterned ground.
+#![allow(dead_code, reason = "each test program uses another part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
+use effigy::identity::{Basis, Consent, Framing, Manifest};
+use effigy::{DrivingSignal, Grey, Identity, Rgb};
+use glam::{Quat, Vec2, Vec3};
+
+/// The signal that changes nothing.
+pub fn rest() -> DrivingSignal {
+    DrivingSignal {
+        rotation: Quat::IDENTITY,
+        translation: Vec2::ZERO,
+        scale: 1.0,
+        is_relative: true,
+        displacement: [Vec3::ZERO; N_LANDMARKS],
+        eye_openness: [1.0; 2],
+        mouth_openness: 0.0,
+        coefficients: [0.0; N_COEFFICIENTS],
+    }
+}
+
+/// A frontal identity of `size_px`, its face width 0.3 of the picture.
+pub fn identity(size_px: usize) -> Arc<Identity> {
+    let size = size_px as f32;
+    let numbers: Vec<f32> = include_bytes!("../assets/mesh_points.bin")
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    let landmarks_px: Landmarks = std::array::from_fn(|i| {
+        Vec3::from_slice(&numbers[i * 3..]) * (0.3 * size) + Vec3::new(0.5 * size, 0.42 * size, 0.0)
+    });
+    let pose = HeadPose::default();
+    let (mut portrait, mut matte, mut background) =
+        (Rgb::new(size_px, size_px), Grey::new(size_px, size_px), Rgb::new(size_px, size_px));
+    for i in 0..size_px * size_px {
+        let at = Vec2::new((i % size_px) as f32 + 0.5, (i / size_px) as f32 + 0.5) / size;
+        let head = ((at - Vec2::new(0.5, 0.45)) / Vec2::new(0.32, 0.40)).length() - 1.0;
+        let body = ((at - Vec2::new(0.5, 1.1)) / Vec2::new(0.45, 0.3)).length() - 1.0;
+        matte.data_mut()[i] = ((-head.min(body) * size * 0.3 + 0.5).clamp(0.0, 1.0) * 255.0) as u8;
+        let wave = |f: f32, phase: f32| ((at.x * f + phase).sin() * (at.y * f * 1.3).cos() * 40.0) as i32;
+        let colour = |base: [i32; 3], wave: i32| base.map(|c| (c + wave).clamp(0, 255) as u8);
+        let (skin, ground) = (colour([190, 140, 120], wave(60.0, 0.3)), colour([60, 90, 130], wave(25.0, 1.0)));
+        let shown = if matte.data()[i] >= 128 { skin } else { ground };
+        portrait.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&shown);
+        background.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&ground);
+    }
+    let manifest = Manifest {
+        format: 1,
+        name: "drawn".into(),
+        consent: Consent { basis: Basis::Synthetic, by: "tests".into(), at_unix_secs: 0 },
+        created_unix_secs: 0,
+        framing: Framing::Face,
+        photo_sha256: String::new(),
+        models: BTreeMap::new(),
+        tensors: BTreeMap::new(),
+    };
+    let shape = FaceShape::new(&landmarks_px, &pose);
+    let coefficients = [0.0; N_COEFFICIENTS];
+    Arc::new(Identity { manifest, portrait, matte, background, landmarks_px, coefficients, pose, shape })
+}
+
+/// Opens the mouth by `amount` face widths.
+pub fn open_mouth(signal: &mut DrivingSignal, identity: &Identity, amount: f32) {
+    let points = &identity.shape.points;
+    let lip = points[13];
+    for (shift, point) in signal.displacement.iter_mut().zip(points).take(468) {
+        let low = ((point.y - lip.y) / 0.06).clamp(0.0, 1.0);
+        let side = ((point.x - lip.x) / 0.6).abs().min(1.0);
+        shift.y += amount * low * (1.0 - side * side);
+    }
+    for i in [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308] {
+        signal.displacement[i].y = 0.0;
+    }
+    for i in [95, 88, 178, 87, 14, 317, 402, 318, 324] {
+        let side = ((points[i].x - lip.x) / 0.3).abs().min(1.0);
+        signal.displacement[i].y = amount * (1.0 - side * side);
+    }
+}
