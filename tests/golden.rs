@@ -1,4 +1,5 @@
 //! The warp and the compositor, judged by their pictures.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may stop at once, as tests do")]
 
 mod common;
 

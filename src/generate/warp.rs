@@ -100,7 +100,7 @@ impl Generator for WarpGenerator {
         };
         let source_points = std::array::from_fn(|i| source_rest.project(identity.shape.points[i]).truncate());
         self.adopted = Some(Adopted {
-            surround: Surround::new(&identity.shape, &rest, size, source_from_output),
+            surround: Surround::new(&identity.shape, &rest, size, &source, source_from_output),
             eyes: Eyes::new(&source_points),
             mouth: Mouth::new(&identity.shape, &source_points, &source, size),
             identity,
@@ -130,9 +130,11 @@ impl Generator for WarpGenerator {
         adopted.mouth.open(&placement, &self.target, &mut self.canvas);
 
         portrait.picture.reshape(size, size);
-        let pixels = portrait.picture.data_mut().as_chunks_mut::<4>().0;
-        for (pixel, &at) in pixels.iter_mut().zip(&self.canvas.source_from_output) {
-            *pixel = adopted.source.sample(at);
+        let rows = portrait.picture.data_mut().chunks_exact_mut(size * 4);
+        for (y, row) in rows.enumerate() {
+            for (pixel, at) in row.as_chunks_mut::<4>().0.iter_mut().zip(self.canvas.row(y)) {
+                *pixel = at.map_or([0; 4], |at| adopted.source.sample(at));
+            }
         }
         self.edges.smooth(&self.canvas, adopted.source.per_output(size), &mut portrait.picture);
         adopted.mouth.paint(&self.target, &mut portrait.picture);

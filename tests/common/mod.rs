@@ -1,5 +1,5 @@
 //! A drawn identity, so that tests need no photo: a patterned head on a patterned ground.
-#![allow(dead_code, reason = "each test program uses another part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses another part")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -51,11 +51,22 @@ impl Canvas {
     }
 
     /// Makes everything infinitely far.
-    ///
-    /// The map keeps its last content: where rounding leaves a pixel between two triangles
-    /// uncovered, the previous frame's value is the best guess there is.
     pub(super) fn clear(&mut self) {
         self.depth.fill(f32::MAX);
+    }
+
+    /// Where each pixel of row `y` comes from; `None` where nothing was drawn.
+    pub(super) fn row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
+        let from = y * self.size_px;
+        (from..from + self.size_px).map(|i| {
+            if self.depth[i] < f32::MAX {
+                return Some(self.source_from_output[i]);
+            }
+            // A gap of one pixel is a rounding error between two triangles, not background.
+            let drawn = |i: usize| self.depth.get(i).is_some_and(|&depth| depth < f32::MAX);
+            let before = |by: usize| i.checked_sub(by).filter(|&i| drawn(i) && drawn(i + 2 * by));
+            before(1).or_else(|| before(self.size_px)).map(|i| self.source_from_output[i])
+        })
     }
 
     /// Draws a triangle where it is nearer than what is there; `push` is added to its depth.

@@ -71,6 +71,20 @@ impl Source {
         self.margin_px as f32
     }
 
+    /// Whether anything of the person can be read inside the box around these places.
+    pub(super) fn shows_person(&self, places: &[Vec2]) -> bool {
+        /// A matte's noise is no person.
+        const NOISE: u32 = 2;
+        let last = self.stride_px - 1;
+        let clip = |v: f32| (v.max(0.0) as usize).min(last);
+        let low = places.iter().fold(Vec2::MAX, |low, &p| low.min(p)) - 1.5;
+        let high = places.iter().fold(Vec2::MIN, |high, &p| high.max(p)) + 1.5;
+        (clip(low.y)..=clip(high.y)).any(|y| {
+            let row = &self.pixels[y * self.stride_px..][clip(low.x)..=clip(high.x)];
+            row.iter().any(|pixel| pixel >> 24 > NOISE)
+        })
+    }
+
     /// The colour at a place of this source in pixels (margin included), RGBA, bilinear.
     #[inline]
     pub(super) fn sample(&self, at: Vec2) -> [u8; 4] {

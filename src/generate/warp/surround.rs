@@ -3,12 +3,13 @@
 //! Hair, ears and neck have no landmarks. They are carried by a sheet that begins at the face's
 //! outline, so there is no seam, and curves back to the depth of the ears, so that hair turns with
 //! the skull. Above the chin it moves with the head; below it comes to rest within one face height, or sooner if the picture ends there.
-//! The sheet has no holes and its rim lies far outside: every output pixel gets a source.
+//! The sheet has no holes and its rim lies far outside: what it leaves uncovered is background.
 
 use glam::{Vec2, Vec3};
 
 use super::mesh::OVAL;
 use super::raster::{Canvas, Corner, Part};
+use super::source::Source;
 use crate::drive::DrivingSignal;
 use crate::face::{FaceShape, Landmarks};
 use crate::generate::motion::HeadPlacement;
@@ -46,14 +47,17 @@ pub(super) struct Surround {
     /// (ring, spoke).
     points: Vec<Point>,
     moved: Vec<Corner>,
+    /// Which quads hold something of the person. The others need no drawing.
+    is_shown: Vec<bool>,
 }
 
 impl Surround {
-    /// Lays the sheet in a square picture of `size_px`. `source_from_output` turns output pixels into source pixels.
+    /// Lays the sheet in a square picture of `size_px`. `source_from_output` turns output pixels into pixels of `source`.
     pub(super) fn new(
         shape: &FaceShape,
         rest: &HeadPlacement,
         size_px: usize,
+        source: &Source,
         source_from_output: impl Fn(Vec2) -> Vec2,
     ) -> Self {
         let outline: [[usize; 2]; N_SPOKES] = std::array::from_fn(|i| [OVAL[i / 2], OVAL[i.div_ceil(2) % OVAL.len()]]);
@@ -96,7 +100,8 @@ impl Surround {
             }
         }
         let moved = points.iter().map(|p| Corner { at_px: p.rest_px, source_px: p.source_px }).collect();
-        Self { points, moved }
+        let is_shown = quads().map(|quad| source.shows_person(&quad.map(|i| points[i].source_px))).collect();
+        Self { points, moved, is_shown }
     }
 
     /// Draws the sheet for the head at `placement`, whose points are at `target`.
@@ -117,17 +122,20 @@ impl Surround {
             let [a, b] = point.outline.map(|i| target[i]);
             corner.at_px = (a + b) * 0.5;
         }
-        for ring in 0..RINGS.len() - 1 {
-            for spoke in 0..N_SPOKES {
-                let next = (spoke + 1) % N_SPOKES;
-                let corner = |ring, spoke| self.moved[ring * N_SPOKES + spoke];
-                let [a, b] = [corner(ring, spoke), corner(ring, next)];
-                let [c, d] = [corner(ring + 1, spoke), corner(ring + 1, next)];
-                canvas.draw([a, b, c], 0.0, Part::Surface);
-                canvas.draw([b, d, c], 0.0, Part::Surface);
-            }
+        for (quad, _) in quads().zip(&self.is_shown).filter(|&(_, &is_shown)| is_shown) {
+            let [a, b, c, d] = quad.map(|i| self.moved[i]);
+            canvas.draw([a, b, c], 0.0, Part::Surface);
+            canvas.draw([b, d, c], 0.0, Part::Surface);
         }
     }
+}
+
+/// The sheet's quads: two neighbours on a ring, and the two outside of them.
+fn quads() -> impl Iterator<Item = [usize; 4]> {
+    (0..(RINGS.len() - 1) * N_SPOKES).map(|i| {
+        let next = i / N_SPOKES * N_SPOKES + (i + 1) % N_SPOKES;
+        [i, next, i + N_SPOKES, next + N_SPOKES]
+    })
 }
 
 /// Makes a closed row of angles run strictly one way round, so that no two spokes cross.
