@@ -121,11 +121,12 @@ impl Generator for WarpGenerator {
         let shape = &adopted.identity.shape;
         let placement = adopted.rest.driven(size, signal);
         target_landmarks_px(shape, &placement, signal, &mut self.target);
-        adopted.eyes.follow(signal, shape, &adopted.source_rest);
+        adopted.eyes.follow(signal, &adopted.source_rest);
 
+        let shifts = source_shifts(adopted, &placement);
         self.canvas.clear();
-        draw_face(&self.triangles, adopted, &placement, &self.target, &mut self.canvas);
-        adopted.surround.draw(&placement, signal, &self.target, &mut self.canvas);
+        draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
+        adopted.surround.draw(&placement, signal, &self.target, &shifts, &mut self.canvas);
         adopted.eyes.look(&self.target, &mut self.canvas);
         adopted.mouth.open(&placement, &self.target, &mut self.canvas);
 
@@ -142,35 +143,36 @@ impl Generator for WarpGenerator {
     }
 }
 
-/// Reads what turns towards us further inside the face, in source pixels.
+/// How far from their place the points read, in source pixels: what turns towards us reads further inside the face.
 ///
 /// The portrait shows the sides of the face edge-on, mixed with hair and ears. Stretched wide they
 /// would smear; skin from further inside is the better guess. Nothing changes at the portrait's own pose.
-fn turn_sources(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMARKS] {
+fn source_shifts(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMARKS] {
     /// Distance from the middle of the face, in face widths, from where on its sides begin.
     const SIDE: f32 = 0.5;
     let aside = (adopted.source_rest.rotation * Vec3::X).truncate() * adopted.source_rest.width_px;
-    let mut sources = adopted.source_points;
-    for (source, point) in sources.iter_mut().zip(&adopted.identity.shape.points) {
+    let points = &adopted.identity.shape.points;
+    std::array::from_fn(|i| {
+        let point = points[i];
         let beyond = (point.x.abs() - SIDE).max(0.0);
         // The face's sides look outwards, and a little to the front.
         let normal = Vec3::new(point.x, 0.0, -0.3).normalize_or(Vec3::NEG_Z);
         let turned = (adopted.rest.rotation * normal).z - (placement.rotation * normal).z;
         let reach = smoothstep(0.04, 0.36, turned) * beyond * beyond * 0.5;
-        *source -= aside * reach * point.x.signum();
-    }
-    sources
+        aside * (-reach * point.x.signum())
+    })
 }
 
 fn draw_face(
     triangles: &[Triangle],
     adopted: &Adopted,
     placement: &HeadPlacement,
+    source_shifts: &[Vec2; N_LANDMARKS],
     target: &Landmarks,
     canvas: &mut Canvas,
 ) {
     // Between the lids the edges read elsewhere than on the lids themselves.
-    let skin_sources = turn_sources(adopted, placement);
+    let skin_sources: [Vec2; N_LANDMARKS] = std::array::from_fn(|i| adopted.source_points[i] + source_shifts[i]);
     let mut eye_sources = skin_sources;
     for (i, source_px) in adopted.eyes.lid_sources() {
         eye_sources[i] = source_px;

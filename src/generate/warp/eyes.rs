@@ -6,7 +6,7 @@ use super::mesh::{EYES, Eye};
 use super::raster::Canvas;
 use super::surround::smoothstep;
 use crate::drive::DrivingSignal;
-use crate::face::{FaceShape, Landmarks};
+use crate::face::Landmarks;
 use crate::generate::motion::HeadPlacement;
 
 /// The irises and lids of the portrait, in source pixels.
@@ -51,7 +51,7 @@ impl Eyes {
     }
 
     /// Finds where lids and irises are for `signal`. `source_rest` is the head at rest in source pixels.
-    pub(super) fn follow(&mut self, signal: &DrivingSignal, shape: &FaceShape, source_rest: &HeadPlacement) {
+    pub(super) fn follow(&mut self, signal: &DrivingSignal, source_rest: &HeadPlacement) {
         for (rest, eye) in self.eyes.iter_mut().zip(&EYES) {
             let [outer, inner] = [eye.upper[0], eye.upper[8]].map(|i| signal.displacement[i]);
             let carried = (outer + inner) * 0.5;
@@ -70,7 +70,6 @@ impl Eyes {
             let iris = (eye.iris..eye.iris + 5).map(|i| signal.displacement[i]).sum::<Vec3>() / 5.0;
             rest.gaze_shift = in_source(iris).clamp_length_max(0.55 * half);
         }
-        debug_assert_eq!(shape.points.len(), signal.displacement.len());
     }
 
     /// Where the lids' edges read from, by landmark number: (landmark, source pixels).

@@ -130,7 +130,7 @@ fn dome_heights_px(border: &[u8], highest_px: f32) -> Vec<f32> {
         let radius = run as f32 / 2.0;
         for i in 0..run {
             let t = (i as f32 + 0.5 - radius) / radius;
-            heights[x + i] = (0.2 * radius).min(highest_px) * (1.0 - t * t).max(0.0).sqrt();
+            heights[x + i] = (0.12 * radius).min(highest_px) * (1.0 - t * t).max(0.0).sqrt();
         }
         x += run.max(1);
     }

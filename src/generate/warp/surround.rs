@@ -11,7 +11,7 @@ use super::mesh::OVAL;
 use super::raster::{Canvas, Corner, Part};
 use super::source::Source;
 use crate::drive::DrivingSignal;
-use crate::face::{FaceShape, Landmarks};
+use crate::face::{FaceShape, Landmarks, N_LANDMARKS};
 use crate::generate::motion::HeadPlacement;
 
 /// Two for each point of the outline: the point, and the middle to the next one.
@@ -28,6 +28,9 @@ const SLOPE: f32 = 1.1;
 /// Distance over which the outline's expression fades, in face widths. Longer than any jaw opens, or skin would fold.
 const FADE: f32 = 0.45;
 
+/// Distance over which a shift of the outline's source fades, in face widths.
+const SOURCE_FADE: f32 = 0.2;
+
 struct Point {
     /// Place at rest, as in the portrait: output pixels.
     rest_px: Vec3,
@@ -40,6 +43,8 @@ struct Point {
     outline: [usize; 2],
     /// How much of their expression it shares, 0..1.
     share: f32,
+    /// How much of the shift of their places in the source it shares, 0..1.
+    source_share: f32,
 }
 
 /// The sheet around the face of one identity.
@@ -85,9 +90,10 @@ impl Surround {
                 let behind = (far - heads[spoke].z).max(0.01);
                 let depth = heads[spoke].z + behind * (1.0 - (-radius * SLOPE / behind).exp());
                 let place = upright(at) / rest.width_px;
-                // Shoulders are wide and high: towards the sides rest begins above the chin.
-                let aside = (place.x.abs() - 0.85).max(0.0) * smoothstep(0.5 * chin, chin, place.y);
-                let below = (place.y - chin) / fall + 1.2 * aside;
+                // Shoulders are wide and high: beside the jaw rest begins with the distance from the face.
+                let beside = smoothstep(0.5 * chin, chin, place.y);
+                let aside = 1.2 * (place.x.abs() - 0.85).max(0.0) + 0.6 * (radius - 0.2).max(0.0);
+                let below = (place.y - chin) / fall + beside * aside;
                 let head = if radius == 0.0 { heads[spoke] } else { rest.unproject(at, depth) };
                 points.push(Point {
                     rest_px: rest.project(head),
@@ -96,6 +102,7 @@ impl Surround {
                     weight: if radius == 0.0 { 1.0 } else { 1.0 - smoothstep(0.0, 1.0, below) },
                     outline: outline[spoke],
                     share: (-radius / FADE).exp(),
+                    source_share: (-radius / SOURCE_FADE).exp(),
                 });
             }
         }
@@ -104,14 +111,20 @@ impl Surround {
         Self { points, moved, is_shown }
     }
 
-    /// Draws the sheet for the head at `placement`, whose points are at `target`.
+    /// Draws the sheet for the head at `placement`, whose points are at `target` and read from
+    /// `source_shifts` beside their place in the source.
     pub(super) fn draw(
         &mut self,
         placement: &HeadPlacement,
         signal: &DrivingSignal,
         target: &Landmarks,
+        source_shifts: &[Vec2; N_LANDMARKS],
         canvas: &mut Canvas,
     ) {
+        for (corner, point) in self.moved.iter_mut().zip(&self.points) {
+            let [a, b] = point.outline.map(|i| source_shifts[i]);
+            corner.source_px = point.source_px + (a + b) * (0.5 * point.source_share);
+        }
         for (corner, point) in self.moved.iter_mut().zip(&self.points).skip(N_SPOKES) {
             let [a, b] = point.outline.map(|i| signal.displacement[i]);
             let driven = placement.project(point.head + (a + b) * (0.5 * point.share));
