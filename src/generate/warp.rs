@@ -123,7 +123,10 @@ impl Generator for WarpGenerator {
         target_landmarks_px(shape, &placement, signal, &mut self.target);
         adopted.eyes.follow(signal, &adopted.source_rest);
 
-        let shifts = source_shifts(adopted, &placement);
+        let mut shifts = source_shifts(adopted, &placement);
+        for (i, shift) in adopted.mouth.lip_shifts(signal, &adopted.source_rest) {
+            shifts[i] += shift;
+        }
         self.canvas.clear();
         draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
         adopted.surround.draw(&placement, signal, &self.target, &shifts, &mut self.canvas);

@@ -6,6 +6,7 @@ use super::mesh::{LOWER_LIP, UPPER_LIP};
 use super::raster::{Canvas, Part, scan};
 use super::source::Source;
 use super::surround::smoothstep;
+use crate::drive::DrivingSignal;
 use crate::face::{FaceShape, Landmarks};
 use crate::frame::Rgba;
 use crate::generate::motion::HeadPlacement;
@@ -54,6 +55,28 @@ impl Mouth {
             scratch: vec![0.0; size_px * size_px],
             window: Window::default(),
         }
+    }
+
+    /// How far from their place the lips' inner edges read when the lips close: (landmark, source pixels).
+    ///
+    /// Landmarks lie up to a few pixels inside a smile; lips drawn from there would show teeth that
+    /// the closed mouth hides. `source_rest` is the head at rest in source pixels.
+    pub(super) fn lip_shifts(
+        &self,
+        signal: &DrivingSignal,
+        source_rest: &HeadPlacement,
+    ) -> impl Iterator<Item = (usize, Vec2)> {
+        /// In face widths, for lips that open widely in the portrait and are shut now.
+        const UPPER: f32 = 0.018;
+        const LOWER: f32 = 0.035;
+        let down = (source_rest.rotation * Vec3::Y).truncate() * source_rest.width_px;
+        (1..N - 1).flat_map(move |i| {
+            let gap = self.gaps[i];
+            let now = gap + signal.displacement[LOWER_LIP[i]] - signal.displacement[UPPER_LIP[i]];
+            let closed = (1.0 - now.dot(gap) / gap.length_squared().max(1e-6)).clamp(0.0, 1.0);
+            let amount = closed * smoothstep(0.01, 0.05, gap.length());
+            [(UPPER_LIP[i], down * (-UPPER * amount)), (LOWER_LIP[i], down * (LOWER * amount))]
+        })
     }
 
     /// Hangs the portrait's teeth from the upper lip and marks the rest between the lips as cavity.
