@@ -36,9 +36,11 @@ fn measure(portrait: &Rgb, size_px: (usize, usize), n_threads: usize, follow: bo
     let mut tracker = FaceTracker::new(TrackerOptions { n_threads, ..TrackerOptions::default() })?;
     let mut out = FaceObservation::default();
     let mut frame = RawFrame::new(Rgb::new(size_px.0, size_px.1), Timestamp::default());
+    let mut picture = Rgb::new(size_px.0, size_px.1);
     let (mut times_ms, mut n_faces, mut cpu_ms) = (Vec::with_capacity(N_FRAMES), 0, 0.0);
     for i in 0..N_FRAMES + 20 {
-        draw(portrait, (20.0 * (i as f32 * 0.1).sin()) as isize, frame.picture_mut());
+        draw(portrait, (20.0 * (i as f32 * 0.1).sin()) as isize, &mut picture);
+        frame.set_picture(&picture);
         frame.set_captured(Timestamp::from_nanos(i as u64 * 33_333_333));
         if !follow {
             tracker.reset();

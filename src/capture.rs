@@ -122,3 +122,6 @@ pub trait Source: Send {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

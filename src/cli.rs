@@ -219,7 +219,8 @@ fn parse_size() -> ValueParser {
 
 fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
-    sides.filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
+    sides
+        .filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
         .ok_or_else(|| "expected a size such as 640x480".to_owned())
 }
 
@@ -248,9 +249,10 @@ fn parse_background(text: &str) -> Result<Background, String> {
                 let colour = colour.ok_or("expected a colour as #RRGGBB, such as '#00b140'")?.to_be_bytes();
                 Background::Colour([colour[1], colour[2], colour[3]])
             }
-            None => Background::Picture(effigy::photo::read(text.as_ref()).map_err(|error| {
-                format!("expected own, blur, none, #RRGGBB or a picture's file: {error}")
-            })?),
+            None => Background::Picture(
+                effigy::photo::read(text.as_ref())
+                    .map_err(|error| format!("expected own, blur, none, #RRGGBB or a picture's file: {error}"))?,
+            ),
         },
     };
     Ok(background)

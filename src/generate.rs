@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::frame::Rgba;
 use crate::identity::Identity;
 
-pub mod motion;
 pub mod cards;
+pub mod motion;
 pub mod warp;
 
 /// The generated person without background: colour, and alpha where the person is.

@@ -94,7 +94,8 @@ impl Identity {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".part");
         let unfinished = Path::new(&unfinished);
-        let written = std::fs::write(unfinished, self.to_bytes(signer)?).and_then(|()| std::fs::rename(unfinished, path));
+        let written =
+            std::fs::write(unfinished, self.to_bytes(signer)?).and_then(|()| std::fs::rename(unfinished, path));
         if written.is_err() {
             let _ = std::fs::remove_file(unfinished);
         }

@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn every_value_arrives_in_order_when_asked() {
         let (mut publisher, mut subscriber) = channel(vec![0], Keep::Every);
-        let writer = std::thread::spawn(move || {
+        let writer = std::thread::Builder::new().spawn(move || {
             for i in 1..=1000 {
                 assert_eq!(publisher.publish(&mut { i }), Published::InTime);
             }
@@ -202,14 +202,14 @@ mod tests {
             assert_eq!(subscriber.receive(&mut value, Duration::from_secs(10)), Received::Fresh);
             assert_eq!(value, i);
         }
-        writer.join().unwrap();
+        writer.unwrap().join().unwrap();
         assert_eq!(subscriber.receive(&mut value, NOW), Received::Closed);
     }
 
     #[test]
     fn a_fast_writer_and_a_slow_reader_never_see_a_value_twice_or_out_of_order() {
         let (mut publisher, mut subscriber) = channel(vec![0_u32], Keep::Newest);
-        let writer = std::thread::spawn(move || {
+        let writer = std::thread::Builder::new().spawn(move || {
             let mut dropped = 0;
             for i in 1..=100_000 {
                 dropped += u32::from(publisher.publish(&mut { i }) == Published::Dropped);
@@ -223,6 +223,6 @@ mod tests {
             seen += 1;
         }
         assert_eq!(last, 100_000);
-        assert_eq!(writer.join().unwrap() + seen, 100_000, "each value is either read or counted as dropped");
+        assert_eq!(writer.unwrap().join().unwrap() + seen, 100_000, "each value is either read or counted as dropped");
     }
 }

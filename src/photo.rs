@@ -58,7 +58,8 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb> {
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     decoder.set_limits(limits).or_error(ErrorKind::Photo, || "the picture is too large".to_owned())?;
     let orientation = decoder.orientation().or_error(ErrorKind::Photo, about)?;
-    let mut picture = DynamicImage::from_decoder(decoder).or_error(ErrorKind::Photo, || "the picture is torn".to_owned())?;
+    let mut picture =
+        DynamicImage::from_decoder(decoder).or_error(ErrorKind::Photo, || "the picture is torn".to_owned())?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     let (width_px, height_px) = (rgb.width() as usize, rgb.height() as usize);

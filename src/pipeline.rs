@@ -148,9 +148,11 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
 
     let (captured, face_drops, portrayed, meters) = std::thread::scope(|scope| {
         let (mut source, mut tracker, mut portrayer) = (stages.source, stages.tracker, portrayer);
-        let capture = spawn(scope, "capture", ending, move || capture_loop(&mut *source, captured_tx, clock, ending, figures))?;
-        let face =
-            spawn(scope, "face", ending, move || face_loop(&mut *tracker, captured_rx, observed_tx, clock, ending, figures))?;
+        let capture =
+            spawn(scope, "capture", ending, move || capture_loop(&mut *source, captured_tx, clock, ending, figures))?;
+        let face = spawn(scope, "face", ending, move || {
+            face_loop(&mut *tracker, captured_rx, observed_tx, clock, ending, figures)
+        })?;
         let foreground_inlet = stages.foreground.is_some().then(|| inlets.next()).flatten();
         let mut sinks = Vec::new();
         for (i, (mut sink, inlet)) in stages.sinks.into_iter().zip(inlets).enumerate() {
@@ -180,8 +182,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let (n_captured, capture_drops) = captured.unwrap_or_default();
     facts.captured = n_captured;
     let (present_drops, identity_name, was_badged) = portrayed.unwrap_or_default();
-    facts.drops =
-        DropCounts { face: capture_drops, generate: face_drops.unwrap_or_default(), present: present_drops };
+    facts.drops = DropCounts { face: capture_drops, generate: face_drops.unwrap_or_default(), present: present_drops };
     (facts.identity, facts.badge) = (identity_name, was_badged);
     Ok(Report::new(facts, &meters))
 }

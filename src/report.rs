@@ -323,8 +323,7 @@ impl Report {
                 .into_iter()
                 .zip(&first.stages)
                 .map(|(stage, times)| {
-                    let figures =
-                        StageFigures { p50_ms: times.quantile_ms(0.5), p99_ms: times.quantile_ms(0.99) };
+                    let figures = StageFigures { p50_ms: times.quantile_ms(0.5), p99_ms: times.quantile_ms(0.99) };
                     (stage.name(), figures)
                 })
                 .collect(),

@@ -1,5 +1,7 @@
 //! Identity files: what is written is read back; what is torn, changed or foreign is refused with its reason.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use effigy::identity::{Basis, Signer};
@@ -20,7 +22,7 @@ fn signer(name: &str) -> Signer {
 
 #[test]
 fn an_identity_survives_its_file() {
-    let (identity, signer) = (common::identity(Basis::Synthetic), signer("round-trip"));
+    let (identity, signer) = (common::identity_on(Basis::Synthetic), signer("round-trip"));
     let read = Identity::from_bytes(&identity.to_bytes(&signer).unwrap()).unwrap();
     assert_eq!(read.portrait, identity.portrait);
     assert_eq!(read.matte, identity.matte);
@@ -55,7 +57,7 @@ fn replaced(file: &[u8], from: &str, to: &str) -> Vec<u8> {
 
 #[test]
 fn what_is_not_as_it_was_signed_is_refused_with_its_reason() {
-    let file = common::identity(Basis::Subject).to_bytes(&signer("tamper")).unwrap();
+    let file = common::identity_on(Basis::Subject).to_bytes(&signer("tamper")).unwrap();
     let mut last_byte = file.clone();
     *last_byte.last_mut().unwrap() ^= 1;
     let cases: [(&str, Vec<u8>, &str); 8] = [
@@ -77,7 +79,7 @@ fn what_is_not_as_it_was_signed_is_refused_with_its_reason() {
 
 #[test]
 fn a_file_is_replaced_only_when_all_of_the_new_one_is_written() {
-    let (identity, signer) = (common::identity(Basis::Own), signer("save"));
+    let (identity, signer) = (common::identity_on(Basis::Own), signer("save"));
     let folder = std::env::temp_dir().join(format!("effigy-test-{}-save-dir", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("a.effigy");
@@ -123,7 +125,7 @@ fn damaged(file: &[u8], random: &mut impl FnMut() -> u64) -> Vec<u8> {
 #[test]
 fn no_damaged_file_does_harm() {
     let n_runs = std::env::var("EFFIGY_FUZZ_RUNS").map_or(1_000_000, |n| n.parse().expect("a number"));
-    let whole = common::identity(Basis::Synthetic).to_bytes(&signer("fuzz")).unwrap();
+    let whole = common::identity_on(Basis::Synthetic).to_bytes(&signer("fuzz")).unwrap();
     let header_end = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
     // The header with little behind it: nearly all of the parser, at a thousandth of the time.
     let header = &whole[..header_end + 64];

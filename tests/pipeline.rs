@@ -1,6 +1,8 @@
 //! The pipeline with stages that follow a script: order, drops, shutdown, failures, and that the
 //! camera's picture never leaves.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use std::ops::ControlFlow;
@@ -195,7 +197,7 @@ impl Play {
                 n_frames: 0,
             }),
             compositor: Compositor::new(CompositeOptions::default()).unwrap(),
-            identities: vec![common::identity(Basis::Synthetic)],
+            identities: vec![common::identity_on(Basis::Synthetic)],
             sinks: vec![Box::new(witness)],
             foreground: None,
             size_px: 512,
@@ -221,7 +223,7 @@ fn every_frame_arrives_in_order_when_asked() {
 
 #[test]
 fn a_slow_generator_drops_frames_and_keeps_their_order() {
-    let steps = vec![Step::Frame, Step::Wait(Duration::from_millis(2))].repeat(40);
+    let steps = [Step::Frame, Step::Wait(Duration::from_millis(2))].repeat(40);
     let play = Play { steps, generate_delay: Duration::from_millis(15), ..Play::default() };
     let (report, seen) = play.play(&MonotonicClock::new());
     let frames = report.unwrap().frames;
@@ -253,7 +255,7 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
         drive: DriveOptions::default(),
         generator: Box::new(WarpGenerator::new(512)),
         compositor: Compositor::new(CompositeOptions::default()).unwrap(),
-        identities: vec![common::identity(Basis::Synthetic)],
+        identities: vec![common::identity_on(Basis::Synthetic)],
         sinks: vec![Box::new(Witness { seen, delivery: Delivery::Latest, delay: Duration::ZERO, act })],
         foreground: None,
         size_px: 512,
@@ -269,12 +271,36 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
 #[test]
 fn a_failing_stage_ends_the_run_with_its_error_and_the_sinks_are_finished() {
     let cases: [(&str, Play, ErrorKind); 6] = [
-        ("source", Play { steps: vec![Step::Frame, Step::Frame, Step::Fail], ..Play::default() }, ErrorKind::DeviceLost),
+        (
+            "source",
+            Play { steps: vec![Step::Frame, Step::Frame, Step::Fail], ..Play::default() },
+            ErrorKind::DeviceLost,
+        ),
         ("source panic", Play { steps: vec![Step::Frame, Step::Panic], ..Play::default() }, ErrorKind::Internal),
-        ("face", Play { sees: |n| if n == 5 { Err(Error::new(ErrorKind::Model, "x")) } else { Ok(true) }, ..Play::default() }, ErrorKind::Model),
-        ("face panic", Play { sees: |n| if n == 5 { panic!("the script's tracker panics") } else { Ok(true) }, ..Play::default() }, ErrorKind::Internal),
+        (
+            "face",
+            Play {
+                sees: |n| if n == 5 { Err(Error::new(ErrorKind::Model, "x")) } else { Ok(true) },
+                ..Play::default()
+            },
+            ErrorKind::Model,
+        ),
+        (
+            "face panic",
+            Play { sees: |n| if n == 5 { panic!("the script's tracker panics") } else { Ok(true) }, ..Play::default() },
+            ErrorKind::Internal,
+        ),
         ("generate", Play { generate_fails_at: 3, ..Play::default() }, ErrorKind::BackendUnavailable),
-        ("sink", Play { act: |n| if n == 5 { Err(Error::new(ErrorKind::Io, "disk full")) } else { Ok(ControlFlow::Continue(())) }, ..Play::default() }, ErrorKind::Io),
+        (
+            "sink",
+            Play {
+                act: |n| {
+                    if n == 5 { Err(Error::new(ErrorKind::Io, "disk full")) } else { Ok(ControlFlow::Continue(())) }
+                },
+                ..Play::default()
+            },
+            ErrorKind::Io,
+        ),
     ];
     for (stage, play, kind) in cases {
         let play = Play { every_frame: true, ..play };
@@ -331,8 +357,9 @@ fn the_cameras_picture_never_leaves() {
 #[test]
 fn a_slow_sink_does_not_slow_the_others() {
     // The queue of the first sink is full at once; what it misses is counted as dropped.
-    let steps = vec![Step::Frame, Step::Wait(Duration::from_millis(5))].repeat(60);
-    let play = Play { steps, present_delay: Duration::from_millis(40), delivery: Delivery::Every(2), ..Play::default() };
+    let steps = [Step::Frame, Step::Wait(Duration::from_millis(5))].repeat(60);
+    let play =
+        Play { steps, present_delay: Duration::from_millis(40), delivery: Delivery::Every(2), ..Play::default() };
     let (report, seen) = play.play(&MonotonicClock::new());
     let frames = report.unwrap().frames;
     let ids = ids(&seen);

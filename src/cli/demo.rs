@@ -37,7 +37,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let composite = CompositeOptions { size_px: args.size, ..CompositeOptions::default() };
     let drive = DriveOptions::default();
     if in_window {
-        log::info!("keys: 1-{} portrait, C calibrate, M mirror, B background, L landmarks, F figures, P card, Q quit", identities.len());
+        log::info!(
+            "keys: 1-{} portrait, C calibrate, M mirror, B background, L landmarks, F figures, P card, Q quit",
+            identities.len()
+        );
         let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Window])?;
         run::summarize(&report);
         return args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path));
@@ -47,7 +50,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     if args.out.is_none() {
         log::info!("no display here: the demo goes to files");
     }
-    std::fs::create_dir_all(&folder).or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     let video = folder.join("demo.mp4");
     log::info!("ten seconds, at the driver's own pace");
     let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Video(video.clone())])?;

@@ -38,7 +38,10 @@ fn cameras() {
     println!("Cameras");
     match capture::cameras() {
         Ok(cameras) if cameras.is_empty() => {
-            row("none", "plug one in; on Linux, `ls /dev/video*` shows what the system sees. Or use --source FILE or pattern");
+            row(
+                "none",
+                "plug one in; on Linux, `ls /dev/video*` shows what the system sees. Or use --source FILE or pattern",
+            );
         }
         Ok(cameras) => {
             for camera in cameras {

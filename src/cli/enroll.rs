@@ -23,9 +23,9 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     }
     let bytes = photo::read_bytes(&args.photo)?;
     let progress = terminal::spinner("enrolling");
-    let identity = Enroller::new()?.enroll(&bytes, &options).map_err(|error| {
-        Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error)
-    })?;
+    let identity = Enroller::new()?
+        .enroll(&bytes, &options)
+        .map_err(|error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error))?;
     identity.save(&args.output, &Signer::open_or_create()?)?;
     let preview = args.output.with_extension("png");
     if preview == args.photo {
@@ -35,7 +35,12 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         log::info!("preview: {}", preview.display());
     }
     progress.finish_and_clear();
-    log::info!("identity: {} ({} pixels; consent: {})", args.output.display(), identity.size_px(), options.basis.name());
+    log::info!(
+        "identity: {} ({} pixels; consent: {})",
+        args.output.display(),
+        identity.size_px(),
+        options.basis.name()
+    );
     log::info!("next: effigy run --identity {}", args.output.display());
     Ok(())
 }
@@ -47,7 +52,10 @@ fn name(args: &EnrollArgs) -> Result<String> {
     };
     let is_fit = !name.is_empty() && name.chars().count() <= 64 && !name.contains(char::is_control);
     is_fit.then_some(name).ok_or_else(|| {
-        Error::new(ErrorKind::Config, "the identity's name must have 1 to 64 printable characters; give one with --name")
+        Error::new(
+            ErrorKind::Config,
+            "the identity's name must have 1 to 64 printable characters; give one with --name",
+        )
     })
 }
 

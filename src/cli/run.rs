@@ -26,7 +26,8 @@ const MAX_PENDING_CONTROLS: usize = 64;
 
 /// Drives identities until the source ends, the window is closed, or the user stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    let identities: Vec<_> = args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
+    let identities: Vec<_> =
+        args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
     check_every_frame(args)?;
     if let Some(path) = &args.report {
@@ -149,7 +150,9 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn Generator>> {
     match backend {
-        Backend::Auto => log::info!("generator: warp on cpu (this version has no trained network yet; the mesh warp runs everywhere)"),
+        Backend::Auto => log::info!(
+            "generator: warp on cpu (this version has no trained network yet; the mesh warp runs everywhere)"
+        ),
         Backend::Warp => log::info!("generator: warp on cpu"),
         Backend::Cuda | Backend::Wgpu | Backend::Cpu => {
             return Err(Error::new(
@@ -163,7 +166,8 @@ pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn
 
 /// The visible mark may go only where nobody can be wronged.
 fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
-    let bound = identities.iter().find(|identity| !matches!(identity.manifest.consent.basis, Basis::Own | Basis::Synthetic));
+    let bound =
+        identities.iter().find(|identity| !matches!(identity.manifest.consent.basis, Basis::Own | Basis::Synthetic));
     match bound {
         Some(identity) if no_badge => Err(Error::new(
             ErrorKind::Config,
@@ -205,20 +209,22 @@ fn check_writable(path: &Path) -> Result<()> {
 }
 
 pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(report).or_error(ErrorKind::Internal, || "cannot write the report".to_owned())?;
+    let text =
+        serde_json::to_string_pretty(report).or_error(ErrorKind::Internal, || "cannot write the report".to_owned())?;
     std::fs::write(path, text + "\n").or_error(ErrorKind::Io, || format!("cannot write the report {}", path.display()))
 }
 
 /// Says how the run went, age first.
 pub(crate) fn summarize(report: &Report) {
     let (age, frames) = (&report.age_ms, &report.frames);
-    log::info!(
-        "age of the picture: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, max {:.1}",
-        age.p50, age.p90, age.p99, age.max
-    );
+    log::info!("age of the picture: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, max {:.1}", age.p50, age.p90, age.p99, age.max);
     log::info!(
         "{:.1} pictures a second; {} captured, {} shown, {} dropped, {} without a face",
-        report.fps, frames.captured, frames.presented, frames.dropped, frames.no_face
+        report.fps,
+        frames.captured,
+        frames.presented,
+        frames.dropped,
+        frames.no_face
     );
     let stages: Vec<_> = ["face", "drive", "generate", "composite", "present"]
         .into_iter()

@@ -13,7 +13,12 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
     println!("identity     {}", manifest.name);
     println!("signature    holds: nothing in the file was changed since it was signed");
     println!("signed by    key {}", identity.maker.as_deref().unwrap_or("unknown"));
-    println!("consent      {} (said by {}, {})", manifest.consent.basis.name(), manifest.consent.by, utc(manifest.consent.at_unix_secs));
+    println!(
+        "consent      {} (said by {}, {})",
+        manifest.consent.basis.name(),
+        manifest.consent.by,
+        utc(manifest.consent.at_unix_secs)
+    );
     println!("made         {}", utc(manifest.created_unix_secs));
     println!("portrait     {0}x{0} pixels, photo with SHA-256 {1}", identity.size_px(), manifest.photo_sha256);
     Ok(())

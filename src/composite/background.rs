@@ -122,8 +122,7 @@ fn cover(picture: &Rgb, size_px: usize) -> Result<Rgb> {
     if width == size_px && height == size_px {
         return Ok(picture.clone());
     }
-    let middle =
-        Rect::new(((width - side) / 2) as i32, ((height - side) / 2) as i32, side as i32, side as i32);
+    let middle = Rect::new(((width - side) / 2) as i32, ((height - side) / 2) as i32, side as i32, side as i32);
     let mat = picture.as_mat()?;
     let square = Mat::roi(&mat, middle)?;
     let mut covered = Rgb::new(size_px, size_px);

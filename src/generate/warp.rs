@@ -100,7 +100,7 @@ impl Generator for WarpGenerator {
         };
         let source_points = std::array::from_fn(|i| source_rest.project(identity.shape.points[i]).truncate());
         self.adopted = Some(Adopted {
-            surround: Surround::new(&identity.shape, &rest, source_from_output),
+            surround: Surround::new(&identity.shape, &rest, size, &source, source_from_output),
             eyes: Eyes::new(&source_points),
             mouth: Mouth::new(&identity.shape, &source_points, &source, size),
             identity,
@@ -121,18 +121,24 @@ impl Generator for WarpGenerator {
         let shape = &adopted.identity.shape;
         let placement = adopted.rest.driven(size, signal);
         target_landmarks_px(shape, &placement, signal, &mut self.target);
-        adopted.eyes.follow(signal, shape, &adopted.source_rest);
+        adopted.eyes.follow(signal, &adopted.source_rest);
 
+        let mut shifts = source_shifts(adopted, &placement);
+        for (i, shift) in adopted.mouth.lip_shifts(signal, &adopted.source_rest) {
+            shifts[i] += shift;
+        }
         self.canvas.clear();
-        draw_face(&self.triangles, adopted, &placement, &self.target, &mut self.canvas);
-        adopted.surround.draw(&placement, signal, &self.target, &mut self.canvas);
+        draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
+        adopted.surround.draw(&placement, signal, &self.target, &shifts, &mut self.canvas);
         adopted.eyes.look(&self.target, &mut self.canvas);
         adopted.mouth.open(&placement, &self.target, &mut self.canvas);
 
         portrait.picture.reshape(size, size);
-        let pixels = portrait.picture.data_mut().as_chunks_mut::<4>().0;
-        for (pixel, &at) in pixels.iter_mut().zip(&self.canvas.source_from_output) {
-            *pixel = adopted.source.sample(at);
+        let rows = portrait.picture.data_mut().chunks_exact_mut(size * 4);
+        for (y, row) in rows.enumerate() {
+            for (pixel, at) in row.as_chunks_mut::<4>().0.iter_mut().zip(self.canvas.row(y)) {
+                *pixel = at.map_or([0; 4], |at| adopted.source.sample(at));
+            }
         }
         self.edges.smooth(&self.canvas, adopted.source.per_output(size), &mut portrait.picture);
         adopted.mouth.paint(&self.target, &mut portrait.picture);
@@ -140,35 +146,36 @@ impl Generator for WarpGenerator {
     }
 }
 
-/// Reads what turns towards us further inside the face, in source pixels.
+/// How far from their place the points read, in source pixels: what turns towards us reads further inside the face.
 ///
 /// The portrait shows the sides of the face edge-on, mixed with hair and ears. Stretched wide they
 /// would smear; skin from further inside is the better guess. Nothing changes at the portrait's own pose.
-fn turn_sources(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMARKS] {
+fn source_shifts(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDMARKS] {
     /// Distance from the middle of the face, in face widths, from where on its sides begin.
     const SIDE: f32 = 0.5;
     let aside = (adopted.source_rest.rotation * Vec3::X).truncate() * adopted.source_rest.width_px;
-    let mut sources = adopted.source_points;
-    for (source, point) in sources.iter_mut().zip(&adopted.identity.shape.points) {
+    let points = &adopted.identity.shape.points;
+    std::array::from_fn(|i| {
+        let point = points[i];
         let beyond = (point.x.abs() - SIDE).max(0.0);
         // The face's sides look outwards, and a little to the front.
         let normal = Vec3::new(point.x, 0.0, -0.3).normalize_or(Vec3::NEG_Z);
         let turned = (adopted.rest.rotation * normal).z - (placement.rotation * normal).z;
         let reach = smoothstep(0.04, 0.36, turned) * beyond * beyond * 0.5;
-        *source -= aside * reach * point.x.signum();
-    }
-    sources
+        aside * (-reach * point.x.signum())
+    })
 }
 
 fn draw_face(
     triangles: &[Triangle],
     adopted: &Adopted,
     placement: &HeadPlacement,
+    source_shifts: &[Vec2; N_LANDMARKS],
     target: &Landmarks,
     canvas: &mut Canvas,
 ) {
     // Between the lids the edges read elsewhere than on the lids themselves.
-    let skin_sources = turn_sources(adopted, placement);
+    let skin_sources: [Vec2; N_LANDMARKS] = std::array::from_fn(|i| adopted.source_points[i] + source_shifts[i]);
     let mut eye_sources = skin_sources;
     for (i, source_px) in adopted.eyes.lid_sources() {
         eye_sources[i] = source_px;

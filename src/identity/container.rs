@@ -50,7 +50,8 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
         .iter()
         .map(|(name, (dtype, shape, data))| ((*name).to_owned(), tensor_hash(*dtype, shape, data)))
         .collect();
-    let manifest = serde_json::to_string(&manifest).or_error(ErrorKind::Internal, || "cannot write a manifest".into())?;
+    let manifest =
+        serde_json::to_string(&manifest).or_error(ErrorKind::Internal, || "cannot write a manifest".into())?;
     let metadata = HashMap::from([
         ("signature".to_owned(), signer.sign(manifest.as_bytes())),
         ("public_key".to_owned(), signer.public_key()),
@@ -86,7 +87,10 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
         }
         Err(error) => return Err(refused("the manifest does not say its format").because(error)),
     };
-    if manifest.name.is_empty() || manifest.name.chars().count() > MAX_NAME_CHARS || manifest.name.contains(char::is_control) {
+    if manifest.name.is_empty()
+        || manifest.name.chars().count() > MAX_NAME_CHARS
+        || manifest.name.contains(char::is_control)
+    {
         return Err(refused(format!("the name must have 1 to {MAX_NAME_CHARS} printable characters")));
     }
 
@@ -95,7 +99,8 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
         return Err(refused(format!("{} tensors expected, {} found", manifest.tensors.len(), tensors.len())));
     }
     let tensor = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<&[u8]> {
-        let view = tensors.tensor(name).or_error(ErrorKind::Identity, || format!("the tensor \"{name}\" is missing"))?;
+        let view =
+            tensors.tensor(name).or_error(ErrorKind::Identity, || format!("the tensor \"{name}\" is missing"))?;
         if view.dtype() != dtype || view.shape() != shape {
             return Err(refused(format!(
                 "the tensor \"{name}\" should be {dtype:?} {shape:?}, it is {:?} {:?}",
@@ -125,7 +130,9 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
 
     let size = match tensors.tensor("portrait").ok().map(|view| view.shape().to_vec()).as_deref() {
         Some([height, _, _]) if Identity::SIZES_PX.contains(height) => *height,
-        found => return Err(refused(format!("a portrait of {:?} pixels expected, found {found:?}", Identity::SIZES_PX))),
+        found => {
+            return Err(refused(format!("a portrait of {:?} pixels expected, found {found:?}", Identity::SIZES_PX)));
+        }
     };
     let landmarks = floats("landmarks_px", &[N_LANDMARKS, 3], 4.0 * size as f32)?;
     let landmarks_px: Landmarks =

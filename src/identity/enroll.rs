@@ -163,7 +163,9 @@ fn check_face(face: &FoundFace) -> Result<f32> {
     if face_px < MIN_FACE_PX {
         return Err(Error::new(
             ErrorKind::Photo,
-            format!("the face is {face_px:.0} pixels high, at least {MIN_FACE_PX:.0} are needed; use a larger photo or one taken closer"),
+            format!(
+                "the face is {face_px:.0} pixels high, at least {MIN_FACE_PX:.0} are needed; use a larger photo or one taken closer"
+            ),
         ));
     }
     let angles = face.observation.pose.yaw_pitch_roll_rads();

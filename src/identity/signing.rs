@@ -42,15 +42,18 @@ impl Signer {
                 Ok(Self { key: SigningKey::from_bytes(&secret) })
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create_at(path),
-            Err(error) => Err(Error::new(ErrorKind::PermissionDenied, format!("cannot read the signing key {}", path.display()))
-                .because(error)),
+            Err(error) => {
+                Err(Error::new(ErrorKind::PermissionDenied, format!("cannot read the signing key {}", path.display()))
+                    .because(error))
+            }
         }
     }
 
     fn create_at(path: &Path) -> Result<Self> {
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|error| Error::new(ErrorKind::Io, format!("the system gave no random numbers for a key: {error}")))?;
+        getrandom::fill(&mut secret).map_err(|error| {
+            Error::new(ErrorKind::Io, format!("the system gave no random numbers for a key: {error}"))
+        })?;
         let about = || format!("cannot make the signing key {}", path.display());
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).or_error(ErrorKind::Io, about)?;
@@ -102,7 +105,11 @@ fn config_dir() -> Result<PathBuf> {
 
 /// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -1,87 +1,105 @@
-//! What several tests need: an identity that no photo is behind, frames, a face that follows a script.
-
-#![allow(dead_code, reason = "each test uses a part of it")]
+//! A drawn identity, so that tests need no photo: a patterned head on a patterned ground. And what a camera sees.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses another part")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use effigy::clock::Timestamp;
-use effigy::face::{FaceShape, HeadPose, Landmarks, MESH_POINTS_CM};
+use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use effigy::identity::{Basis, Consent, Framing, Manifest};
-use effigy::{FaceObservation, Grey, Identity, Rgb};
-use glam::Vec3;
+use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb};
+use glam::{Quat, Vec2, Vec3};
 
-/// A colour that a camera frame has here and nothing that may leave has.
-pub(crate) const CAMERA_COLOUR: [u8; 3] = [255, 0, 255];
-
-/// The canonical face, frontal, in the middle of a square picture.
-pub(crate) fn landmarks_px(size: usize) -> Landmarks {
-    let size = size as f32;
-    let place = |p: Vec3| Vec3::new(size * (0.5 + 0.02 * p.x), size * (0.5 - 0.02 * p.y), -size * 0.02 * p.z);
-    std::array::from_fn(|i| {
-        place(match MESH_POINTS_CM.get(i) {
-            Some(p) => Vec3::from(*p),
-            // Irises: in the middle of the eyes' corners.
-            None => {
-                let [a, b] = if i < 473 { [33, 133] } else { [362, 263] };
-                (Vec3::from(MESH_POINTS_CM[a]) + Vec3::from(MESH_POINTS_CM[b])) / 2.0
-            }
-        })
-    })
+/// The signal that changes nothing.
+pub fn rest() -> DrivingSignal {
+    DrivingSignal {
+        rotation: Quat::IDENTITY,
+        translation: Vec2::ZERO,
+        scale: 1.0,
+        is_relative: true,
+        displacement: [Vec3::ZERO; N_LANDMARKS],
+        eye_openness: [1.0; 2],
+        mouth_openness: 0.0,
+        coefficients: [0.0; N_COEFFICIENTS],
+    }
 }
 
-/// An identity made of gradients: a grey-green oval before a blue wall.
-pub(crate) fn identity(basis: Basis) -> Arc<Identity> {
-    let size = 512;
-    let (mut portrait, mut background, mut matte) = (Rgb::new(size, size), Rgb::new(size, size), Grey::new(size, size));
-    for y in 0..size {
-        for x in 0..size {
-            let (u, v) = (x as f32 / size as f32 - 0.5, y as f32 / size as f32 - 0.5);
-            let is_person = (u / 0.25).powi(2) + (v / 0.35).powi(2) < 1.0;
-            let wall = [30, 60, 100 + (y / 8) as u8];
-            let person = [90 + (x / 16) as u8, 140, 80 + (y / 16) as u8];
-            let at = (y * size + x) * 3;
-            portrait.data_mut()[at..at + 3].copy_from_slice(if is_person { &person } else { &wall });
-            background.data_mut()[at..at + 3].copy_from_slice(&wall);
-            matte.data_mut()[y * size + x] = if is_person { 255 } else { 0 };
-        }
+/// A frontal identity of `size_px`, its face width 0.3 of the picture.
+pub fn identity(size_px: usize) -> Arc<Identity> {
+    let size = size_px as f32;
+    let numbers: Vec<f32> = include_bytes!("../assets/mesh_points.bin")
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    let landmarks_px: Landmarks = std::array::from_fn(|i| {
+        Vec3::from_slice(&numbers[i * 3..]) * (0.3 * size) + Vec3::new(0.5 * size, 0.42 * size, 0.0)
+    });
+    let pose = HeadPose::default();
+    let (mut portrait, mut matte, mut background) =
+        (Rgb::new(size_px, size_px), Grey::new(size_px, size_px), Rgb::new(size_px, size_px));
+    for i in 0..size_px * size_px {
+        let at = Vec2::new((i % size_px) as f32 + 0.5, (i / size_px) as f32 + 0.5) / size;
+        let head = ((at - Vec2::new(0.5, 0.45)) / Vec2::new(0.32, 0.40)).length() - 1.0;
+        let body = ((at - Vec2::new(0.5, 1.1)) / Vec2::new(0.45, 0.3)).length() - 1.0;
+        matte.data_mut()[i] = ((-head.min(body) * size * 0.3 + 0.5).clamp(0.0, 1.0) * 255.0) as u8;
+        let wave = |f: f32, phase: f32| ((at.x * f + phase).sin() * (at.y * f * 1.3).cos() * 40.0) as i32;
+        let colour = |base: [i32; 3], wave: i32| base.map(|c| (c + wave).clamp(0, 255) as u8);
+        let (skin, ground) = (colour([190, 140, 120], wave(60.0, 0.3)), colour([60, 90, 130], wave(25.0, 1.0)));
+        let shown = if matte.data()[i] >= 128 { skin } else { ground };
+        portrait.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&shown);
+        background.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&ground);
     }
-    let (landmarks_px, pose) = (landmarks_px(size), HeadPose::default());
     let manifest = Manifest {
         format: 1,
-        name: "test".to_owned(),
-        consent: Consent { basis, by: "a test".to_owned(), at_unix_secs: 1 },
-        created_unix_secs: 1,
+        name: "drawn".into(),
+        consent: Consent { basis: Basis::Synthetic, by: "tests".into(), at_unix_secs: 0 },
+        created_unix_secs: 0,
         framing: Framing::Face,
         photo_sha256: String::new(),
         models: BTreeMap::new(),
         tensors: BTreeMap::new(),
     };
-    Arc::new(Identity {
-        manifest,
-        maker: None,
-        portrait,
-        matte,
-        background,
-        shape: FaceShape::new(&landmarks_px, &pose),
-        landmarks_px,
-        coefficients: [0.0; 52],
-        pose,
-    })
+    let shape = FaceShape::new(&landmarks_px, &pose);
+    let coefficients = [0.0; N_COEFFICIENTS];
+    Arc::new(Identity { manifest, maker: None, portrait, matte, background, landmarks_px, coefficients, pose, shape })
 }
 
-/// What the face stage would say of a frontal face in a square frame.
-pub(crate) fn observation(captured: Timestamp) -> FaceObservation {
-    FaceObservation {
-        captured,
-        frame_size_px: (64, 64),
-        landmarks_px: landmarks_px(64),
-        presence: 1.0,
-        ..FaceObservation::default()
-    }
+/// The drawn identity, with its consent on another basis.
+pub fn identity_on(basis: Basis) -> Arc<Identity> {
+    let mut identity = (*identity(512)).clone();
+    identity.manifest.consent.basis = basis;
+    Arc::new(identity)
 }
 
-/// A camera's picture in a colour of its own.
-pub(crate) fn camera_picture() -> Rgb {
+/// A colour that a camera's frame has here and nothing that may leave has.
+pub const CAMERA_COLOUR: [u8; 3] = [255, 0, 255];
+
+/// A camera's picture in that colour.
+pub fn camera_picture() -> Rgb {
     Rgb::from_data(64, 64, CAMERA_COLOUR.repeat(64 * 64)).unwrap()
+}
+
+/// What the face stage would say of the drawn face in such a picture.
+pub fn observation(captured: Timestamp) -> FaceObservation {
+    let landmarks_px = identity(512).landmarks_px.map(|p| p / 8.0);
+    FaceObservation { captured, frame_size_px: (64, 64), landmarks_px, presence: 1.0, ..FaceObservation::default() }
+}
+
+/// Opens the mouth by `amount` face widths.
+pub fn open_mouth(signal: &mut DrivingSignal, identity: &Identity, amount: f32) {
+    let points = &identity.shape.points;
+    let lip = points[13];
+    for (shift, point) in signal.displacement.iter_mut().zip(points).take(468) {
+        let low = ((point.y - lip.y) / 0.06).clamp(0.0, 1.0);
+        let side = ((point.x - lip.x) / 0.6).abs().min(1.0);
+        shift.y += amount * low * (1.0 - side * side);
+    }
+    for i in [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308] {
+        signal.displacement[i].y = 0.0;
+    }
+    for i in [95, 88, 178, 87, 14, 317, 402, 318, 324] {
+        let side = ((points[i].x - lip.x) / 0.3).abs().min(1.0);
+        signal.displacement[i].y = amount * (1.0 - side * side);
+    }
 }

@@ -6,7 +6,7 @@ use super::mesh::{EYES, Eye};
 use super::raster::Canvas;
 use super::surround::smoothstep;
 use crate::drive::DrivingSignal;
-use crate::face::{FaceShape, Landmarks};
+use crate::face::Landmarks;
 use crate::generate::motion::HeadPlacement;
 
 /// The irises and lids of the portrait, in source pixels.
@@ -51,12 +51,11 @@ impl Eyes {
     }
 
     /// Finds where lids and irises are for `signal`. `source_rest` is the head at rest in source pixels.
-    pub(super) fn follow(&mut self, signal: &DrivingSignal, shape: &FaceShape, source_rest: &HeadPlacement) {
+    pub(super) fn follow(&mut self, signal: &DrivingSignal, source_rest: &HeadPlacement) {
         for (rest, eye) in self.eyes.iter_mut().zip(&EYES) {
             let [outer, inner] = [eye.upper[0], eye.upper[8]].map(|i| signal.displacement[i]);
             let carried = (outer + inner) * 0.5;
-            let in_source =
-                |shift: Vec3| (source_rest.rotation * (shift - carried) * source_rest.width_px).truncate();
+            let in_source = |shift: Vec3| (source_rest.rotation * (shift - carried) * source_rest.width_px).truncate();
             for i in 1..8 {
                 let gap = rest.lower[i] - rest.upper[i];
                 let least = gap.length_squared().max(1e-6);
@@ -71,7 +70,6 @@ impl Eyes {
             let iris = (eye.iris..eye.iris + 5).map(|i| signal.displacement[i]).sum::<Vec3>() / 5.0;
             rest.gaze_shift = in_source(iris).clamp_length_max(0.55 * half);
         }
-        debug_assert_eq!(shape.points.len(), signal.displacement.len());
     }
 
     /// Where the lids' edges read from, by landmark number: (landmark, source pixels).

@@ -1,13 +1,7 @@
 //! The topology of the face mesh: triangles, oval, lips and lids, by landmark number.
 
 use super::raster::Part;
-use crate::face::N_MESH_POINTS;
-
-/// Triangles of the canonical mesh.
-pub(super) const N_TRIANGLES: usize = 898;
-
-/// Three indices a triangle, `u16` little-endian: see `models/face_triangles.md`.
-static TRIANGLES: &[u8; N_TRIANGLES * 6] = include_bytes!("../../../models/face_triangles.bin");
+use crate::face::MESH_TRIANGLES;
 
 /// The face's outline, as a closed line that begins at the top and runs clockwise in a frontal picture.
 pub(super) const OVAL: [usize; 36] = [
@@ -65,11 +59,10 @@ pub(super) fn triangles() -> Vec<Triangle> {
         let eye = EYES.iter().find(|eye| all_in([&eye.upper, &eye.lower]));
         eye.map_or(Part::Surface, |eye| eye.part)
     };
-    let index = |bytes: &[u8]| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])).min(N_MESH_POINTS - 1);
-    TRIANGLES
-        .chunks_exact(6)
-        .map(|bytes| {
-            let points = [index(&bytes[0..2]), index(&bytes[2..4]), index(&bytes[4..6])];
+    MESH_TRIANGLES
+        .iter()
+        .map(|triangle| {
+            let points = triangle.map(usize::from);
             Triangle { points, part: part_of(&points) }
         })
         .collect()

@@ -6,6 +6,7 @@ use super::mesh::{LOWER_LIP, UPPER_LIP};
 use super::raster::{Canvas, Part, scan};
 use super::source::Source;
 use super::surround::smoothstep;
+use crate::drive::DrivingSignal;
 use crate::face::{FaceShape, Landmarks};
 use crate::frame::Rgba;
 use crate::generate::motion::HeadPlacement;
@@ -56,6 +57,28 @@ impl Mouth {
         }
     }
 
+    /// How far from their place the lips' inner edges read when the lips close: (landmark, source pixels).
+    ///
+    /// Landmarks lie up to a few pixels inside a smile; lips drawn from there would show teeth that
+    /// the closed mouth hides. `source_rest` is the head at rest in source pixels.
+    pub(super) fn lip_shifts(
+        &self,
+        signal: &DrivingSignal,
+        source_rest: &HeadPlacement,
+    ) -> impl Iterator<Item = (usize, Vec2)> {
+        /// In face widths, for lips that open widely in the portrait and are shut now.
+        const UPPER: f32 = 0.018;
+        const LOWER: f32 = 0.035;
+        let down = (source_rest.rotation * Vec3::Y).truncate() * source_rest.width_px;
+        (1..N - 1).flat_map(move |i| {
+            let gap = self.gaps[i];
+            let now = gap + signal.displacement[LOWER_LIP[i]] - signal.displacement[UPPER_LIP[i]];
+            let closed = (1.0 - now.dot(gap) / gap.length_squared().max(1e-6)).clamp(0.0, 1.0);
+            let amount = closed * smoothstep(0.01, 0.05, gap.length());
+            [(UPPER_LIP[i], down * (-UPPER * amount)), (LOWER_LIP[i], down * (LOWER * amount))]
+        })
+    }
+
     /// Hangs the portrait's teeth from the upper lip and marks the rest between the lips as cavity.
     pub(super) fn open(&mut self, placement: &HeadPlacement, target: &Landmarks, canvas: &mut Canvas) {
         let size = canvas.size_px();
@@ -72,9 +95,8 @@ impl Mouth {
         let upper = UPPER_LIP.map(|i| target[i].truncate());
         let lower = LOWER_LIP.map(|i| target[i].truncate());
         // Where the portrait's lower lip would be had the mouth not opened further.
-        let edge: [Vec2; N] = std::array::from_fn(|i| {
-            upper[i] + (placement.rotation * self.gaps[i] * placement.width_px).truncate()
-        });
+        let edge: [Vec2; N] =
+            std::array::from_fn(|i| upper[i] + (placement.rotation * self.gaps[i] * placement.width_px).truncate());
         let down = (placement.rotation * Vec3::Y).truncate().normalize_or(Vec2::Y);
         let excess: [f32; N] = std::array::from_fn(|i| (lower[i] - edge[i]).dot(down));
         let height: [f32; N] = std::array::from_fn(|i| edge[i].distance(upper[i]));
@@ -138,7 +160,7 @@ impl Mouth {
                 // Light falls in from the front and reaches the tongue, not the throat.
                 let tongue = smoothstep(0.45, 1.0, t) * (1.0 - smoothstep(0.35, 0.95, s));
                 let light = self.brightness * (0.35 + 0.65 * tongue) * (1.0 - 0.4 * s.min(1.0));
-                let cavity = [26.0 + 104.0 * light, 10.0 + 38.0 * light, 11.0 + 38.0 * light];
+                let cavity = [26.0 + 104.0 * light, 10.0 + 38.0 * light, 10.0 + 32.0 * light];
                 let i = ((self.window.y + y) * size + self.window.x + x) * 4;
                 for (sample, dark) in picture.data_mut()[i..i + 3].iter_mut().zip(cavity) {
                     *sample = (f32::from(*sample) + (dark - f32::from(*sample)) * cover) as u8;

@@ -51,18 +51,28 @@ impl Canvas {
     }
 
     /// Makes everything infinitely far.
-    ///
-    /// The map keeps its last content: where rounding leaves a pixel between two triangles
-    /// uncovered, the previous frame's value is the best guess there is.
     pub(super) fn clear(&mut self) {
         self.depth.fill(f32::MAX);
     }
 
+    /// Where each pixel of row `y` comes from; `None` where nothing was drawn.
+    pub(super) fn row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
+        let from = y * self.size_px;
+        (from..from + self.size_px).map(|i| {
+            if self.depth[i] < f32::MAX {
+                return Some(self.source_from_output[i]);
+            }
+            // A gap of one pixel is a rounding error between two triangles, not background.
+            let drawn = |i: usize| self.depth.get(i).is_some_and(|&depth| depth < f32::MAX);
+            let before = |by: usize| i.checked_sub(by).filter(|&i| drawn(i) && drawn(i + 2 * by));
+            before(1).or_else(|| before(self.size_px)).map(|i| self.source_from_output[i])
+        })
+    }
+
     /// Draws a triangle where it is nearer than what is there; `push` is added to its depth.
     pub(super) fn draw(&mut self, corners: [Corner; 3], push: f32, part: Part) {
-        let [a, b, c] = corners.map(|corner| {
-            (corner.at_px.truncate(), [corner.source_px.x, corner.source_px.y, corner.at_px.z + push])
-        });
+        let [a, b, c] = corners
+            .map(|corner| (corner.at_px.truncate(), [corner.source_px.x, corner.source_px.y, corner.at_px.z + push]));
         let size = self.size_px;
         scan(size, [a.0, b.0, c.0], [a.1, b.1, c.1], |y, x, n, [u, v, z], [du, dv, dz]| {
             let row = y * size + x;
@@ -95,9 +105,7 @@ pub(super) fn scan<const N: usize>(
 ) {
     let mut order = [0, 1, 2];
     // Ties are broken by x, so that an edge is computed alike for both of its triangles.
-    order.sort_unstable_by(|&i, &j| {
-        at_px[i].y.total_cmp(&at_px[j].y).then(at_px[i].x.total_cmp(&at_px[j].x))
-    });
+    order.sort_unstable_by(|&i, &j| at_px[i].y.total_cmp(&at_px[j].y).then(at_px[i].x.total_cmp(&at_px[j].x)));
     let [p, q, r] = order.map(|i| at_px[i]);
     let [vp, vq, vr] = order.map(|i| values[i]);
     let (pq, pr) = (q - p, r - p);

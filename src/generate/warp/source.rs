@@ -10,8 +10,8 @@ use crate::frame::{Grey, Picture, Rgb};
 /// A square source picture that can be read between and a little beyond its pixels.
 ///
 /// Colour near the matte's edge is continued from the inside of the person, so that no background
-/// clings to the hair. Beyond the border the picture is mirrored; a person cut by the border is
-/// closed by a dome there, except at the bottom.
+/// clings to the hair. Beyond the border the picture is mirrored, and a person cut by it closed by a
+/// dome; at the bottom the last row goes on.
 #[derive(Default)]
 pub(super) struct Source {
     size_px: usize,
@@ -42,7 +42,8 @@ impl Source {
         let mut pixels = Vec::with_capacity(stride_px * stride_px);
         for row in 0..stride_px {
             for column in 0..stride_px {
-                let (x, y) = (mirror(column), mirror(row));
+                // Below the border, clothes go on as they are there: a mirrored collar would show.
+                let (x, y) = (mirror(column), mirror(row.min(margin_px + size_px - 1)));
                 let [r, g, b] = colours[y * size_px + x];
                 let mut alpha = f32::from(matte.pixel(x, y)[0]);
                 // How far the person goes on here, less how far beyond the border this is; two pixels of soft edge.
@@ -68,6 +69,20 @@ impl Source {
     /// Width of the margin: what to add to a place in the portrait to get one in this source.
     pub(super) fn margin_px(&self) -> f32 {
         self.margin_px as f32
+    }
+
+    /// Whether anything of the person can be read inside the box around these places.
+    pub(super) fn shows_person(&self, places: &[Vec2]) -> bool {
+        /// A matte's noise is no person.
+        const NOISE: u32 = 2;
+        let last = self.stride_px - 1;
+        let clip = |v: f32| (v.max(0.0) as usize).min(last);
+        let low = places.iter().fold(Vec2::MAX, |low, &p| low.min(p)) - 1.5;
+        let high = places.iter().fold(Vec2::MIN, |high, &p| high.max(p)) + 1.5;
+        (clip(low.y)..=clip(high.y)).any(|y| {
+            let row = &self.pixels[y * self.stride_px..][clip(low.x)..=clip(high.x)];
+            row.iter().any(|pixel| pixel >> 24 > NOISE)
+        })
     }
 
     /// The colour at a place of this source in pixels (margin included), RGBA, bilinear.
@@ -115,7 +130,7 @@ fn dome_heights_px(border: &[u8], highest_px: f32) -> Vec<f32> {
         let radius = run as f32 / 2.0;
         for i in 0..run {
             let t = (i as f32 + 0.5 - radius) / radius;
-            heights[x + i] = (0.2 * radius).min(highest_px) * (1.0 - t * t).max(0.0).sqrt();
+            heights[x + i] = (0.12 * radius).min(highest_px) * (1.0 - t * t).max(0.0).sqrt();
         }
         x += run.max(1);
     }
@@ -132,7 +147,7 @@ fn extend_colours(portrait: &Rgb, matte: &Grey) -> Vec<[u8; 3]> {
         .zip(&sure)
         // Colour, times certainty, and the certainty; so little of the rest that it counts nowhere but far away.
         .map(|(rgb, &w)| {
-            let w = w.max(1e-6);
+            let w = w.max(1e-9);
             [f32::from(rgb[0]) * w, f32::from(rgb[1]) * w, f32::from(rgb[2]) * w, w]
         })
         .collect();
@@ -148,7 +163,7 @@ fn extend_colours(portrait: &Rgb, matte: &Grey) -> Vec<[u8; 3]> {
 /// Fills what has little weight from coarser and coarser versions of the picture (push-pull).
 fn fill(weighted: Vec<[f32; 4]>, size: usize) -> Vec<[f32; 3]> {
     let colour = |p: &[f32; 4]| [p[0] / p[3], p[1] / p[3], p[2] / p[3]];
-    if size <= 2 {
+    if size == 1 {
         return weighted.iter().map(colour).collect();
     }
     let half = size.div_ceil(2);
@@ -209,7 +224,13 @@ mod tests {
         for i in 0..64 * 64 {
             let inside = i % 64 < 32;
             portrait.data_mut()[i * 3..i * 3 + 3].copy_from_slice(if inside { &[200, 40, 40] } else { &[0, 0, 255] });
-            matte.data_mut()[i] = if inside { 255 } else if i % 64 < 36 { 120 } else { 0 };
+            matte.data_mut()[i] = if inside {
+                255
+            } else if i % 64 < 36 {
+                120
+            } else {
+                0
+            };
         }
         let colours = extend_colours(&portrait, &matte);
         let [r, _, b] = colours[20 * 64 + 34];

@@ -2,15 +2,16 @@
 //!
 //! Hair, ears and neck have no landmarks. They are carried by a sheet that begins at the face's
 //! outline, so there is no seam, and curves back to the depth of the ears, so that hair turns with
-//! the skull. Above the chin it moves with the head; below it comes to rest within one face height.
-//! The sheet has no holes and its rim lies far outside: every output pixel gets a source.
+//! the skull. Above the chin it moves with the head; below it comes to rest within one face height, or sooner if the picture ends there.
+//! The sheet has no holes and its rim lies far outside: what it leaves uncovered is background.
 
 use glam::{Vec2, Vec3};
 
 use super::mesh::OVAL;
 use super::raster::{Canvas, Corner, Part};
+use super::source::Source;
 use crate::drive::DrivingSignal;
-use crate::face::{FaceShape, Landmarks};
+use crate::face::{FaceShape, Landmarks, N_LANDMARKS};
 use crate::generate::motion::HeadPlacement;
 
 /// Two for each point of the outline: the point, and the middle to the next one.
@@ -27,6 +28,9 @@ const SLOPE: f32 = 1.1;
 /// Distance over which the outline's expression fades, in face widths. Longer than any jaw opens, or skin would fold.
 const FADE: f32 = 0.45;
 
+/// Distance over which a shift of the outline's source fades, in face widths.
+const SOURCE_FADE: f32 = 0.2;
+
 struct Point {
     /// Place at rest, as in the portrait: output pixels.
     rest_px: Vec3,
@@ -39,6 +43,8 @@ struct Point {
     outline: [usize; 2],
     /// How much of their expression it shares, 0..1.
     share: f32,
+    /// How much of the shift of their places in the source it shares, 0..1.
+    source_share: f32,
 }
 
 /// The sheet around the face of one identity.
@@ -46,17 +52,20 @@ pub(super) struct Surround {
     /// (ring, spoke).
     points: Vec<Point>,
     moved: Vec<Corner>,
+    /// Which quads hold something of the person. The others need no drawing.
+    is_shown: Vec<bool>,
 }
 
 impl Surround {
-    /// Lays the sheet. `source_from_output` turns output pixels into source pixels.
+    /// Lays the sheet in a square picture of `size_px`. `source_from_output` turns output pixels into pixels of `source`.
     pub(super) fn new(
         shape: &FaceShape,
         rest: &HeadPlacement,
+        size_px: usize,
+        source: &Source,
         source_from_output: impl Fn(Vec2) -> Vec2,
     ) -> Self {
-        let outline: [[usize; 2]; N_SPOKES] =
-            std::array::from_fn(|i| [OVAL[i / 2], OVAL[i.div_ceil(2) % OVAL.len()]]);
+        let outline: [[usize; 2]; N_SPOKES] = std::array::from_fn(|i| [OVAL[i / 2], OVAL[i.div_ceil(2) % OVAL.len()]]);
         let heads = outline.map(|[a, b]| (shape.points[a] + shape.points[b]) / 2.0);
         let starts = heads.map(|head| rest.project(head));
         let middle = starts.iter().map(|p| p.truncate()).sum::<Vec2>() / N_SPOKES as f32;
@@ -68,6 +77,9 @@ impl Surround {
         let chin = upright(rest.project(shape.points[152]).truncate()).y / rest.width_px;
         let top = upright(rest.project(shape.points[10]).truncate()).y / rest.width_px;
         let face_height = (chin - top).max(0.5);
+        // What the lower border cuts off cannot be pulled into the picture, so the border rests too where it can.
+        let border = (size_px as f32 - rest.project(shape.points[152]).y) / rest.width_px;
+        let fall = border.clamp(0.4, face_height.max(0.4));
         let mut points = Vec::with_capacity(RINGS.len() * N_SPOKES);
         for radius in RINGS {
             for spoke in 0..N_SPOKES {
@@ -78,9 +90,10 @@ impl Surround {
                 let behind = (far - heads[spoke].z).max(0.01);
                 let depth = heads[spoke].z + behind * (1.0 - (-radius * SLOPE / behind).exp());
                 let place = upright(at) / rest.width_px;
-                // Shoulders are wide and high: towards the sides rest begins above the chin.
-                let aside = (place.x.abs() - 0.85).max(0.0) * smoothstep(0.5 * chin, chin, place.y);
-                let below = (place.y - chin) / face_height + 1.2 * aside;
+                // Shoulders are wide and high: beside the jaw rest begins with the distance from the face.
+                let beside = smoothstep(0.5 * chin, chin, place.y);
+                let aside = 1.2 * (place.x.abs() - 0.85).max(0.0) + 0.6 * (radius - 0.2).max(0.0);
+                let below = (place.y - chin) / fall + beside * aside;
                 let head = if radius == 0.0 { heads[spoke] } else { rest.unproject(at, depth) };
                 points.push(Point {
                     rest_px: rest.project(head),
@@ -89,21 +102,29 @@ impl Surround {
                     weight: if radius == 0.0 { 1.0 } else { 1.0 - smoothstep(0.0, 1.0, below) },
                     outline: outline[spoke],
                     share: (-radius / FADE).exp(),
+                    source_share: (-radius / SOURCE_FADE).exp(),
                 });
             }
         }
         let moved = points.iter().map(|p| Corner { at_px: p.rest_px, source_px: p.source_px }).collect();
-        Self { points, moved }
+        let is_shown = quads().map(|quad| source.shows_person(&quad.map(|i| points[i].source_px))).collect();
+        Self { points, moved, is_shown }
     }
 
-    /// Draws the sheet for the head at `placement`, whose points are at `target`.
+    /// Draws the sheet for the head at `placement`, whose points are at `target` and read from
+    /// `source_shifts` beside their place in the source.
     pub(super) fn draw(
         &mut self,
         placement: &HeadPlacement,
         signal: &DrivingSignal,
         target: &Landmarks,
+        source_shifts: &[Vec2; N_LANDMARKS],
         canvas: &mut Canvas,
     ) {
+        for (corner, point) in self.moved.iter_mut().zip(&self.points) {
+            let [a, b] = point.outline.map(|i| source_shifts[i]);
+            corner.source_px = point.source_px + (a + b) * (0.5 * point.source_share);
+        }
         for (corner, point) in self.moved.iter_mut().zip(&self.points).skip(N_SPOKES) {
             let [a, b] = point.outline.map(|i| signal.displacement[i]);
             let driven = placement.project(point.head + (a + b) * (0.5 * point.share));
@@ -114,17 +135,20 @@ impl Surround {
             let [a, b] = point.outline.map(|i| target[i]);
             corner.at_px = (a + b) * 0.5;
         }
-        for ring in 0..RINGS.len() - 1 {
-            for spoke in 0..N_SPOKES {
-                let next = (spoke + 1) % N_SPOKES;
-                let corner = |ring, spoke| self.moved[ring * N_SPOKES + spoke];
-                let [a, b] = [corner(ring, spoke), corner(ring, next)];
-                let [c, d] = [corner(ring + 1, spoke), corner(ring + 1, next)];
-                canvas.draw([a, b, c], 0.0, Part::Surface);
-                canvas.draw([b, d, c], 0.0, Part::Surface);
-            }
+        for (quad, _) in quads().zip(&self.is_shown).filter(|&(_, &is_shown)| is_shown) {
+            let [a, b, c, d] = quad.map(|i| self.moved[i]);
+            canvas.draw([a, b, c], 0.0, Part::Surface);
+            canvas.draw([b, d, c], 0.0, Part::Surface);
         }
     }
+}
+
+/// The sheet's quads: two neighbours on a ring, and the two outside of them.
+fn quads() -> impl Iterator<Item = [usize; 4]> {
+    (0..(RINGS.len() - 1) * N_SPOKES).map(|i| {
+        let next = i / N_SPOKES * N_SPOKES + (i + 1) % N_SPOKES;
+        [i, next, i + N_SPOKES, next + N_SPOKES]
+    })
 }
 
 /// Makes a closed row of angles run strictly one way round, so that no two spokes cross.

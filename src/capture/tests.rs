@@ -1,12 +1,11 @@
 //! Sources on real files, with a clock moved by hand.
-#![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use effigy::capture::{self, ClipSource, PatternSource, Read, SourceOptions, SourceSpec, StillSource};
-use effigy::clock::{Clock as _, ManualClock, MonotonicClock, Timestamp};
-use effigy::{Error, ErrorKind, RawFrame, Source};
+use crate::capture::{self, ClipSource, PatternSource, Read, SourceOptions, SourceSpec, StillSource};
+use crate::clock::{Clock as _, ManualClock, MonotonicClock, Timestamp};
+use crate::{Error, ErrorKind, RawFrame, Source};
 use opencv::core::{Mat, Scalar, Size, Vec3b};
 use opencv::prelude::*;
 use opencv::videoio::VideoWriter;
@@ -59,7 +58,7 @@ fn grey_of(index: usize) -> f64 {
 
 /// Which picture of [`Folder::clip`] the frame shows.
 fn index_of(frame: &mut RawFrame) -> usize {
-    let picture = frame.picture_mut();
+    let picture = frame.picture();
     let grey = f64::from(picture.pixel(picture.width_px() * 3 / 4, picture.height_px() / 2)[1]);
     ((grey - grey_of(0)) / 10.0).round() as usize
 }
@@ -117,7 +116,7 @@ fn red_stays_red() {
     let mut clip = ClipSource::open(&folder.clip("a.mp4", 10.0, 2), &unpaced()).unwrap();
     let mut frame = RawFrame::default();
     assert_eq!(clip.read(&mut frame, &ManualClock::new()).unwrap(), Read::Fresh);
-    let [r, g, b] = frame.picture_mut().pixel(10, 24);
+    let [r, g, b] = frame.picture().pixel(10, 24);
     assert!(r > 230 && g < 30 && b < 30, "{r} {g} {b}");
 }
 
@@ -171,8 +170,8 @@ fn a_phones_rotation_is_followed() {
     let mut frame = RawFrame::default();
     assert_eq!(clip.read(&mut frame, &ManualClock::new()).unwrap(), Read::Fresh);
     // A quarter turn clockwise brings the left, red half to the top.
-    assert!(frame.picture_mut().pixel(24, 10)[1] < 60 && frame.picture_mut().pixel(24, 10)[0] > 200);
-    assert_eq!((frame.picture_mut().width_px(), frame.picture_mut().height_px()), (48, 64));
+    assert!(frame.picture().pixel(24, 10)[1] < 60 && frame.picture().pixel(24, 10)[0] > 200);
+    assert_eq!((frame.picture().width_px(), frame.picture().height_px()), (48, 64));
 }
 
 #[test]
@@ -230,7 +229,7 @@ fn a_still_is_delivered_thirty_times_a_second_and_upright() {
     assert!(still.name().ends_with("8x16 still"), "{}", still.name());
     let (clock, mut frame) = (ManualClock::new(), RawFrame::default());
     assert_eq!(still.read(&mut frame, &clock).unwrap(), Read::Fresh);
-    assert!(frame.picture_mut().pixel(4, 3)[0] > 200 && frame.picture_mut().pixel(4, 12)[0] < 60);
+    assert!(frame.picture().pixel(4, 3)[0] > 200 && frame.picture().pixel(4, 12)[0] < 60);
     assert_eq!(still.read(&mut frame, &clock).unwrap(), Read::Idle);
     clock.advance(millis(34));
     assert_eq!(still.read(&mut frame, &clock).unwrap(), Read::Fresh);
@@ -309,7 +308,7 @@ fn a_camera_delivers_and_is_found_again() {
         let n_fresh = (0..100).filter(|_| camera.read(&mut frame, &clock).unwrap() == Read::Fresh).take(12).count();
         let age = clock.now().since(frame.captured());
         eprintln!("{}: {n_fresh} pictures, {:?} measured, age {age:?}", camera.name(), camera.measured_rate_hz());
-        let picture = frame.picture_mut();
+        let picture = frame.picture();
         assert_eq!((n_fresh, picture.width_px(), picture.height_px()), (12, 640, 480));
         let mean = picture.data().iter().map(|sample| f64::from(*sample)).sum::<f64>() / picture.data().len() as f64;
         assert!((20.0..235.0).contains(&mean), "the picture is black or white: {mean}");

@@ -1,0 +1,58 @@
+//! Making and composing a picture allocates nothing after the first one.
+#![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{identity, open_mouth, rest};
+use effigy::composite::{CardReason, CompositeOptions, Compositor};
+use effigy::generate::warp::WarpGenerator;
+use effigy::trace::Trace;
+use effigy::{Generator, OutFrame, Portrait};
+use glam::Quat;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the system allocator's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above; the pointer came from `alloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn the_frame_path_allocates_nothing() {
+    let identity = identity(512);
+    let mut generator = WarpGenerator::new(512);
+    generator.adopt(identity.clone()).unwrap();
+    let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
+    compositor.adopt(&identity).unwrap();
+    let (mut portrait, mut out) = (Portrait::default(), OutFrame::blank(512, 512));
+    let mut signal = rest();
+    open_mouth(&mut signal, &identity, 0.2);
+    let mut frame = |i: usize| {
+        signal.rotation = Quat::from_rotation_y((i as f32 * 0.7).sin() * 0.6);
+        generator.generate(&signal, &mut portrait).unwrap();
+        compositor.compose(&portrait, Trace::default(), &mut out).unwrap();
+        compositor.card(CardReason::Paused, Trace::default(), &mut out);
+    };
+    frame(0);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    (1..20).for_each(&mut frame);
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    assert_eq!(after - before, 0, "19 frames allocated {} times", after - before);
+}
