@@ -23,6 +23,7 @@ mod retarget;
 use filter::SignalFilter;
 use neutral::AutoNeutral;
 use presence::PresenceTimer;
+use retarget::Room;
 
 /// What the portrait shall do in one frame. Carries no picture.
 ///
@@ -118,6 +119,7 @@ impl Default for DriveOptions {
 pub struct Driver {
     options: DriveOptions,
     identity: Arc<Identity>,
+    room: Room,
     neutral: AutoNeutral,
     filter: SignalFilter,
     presence: PresenceTimer,
@@ -133,6 +135,7 @@ impl Driver {
         let rest = DrivingSignal::rest(&identity.shape, identity.size_px(), options.motion);
         Self {
             options,
+            room: Room::of(&identity.matte),
             neutral: AutoNeutral::default(),
             filter: SignalFilter::default(),
             presence: PresenceTimer::default(),
@@ -146,6 +149,7 @@ impl Driver {
     pub fn adopt(&mut self, identity: Arc<Identity>) {
         *self.held = DrivingSignal::rest(&identity.shape, identity.size_px(), self.options.motion);
         *self.shown = (*self.held).clone();
+        self.room = Room::of(&identity.matte);
         self.identity = identity;
         self.filter = SignalFilter::default();
     }
@@ -176,7 +180,7 @@ impl Driver {
             *signal = match self.options.motion {
                 Motion::Relative => {
                     let neutral = self.neutral.update(&shape, seen, now);
-                    retarget::relative(&self.identity.shape, neutral, &shape, seen, self.options.strength)
+                    retarget::relative(&self.identity.shape, self.room, neutral, &shape, seen, self.options.strength)
                 }
                 Motion::Absolute => retarget::absolute(&self.identity.shape, &shape, seen),
             };

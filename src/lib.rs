@@ -1,4 +1,63 @@
 //! Effigy: a portrait is enrolled once, a camera drives it live, the newest frame wins.
+//!
+//! The modules are the stages, in the order in which a frame meets them:
+//!
+//! 1. [`capture`]: a [`Source`] fills a [`RawFrame`] with what the camera saw. It never leaves.
+//! 2. [`face`]: a [`face::Tracker`] finds the face in it: a [`FaceObservation`] of 478 points, 52
+//!    expression coefficients and the head's pose.
+//! 3. [`drive`]: a [`drive::Driver`] turns that into a [`DrivingSignal`] in the identity's own proportions:
+//!    what moves, not who moves.
+//! 4. [`identity`]: an [`Identity`] is who is shown: a photo, enrolled once, with consent record and signature.
+//! 5. [`generate`]: a [`Generator`] draws the identity doing what the signal says: a [`Portrait`].
+//! 6. [`composite`]: a [`composite::Compositor`] puts it over a background, marks it, and makes an [`OutFrame`],
+//!    the only thing that may leave.
+//! 7. [`sink`]: a [`Sink`] shows, sends or stores it.
+//!
+//! [`pipeline::run`] gives each stage its thread and answers with a [`report::Report`]: how old the picture was
+//! when it was shown, what was dropped, how long each stage took.
+//!
+//! # Enrol a portrait, make a driving signal, render one frame
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use effigy::composite::{CompositeOptions, Compositor};
+//! use effigy::drive::Motion;
+//! use effigy::generate::warp::WarpGenerator;
+//! use effigy::glam::Quat;
+//! use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
+//! use effigy::trace::Trace;
+//! use effigy::{DrivingSignal, Generator, OutFrame, Portrait};
+//!
+//! # fn main() -> effigy::Result<()> {
+//! let (name, photo) = effigy::demo::PORTRAITS[0];
+//! let identity = Arc::new(Enroller::new()?.enroll(
+//!     photo,
+//!     &EnrollOptions {
+//!         name: name.to_owned(),
+//!         basis: Basis::Synthetic,
+//!         consent_by: "an example".to_owned(),
+//!         framing: Framing::Face,
+//!         face: None,
+//!     },
+//! )?);
+//!
+//! let mut signal = DrivingSignal::rest(&identity.shape, identity.size_px(), Motion::Relative);
+//! signal.rotation = Quat::from_rotation_y(0.2);
+//!
+//! let mut generator = WarpGenerator::new(512);
+//! generator.adopt(Arc::clone(&identity))?;
+//! let mut portrait = Portrait::default();
+//! generator.generate(&signal, &mut portrait)?;
+//!
+//! let mut compositor = Compositor::new(CompositeOptions::default())?;
+//! compositor.adopt(&identity)?;
+//! let mut frame = OutFrame::blank(512, 512);
+//! compositor.compose(&portrait, Trace::default(), &mut frame)?;
+//! assert_eq!((frame.picture().width_px(), frame.picture().height_px()), (512, 512));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod capture;
 pub mod clock;
@@ -24,6 +83,8 @@ pub use drive::DrivingSignal;
 pub use error::{Error, ErrorKind, Result};
 pub use face::FaceObservation;
 pub use frame::{Grey, Rgb, Rgba};
+/// Vectors, matrices and quaternions in public types.
+pub use glam;
 pub use generate::{Generator, Portrait};
 pub use identity::Identity;
 pub use sink::Sink;

@@ -5,6 +5,7 @@ use glam::{Quat, Vec2, Vec3};
 
 use super::{DrivingSignal, Neutral};
 use crate::face::{FaceObservation, FaceShape, N_LANDMARKS};
+use crate::frame::Grey;
 
 type Points = [Vec3; N_LANDMARKS];
 
@@ -14,10 +15,8 @@ const MAX_YAW_RADS: f32 = 0.70;
 const MAX_PITCH_RADS: f32 = 0.50;
 /// How far it may tilt from its own tilt.
 const MAX_ROLL_RADS: f32 = 0.60;
-/// How far the head may leave its place, in face widths.
-const MAX_SHIFT: f32 = 1.5;
-/// How much larger or smaller it may become.
-const SCALE_RANGE: (f32, f32) = (0.6, 1.6);
+/// How much larger the head may become: beyond, a portrait of 512 pixels looks soft.
+const MAX_SCALE: f32 = 1.5;
 /// How far a point may be displaced, in face widths: an open jaw moves the chin by 0.5.
 const MAX_DISPLACEMENT: f32 = 0.7;
 /// A driver's eye that is open by no more than this share of neutral is shut: the tracker never
@@ -25,6 +24,35 @@ const MAX_DISPLACEMENT: f32 = 0.7;
 const SHUT_EYE: f32 = 0.35;
 /// Inner lips closer than this touch, in face widths: the tracker's resolution.
 const SHUT_MOUTH: f32 = 0.012;
+
+/// How far a portrait's head can go without tearing itself off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Room {
+    /// To either side, in face widths.
+    sideways: f32,
+    /// Up and down, in face widths.
+    up: f32,
+    down: f32,
+    /// The smallest ratio of sizes.
+    min_scale: f32,
+}
+
+impl Room {
+    /// The room of a head that a neck joins to shoulders at rest.
+    pub(super) fn of(matte: &Grey) -> Self {
+        let top = matte.row(0);
+        let n_person = top.iter().filter(|alpha| **alpha > 127).count();
+        // Hair that the picture's border cuts off must stay there: beyond it there is nothing to show.
+        let is_cut_off = n_person * 50 > top.len();
+        let (down, min_scale) = if is_cut_off { (0.04, 0.97) } else { (0.30, 0.75) };
+        Self { sideways: 0.45, up: 0.25, down, min_scale }
+    }
+
+    fn keep(&self, shift: Vec2) -> Vec2 {
+        let vertical = if shift.y < 0.0 { self.up } else { self.down };
+        Vec2::new(soft_limit(shift.x, self.sideways), soft_limit(shift.y, vertical))
+    }
+}
 
 /// Columns of a lid: (upper, lower) rim, (upper, lower) fold; right eye, then left, as the person
 /// has them.
@@ -75,6 +103,7 @@ pub(super) fn mouth_openness(points: &Points) -> f32 {
 /// Motion from the driver's neutral, carried over to the identity.
 pub(super) fn relative(
     identity: &FaceShape,
+    room: Room,
     neutral: &Neutral,
     shape: &FaceShape,
     seen: &FaceObservation,
@@ -88,8 +117,8 @@ pub(super) fn relative(
 
     let mut signal = DrivingSignal {
         rotation: rotation.normalize(),
-        translation: shift.clamp_length_max(MAX_SHIFT),
-        scale: (shape.width_px / neutral.shape.width_px).clamp(SCALE_RANGE.0, SCALE_RANGE.1),
+        translation: room.keep(shift),
+        scale: (shape.width_px / neutral.shape.width_px).clamp(room.min_scale, MAX_SCALE),
         is_relative: true,
         displacement,
         eye_openness: [1.0; 2],
@@ -224,7 +253,8 @@ mod tests {
     }
 
     fn driven(identity: &FaceShape, neutral: &FaceShape, now: &FaceShape) -> (DrivingSignal, Points) {
-        let signal = relative(identity, &Neutral::new(neutral, &seen()), now, &seen(), 1.0);
+        let room = Room::of(&Grey::new(8, 8));
+        let signal = relative(identity, room, &Neutral::new(neutral, &seen()), now, &seen(), 1.0);
         let points = std::array::from_fn(|i| identity.points[i] + signal.displacement[i]);
         (signal, points)
     }
@@ -264,6 +294,19 @@ mod tests {
             assert!((identity.points[i] + signal.displacement[i]).distance(driver.points[i]) < 1e-5);
         }
         assert_eq!(signal.translation, Vec2::new((320.0 - 80.0) / 480.0, 0.5));
+    }
+
+    #[test]
+    fn a_head_stays_on_its_shoulders_and_cut_hair_at_the_border() {
+        let cut_off = Grey::from_data(8, 8, vec![255; 64]).unwrap();
+        for (matte, down) in [(Grey::new(8, 8), 0.30), (cut_off, 0.04)] {
+            let room = Room::of(&matte);
+            for shift in [Vec2::new(3.0, 3.0), Vec2::new(-3.0, -3.0)] {
+                let kept = room.keep(shift);
+                assert!(kept.x.abs() <= 0.45 && kept.y <= down && kept.y >= -0.25, "{kept}");
+            }
+            assert_eq!(room.keep(Vec2::new(0.1, 0.02)), Vec2::new(0.1, 0.02), "small motion is as it is");
+        }
     }
 
     #[test]
