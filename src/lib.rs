@@ -83,8 +83,8 @@ pub use drive::DrivingSignal;
 pub use error::{Error, ErrorKind, Result};
 pub use face::FaceObservation;
 pub use frame::{Grey, Rgb, Rgba};
+pub use generate::{Generator, Portrait};
 /// Vectors, matrices and quaternions in public types.
 pub use glam;
-pub use generate::{Generator, Portrait};
 pub use identity::Identity;
 pub use sink::Sink;

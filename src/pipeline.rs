@@ -179,10 +179,11 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     if let Some(error) = ending.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error);
     }
-    let (n_captured, capture_drops) = captured.unwrap_or_default();
-    facts.captured = n_captured;
+    let captured = captured.unwrap_or_default();
+    (facts.captured, facts.source_rate_hz) = (captured.n_captured, captured.rate_hz);
     let (present_drops, identity_name, was_badged) = portrayed.unwrap_or_default();
-    facts.drops = DropCounts { face: capture_drops, generate: face_drops.unwrap_or_default(), present: present_drops };
+    facts.drops =
+        DropCounts { face: captured.n_dropped, generate: face_drops.unwrap_or_default(), present: present_drops };
     (facts.identity, facts.badge) = (identity_name, was_badged);
     Ok(Report::new(facts, &meters))
 }
@@ -227,6 +228,15 @@ fn join<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {
     thread.join().ok().flatten()
 }
 
+/// What the capture thread counted.
+#[derive(Default)]
+struct CaptureCounts {
+    n_captured: u64,
+    n_dropped: u64,
+    /// Frames a second by their own times; drivers promise what they do not keep.
+    rate_hz: f64,
+}
+
 /// Reads frames and hands them on; counts frames and those replaced unseen.
 fn capture_loop(
     source: &mut dyn Source,
@@ -234,9 +244,10 @@ fn capture_loop(
     clock: &dyn Clock,
     ending: &Ending,
     figures: &LiveFigures,
-) -> Result<(u64, u64)> {
+) -> Result<CaptureCounts> {
     let mut captured = Captured::default();
-    let (mut n_captured, mut n_dropped) = (0, 0);
+    let mut counts = CaptureCounts::default();
+    let mut first = None;
     while !ending.is_asked() {
         let begin = clock.now();
         match source.read(&mut captured.frame, clock)? {
@@ -244,20 +255,25 @@ fn capture_loop(
             Read::Ended => break,
             Read::Fresh => {}
         }
-        n_captured += 1;
-        captured.trace = Trace::new(n_captured, captured.frame.captured());
+        counts.n_captured += 1;
+        let taken = captured.frame.captured();
+        let elapsed_secs = taken.since(*first.get_or_insert(taken)).as_secs_f64();
+        if elapsed_secs > 0.0 {
+            counts.rate_hz = (counts.n_captured - 1) as f64 / elapsed_secs;
+        }
+        captured.trace = Trace::new(counts.n_captured, taken);
         // Before the picture was taken the source only waited.
-        captured.trace.record(Stage::Capture, begin.max(captured.frame.captured()), clock.now());
+        captured.trace.record(Stage::Capture, begin.max(taken), clock.now());
         match out.publish(&mut captured) {
             Published::InTime => {}
             Published::Dropped => {
-                n_dropped += 1;
+                counts.n_dropped += 1;
                 figures.count_drop();
             }
             Published::Closed => break,
         }
     }
-    Ok((n_captured, n_dropped))
+    Ok(counts)
 }
 
 /// Finds the face in every frame that it has time for; counts those replaced unseen after it.

@@ -285,6 +285,8 @@ pub struct Report {
     pub identity: String,
     /// Where the driver's frames came from.
     pub source: String,
+    /// Frames a second that it delivered.
+    pub source_fps: f64,
     /// Whether the visible mark was on all the time.
     pub badge: bool,
     /// The machine.
@@ -300,6 +302,7 @@ pub(crate) struct RunFacts {
     pub(crate) generator: String,
     pub(crate) identity: String,
     pub(crate) source: String,
+    pub(crate) source_rate_hz: f64,
     pub(crate) badge: bool,
 }
 
@@ -340,6 +343,7 @@ impl Report {
             generator: facts.generator,
             identity: facts.identity,
             source: facts.source,
+            source_fps: facts.source_rate_hz,
             badge: facts.badge,
             machine: Machine::describe(),
         }
