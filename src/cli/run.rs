@@ -85,37 +85,32 @@ impl Stage {
     ) -> Result<Report> {
         let (control_tx, control_rx) = bounded(MAX_PENDING_CONTROLS);
         let figures = Arc::new(LiveFigures::default());
-        let options = SinkOptions {
-            size_px: (self.size_px, self.size_px),
-            rate_hz: self.frame_rate_hz,
-            every_frame: self.every_frame,
-        };
-        let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
+        let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
+        let compositor = Compositor::new(composite)?;
+        // Files are made last, when nothing else can fail.
+        let sinks = self.open_files(sink_specs)?;
+        quit_on_interrupt(control_tx.clone());
+        if let Some(duration) = self.duration {
+            quit_after(duration, control_tx.clone())?;
+        }
         let mut foreground: Option<Box<dyn Sink>> = None;
-        for spec in sink_specs {
-            match spec {
-                SinkSpec::Window => {
-                    let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
-                    let backend = format!("{} on {}", generator.name(), generator.backend());
-                    let control = control_tx.clone();
-                    foreground = Some(live_window::open(self.size_px, names, backend, control, Arc::clone(&figures))?);
-                }
-                _ => sinks.push(sink::open(spec, &options)?),
+        if sink_specs.contains(&SinkSpec::Window) {
+            let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
+            let backend = format!("{} on {}", generator.name(), generator.backend());
+            match live_window::open(self.size_px, names, backend, control_tx, Arc::clone(&figures)) {
+                Ok(window) => foreground = Some(window),
+                Err(error) => return Err(undone(sinks, error)),
             }
         }
         for sink in &sinks {
             log::info!("sink: {}", sink.name());
         }
-        quit_on_interrupt(control_tx.clone());
-        if let Some(duration) = self.duration {
-            quit_after(duration, control_tx)?;
-        }
         let stages = Stages {
             source,
-            tracker: Box::new(FaceTracker::new(TrackerOptions::default())?),
+            tracker,
             drive,
             generator,
-            compositor: Compositor::new(composite)?,
+            compositor,
             identities,
             sinks,
             foreground,
@@ -125,6 +120,32 @@ impl Stage {
         };
         pipeline::run(stages, &MonotonicClock::new(), control_rx)
     }
+
+    /// Opens every sink but the window; none is left half made when one fails.
+    fn open_files(&self, specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink + Send>>> {
+        let options = SinkOptions {
+            size_px: (self.size_px, self.size_px),
+            rate_hz: self.frame_rate_hz,
+            every_frame: self.every_frame,
+        };
+        let mut sinks = Vec::new();
+        for spec in specs.iter().filter(|spec| **spec != SinkSpec::Window) {
+            match sink::open(spec, &options) {
+                Ok(sink) => sinks.push(sink),
+                Err(error) => return Err(undone(sinks, error)),
+            }
+        }
+        Ok(sinks)
+    }
+}
+
+/// Lets sinks that were opened in vain clear away their empty files.
+fn undone(sinks: Vec<Box<dyn Sink + Send>>, error: Error) -> Error {
+    for mut sink in sinks {
+        // The error that led here is the one to report.
+        let _ = sink.finish();
+    }
+    error
 }
 
 fn quit_on_interrupt(control: Sender<Control>) {
