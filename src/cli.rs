@@ -34,9 +34,10 @@ const EXAMPLES: &str = "Examples:
   effigy demo
   effigy enroll me.jpg -o me.effigy --consent self
   effigy run --identity me.effigy
-  effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
+  effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4
 
-Exit codes: 0 done, 1 failed while running, 2 wrong usage, 130 interrupted (what was written is complete).";
+Exit codes: 0 done, 1 failed while running, 2 wrong usage, 130 interrupted
+(what was written by then is complete).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -79,7 +80,7 @@ pub(crate) struct DemoArgs {
   effigy enroll two-people.jpg -o left.effigy --consent self --face 1
 
 The identity file holds the consent record and is signed with a key that is made on first use.
-A preview is written beside it (NAME.png): the points found, the person cut out, the background.")]
+A preview is written beside it (NAME.png): points found, person cut out, background.")]
 pub(crate) struct EnrollArgs {
     /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high
     pub(crate) photo: PathBuf,
@@ -96,7 +97,7 @@ pub(crate) struct EnrollArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) framing: Framing,
     /// Which face, when there are several: counted from the left, from 1
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_face)]
     pub(crate) face: Option<usize>,
     /// The identity's name; otherwise the output file's
     #[arg(long)]
@@ -106,12 +107,12 @@ pub(crate) struct EnrollArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   effigy run --identity me.effigy
-  effigy run --identity me.effigy,ann.effigy --source camera:1 --background '#00b140'
+  effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
-  effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame --motion absolute
+  effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
 
-Keys in the window: 1-9 identity, C calibrate (look straight, rest your face), M mirror, B background,
-L driver's landmarks, F figures, P panic card, Q quit.")]
+Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
+M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
     /// Identity files, switched with the keys 1 to 9
     #[arg(long, required = true, value_name = "FILE[,FILE...]", value_delimiter = ',')]
@@ -120,7 +121,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, file:OUT.mp4, file:FOLDER/ (PNG sequence), null; may be repeated
-    #[arg(long, value_name = "SINK")]
+    #[arg(long, value_name = "SINK", default_value = "window")]
     pub(crate) sink: Vec<SinkSpec>,
     /// Size of the picture in pixels
     #[arg(long, default_value = "512", value_parser = parse_size())]
@@ -215,6 +216,10 @@ fn parse_size() -> ValueParser {
         "1024" => Ok(1024),
         _ => Err("expected 512 or 1024"),
     })
+}
+
+fn parse_face(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number, counted from 1".to_owned())
 }
 
 fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {

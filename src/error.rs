@@ -65,12 +65,18 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
+        let mut said = self.message.to_string();
         let mut cause: Option<&(dyn std::error::Error + 'static)> = match &self.source {
             Some(source) => Some(&**source),
             None => None,
         };
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            // Some errors below print their cause themselves.
+            let text = error.to_string();
+            if !said.ends_with(&text) {
+                write!(f, ": {text}")?;
+                said = text;
+            }
             // An `Error` below already prints its own chain.
             cause = if error.is::<Self>() { None } else { error.source() };
         }
@@ -118,5 +124,20 @@ mod tests {
         let inner = Error::new(ErrorKind::Io, "cannot read a.png").because(std::io::Error::other("disk on fire"));
         let outer = Error::new(ErrorKind::Photo, "no photo").because(inner);
         assert_eq!(outer.to_string(), "no photo: cannot read a.png: disk on fire");
+
+        #[derive(Debug)]
+        struct Chatty(std::io::Error);
+        impl fmt::Display for Chatty {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "no PNG: {}", self.0)
+            }
+        }
+        impl std::error::Error for Chatty {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let chatty = Error::new(ErrorKind::Photo, "torn").because(Chatty(std::io::Error::other("too short")));
+        assert_eq!(chatty.to_string(), "torn: no PNG: too short");
     }
 }

@@ -57,7 +57,10 @@ impl Identity {
     /// # Errors
     /// [`ErrorKind::Identity`] with the reason why it is refused, [`ErrorKind::Io`] when it cannot be read.
     pub fn load(path: &Path) -> Result<Self> {
-        let about = || format!("cannot read the identity {}", path.display());
+        let about = || {
+            let advice = if path.exists() { "" } else { "; make one with `effigy enroll PHOTO -o NAME.effigy`" };
+            format!("cannot read the identity {}{advice}", path.display())
+        };
         let size = std::fs::metadata(path).or_error(ErrorKind::Io, about)?.len();
         if size > container::MAX_FILE_BYTES {
             return Err(Error::new(

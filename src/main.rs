@@ -9,9 +9,11 @@ mod cli;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    cli::terminal::quiet_libraries();
     cli::terminal::quiet_panics();
     cli::terminal::show_warnings();
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    cli::terminal::exit_code(cli::terminal::guarded(|| match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Enroll(args) => cli::enroll::run(&args),
         Command::Run(args) => cli::run::run(&args),
@@ -19,6 +21,5 @@ fn main() -> ExitCode {
         Command::Verify(args) => cli::verify::run(&args),
         Command::Completions(args) => cli::manual::completions(&args),
         Command::Man(args) => cli::manual::man(&args),
-    };
-    cli::terminal::exit_code(outcome)
+    }))
 }

@@ -76,7 +76,7 @@ impl Model {
     /// # Errors
     /// [`ErrorKind::Model`] when the file cannot be read or is not the one expected.
     pub fn read(self) -> Result<Cow<'static, [u8]>> {
-        match std::env::var_os(MODELS_VARIABLE) {
+        match std::env::var_os(MODELS_VARIABLE).filter(|folder| !folder.is_empty()) {
             Some(folder) => self.read_from(Path::new(&folder)).map(Cow::Owned),
             None => {
                 let bytes = self.embedded();

@@ -22,11 +22,19 @@ const CELL_PX: usize = 256;
 
 /// Shows the demo in a window, or writes it to files.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
+    if let Some(path) = &args.report {
+        run::check_writable(path)?;
+    }
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("effigy-demo"));
+    let in_window = args.out.is_none() && devices::has_display();
+    if !in_window {
+        std::fs::create_dir_all(&folder)
+            .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
+    }
     let progress = terminal::spinner("enrolling the demo's portraits");
     let identities = enroll_portraits()?;
     progress.finish_and_clear();
     let generator = run::open_generator(Backend::Auto, args.size)?;
-    let in_window = args.out.is_none() && devices::has_display();
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
         size_px: args.size,
@@ -46,12 +54,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         return args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path));
     }
 
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("effigy-demo"));
     if args.out.is_none() {
         log::info!("no display here: the demo goes to files");
     }
-    std::fs::create_dir_all(&folder)
-        .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     let video = folder.join("demo.mp4");
     log::info!("ten seconds, at the driver's own pace");
     let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Video(video.clone())])?;

@@ -1,61 +1,72 @@
 //! `effigy devices`: what this build and machine have, and what to do about what is missing.
 
-#![expect(clippy::print_stdout, reason = "the list is this command's output")]
-
 use effigy::generate::cards::{self, Card};
 use effigy::{Result, capture, models};
 
-use super::DevicesArgs;
+use super::{DevicesArgs, terminal};
 
 /// Prints everything that `run` could use.
 pub(crate) fn run(_args: &DevicesArgs) -> Result<()> {
-    cameras();
-    println!("\nSinks");
-    row("window", &window());
-    row("file", "H.264 or MPEG-4 video (file:out.mp4), PNG sequence (file:folder/)");
-    row("null", "shows nothing; for measuring");
-    println!("\nGraphics cards");
+    let mut list = List::default();
+    list.heading("Cameras");
+    cameras(&mut list);
+    list.heading("Sinks");
+    list.row("window", &window());
+    list.row("file", "H.264 or MPEG-4 video (file:out.mp4), PNG sequence (file:folder/)");
+    list.row("null", "shows nothing; for measuring");
+    list.heading("Graphics cards");
     for (kind, cards) in [("NVIDIA", cards::nvidia()), ("wgpu", cards::others())] {
         for card in cards {
             match card {
-                Card::Ready(text) => row(kind, &text),
-                Card::Missing(advice) => row(kind, &format!("none: {advice}")),
+                Card::Ready(text) => list.row(kind, &text),
+                Card::Missing(advice) => list.row(kind, &format!("none: {advice}")),
             }
         }
     }
-    println!("\nBackends");
-    row("warp", "ready: mesh warp on the processor");
-    row("cpu", &runtime());
-    row("cuda, wgpu", "this version has no trained network to run on them");
-    Ok(())
+    list.heading("Backends");
+    list.row("warp", "ready: mesh warp on the processor");
+    list.row("cpu", &runtime());
+    list.row("cuda, wgpu", "this version has no trained network to run on them");
+    terminal::print(list.text.as_bytes())
 }
 
-fn row(name: &str, state: &str) {
-    println!("  {name:<12} {state}");
+#[derive(Default)]
+struct List {
+    text: String,
 }
 
-fn cameras() {
-    println!("Cameras");
+impl List {
+    fn heading(&mut self, heading: &str) {
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        self.text += &format!("{gap}{heading}\n");
+    }
+
+    fn row(&mut self, name: &str, state: &str) {
+        self.text += &format!("  {name:<12} {state}\n");
+    }
+}
+
+fn cameras(list: &mut List) {
     match capture::cameras() {
         Ok(cameras) if cameras.is_empty() => {
-            row(
+            list.row(
                 "none",
                 "plug one in; on Linux, `ls /dev/video*` shows what the system sees. Or use --source FILE or pattern",
             );
         }
         Ok(cameras) => {
             for camera in cameras {
-                row(&format!("camera:{}", camera.index), &camera.name);
+                list.row(&format!("camera:{}", camera.index), &camera.name);
                 match &camera.trouble {
-                    Some(trouble) => row("", &trouble.to_string()),
+                    Some(trouble) => list.row("", &trouble.to_string()),
                     None => {
                         let formats: Vec<_> = camera.formats.iter().map(ToString::to_string).collect();
-                        row("", &formats.join(", "));
+                        list.row("", &formats.join(", "));
                     }
                 }
             }
         }
-        Err(error) => row("none", &error.to_string()),
+        Err(error) => list.row("none", &error.to_string()),
     }
 }
 

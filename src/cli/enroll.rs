@@ -1,8 +1,11 @@
 //! `effigy enroll`: a photo becomes an identity file.
 
+use std::path::Path;
+
 use effigy::identity::{Basis, EnrollOptions, Enroller, Signer};
 use effigy::{Error, ErrorKind, Result, photo};
 
+use super::run::{check_writable, is_same_file};
 use super::{EnrollArgs, terminal};
 
 /// Enrols a photo and writes the identity and its preview.
@@ -21,20 +24,39 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
             format!("-o must name a file, {} is a folder; try -o {}", args.output.display(), example.display()),
         ));
     }
+    if is_same_file(&args.output, &args.photo) {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("-o would replace the photo; name another file than {}", args.output.display()),
+        ));
+    }
+    let preview = args.output.with_extension("png");
+    if preview == args.output {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "-o names the identity, its preview is the .png; try -o {}",
+                args.output.with_extension("effigy").display()
+            ),
+        ));
+    }
     let bytes = photo::read_bytes(&args.photo)?;
+    check_writable(&args.output)?;
     let progress = terminal::spinner("enrolling");
     let identity = Enroller::new()?
         .enroll(&bytes, &options)
         .map_err(|error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error))?;
     identity.save(&args.output, &Signer::open_or_create()?)?;
-    let preview = args.output.with_extension("png");
-    if preview == args.photo {
-        log::warn!("no preview written: it would replace the photo {}", preview.display());
-    } else {
+    let is_ours = is_free_for_preview(&preview);
+    if is_ours {
         photo::write_png(&preview, &identity.preview())?;
-        log::info!("preview: {}", preview.display());
     }
     progress.finish_and_clear();
+    if is_ours {
+        log::info!("preview: {}", preview.display());
+    } else {
+        log::warn!("no preview written, it would replace another picture: {}", preview.display());
+    }
     log::info!(
         "identity: {} ({} pixels; consent: {})",
         args.output.display(),
@@ -43,6 +65,14 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     );
     log::info!("next: effigy run --identity {}", args.output.display());
     Ok(())
+}
+
+/// Whether nothing but an older preview would be replaced, which is a PNG three times as wide as high.
+fn is_free_for_preview(path: &Path) -> bool {
+    match image::image_dimensions(path) {
+        Ok((width, height)) => width == 3 * height,
+        Err(_) => !path.exists(),
+    }
 }
 
 fn name(args: &EnrollArgs) -> Result<String> {

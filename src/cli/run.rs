@@ -1,6 +1,6 @@
 //! `effigy run`: an identity, driven live.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +26,13 @@ const MAX_PENDING_CONTROLS: usize = 64;
 
 /// Drives identities until the source ends, the window is closed, or the user stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    // What was typed wrongly is said before anything is opened or written.
+    check_sinks(args)?;
+    check_every_frame(args)?;
     let identities: Vec<_> =
         args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
-    check_every_frame(args)?;
+    let generator = open_generator(args.backend, args.size)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -42,7 +45,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     };
     let source = capture::open(&args.source, &options)?;
     log::info!("source: {}", source.name());
-    let generator = open_generator(args.backend, args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
         size_px: args.size,
@@ -57,8 +59,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mirror: args.mirror,
         badge: !args.no_badge,
     };
-    let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
-    let report = stage.play(source, generator, drive, composite, identities, sinks)?;
+    let report = stage.play(source, generator, drive, composite, identities, &args.sink)?;
     summarize(&report);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
@@ -84,40 +85,32 @@ impl Stage {
     ) -> Result<Report> {
         let (control_tx, control_rx) = bounded(MAX_PENDING_CONTROLS);
         let figures = Arc::new(LiveFigures::default());
-        let options = SinkOptions {
-            size_px: (self.size_px, self.size_px),
-            rate_hz: self.frame_rate_hz,
-            every_frame: self.every_frame,
-        };
-        let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
+        let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
+        let compositor = Compositor::new(composite)?;
+        // Files are made last, when nothing else can fail.
+        let sinks = self.open_files(sink_specs)?;
+        quit_on_interrupt(control_tx.clone());
+        if let Some(duration) = self.duration {
+            quit_after(duration, control_tx.clone())?;
+        }
         let mut foreground: Option<Box<dyn Sink>> = None;
-        for spec in sink_specs {
-            match spec {
-                SinkSpec::Window if foreground.is_some() => {
-                    return Err(Error::new(ErrorKind::Config, "one window is enough: give --sink window once"));
-                }
-                SinkSpec::Window => {
-                    let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
-                    let backend = format!("{} on {}", generator.name(), generator.backend());
-                    let control = control_tx.clone();
-                    foreground = Some(live_window::open(self.size_px, names, backend, control, Arc::clone(&figures))?);
-                }
-                _ => sinks.push(sink::open(spec, &options)?),
+        if sink_specs.contains(&SinkSpec::Window) {
+            let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
+            let backend = format!("{} on {}", generator.name(), generator.backend());
+            match live_window::open(self.size_px, names, backend, control_tx, Arc::clone(&figures)) {
+                Ok(window) => foreground = Some(window),
+                Err(error) => return Err(undone(sinks, error)),
             }
         }
         for sink in &sinks {
             log::info!("sink: {}", sink.name());
         }
-        quit_on_interrupt(control_tx.clone());
-        if let Some(duration) = self.duration {
-            quit_after(duration, control_tx)?;
-        }
         let stages = Stages {
             source,
-            tracker: Box::new(FaceTracker::new(TrackerOptions::default())?),
+            tracker,
             drive,
             generator,
-            compositor: Compositor::new(composite)?,
+            compositor,
             identities,
             sinks,
             foreground,
@@ -127,6 +120,32 @@ impl Stage {
         };
         pipeline::run(stages, &MonotonicClock::new(), control_rx)
     }
+
+    /// Opens every sink but the window; none is left half made when one fails.
+    fn open_files(&self, specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink + Send>>> {
+        let options = SinkOptions {
+            size_px: (self.size_px, self.size_px),
+            rate_hz: self.frame_rate_hz,
+            every_frame: self.every_frame,
+        };
+        let mut sinks = Vec::new();
+        for spec in specs.iter().filter(|spec| **spec != SinkSpec::Window) {
+            match sink::open(spec, &options) {
+                Ok(sink) => sinks.push(sink),
+                Err(error) => return Err(undone(sinks, error)),
+            }
+        }
+        Ok(sinks)
+    }
+}
+
+/// Lets sinks that were opened in vain clear away their empty files.
+fn undone(sinks: Vec<Box<dyn Sink + Send>>, error: Error) -> Error {
+    for mut sink in sinks {
+        // The error that led here is the one to report.
+        let _ = sink.finish();
+    }
+    error
 }
 
 fn quit_on_interrupt(control: Sender<Control>) {
@@ -190,7 +209,7 @@ fn check_every_frame(args: &RunArgs) -> Result<()> {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
-    } else if args.sink.is_empty() || args.sink.contains(&SinkSpec::Window) {
+    } else if args.sink.contains(&SinkSpec::Window) {
         "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
     } else {
         return Ok(());
@@ -198,20 +217,75 @@ fn check_every_frame(args: &RunArgs) -> Result<()> {
     Err(Error::new(ErrorKind::Config, why))
 }
 
+/// One window, and every file written by one sink only, never over what the run reads.
+fn check_sinks(args: &RunArgs) -> Result<()> {
+    let config = |message: String| Err(Error::new(ErrorKind::Config, message));
+    let source = match &args.source {
+        SourceSpec::File(path) => Some(path),
+        _ => None,
+    };
+    let read: Vec<&PathBuf> = args.identity.iter().chain(source).collect();
+    for (i, sink) in args.sink.iter().enumerate() {
+        let is_repeated = args.sink[..i].contains(sink);
+        match sink {
+            SinkSpec::Window if is_repeated => {
+                return config("one window is enough; give `--sink window` once".to_owned());
+            }
+            SinkSpec::Video(path) | SinkSpec::Sequence(path) if is_repeated => {
+                return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
+            }
+            SinkSpec::Video(path) if read.iter().any(|other| is_same_file(path, other)) => {
+                return config(format!(
+                    "the recording would replace what the run reads; name another: {}",
+                    path.display()
+                ));
+            }
+            _ => {}
+        }
+    }
+    match &args.report {
+        Some(path) if read.iter().any(|other| is_same_file(path, other)) => {
+            config(format!("the report would replace what the run reads; name another: {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether both paths lead to one file that is there, whatever they look like.
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// A report that cannot be written must fail before the run, not after it.
-fn check_writable(path: &Path) -> Result<()> {
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map(|_| ())
-        .or_error(ErrorKind::Io, || format!("cannot write the report {}", path.display()))
+pub(super) fn check_writable(path: &Path) -> Result<()> {
+    let is_new = !path.exists();
+    std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
+    if is_new {
+        // A run that fails leaves no empty report behind.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// A file that cannot be written, with what to do about it.
+pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let advice = match folder {
+        Some(folder) if !folder.exists() => format!("; make its folder first with `mkdir -p {}`", folder.display()),
+        _ if path.is_dir() => "; it is a folder: name a file in it".to_owned(),
+        _ => String::new(),
+    };
+    let kind = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, format!("cannot write {}{advice}", path.display())).because(error)
 }
 
 pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     let text =
         serde_json::to_string_pretty(report).or_error(ErrorKind::Internal, || "cannot write the report".to_owned())?;
-    std::fs::write(path, text + "\n").or_error(ErrorKind::Io, || format!("cannot write the report {}", path.display()))
+    std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
 }
 
 /// Says how the run went, age first.

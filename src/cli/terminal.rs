@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "this is the one place where the program reports failures")]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +11,48 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Whether the user asked to stop.
 static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Keeps libraries below from printing what the program says in its own words; `EFFIGY_LOG=debug` lets them.
+///
+/// To be called first of all, before any thread starts.
+pub(crate) fn quiet_libraries() {
+    if is_verbose() {
+        return;
+    }
+    // Silence is a nicety: where it cannot be had the program works as well.
+    let _ = opencv::core::set_log_level(opencv::core::LogLevel::LOG_LEVEL_SILENT);
+    let has_desktop = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|folder| !folder.is_empty());
+    let settings = [
+        // FFmpeg's own level "quiet": a torn clip is reported by its source.
+        ("OPENCV_FFMPEG_LOGLEVEL", "-8", true),
+        // Mesa asks the desktop session which card it prefers, and complains where there is none.
+        ("NODEVICE_SELECT", "1", !has_desktop),
+    ];
+    for (name, value, is_needed) in settings {
+        if is_needed && std::env::var_os(name).is_none() {
+            #[expect(unsafe_code, reason = "these libraries can be told by the environment only")]
+            // SAFETY: no other thread runs yet that could read the environment at the same time.
+            unsafe {
+                std::env::set_var(name, value);
+            };
+        }
+    }
+}
+
+fn is_verbose() -> bool {
+    std::env::var("EFFIGY_LOG").is_ok_and(|level| level == "debug")
+}
+
+/// Does a command's work; a panic in it becomes an error.
+pub(crate) fn guarded(work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    // Nothing of what panicked is used afterwards.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let message = format!("the program broke down, which is a defect of it; please report this: {text}");
+        Err(Error::new(ErrorKind::Internal, message))
+    })
+}
 
 /// A panic becomes an error of the stage it happened in; its report on the terminal would only confuse.
 pub(crate) fn quiet_panics() {
@@ -37,7 +79,7 @@ pub(crate) fn show_warnings() {
         }
         fn flush(&self) {}
     }
-    let is_verbose = std::env::var("EFFIGY_LOG").is_ok_and(|level| level == "debug");
+    let is_verbose = is_verbose();
     if log::set_boxed_logger(Box::new(Stderr { is_verbose })).is_ok() {
         log::set_max_level(if is_verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
     }
@@ -66,6 +108,17 @@ pub(crate) fn exit_code(outcome: Result<(), Error>) -> ExitCode {
             eprintln!("effigy: {error}");
             ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
         }
+    }
+}
+
+/// Prints a command's answer. Whoever reads it may have seen enough: `effigy devices | head -1` is no failure.
+pub(crate) fn print(answer: &[u8]) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(answer).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Io, "cannot print the answer").because(error))
+        }
+        _ => Ok(()),
     }
 }
 

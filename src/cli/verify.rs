@@ -1,27 +1,25 @@
 //! `effigy verify`: what an identity file tells about its origin.
 
-#![expect(clippy::print_stdout, reason = "the answer is this command's output")]
-
 use effigy::{Identity, Result};
 
-use super::VerifyArgs;
+use super::{VerifyArgs, terminal};
 
 /// Checks a file and prints its record.
 pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
     let identity = Identity::load(&args.file)?;
     let manifest = &identity.manifest;
-    println!("identity     {}", manifest.name);
-    println!("signature    holds: nothing in the file was changed since it was signed");
-    println!("signed by    key {}", identity.maker.as_deref().unwrap_or("unknown"));
-    println!(
-        "consent      {} (said by {}, {})",
-        manifest.consent.basis.name(),
-        manifest.consent.by,
-        utc(manifest.consent.at_unix_secs)
-    );
-    println!("made         {}", utc(manifest.created_unix_secs));
-    println!("portrait     {0}x{0} pixels, photo with SHA-256 {1}", identity.size_px(), manifest.photo_sha256);
-    Ok(())
+    let consent = &manifest.consent;
+    let size = identity.size_px();
+    let rows = [
+        ("identity", manifest.name.clone()),
+        ("signature", "holds: nothing in the file was changed since it was signed".to_owned()),
+        ("signed by", format!("key {}", identity.maker.as_deref().unwrap_or("unknown"))),
+        ("consent", format!("{} (said by {}, {})", consent.basis.name(), consent.by, utc(consent.at_unix_secs))),
+        ("made", utc(manifest.created_unix_secs)),
+        ("portrait", format!("{size}x{size} pixels, photo with SHA-256 {}", manifest.photo_sha256)),
+    ];
+    let text: String = rows.into_iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
+    terminal::print(text.as_bytes())
 }
 
 /// A date and time in UTC, as ISO 8601 writes it.

@@ -67,7 +67,7 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
 
 /// Reads an identity from a file's bytes and checks all of it.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
-    let torn = || "expected an identity file (.effigy), found something else or a torn file".to_owned();
+    let torn = || "expected an identity file made by `effigy enroll`, found something else or a torn file".to_owned();
     let (_, header) = SafeTensors::read_metadata(bytes).or_error(ErrorKind::Identity, torn)?;
     let metadata = header.metadata().as_ref().ok_or_else(|| refused("a safetensors file, but not an identity"))?;
     let text = |key: &str| {

@@ -34,7 +34,8 @@ pub(super) fn environment() -> Result<(Environment, String)> {
         return Ok(found.clone());
     }
     let mut failures = Vec::new();
-    for candidate in candidates()? {
+    let (variable, candidates) = candidates()?;
+    for candidate in candidates {
         match ort::init_from(&candidate) {
             Ok(builder) => {
                 let made = builder
@@ -46,15 +47,19 @@ pub(super) fn environment() -> Result<(Environment, String)> {
             Err(error) => failures.push(error.to_string()),
         }
     }
-    Err(missing(&failures))
+    Err(match variable {
+        Some(variable) => unfit(variable, &failures),
+        None => missing(&failures),
+    })
 }
 
-fn candidates() -> Result<Vec<PathBuf>> {
+/// Files to try, and the variable that named them, if one did.
+fn candidates() -> Result<(Option<&'static str>, Vec<PathBuf>)> {
     for variable in VARIABLES {
         let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else { continue };
         let path = PathBuf::from(value);
         if path.is_file() {
-            return Ok(vec![path]);
+            return Ok((Some(variable), vec![path]));
         }
         let inside = libraries_in(&path);
         if inside.is_empty() {
@@ -67,11 +72,11 @@ fn candidates() -> Result<Vec<PathBuf>> {
                 ),
             ));
         }
-        return Ok(inside);
+        return Ok((Some(variable), inside));
     }
     let mut found: Vec<PathBuf> = folders().iter().flat_map(|folder| libraries_in(folder)).collect();
     found.extend(LOADER_NAMES.iter().map(PathBuf::from));
-    Ok(found)
+    Ok((None, found))
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -110,6 +115,18 @@ fn is_library_name(name: &str) -> bool {
 fn version(path: &Path) -> Vec<u32> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.split('.').filter_map(|part| part.parse().ok()).collect()
+}
+
+fn unfit(variable: &str, failures: &[String]) -> Error {
+    let reason = failures.first().map_or("", String::as_str);
+    Error::new(
+        ErrorKind::Model,
+        format!(
+            "{variable} names no ONNX Runtime library of version 1.23 or later ({reason}); set it to {} of such a \
+             version, or unset it",
+            LOADER_NAMES[0]
+        ),
+    )
 }
 
 fn missing(failures: &[String]) -> Error {

@@ -1,0 +1,203 @@
+//! The whole way of a frame, on all its threads, takes no memory from the allocator once it has warmed up.
+#![expect(unsafe_code, reason = "a counting allocator is an allocator")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use effigy::capture::{MAX_READ_WAIT, Read};
+use effigy::clock::{Clock, MonotonicClock};
+use effigy::composite::{CompositeOptions, Compositor};
+use effigy::drive::DriveOptions;
+use effigy::face::{FaceTracker, TrackerOptions};
+use effigy::generate::warp::WarpGenerator;
+use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
+use effigy::pipeline::{Stages, run};
+use effigy::report::LiveFigures;
+use effigy::sink::{Delivery, NullSink};
+use effigy::{OutFrame, RawFrame, Result, Rgb, Sink, Source};
+
+struct Counting;
+
+static IS_COUNTING: AtomicBool = AtomicBool::new(false);
+static N_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// The size of the last one, which tells what it was.
+static LAST_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if IS_COUNTING.load(Ordering::Relaxed) {
+            N_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            LAST_BYTES.store(layout.size(), Ordering::Relaxed);
+        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Frames before the count begins, and frames that are counted.
+const N_FRAMES: u64 = 60;
+/// Size of the camera's picture, as most cameras have it.
+const CAMERA_PX: (usize, usize) = (640, 480);
+/// Frames of every 60 in which nobody is there: the face is lost and found again.
+const ABSENT: std::ops::Range<u64> = 30..34;
+
+/// A camera before which someone moves; the next frame comes when the last one was shown.
+struct Mover {
+    pictures: Vec<Rgb>,
+    nobody: Rgb,
+    n_delivered: u64,
+    shown: Receiver<()>,
+}
+
+impl Source for Mover {
+    fn name(&self) -> &str {
+        "someone who moves"
+    }
+
+    fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
+        if self.n_delivered > 0 && self.shown.recv_timeout(MAX_READ_WAIT).is_err() {
+            return Ok(Read::Idle);
+        }
+        // The sink's own bookkeeping of the last frame belongs to the window.
+        std::thread::sleep(Duration::from_millis(2));
+        match self.n_delivered {
+            N_FRAMES => IS_COUNTING.store(true, Ordering::SeqCst),
+            n if n == 2 * N_FRAMES => {
+                IS_COUNTING.store(false, Ordering::SeqCst);
+                return Ok(Read::Ended);
+            }
+            _ => {}
+        }
+        let index = self.n_delivered % N_FRAMES;
+        let picture = if ABSENT.contains(&index) { &self.nobody } else { &self.pictures[index as usize] };
+        frame.set_picture(picture);
+        frame.set_captured(clock.now());
+        self.n_delivered += 1;
+        Ok(Read::Fresh)
+    }
+
+    fn frame_rate_hz(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// The null sink, which says of every frame of the camera that it was shown.
+struct Watched {
+    sink: NullSink,
+    last_id: u64,
+    shown: Sender<()>,
+    n_with_face: Arc<AtomicU64>,
+}
+
+impl Sink for Watched {
+    fn name(&self) -> &str {
+        self.sink.name()
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.sink.delivery()
+    }
+
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+        let outcome = self.sink.present(frame)?;
+        // While the camera is slow the portrait moves on by itself; those pictures have no number.
+        if frame.trace.frame_id > self.last_id {
+            self.last_id = frame.trace.frame_id;
+            if IS_COUNTING.load(Ordering::Relaxed) && frame.driver_landmarks.is_some() {
+                self.n_with_face.fetch_add(1, Ordering::Relaxed);
+            }
+            let _ = self.shown.try_send(());
+        }
+        Ok(outcome)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.sink.finish()
+    }
+}
+
+/// The portrait in a camera's picture, moved by (x, y) pixels.
+fn seen(portrait: &Rgb, x: f32, y: f32) -> Rgb {
+    let (width, height) = CAMERA_PX;
+    let mut picture = Rgb::from_data(width, height, vec![90; width * height * 3]).unwrap();
+    let scale = portrait.height_px() as f32 / height as f32;
+    let left = 0.5 * (width as f32 - portrait.width_px() as f32 / scale);
+    for row in 0..height {
+        for column in 0..width {
+            let (from_x, from_y) = ((column as f32 - left - x) * scale, (row as f32 - y) * scale);
+            let is_inside = from_x >= 0.0
+                && from_y >= 0.0
+                && from_x < portrait.width_px() as f32
+                && from_y < portrait.height_px() as f32;
+            if is_inside {
+                let pixel = portrait.pixel(from_x as usize, from_y as usize);
+                let at = (row * width + column) * 3;
+                picture.data_mut()[at..at + 3].copy_from_slice(&pixel);
+            }
+        }
+    }
+    picture
+}
+
+#[test]
+fn a_run_allocates_nothing_once_it_has_warmed_up() {
+    let file = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/portrait_a.png")).unwrap();
+    let portrait = effigy::photo::decode(&file).unwrap();
+    let options = EnrollOptions {
+        name: "mover".into(),
+        basis: Basis::Synthetic,
+        consent_by: "tests".into(),
+        framing: Framing::Face,
+        face: None,
+    };
+    let identity = Arc::new(Enroller::new().unwrap().enroll(&file, &options).unwrap());
+    let pictures = (0..N_FRAMES).map(|i| {
+        let phase = i as f32 * 0.3;
+        seen(&portrait, 12.0 * phase.sin(), 8.0 * (0.7 * phase).cos())
+    });
+    let nobody = Rgb::from_data(CAMERA_PX.0, CAMERA_PX.1, vec![90; CAMERA_PX.0 * CAMERA_PX.1 * 3]).unwrap();
+    let (shown_tx, shown_rx) = bounded(1);
+    let n_with_face = Arc::new(AtomicU64::new(0));
+    let stages = Stages {
+        source: Box::new(Mover { pictures: pictures.collect(), nobody, n_delivered: 0, shown: shown_rx }),
+        tracker: Box::new(FaceTracker::new(TrackerOptions::default()).unwrap()),
+        drive: DriveOptions::default(),
+        generator: Box::new(WarpGenerator::new(512)),
+        compositor: Compositor::new(CompositeOptions::default()).unwrap(),
+        identities: vec![identity],
+        sinks: vec![Box::new(Watched {
+            sink: NullSink::new(Delivery::Latest),
+            last_id: 0,
+            shown: shown_tx,
+            n_with_face: Arc::clone(&n_with_face),
+        })],
+        foreground: None,
+        size_px: 512,
+        every_frame: false,
+        figures: Arc::new(LiveFigures::default()),
+    };
+    let (_control, commands) = bounded(4);
+    let begin = Instant::now();
+    let report = run(stages, &MonotonicClock::new(), commands).unwrap();
+    eprintln!("{} frames in {:.1} s", report.frames.captured, begin.elapsed().as_secs_f64());
+    assert_eq!((report.frames.captured, report.frames.dropped), (2 * N_FRAMES, 0));
+    let n_absent = ABSENT.end - ABSENT.start;
+    assert_eq!(n_with_face.load(Ordering::Relaxed), N_FRAMES - n_absent, "frames with a face while counting");
+    let (n, bytes) = (N_ALLOCATIONS.load(Ordering::Relaxed), LAST_BYTES.load(Ordering::Relaxed));
+    assert_eq!(n, 0, "{N_FRAMES} frames allocated {n} times, {bytes} bytes the last time");
+}

@@ -1,0 +1,780 @@
+//! The program as a user meets it: help, exit codes, every error text, files written, quiet terminal.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use effigy::capture::{ClipSource, Source as _, SourceOptions};
+use image::{Rgb, RgbImage, imageops};
+use opencv::core::{Mat, Size};
+use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _, VideoWriterTrait as _};
+use opencv::videoio::{self, VideoCapture, VideoWriter};
+
+/// Pictures in the short clip, and its rate: not the driver's, so that no test passes by chance.
+const N_SHORT: usize = 14;
+const SHORT_HZ: f64 = 24.0;
+
+/// A folder with all that the cases are given; every command runs in it.
+static LAB: LazyLock<PathBuf> = LazyLock::new(make_lab);
+
+fn demo_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name)
+}
+
+fn make_lab() -> PathBuf {
+    let lab = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    let _ = std::fs::remove_dir_all(&lab);
+    for folder in ["folder.mp4", "no-models", "torn-models", "sealed"] {
+        std::fs::create_dir_all(lab.join(folder)).unwrap();
+    }
+    let write = |name: &str, bytes: &[u8]| std::fs::write(lab.join(name), bytes).unwrap();
+
+    // Photos.
+    let portrait = image::open(demo_file("portrait_a.png")).unwrap().into_rgb8();
+    let (width, height) = portrait.dimensions();
+    portrait.save(lab.join("photo.png")).unwrap();
+    portrait.save(lab.join("photo.jpg")).unwrap();
+    let mut two = RgbImage::new(2 * width, height);
+    imageops::replace(&mut two, &portrait, 0, 0);
+    imageops::replace(&mut two, &imageops::flip_horizontal(&portrait), width.into(), 0);
+    two.save(lab.join("two.png")).unwrap();
+    imageops::resize(&portrait, 110, 110 * height / width, imageops::FilterType::Triangle)
+        .save(lab.join("small.png"))
+        .unwrap();
+    rotated(&portrait, 60.0).save(lab.join("tilted.png")).unwrap();
+    RgbImage::from_pixel(300, 200, Rgb([120, 130, 140])).save(lab.join("plain.png")).unwrap();
+    RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])).save(lab.join("one.png")).unwrap();
+    let jpeg = std::fs::read(lab.join("photo.jpg")).unwrap();
+    write("torn.jpg", &jpeg[..jpeg.len() / 2]);
+    let png = std::fs::read(lab.join("photo.png")).unwrap();
+    write("torn.png", &png[..png.len() / 2]);
+    write("bomb.png", &png_header(60_000, 60_000));
+    write("giant.png", &png_header(2_000_000_000, 2_000_000_000));
+    for name in ["text.txt", "text.jpg", "text.mp4", "text.effigy", "libtext.so"] {
+        write(name, b"hello, this is only a text\n");
+    }
+    std::fs::copy(lab.join("plain.png"), lab.join("holiday.png")).unwrap();
+
+    // Clips.
+    let driver = std::fs::read(demo_file("driver.mp4")).unwrap();
+    write("driver.mp4", &driver);
+    write("torn.mp4", &driver[..driver.len() * 6 / 10]);
+    write("empty.mp4", b"");
+    shorten(&lab.join("driver.mp4"), &lab.join("short.mp4"));
+
+    // Identities.
+    for (name, who) in [("me", ["--consent", "synthetic"]), ("ann", ["--consent", "subject"])] {
+        let outcome = command(&lab)
+            .args(["enroll", "photo.png", "-o", &format!("{name}.effigy"), "--consent-by", "Ann Example"])
+            .args(who)
+            .output()
+            .unwrap();
+        assert!(outcome.status.success(), "{}", text(&outcome.stderr));
+    }
+    let identity = std::fs::read(lab.join("me.effigy")).unwrap();
+    write("torn.effigy", &identity[..identity.len() / 2]);
+    let mut tampered = identity.clone();
+    let at = tampered.len() / 2;
+    tampered[at] ^= 1;
+    write("tampered.effigy", &tampered);
+
+    // Models.
+    for entry in Path::new(env!("CARGO_MANIFEST_DIR")).join("models").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "onnx") {
+            let bytes = std::fs::read(&path).unwrap();
+            std::fs::write(lab.join("torn-models").join(path.file_name().unwrap()), &bytes[..1000]).unwrap();
+        }
+    }
+    lab
+}
+
+fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let (x0, y0) = (width as f32 / 2.0, height as f32 / 2.0);
+    RgbImage::from_fn(width, height, |x, y| {
+        let (dx, dy) = (x as f32 - x0, y as f32 - y0);
+        let (x, y) = (x0 + cos * dx + sin * dy, y0 - sin * dx + cos * dy);
+        let is_inside = x >= 0.0 && y >= 0.0 && x < width as f32 && y < height as f32;
+        if is_inside { *picture.get_pixel(x as u32, y as u32) } else { Rgb([0, 0, 0]) }
+    })
+}
+
+/// A PNG that says how large it is and then ends.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let size = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, data) in [(b"IHDR", &size[..]), (b"IDAT", &[0; 100])] {
+        let chunk = [&name[..], data].concat();
+        let mut crc = u32::MAX;
+        for byte in &chunk {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            }
+        }
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(chunk);
+        png.extend((!crc).to_be_bytes());
+    }
+    png
+}
+
+/// Writes the first pictures of a clip as another one.
+fn shorten(from: &Path, to: &Path) {
+    let mut capture = VideoCapture::from_file(from, videoio::CAP_ANY).unwrap();
+    let size = |which| capture.get(which).unwrap() as i32;
+    let size = Size::new(size(videoio::CAP_PROP_FRAME_WIDTH), size(videoio::CAP_PROP_FRAME_HEIGHT));
+    let fourcc = VideoWriter::fourcc('m', 'p', '4', 'v').unwrap();
+    let mut writer = VideoWriter::new(to, fourcc, SHORT_HZ, size, true).unwrap();
+    let mut picture = Mat::default();
+    for _ in 0..N_SHORT {
+        assert!(capture.read(&mut picture).unwrap());
+        writer.write(&picture).unwrap();
+    }
+    writer.release().unwrap();
+}
+
+/// The pictures that can be decoded from a clip, and its rate.
+fn played(path: &Path) -> (usize, f64) {
+    let options = SourceOptions { paced: false, ..SourceOptions::default() };
+    let rate_hz = ClipSource::open(path, &options).unwrap().frame_rate_hz().unwrap();
+    let mut capture = VideoCapture::from_file(path, videoio::CAP_ANY).unwrap();
+    let mut n_pictures = 0;
+    while capture.grab().unwrap() {
+        n_pictures += 1;
+    }
+    (n_pictures, rate_hz)
+}
+
+/// The program, as a user without a desktop starts it.
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
+    command.current_dir(folder).stdin(Stdio::null()).env("XDG_CONFIG_HOME", folder.join("settings"));
+    for variable in ["DISPLAY", "WAYLAND_DISPLAY", "EFFIGY_MODELS", "EFFIGY_LOG", "XDG_RUNTIME_DIR"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn words(line: &str) -> Vec<&str> {
+    // An empty argument is written as ''.
+    line.split_whitespace().map(|word| if word == "''" { "" } else { word }).collect()
+}
+
+/// What a line on the terminal may begin with; anything else is some library's noise.
+const SPOKEN: [&str; 17] = [
+    "effigy: ",
+    "warning: ",
+    "warn: ",
+    "source: ",
+    "generator: ",
+    "sink: ",
+    "age of ",
+    "median of ",
+    "identity: ",
+    "preview: ",
+    "next: ",
+    "video: ",
+    "driver and result",
+    "ten seconds",
+    "no display here",
+    "the visible AI mark was off",
+    "keys: ",
+];
+
+/// Runs one command in the lab and checks its exit code, what it says, and that nothing else is on the terminal.
+fn check(line: &str, environment: &[(&str, &str)], code: i32, says: &[&str]) -> Output {
+    let output = command(&LAB).args(words(line)).envs(environment.iter().copied()).output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "effigy {line}\n{stderr}");
+    for part in says {
+        assert!(stderr.contains(part), "effigy {line}\nlacks {part:?}:\n{stderr}");
+    }
+    assert!(!stderr.contains("panicked") && !stderr.contains("RUST_BACKTRACE"), "effigy {line}\n{stderr}");
+    let is_usage = stderr.starts_with("error: ");
+    for noise in stderr.lines().filter(|line| !is_usage && !SPOKEN.iter().any(|known| line.starts_with(known))) {
+        assert!(noise.contains(" pictures a second"), "effigy {line}\nnoise: {noise}");
+    }
+    if code != 0 && !is_usage {
+        assert_eq!(stderr.lines().filter(|line| line.starts_with("effigy: ")).count(), 1, "effigy {line}\n{stderr}");
+        assert!(stderr.lines().last().unwrap().starts_with("effigy: "), "effigy {line}\n{stderr}");
+        assert!(!stderr.trim_end().ends_with('.'), "a message is a clause: effigy {line}\n{stderr}");
+    }
+    output
+}
+
+/// Cases of what goes wrong: the command, its exit code, and what it must say. Nothing may reach stdout.
+fn check_failures(cases: &[(&str, i32, &[&str])]) {
+    for (line, code, says) in cases {
+        let output = check(line, &[], *code, says);
+        assert_eq!(text(&output.stdout), "", "effigy {line}");
+    }
+}
+
+/// Everything but the sink of a run that ends by itself.
+const RUN: &str = "run --identity me.effigy --source pattern --duration 0.7";
+
+#[test]
+fn help_names_commands_flags_values_and_examples() {
+    let table: [(&str, &[&str]); 8] = [
+        (
+            "",
+            &[
+                "demo",
+                "enroll",
+                "run",
+                "devices",
+                "verify",
+                "completions",
+                "man",
+                "Examples:",
+                "effigy demo",
+                "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 130 interrupted",
+            ],
+        ),
+        ("demo", &["--out <DIR>", "--size", "[default: 512]", "--report <FILE.json>", "Examples:", "  effigy demo"]),
+        (
+            "enroll",
+            &[
+                "<PHOTO>",
+                "-o, --output <NAME.effigy>",
+                "--consent <CONSENT>",
+                "self:",
+                "subject:",
+                "synthetic:",
+                "public-domain:",
+                "--consent-by <WHO>",
+                "--framing",
+                "[default: face]",
+                "--face <N>",
+                "--name",
+                "Examples:",
+                "  effigy enroll me.jpg -o me.effigy --consent self",
+            ],
+        ),
+        (
+            "run",
+            &[
+                "--identity <FILE[,FILE...]>",
+                "--source <SOURCE>",
+                "[default: camera]",
+                "--sink <SINK>",
+                "[default: window]",
+                "--size",
+                "[default: 512]",
+                "--backend",
+                "[default: auto]",
+                "cuda:",
+                "wgpu:",
+                "cpu:",
+                "warp:",
+                "--motion",
+                "[default: relative]",
+                "absolute:",
+                "--background",
+                "#RRGGBB",
+                "--mirror",
+                "--no-badge",
+                "--loop",
+                "--every-frame",
+                "--camera-format",
+                "--camera-size",
+                "--strength",
+                "--duration <SECONDS>",
+                "--report <FILE.json>",
+                "Examples:",
+                "--sink window --sink file:out.mp4",
+                "Keys in the window: 1-9 identity, C calibrate",
+                "Q quit",
+            ],
+        ),
+        ("devices", &["Examples:", "  effigy devices"]),
+        ("verify", &["<FILE>", "Examples:", "  effigy verify me.effigy"]),
+        ("completions", &["<SHELL>", "bash", "zsh", "fish", "powershell", "Examples:"]),
+        ("man", &["<DIR>", "Examples:", "  effigy man"]),
+    ];
+    for (name, parts) in table {
+        let output = check(&format!("{name} --help"), &[], 0, &[]);
+        let help = text(&output.stdout);
+        assert!(output.stderr.is_empty());
+        for part in parts {
+            assert!(help.contains(part), "help of {name:?} lacks {part:?}:\n{help}");
+        }
+        for line in help.lines() {
+            assert!(line.chars().count() <= 100, "help of {name:?}: {line}");
+        }
+        let short = check(&format!("{name} -h"), &[], 0, &[]);
+        assert!(text(&short.stdout).contains("Usage: effigy"));
+    }
+    assert!(text(&check("--version", &[], 0, &[]).stdout).starts_with("effigy "));
+}
+
+#[test]
+fn wrong_usage_is_told_before_anything_is_opened() {
+    let run = "run --identity me.effigy --source pattern";
+    // `effigy` alone shows its help.
+    let alone = command(&LAB).output().unwrap();
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(alone.stdout.is_empty() && text(&alone.stderr).contains("Usage: effigy <COMMAND>"));
+    let owned: Vec<(String, &[&str])> = vec![
+        ("dance".into(), &["unrecognized subcommand 'dance'"]),
+        ("run".into(), &["--identity <FILE[,FILE...]>"]),
+        ("run --identity ''".into(), &["a value is required for '--identity"]),
+        ("enroll".into(), &["--output <NAME.effigy>", "--consent <CONSENT>", "<PHOTO>"]),
+        ("enroll photo.png -o a.effigy".into(), &["--consent"]),
+        (
+            "enroll photo.png -o a.effigy --consent maybe".into(),
+            &["possible values: self, subject, synthetic, public-domain"],
+        ),
+        ("enroll photo.png -o a.effigy --consent subject".into(), &["--consent-by 'Ann Example'"]),
+        ("enroll photo.png -o a.effigy --consent self --consent-by ''".into(), &["--consent-by must be a name"]),
+        ("enroll photo.png -o a.effigy --consent self --name ''".into(), &["1 to 64", "--name"]),
+        ("enroll photo.png -o a.effigy --consent self --face 0".into(), &["--face", "counted from 1"]),
+        ("enroll photo.png -o folder.mp4 --consent self".into(), &["is a folder; try -o folder.mp4/me.effigy"]),
+        ("enroll photo.png -o ./photo.png --consent self".into(), &["would replace the photo"]),
+        ("enroll photo.png -o a.png --consent self".into(), &["try -o a.effigy"]),
+        ("completions tcsh".into(), &["possible values: bash, elvish, fish, powershell, zsh"]),
+        ("man text.txt".into(), &["into a folder, found a file: text.txt"]),
+        ("run --identity me.effigy --source ''".into(), &["the source is empty", "`--source` takes camera"]),
+        ("run --identity me.effigy --source camera:".into(), &["`camera:` lacks", "camera:NAME, pattern"]),
+        (format!("{run} --sink screen"), &["no sink \"screen\"; `--sink` takes window, null, file:OUT.mp4"]),
+        (format!("{run} --sink vcam"), &["the sink vcam is not in this build"]),
+        (format!("{run} --sink file:"), &["`file:` lacks a path"]),
+        (format!("{run} --sink file:out.gif"), &["out.gif ends in none of .mp4, .mkv, .avi, .png and /"]),
+        (format!("{run} --sink file:out"), &["out ends in none of"]),
+        (format!("{run} --sink file:a.png"), &["lacks the place for the frame's number, such as %04d"]),
+        (format!("{run} --sink file:a.mp4 --sink file:a.mp4"), &["two sinks would write the same file", "a.mp4"]),
+        (format!("{run} --sink null --size 600"), &["--size", "expected 512 or 1024"]),
+        (format!("{run} --sink null --backend tpu"), &["possible values: auto, cuda, wgpu, cpu, warp"]),
+        (format!("{run} --sink null --motion fast"), &["possible values: relative, absolute"]),
+        (format!("{run} --sink null --background #12"), &["#RRGGBB, such as '#00b140'"]),
+        (format!("{run} --sink null --background no.png"), &["own, blur, none, #RRGGBB or a picture's file", "no.png"]),
+        (format!("{run} --sink null --background text.txt"), &["found another kind of file"]),
+        (format!("{run} --sink null --strength 3"), &["expected a number from 0 to 2"]),
+        (format!("{run} --sink null --duration 0"), &["expected a number of seconds above 0"]),
+        (format!("{run} --sink null --camera-size 5"), &["expected a size such as 640x480"]),
+        (format!("{run} --sink null --camera-format h264"), &["choose auto, mjpeg, yuyv or nv12"]),
+        (format!("{run} --sink null --every-frame"), &["--every-frame needs a clip: --source FILE"]),
+        ("run --identity me.effigy --sink null --every-frame".into(), &["--every-frame needs a clip"]),
+        (
+            "run --identity me.effigy --source short.mp4 --loop --sink null --every-frame".into(),
+            &["--every-frame with --loop would never end"],
+        ),
+        (
+            "run --identity me.effigy --source driver.mp4 --sink file:./driver.mp4".into(),
+            &["would replace what the run reads", "./driver.mp4"],
+        ),
+        (format!("{run} --sink null --report me.effigy"), &["would replace what the run reads"]),
+        (
+            "run --identity ann.effigy --source pattern --sink null --no-badge".into(),
+            &["--no-badge needs", "\"ann\"", "consent subject"],
+        ),
+        (
+            "run --identity me.effigy,ann.effigy --source pattern --sink null --no-badge".into(),
+            &["--no-badge needs", "\"ann\""],
+        ),
+    ];
+    for (line, says) in &owned {
+        check_failures(&[(line, 2, says)]);
+    }
+    if cfg!(feature = "window") {
+        check_failures(&[
+            (&format!("{run} --sink window --sink window"), 2, &["one window is enough"]),
+            (
+                "run --identity me.effigy --source short.mp4 --every-frame",
+                2,
+                &["needs a sink that waits for it, such as --sink file:out.mp4"],
+            ),
+        ]);
+    }
+    for made in ["a.effigy", "a.png", "a.mp4"] {
+        assert!(!LAB.join(made).exists(), "{made} was made by a command that was typed wrongly");
+    }
+    assert_eq!(std::fs::read(LAB.join("driver.mp4")).unwrap(), std::fs::read(demo_file("driver.mp4")).unwrap());
+}
+
+#[test]
+fn photos_are_refused_with_a_reason() {
+    let cases: [(&str, &[&str]); 17] = [
+        ("missing.png", &["cannot read the picture missing.png"]),
+        ("folder.mp4", &["folder.mp4"]),
+        ("text.txt", &["expected a JPEG, PNG or WebP picture, found another kind of file"]),
+        ("text.jpg", &["expected a JPEG, PNG or WebP picture, found another kind of file"]),
+        ("empty.mp4", &["found another kind of file"]),
+        ("torn.jpg", &["the picture is torn: its end is missing"]),
+        ("torn.png", &["the picture is torn"]),
+        ("bomb.png", &["the picture is too large; at most 16384 pixels a side are read"]),
+        ("giant.png", &["the picture is too large"]),
+        ("one.png", &["no face found"]),
+        ("plain.png", &["no face found; take a photo from the front"]),
+        ("two.png", &["2 faces found; choose one with --face N, counted from the left, 1 to 2"]),
+        ("two.png --face 3", &["--face 3 asked for, but the photo has 2"]),
+        ("photo.png --face 2", &["--face 2 asked for, but the photo has 1"]),
+        ("small.png", &["the face is", "at least 96 are needed; use a larger photo"]),
+        ("tilted.png", &["the head is tilted by", "at most 35 will do"]),
+        ("driver.mp4", &["found another kind of file"]),
+    ];
+    for (photo, says) in cases {
+        let says = [says, &[photo.split(' ').next().unwrap()]].concat();
+        check_failures(&[(&format!("enroll {photo} -o refused.effigy --consent self"), 1, &says)]);
+    }
+    assert!(!LAB.join("refused.effigy").exists() && !LAB.join("refused.png").exists());
+    assert!(!LAB.join("refused.effigy.part").exists());
+}
+
+#[test]
+fn a_photo_becomes_an_identity_that_tells_its_origin() {
+    let output = check(
+        "enroll two.png -o right.effigy --face 2 --consent subject --consent-by Ann --name Right",
+        &[],
+        0,
+        &[
+            "preview: right.png",
+            "identity: right.effigy (",
+            "consent: subject",
+            "next: effigy run --identity right.effigy",
+        ],
+    );
+    assert!(output.stdout.is_empty());
+    let (width, height) = image::image_dimensions(LAB.join("right.png")).unwrap();
+    assert_eq!(width, 3 * height);
+    let output = check("verify right.effigy", &[], 0, &[]);
+    let told = text(&output.stdout);
+    assert!(output.stderr.is_empty());
+    for part in ["identity     Right\n", "signature    holds", "key ", "subject (said by Ann, 20", "Z)", "SHA-256 "] {
+        assert!(told.contains(part), "{part:?} is not in\n{told}");
+    }
+
+    // A second time replaces identity and preview, but a preview never replaces another picture.
+    check("enroll photo.png -o right.effigy --consent self", &[], 0, &["preview: right.png"]);
+    check("enroll photo.png -o holiday.effigy --consent self", &[], 0, &["no preview written", "holiday.png"]);
+    let holiday = std::fs::read(LAB.join("holiday.png")).unwrap();
+    assert_eq!(holiday, std::fs::read(LAB.join("plain.png")).unwrap());
+}
+
+#[test]
+fn identities_are_refused_with_a_reason() {
+    let cases: [(&str, &[&str]); 5] = [
+        ("missing.effigy", &["cannot read the identity missing.effigy; make one with `effigy enroll"]),
+        ("text.effigy", &["cannot use text.effigy: expected an identity file made by `effigy enroll`"]),
+        ("torn.effigy", &["torn.effigy", "torn file"]),
+        ("tampered.effigy", &["tampered.effigy", "is not the one that was signed: expected", "found"]),
+        ("photo.png", &["photo.png", "found something else"]),
+    ];
+    for (file, says) in cases {
+        check_failures(&[
+            (&format!("run --identity {file} --source pattern --sink null"), 1, says),
+            (&format!("run --identity me.effigy,{file} --source pattern --sink null"), 1, says),
+            (&format!("verify {file}"), 1, says),
+        ]);
+    }
+}
+
+#[test]
+fn sources_are_refused_with_a_reason() {
+    let run = |source: &str| format!("run --identity me.effigy --sink null --every-frame --source {source}");
+    check_failures(&[
+        (&run("missing.mp4"), 1, &["cannot read missing.mp4", "`--source` takes camera, camera:N"]),
+        (&run("folder.mp4"), 1, &["folder.mp4 is a folder, not a clip or picture"]),
+        (&run("empty.mp4"), 1, &["empty.mp4 is no video that can be played: it is empty"]),
+        (&run("torn.mp4"), 1, &["torn.mp4", "torn"]),
+        (&run("text.mp4"), 1, &["text.mp4 is no video that can be played", "give an MP4, MKV, WebM, AVI or MOV"]),
+        (&run("text.txt"), 1, &["text.txt is no video that can be played"]),
+        (&run("text.jpg"), 1, &["cannot decode text.jpg; expected a PNG, JPEG or WebP"]),
+        (&run("torn.png"), 1, &["torn.png"]),
+        (&run("bomb.png"), 1, &["bomb.png"]),
+    ]);
+    // A camera that is plugged in here is left alone.
+    if cfg!(not(target_os = "linux")) || Path::new("/dev/video0").exists() {
+        return;
+    }
+    let says: &[&str] = if cfg!(feature = "webcam") {
+        &["no camera found", "`--source pattern`"]
+    } else {
+        &["this build has no cameras"]
+    };
+    for source in ["camera", "camera:7", "camera:Logitech"] {
+        check_failures(&[(&format!("run --identity me.effigy --sink null --source {source}"), 1, says)]);
+    }
+    // Without `--source` it is the camera that is asked for.
+    check_failures(&[("run --identity me.effigy --sink null", 1, says)]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_told_with_what_to_do() {
+    check_failures(&[
+        (
+            &format!("{RUN} --sink file:no/out.mp4"),
+            1,
+            &["cannot write no/out.mp4; make its folder first with `mkdir -p no`"],
+        ),
+        (&format!("{RUN} --sink file:first.mp4 --sink file:no/out.mp4"), 1, &["cannot write no/out.mp4"]),
+        (&format!("{RUN} --sink file:folder.mp4"), 1, &["cannot write folder.mp4; it is a folder: name a file in it"]),
+        (&format!("{RUN} --sink file:text.txt/frames/"), 1, &["cannot write text.txt/frames"]),
+        (&format!("{RUN} --sink null --report no/run.json"), 1, &["cannot write no/run.json", "`mkdir -p no`"]),
+        (&format!("{RUN} --sink null --report folder.mp4"), 1, &["cannot write folder.mp4; it is a folder"]),
+        ("enroll photo.png -o no/me.effigy --consent self", 1, &["cannot write no/me.effigy", "`mkdir -p no`"]),
+        ("demo --out text.txt", 1, &["cannot make the folder text.txt"]),
+        ("demo --out demo-refused --report no/run.json", 1, &["cannot write no/run.json"]),
+        ("man text.txt/pages", 1, &["cannot write manual pages to text.txt/pages"]),
+    ]);
+    assert!(!LAB.join("first.mp4").exists(), "a recording without pictures was left behind");
+    if cfg!(feature = "window") && cfg!(target_os = "linux") {
+        let says: &[&str] = &["no display to open a window on; write a file instead: `--sink file:out.mp4`"];
+        check_failures(&[
+            (&format!("{RUN} --sink window"), 1, says),
+            (RUN, 1, says),
+            (&format!("{RUN} --report early.json --sink file:early.mp4 --sink window"), 1, says),
+        ]);
+        assert!(!LAB.join("early.mp4").exists(), "a recording without pictures was left behind");
+        assert!(!LAB.join("early.json").exists(), "a run that never began left an empty report");
+    }
+    let sealed = LAB.join("sealed");
+    let mut permissions = std::fs::metadata(&sealed).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&sealed, permissions).unwrap();
+    // Whoever may do everything is not kept out.
+    if std::fs::write(sealed.join("probe"), b"").is_err() {
+        check_failures(&[
+            (
+                &format!("{RUN} --sink file:sealed/out.mp4"),
+                1,
+                &["cannot write sealed/out.mp4", "allow writing to sealed"],
+            ),
+            (&format!("{RUN} --sink null --report sealed/r.json"), 1, &["cannot write sealed/r.json"]),
+            ("enroll photo.png -o sealed/me.effigy --consent self", 1, &["cannot write sealed/me.effigy"]),
+        ]);
+    }
+}
+
+#[test]
+fn what_this_machine_or_build_lacks_is_told_with_what_to_do() {
+    for backend in ["cuda", "wgpu", "cpu"] {
+        let line = format!("{RUN} --sink null --backend {backend}");
+        check_failures(&[(&line, 1, &["has no trained network", "use --backend warp or auto"])]);
+    }
+    let enroll = "enroll photo.png -o lacking.effigy --consent self";
+    let cases: [(&str, &str, &[&str]); 5] = [
+        ("EFFIGY_MODELS", "no-models", &["cannot read the model no-models/", "unset EFFIGY_MODELS"]),
+        (
+            "EFFIGY_MODELS",
+            "torn-models",
+            &["is torn or another one: expected SHA-256 ", ", found ", "over 1000 bytes", "or unset EFFIGY_MODELS"],
+        ),
+        (
+            "EFFIGY_ONNXRUNTIME",
+            "missing.so",
+            &["EFFIGY_ONNXRUNTIME says missing.so, where there is no ONNX Runtime library", "or unset it"],
+        ),
+        ("EFFIGY_ONNXRUNTIME", "no-models", &["EFFIGY_ONNXRUNTIME says no-models", "or unset it"]),
+        (
+            "EFFIGY_ONNXRUNTIME",
+            "libtext.so",
+            &["EFFIGY_ONNXRUNTIME names no ONNX Runtime library", "libtext.so", "or unset it"],
+        ),
+    ];
+    for (variable, value, says) in cases {
+        for line in [enroll, &format!("{RUN} --sink file:lacking.mp4")] {
+            let output = check(line, &[(variable, value)], 1, says);
+            assert!(output.stdout.is_empty());
+        }
+        check("devices", &[(variable, value)], 0, &[]);
+    }
+    assert!(!LAB.join("lacking.effigy").exists() && !LAB.join("lacking.png").exists());
+    assert!(!LAB.join("lacking.mp4").exists(), "a recording without pictures was left behind");
+    // Set to nothing is not set.
+    check(enroll, &[("EFFIGY_MODELS", ""), ("EFFIGY_ONNXRUNTIME", "")], 0, &[]);
+}
+
+#[test]
+fn devices_lists_what_there_is_on_stdout_alone() {
+    let output = check("devices", &[], 0, &[]);
+    let list = text(&output.stdout);
+    assert_eq!(text(&output.stderr), "");
+    for part in
+        ["Cameras\n", "\nSinks\n", "  file ", "  null ", "\nGraphics cards\n", "\nBackends\n", "  warp         ready"]
+    {
+        assert!(list.contains(part), "{part:?} is not in\n{list}");
+    }
+    if cfg!(feature = "window") && cfg!(target_os = "linux") {
+        assert!(list.contains("DISPLAY is not set"), "{list}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_come_from_the_same_flags() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = check(&format!("completions {shell}"), &[], 0, &[]);
+        let script = text(&output.stdout);
+        assert!(output.stderr.is_empty());
+        for part in ["effigy", "enroll", "devices", "every-frame", "consent-by", "camera-format"] {
+            assert!(script.contains(part), "completions for {shell} lack {part}");
+        }
+    }
+    let output = check("man pages/man1", &[], 0, &[]);
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+    for (page, part) in [
+        ("effigy", "Exit codes"),
+        ("effigy-demo", "contact\\-sheet.png"),
+        ("effigy-enroll", "consent"),
+        ("effigy-run", "every\\-frame"),
+        ("effigy-devices", "effigy devices"),
+        ("effigy-verify", "effigy verify"),
+        ("effigy-completions", "shell"),
+        ("effigy-man", "folder"),
+    ] {
+        let page_text = std::fs::read_to_string(LAB.join(format!("pages/man1/{page}.1"))).unwrap();
+        assert!(page_text.contains(".TH") && page_text.contains(part), "{page}.1 lacks {part}:\n{page_text}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for line in ["devices", "verify me.effigy", "completions bash", "run --help", "--version"] {
+        let mut child = command(&LAB).args(words(line)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "effigy {line}");
+    }
+}
+
+/// The names of an object's members.
+fn keys(value: &serde_json::Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn report(name: &str) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(LAB.join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_feeds_several_sinks_and_reports_its_figures() {
+    let line = "run --identity me.effigy --source driver.mp4 --loop --duration 1.5 --sink file:several.mp4 \
+                --sink null --sink file:frames/ --sink file:several.avi --report run.json --no-badge --background #00b140";
+    let output = check(
+        line,
+        &[],
+        0,
+        &[
+            "source: driver.mp4, ",
+            "generator: warp",
+            "sink: several.mp4, ",
+            "age of the picture: p50 ",
+            "AI mark was off",
+        ],
+    );
+    assert!(output.stdout.is_empty());
+    let report = report("run.json");
+    for key in ["schema", "fps", "frames", "age_ms", "stages", "backend", "generator", "identity", "machine"] {
+        assert!(!report[key].is_null(), "the report lacks {key}");
+    }
+    assert_eq!(report["schema"], 1);
+    assert_eq!(keys(&report["frames"]), ["captured", "dropped", "no_face", "presented"]);
+    assert_eq!(keys(&report["age_ms"]), ["max", "p50", "p90", "p99"]);
+    assert_eq!(keys(&report["stages"]), ["capture", "composite", "drive", "face", "generate", "present"]);
+    for (stage, figures) in report["stages"].as_object().unwrap() {
+        assert_eq!(keys(figures), ["p50_ms", "p99_ms"], "{stage}");
+        assert!(figures["p50_ms"].as_f64().unwrap() <= figures["p99_ms"].as_f64().unwrap(), "{stage}");
+    }
+    assert_eq!((&report["backend"], &report["generator"]), (&"cpu".into(), &"warp".into()));
+    assert_eq!((&report["identity"], &report["badge"]), (&"me".into(), &false.into()));
+    let frames = |key: &str| report["frames"][key].as_u64().unwrap();
+    assert!(frames("presented") > 3 && frames("captured") >= frames("presented"), "{report}");
+    assert!(report["fps"].as_f64().unwrap() > 1.0);
+
+    let (n_mp4, rate_hz) = played(&LAB.join("several.mp4"));
+    let driver_hz = played(&LAB.join("driver.mp4")).1;
+    assert!(n_mp4 > 3 && (rate_hz - driver_hz).abs() < 0.01, "{n_mp4} pictures at {rate_hz}");
+    assert!(played(&LAB.join("several.avi")).0 > 3);
+    let n_png = LAB.join("frames").read_dir().unwrap().count();
+    assert!(n_png > 3, "{n_png} pictures");
+    assert_eq!(image::image_dimensions(LAB.join("frames/000001.png")).unwrap(), (512, 512));
+}
+
+#[test]
+fn every_frame_writes_as_many_as_the_clip_has() {
+    let line = "run --identity me.effigy --source short.mp4 --sink file:every.mp4 --sink file:every/%03d.png \
+                --every-frame --motion absolute --size 1024 --report every.json";
+    assert!(check(line, &[], 0, &[]).stdout.is_empty());
+    assert_eq!(played(&LAB.join("short.mp4")), (N_SHORT, SHORT_HZ));
+    assert_eq!(played(&LAB.join("every.mp4")), (N_SHORT, SHORT_HZ));
+    assert_eq!(LAB.join("every").read_dir().unwrap().count(), N_SHORT);
+    assert_eq!(image::image_dimensions(LAB.join(format!("every/{N_SHORT:03}.png"))).unwrap(), (1024, 1024));
+    let report = report("every.json");
+    assert_eq!(report["frames"]["captured"], N_SHORT);
+    assert_eq!(report["frames"]["presented"], N_SHORT);
+    assert_eq!(report["frames"]["dropped"], 0);
+}
+
+#[test]
+fn a_loop_begins_again_until_its_time_is_over() {
+    let begin = Instant::now();
+    check(
+        "run --identity me.effigy --source short.mp4 --loop --duration 2 --sink file:loop.mp4 --report loop.json",
+        &[],
+        0,
+        &[],
+    );
+    assert!(begin.elapsed() >= Duration::from_secs(2));
+    let captured = report("loop.json")["frames"]["captured"].as_u64().unwrap() as usize;
+    let (n_written, _) = played(&LAB.join("loop.mp4"));
+    assert!(captured > 2 * N_SHORT && n_written > 2 * N_SHORT, "{captured} captured, {n_written} written");
+    // Without it the clip ends the run.
+    check("run --identity me.effigy --source short.mp4 --duration 60 --sink null --report once.json", &[], 0, &[]);
+    assert!(report("once.json")["frames"]["captured"].as_u64().unwrap() <= N_SHORT as u64);
+    assert!(begin.elapsed() < Duration::from_secs(30));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_completes_its_files_and_says_130() {
+    for signal in ["INT", "TERM"] {
+        let (video, folder, json) = (format!("{signal}.mp4"), LAB.join(signal), format!("{signal}.json"));
+        let mut child = command(&LAB)
+            .args(["run", "--identity", "me.effigy", "--source", "pattern", "--report", &json])
+            .args(["--sink", &format!("file:{video}"), "--sink", &format!("file:{signal}/")])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while !folder.join("000008.png").exists() {
+            if begin.elapsed() > Duration::from_secs(30) || child.try_wait().unwrap().is_some() {
+                let _ = child.kill();
+                panic!("no pictures: {}", text(&child.wait_with_output().unwrap().stderr));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
+        assert!(kill.success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+        assert!(played(&LAB.join(video)).0 >= 7);
+        assert!(report(&json)["frames"]["presented"].as_u64().unwrap() >= 7);
+    }
+}
+
+#[test]
+fn the_demo_writes_its_files_where_there_is_no_display() {
+    let line = "demo --out demo-files --report demo-files/demo.json";
+    std::fs::create_dir_all(LAB.join("demo-files")).unwrap();
+    let output = check(line, &[], 0, &["video: demo-files/demo.mp4", "side by side: demo-files/contact-sheet.png"]);
+    assert!(output.stdout.is_empty());
+    let (n_pictures, rate_hz) = played(&LAB.join("demo-files/demo.mp4"));
+    let secs = n_pictures as f64 / rate_hz;
+    assert!((8.0..11.0).contains(&secs), "{secs} s");
+    assert_eq!(image::image_dimensions(LAB.join("demo-files/contact-sheet.png")).unwrap(), (1024, 1024));
+    assert_eq!(report("demo-files/demo.json")["badge"], true);
+}
