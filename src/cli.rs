@@ -16,6 +16,8 @@ pub(crate) mod enroll;
 mod live_window;
 pub(crate) mod manual;
 pub(crate) mod run;
+#[cfg(feature = "train")]
+pub(crate) mod synth;
 pub(crate) mod terminal;
 pub(crate) mod verify;
 
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     Devices(DevicesArgs),
     /// Say what an identity file tells about its origin
     Verify(VerifyArgs),
+    /// Render synthetic people with ground truth
+    #[cfg(feature = "train")]
+    Synth(synth::SynthArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
     /// Write the manual pages

@@ -75,6 +75,8 @@ pub mod photo;
 pub mod pipeline;
 pub mod report;
 pub mod sink;
+#[cfg(feature = "train")]
+pub mod studio;
 pub mod trace;
 
 pub use capture::{RawFrame, Source};

@@ -130,6 +130,15 @@ impl Recorder {
         self.n_dropped
     }
 
+    /// Writes a rendered picture as the next one. Not for what a camera saw.
+    #[cfg(feature = "train")]
+    pub(crate) fn push(&mut self, picture: &Rgb) -> Result<()> {
+        for (bgr, rgb) in self.bgr.data_mut().chunks_exact_mut(3).zip(picture.data().chunks_exact(3)) {
+            bgr.copy_from_slice(&[rgb[2], rgb[1], rgb[0]]);
+        }
+        self.write()
+    }
+
     /// Writes the picture in hand, and looks about once a second whether there is space for more.
     fn write(&mut self) -> Result<()> {
         if self.n_written.is_multiple_of(self.options.rate_hz.ceil() as u64)

@@ -1,0 +1,243 @@
+//! Writes clips for training: resumable, compact, the same for the same seeds.
+//!
+//! A clip is a folder `clips/PERSON-SCENE-MOTION` with
+//! `frames.bin` (JPEG pictures back to back), `masks.bin` (PNG pictures of half the side, back to back: red coverage, green eyes, blue inner mouth) and
+//! `truth.jsonl` (one [`Record`] a line: where both pictures lie, and the [`Truth`]).
+//! `truth.jsonl` is written last and moved into place, so a folder that has it is whole.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use image::{ExtendedColorType, ImageEncoder as _, codecs};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Error, ErrorKind,
+    motion::{LOOP_SECS, Motion},
+    person::{Person, Studio},
+    random::Rng,
+    render::{Frame, Quality, Renderer},
+    scene::Scene,
+    truth::Truth,
+};
+
+/// What to write.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub first_person: u64,
+    pub n_people: u64,
+    pub n_frames: u64,
+    pub side_px: usize,
+    /// Time between frames, seconds; 0 takes random instants of the motion.
+    pub step_secs: f32,
+    /// Adds to each clip a second one: another identity with the same motion, light, background and camera.
+    pub cross_identity: bool,
+    pub jpeg_quality: u8,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            first_person: 0,
+            n_people: 400,
+            n_frames: 50,
+            side_px: 256,
+            step_secs: 0.0,
+            cross_identity: false,
+            jpeg_quality: 95,
+        }
+    }
+}
+
+/// Seeds of a clip; two clips that differ in the person alone are each other's answer key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipSeeds {
+    pub person: u64,
+    pub scene: u64,
+    pub motion: u64,
+}
+
+/// One line of `truth.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub frame: u64,
+    pub at_secs: f32,
+    pub motion_seed: u64,
+    /// Offset and length in `frames.bin`.
+    pub picture: [u64; 2],
+    /// Offset and length in `masks.bin`.
+    pub masks: [u64; 2],
+    pub truth: Truth,
+}
+
+/// What [`write`] reports after each clip.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    pub n_done: u64,
+    pub n_clips: u64,
+    /// Bytes of all clips so far.
+    pub bytes: u64,
+}
+
+/// Added to a person's seed for the other identity of a cross-identity pair.
+const OTHER_PERSON: u64 = 1 << 40;
+
+/// Clips of a plan, in order.
+pub fn clips(plan: &Plan) -> Vec<ClipSeeds> {
+    let mut out = Vec::new();
+    for person in plan.first_person..plan.first_person + plan.n_people {
+        let seeds = ClipSeeds { person, scene: person, motion: person };
+        out.push(seeds);
+        if plan.cross_identity {
+            out.push(ClipSeeds { person: person + OTHER_PERSON, ..seeds });
+        }
+    }
+    out
+}
+
+/// Writes the clips of `plan` that `dir` does not hold yet; `progress` may stop the work by returning `false`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(
+    studio: &Studio,
+    plan: &Plan,
+    dir: &Path,
+    mut progress: impl FnMut(Progress) -> bool,
+) -> Result<(), Error> {
+    let clips = clips(plan);
+    let mut bytes = 0;
+    for (i, seeds) in clips.iter().enumerate() {
+        let folder = dir.join("clips").join(format!("{:06}-{:06}-{:06}", seeds.person, seeds.scene, seeds.motion));
+        if !folder.join("truth.jsonl").exists() {
+            write_clip(studio, plan, *seeds, &folder)?;
+        }
+        for name in ["frames.bin", "masks.bin", "truth.jsonl"] {
+            bytes += fs::metadata(folder.join(name)).map_or(0, |m| m.len());
+        }
+        if !progress(Progress { n_done: i as u64 + 1, n_clips: clips.len() as u64, bytes }) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Times of a clip's frames: they depend on the motion's seed only, so that a pair shares them.
+pub fn times_secs(plan: &Plan, seeds: ClipSeeds) -> Vec<f32> {
+    let mut rng = Rng::new(seeds.motion, 31);
+    let start = rng.range(0.0, LOOP_SECS);
+    (0..plan.n_frames)
+        .map(|i| if plan.step_secs > 0.0 { start + i as f32 * plan.step_secs } else { rng.range(0.0, LOOP_SECS) })
+        .collect()
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |e| Error::new(ErrorKind::Io, format!("cannot write {}: {e}", path.display()))
+}
+
+fn write_clip(studio: &Studio, plan: &Plan, seeds: ClipSeeds, folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(io(folder))?;
+    let person = Person::sample(seeds.person, studio);
+    // The picture is coded once, at the end: a scene's own compression would only add to it.
+    let mut scene = Scene::sample(seeds.scene);
+    scene.jpeg_quality = None;
+    let motion = Motion::sample(seeds.motion);
+    let mut renderer = Renderer::new(studio, &person, scene, Quality { side_px: plan.side_px, samples: 2 });
+    let (mut pictures, mut masks, mut lines) = (Vec::new(), Vec::new(), String::new());
+    for (i, at_secs) in times_secs(plan, seeds).into_iter().enumerate() {
+        let frame = renderer.render(&motion.at(at_secs), i as u64);
+        let picture = append(&mut pictures, |out| encode_jpeg(&frame, plan.jpeg_quality, out))?;
+        let mask = append(&mut masks, |out| encode_masks(&frame, out))?;
+        let record = Record {
+            frame: i as u64,
+            at_secs,
+            motion_seed: seeds.motion,
+            picture,
+            masks: mask,
+            truth: frame.truth.rounded(),
+        };
+        lines += &serde_json::to_string(&record).map_err(|e| Error::new(ErrorKind::Io, format!("truth: {e}")))?;
+        lines.push('\n');
+    }
+    put(&folder.join("frames.bin"), &pictures)?;
+    put(&folder.join("masks.bin"), &masks)?;
+    put(&folder.join("truth.jsonl"), lines.as_bytes())
+}
+
+fn append(
+    to: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), image::ImageError>,
+) -> Result<[u64; 2], Error> {
+    let start = to.len() as u64;
+    encode(to).map_err(|e| Error::new(ErrorKind::Io, format!("cannot code a picture: {e}")))?;
+    Ok([start, to.len() as u64 - start])
+}
+
+/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let beside: PathBuf = path.with_extension("part");
+    fs::write(&beside, bytes).map_err(io(path))?;
+    fs::rename(&beside, path).map_err(io(path))
+}
+
+fn encode_jpeg(frame: &Frame, quality: u8, out: &mut Vec<u8>) -> Result<(), image::ImageError> {
+    let n = frame.side_px as u32;
+    codecs::jpeg::JpegEncoder::new_with_quality(out, quality).write_image(&frame.rgb, n, n, ExtendedColorType::Rgb8)
+}
+
+/// Coverage, eyes and inner mouth as one RGB picture of half the side.
+fn encode_masks(frame: &Frame, out: &mut Vec<u8>) -> Result<(), image::ImageError> {
+    let (n, half) = (frame.side_px, frame.side_px / 2);
+    let mut rgb = Vec::with_capacity(half * half * 3);
+    for y in 0..half {
+        for x in 0..half {
+            for plane in [&frame.alpha, &frame.eye_mask, &frame.mouth_mask] {
+                let at = |dx: usize, dy: usize| u32::from(plane[(2 * y + dy) * n + 2 * x + dx]);
+                rgb.push(((at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1) + 2) / 4) as u8);
+            }
+        }
+    }
+    let (compression, filter) = (codecs::png::CompressionType::Best, codecs::png::FilterType::Adaptive);
+    codecs::png::PngEncoder::new_with_quality(out, compression, filter).write_image(
+        &rgb,
+        half as u32,
+        half as u32,
+        ExtendedColorType::Rgb8,
+    )
+}
+
+/// A grid of random people in random scenes, `columns` × `rows` cells of `cell_px`, as a JPEG.
+///
+/// # Errors
+/// When the picture cannot be coded.
+pub fn contact_sheet(
+    studio: &Studio,
+    first_person: u64,
+    [columns, rows]: [usize; 2],
+    cell_px: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<u8>, Error> {
+    let (width, height) = (columns * cell_px, rows * cell_px);
+    let mut sheet = vec![0u8; width * height * 3];
+    for i in 0..columns * rows {
+        let seed = first_person + i as u64;
+        let person = Person::sample(seed, studio);
+        let motion = Motion::sample(seed);
+        let mut renderer =
+            Renderer::new(studio, &person, Scene::sample(seed), Quality { side_px: cell_px, samples: 3 });
+        let frame = renderer.render(&motion.at(Rng::new(seed, 41).range(0.0, LOOP_SECS)), 0);
+        let (cx, cy) = (i % columns * cell_px, i / columns * cell_px);
+        for (y, row) in frame.rgb.chunks_exact(3 * cell_px).enumerate() {
+            let at = 3 * ((cy + y) * width + cx);
+            sheet[at..at + 3 * cell_px].copy_from_slice(row);
+        }
+        progress(i + 1);
+    }
+    let mut out = Vec::new();
+    codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 88)
+        .write_image(&sheet, width as u32, height as u32, ExtendedColorType::Rgb8)
+        .map_err(|e| Error::new(ErrorKind::Io, format!("cannot code the contact sheet: {e}")))?;
+    Ok(out)
+}
