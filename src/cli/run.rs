@@ -27,12 +27,13 @@ const MAX_PENDING_CONTROLS: usize = 64;
 /// Drives identities until the source ends, the window is closed, or the user stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     // What was typed wrongly is said before anything is opened or written.
-    check_sinks(args)?;
-    check_every_frame(args)?;
+    let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
+    check_sinks(args, sinks)?;
+    check_every_frame(args, sinks)?;
+    check_backend(args.backend)?;
     let identities: Vec<_> =
         args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
-    let generator = open_generator(args.backend, args.size)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     };
     let source = capture::open(&args.source, &options)?;
     log::info!("source: {}", source.name());
+    let generator = open_generator(args.backend, args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
         size_px: args.size,
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mirror: args.mirror,
         badge: !args.no_badge,
     };
-    let report = stage.play(source, generator, drive, composite, identities, &args.sink)?;
+    let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     summarize(&report);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
@@ -168,19 +170,24 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn Generator>> {
-    match backend {
-        Backend::Auto => log::info!(
-            "generator: warp on cpu (this version has no trained network yet; the mesh warp runs everywhere)"
-        ),
-        Backend::Warp => log::info!("generator: warp on cpu"),
-        Backend::Cuda | Backend::Wgpu | Backend::Cpu => {
-            return Err(Error::new(
-                ErrorKind::BackendUnavailable,
-                "this version has no trained network, so cuda, wgpu and cpu have nothing to run; use --backend warp or auto",
-            ));
-        }
-    }
+    check_backend(backend)?;
+    let why = match backend {
+        Backend::Auto => " (this version has no trained network yet; the mesh warp runs everywhere)",
+        _ => "",
+    };
+    log::info!("generator: warp on cpu{why}");
     Ok(Box::new(WarpGenerator::new(size_px)))
+}
+
+/// Refuses what cannot run here, before a camera is opened for it.
+fn check_backend(backend: Backend) -> Result<()> {
+    match backend {
+        Backend::Auto | Backend::Warp => Ok(()),
+        Backend::Cuda | Backend::Wgpu | Backend::Cpu => Err(Error::new(
+            ErrorKind::BackendUnavailable,
+            "this version has no trained network, so cuda, wgpu and cpu have nothing to run; use --backend warp or auto",
+        )),
+    }
 }
 
 /// The visible mark may go only where nobody can be wronged.
@@ -201,7 +208,7 @@ fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
 }
 
 /// Rendering every frame makes sense from a clip to files.
-fn check_every_frame(args: &RunArgs) -> Result<()> {
+fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     if !args.every_frame {
         return Ok(());
     }
@@ -209,7 +216,7 @@ fn check_every_frame(args: &RunArgs) -> Result<()> {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
-    } else if args.sink.contains(&SinkSpec::Window) {
+    } else if sinks.contains(&SinkSpec::Window) {
         "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
     } else {
         return Ok(());
@@ -218,15 +225,15 @@ fn check_every_frame(args: &RunArgs) -> Result<()> {
 }
 
 /// One window, and every file written by one sink only, never over what the run reads.
-fn check_sinks(args: &RunArgs) -> Result<()> {
+fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     let config = |message: String| Err(Error::new(ErrorKind::Config, message));
     let source = match &args.source {
         SourceSpec::File(path) => Some(path),
         _ => None,
     };
     let read: Vec<&PathBuf> = args.identity.iter().chain(source).collect();
-    for (i, sink) in args.sink.iter().enumerate() {
-        let is_repeated = args.sink[..i].contains(sink);
+    for (i, sink) in sinks.iter().enumerate() {
+        let is_repeated = sinks[..i].contains(sink);
         match sink {
             SinkSpec::Window if is_repeated => {
                 return config("one window is enough; give `--sink window` once".to_owned());
