@@ -62,7 +62,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         badge: !args.no_badge,
     };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
-    summarize(&report);
+    // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
+    summarize(&report, !args.every_frame);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
 
@@ -295,10 +296,18 @@ pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
 }
 
-/// Says how the run went, age first.
-pub(crate) fn summarize(report: &Report) {
+/// Says how the run went, age first where it was a live one.
+pub(crate) fn summarize(report: &Report, is_live: bool) {
     let (age, frames) = (&report.age_ms, &report.frames);
-    log::info!("age of the picture: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, max {:.1}", age.p50, age.p90, age.p99, age.max);
+    if is_live {
+        log::info!(
+            "age of the picture: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, max {:.1}",
+            age.p50,
+            age.p90,
+            age.p99,
+            age.max
+        );
+    }
     log::info!(
         "{:.1} pictures a second; {} captured, {} shown, {} dropped, {} without a face",
         report.fps,
