@@ -126,7 +126,8 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, file:OUT.mp4, file:FOLDER/ (PNG sequence), null; may be repeated
-    #[arg(long, value_name = "SINK", default_value = "window")]
+    /// [default: window]
+    #[arg(long, value_name = "SINK")]
     pub(crate) sink: Vec<SinkSpec>,
     /// Size of the picture in pixels
     #[arg(long, default_value = "512", value_parser = parse_size())]

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             identities.len()
         );
         let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Window])?;
-        run::summarize(&report);
+        run::summarize(&report, true);
         return args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path));
     }
 
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Video(video.clone())])?;
     let sheet = folder.join("contact-sheet.png");
     photo::write_png(&sheet, &contact_sheet(&video)?)?;
-    run::summarize(&report);
+    run::summarize(&report, true);
     log::info!("video: {}", video.display());
     log::info!("driver and result side by side: {}", sheet.display());
     args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path))

@@ -27,12 +27,13 @@ const MAX_PENDING_CONTROLS: usize = 64;
 /// Drives identities until the source ends, the window is closed, or the user stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     // What was typed wrongly is said before anything is opened or written.
-    check_sinks(args)?;
-    check_every_frame(args)?;
+    let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
+    check_sinks(args, sinks)?;
+    check_every_frame(args, sinks)?;
+    check_backend(args.backend)?;
     let identities: Vec<_> =
         args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
-    let generator = open_generator(args.backend, args.size)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     };
     let source = capture::open(&args.source, &options)?;
     log::info!("source: {}", source.name());
+    let generator = open_generator(args.backend, args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
         size_px: args.size,
@@ -59,8 +61,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mirror: args.mirror,
         badge: !args.no_badge,
     };
-    let report = stage.play(source, generator, drive, composite, identities, &args.sink)?;
-    summarize(&report);
+    let report = stage.play(source, generator, drive, composite, identities, sinks)?;
+    // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
+    summarize(&report, !args.every_frame);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
 
@@ -168,19 +171,24 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn Generator>> {
-    match backend {
-        Backend::Auto => log::info!(
-            "generator: warp on cpu (this version has no trained network yet; the mesh warp runs everywhere)"
-        ),
-        Backend::Warp => log::info!("generator: warp on cpu"),
-        Backend::Cuda | Backend::Wgpu | Backend::Cpu => {
-            return Err(Error::new(
-                ErrorKind::BackendUnavailable,
-                "this version has no trained network, so cuda, wgpu and cpu have nothing to run; use --backend warp or auto",
-            ));
-        }
-    }
+    check_backend(backend)?;
+    let why = match backend {
+        Backend::Auto => " (this version has no trained network yet; the mesh warp runs everywhere)",
+        _ => "",
+    };
+    log::info!("generator: warp on cpu{why}");
     Ok(Box::new(WarpGenerator::new(size_px)))
+}
+
+/// Refuses what cannot run here, before a camera is opened for it.
+fn check_backend(backend: Backend) -> Result<()> {
+    match backend {
+        Backend::Auto | Backend::Warp => Ok(()),
+        Backend::Cuda | Backend::Wgpu | Backend::Cpu => Err(Error::new(
+            ErrorKind::BackendUnavailable,
+            "this version has no trained network, so cuda, wgpu and cpu have nothing to run; use --backend warp or auto",
+        )),
+    }
 }
 
 /// The visible mark may go only where nobody can be wronged.
@@ -201,7 +209,7 @@ fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
 }
 
 /// Rendering every frame makes sense from a clip to files.
-fn check_every_frame(args: &RunArgs) -> Result<()> {
+fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     if !args.every_frame {
         return Ok(());
     }
@@ -209,7 +217,7 @@ fn check_every_frame(args: &RunArgs) -> Result<()> {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
-    } else if args.sink.contains(&SinkSpec::Window) {
+    } else if sinks.contains(&SinkSpec::Window) {
         "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
     } else {
         return Ok(());
@@ -218,15 +226,15 @@ fn check_every_frame(args: &RunArgs) -> Result<()> {
 }
 
 /// One window, and every file written by one sink only, never over what the run reads.
-fn check_sinks(args: &RunArgs) -> Result<()> {
+fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     let config = |message: String| Err(Error::new(ErrorKind::Config, message));
     let source = match &args.source {
         SourceSpec::File(path) => Some(path),
         _ => None,
     };
     let read: Vec<&PathBuf> = args.identity.iter().chain(source).collect();
-    for (i, sink) in args.sink.iter().enumerate() {
-        let is_repeated = args.sink[..i].contains(sink);
+    for (i, sink) in sinks.iter().enumerate() {
+        let is_repeated = sinks[..i].contains(sink);
         match sink {
             SinkSpec::Window if is_repeated => {
                 return config("one window is enough; give `--sink window` once".to_owned());
@@ -288,10 +296,18 @@ pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
 }
 
-/// Says how the run went, age first.
-pub(crate) fn summarize(report: &Report) {
+/// Says how the run went, age first where it was a live one.
+pub(crate) fn summarize(report: &Report, is_live: bool) {
     let (age, frames) = (&report.age_ms, &report.frames);
-    log::info!("age of the picture: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, max {:.1}", age.p50, age.p90, age.p99, age.max);
+    if is_live {
+        log::info!(
+            "age of the picture: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, max {:.1}",
+            age.p50,
+            age.p90,
+            age.p99,
+            age.max
+        );
+    }
     log::info!(
         "{:.1} pictures a second; {} captured, {} shown, {} dropped, {} without a face",
         report.fps,

@@ -93,11 +93,11 @@ pub(super) fn verify(message: &[u8], public_key: &str, signature: &str) -> Resul
 
 /// The folder of the user's settings for this program.
 fn config_dir() -> Result<PathBuf> {
-    let base = std::env::var_os("XDG_CONFIG_HOME")
-        .or_else(|| std::env::var_os("APPDATA"))
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")));
+    // Set to nothing is not set: the key must not land in whatever folder the user stands in.
+    let folder = |variable| std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let base = folder("XDG_CONFIG_HOME")
+        .or_else(|| folder("APPDATA"))
+        .or_else(|| folder("HOME").map(|home| home.join(".config")));
     base.map(|base| base.join("effigy")).ok_or_else(|| {
         Error::new(ErrorKind::Config, "no folder for settings: set HOME, or XDG_CONFIG_HOME to a folder of yours")
     })
