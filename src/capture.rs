@@ -121,6 +121,11 @@ pub trait Source: Send {
     fn measured_rate_hz(&self) -> Option<f64> {
         None
     }
+
+    /// How many frames it will deliver in all, where it says so.
+    fn n_frames(&self) -> Option<u64> {
+        None
+    }
 }
 
 #[cfg(test)]

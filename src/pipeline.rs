@@ -115,7 +115,8 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let Some(identity) = stages.identities.first().cloned() else {
         return Err(Error::new(ErrorKind::Config, "no identity to show; enroll a photo first"));
     };
-    let keep = if stages.every_frame { Keep::Every } else { Keep::Newest };
+    let is_live = !stages.every_frame;
+    let keep = if is_live { Keep::Newest } else { Keep::Every };
     let ending = Ending { is_asked: AtomicBool::new(false), error: Mutex::new(None) };
     let ending = &ending;
     let figures = &*stages.figures;
@@ -158,7 +159,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         for (i, (mut sink, inlet)) in stages.sinks.into_iter().zip(inlets).enumerate() {
             let is_first = i == 0 && foreground_inlet.is_none();
             let figures = is_first.then_some(figures);
-            sinks.push(spawn(scope, "sink", ending, move || sink_loop(&mut *sink, inlet, clock, ending, figures))?);
+            sinks.push(spawn(scope, "sink", ending, move || sink_loop(&mut *sink, inlet, clock, ending, is_live, figures))?);
         }
         let portray = spawn(scope, "generate", ending, move || {
             let outcome = portrayer.run(observed_rx, outlets, clock, ending, figures);
@@ -167,7 +168,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
 
         let mut meters = Vec::new();
         if let (Some(mut sink), Some(inlet)) = (stages.foreground, foreground_inlet) {
-            meters.extend(guarded("window", ending, || sink_loop(&mut *sink, inlet, clock, ending, Some(figures))));
+            meters.extend(guarded("window", ending, || sink_loop(&mut *sink, inlet, clock, ending, is_live, Some(figures))));
         }
         let captured = join(capture);
         let face_drops = join(face);
@@ -320,6 +321,7 @@ fn sink_loop(
     mut frames: Subscriber<OutFrame>,
     clock: &dyn Clock,
     ending: &Ending,
+    is_live: bool,
     figures: Option<&LiveFigures>,
 ) -> Result<SinkMeter> {
     let mut meter = SinkMeter::new(sink.name());
@@ -344,7 +346,7 @@ fn sink_loop(
             }
             Err(error) => break Err(error),
         }
-        meter.record(&frame.trace, frame.driver_landmarks.is_some(), end);
+        meter.record(&frame.trace, frame.driver_landmarks.is_some(), is_live, end);
         if let Some(figures) = figures {
             live.record(&frame.trace, end, figures);
         }

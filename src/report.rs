@@ -79,8 +79,8 @@ impl SinkMeter {
         }
     }
 
-    /// Counts a frame that was shown at `now`. Allocates nothing.
-    pub fn record(&mut self, trace: &Trace, has_face: bool, now: Timestamp) {
+    /// Counts a frame that was shown at `now`; its age counts in a live run only. Allocates nothing.
+    pub fn record(&mut self, trace: &Trace, has_face: bool, is_live: bool, now: Timestamp) {
         self.presented += 1;
         self.first.get_or_insert(now);
         self.last = now;
@@ -90,7 +90,10 @@ impl SinkMeter {
         }
         self.fresh += 1;
         self.no_face += u64::from(!has_face);
-        self.age.record(trace.age(now));
+        // A frame that waits for its turn is as old as the queue is long.
+        if is_live {
+            self.age.record(trace.age(now));
+        }
         for (stage, times) in Stage::ALL.into_iter().zip(&mut self.stages) {
             times.record(trace.span(stage).duration());
         }
@@ -109,6 +112,7 @@ pub struct LiveFigures {
     age_micros: AtomicU64,
     rate_millihertz: AtomicU64,
     dropped: AtomicU64,
+    presented: AtomicU64,
 }
 
 impl LiveFigures {
@@ -120,6 +124,11 @@ impl LiveFigures {
     /// Frames shown in the last second.
     pub fn rate_hz(&self) -> f64 {
         self.rate_millihertz.load(Ordering::Relaxed) as f64 / 1e3
+    }
+
+    /// Frames shown since the start.
+    pub fn presented(&self) -> u64 {
+        self.presented.load(Ordering::Relaxed)
     }
 
     /// Frames dropped since the start, anywhere.
@@ -145,6 +154,7 @@ impl LiveMeter {
     pub(crate) fn record(&mut self, trace: &Trace, now: Timestamp, figures: &LiveFigures) {
         let since = *self.since.get_or_insert(now);
         self.frames += 1;
+        figures.presented.fetch_add(1, Ordering::Relaxed);
         if trace.frame_id != 0 {
             self.age.record(trace.age(now));
         }

@@ -489,7 +489,7 @@ fn sources_are_refused_with_a_reason() {
         (&run("torn.mp4"), 1, &["torn.mp4", "torn"]),
         (&run("text.mp4"), 1, &["text.mp4 is no video that can be played", "give an MP4, MKV, WebM, AVI or MOV"]),
         (&run("text.txt"), 1, &["text.txt is no video that can be played"]),
-        (&run("text.jpg"), 1, &["cannot decode text.jpg; expected a PNG, JPEG or WebP"]),
+        (&run("text.jpg"), 1, &["cannot use the picture text.jpg: expected a JPEG, PNG or WebP picture"]),
         (&run("torn.png"), 1, &["torn.png"]),
         (&run("bomb.png"), 1, &["bomb.png"]),
     ]);

@@ -259,7 +259,7 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
         sinks: vec![Box::new(Witness { seen, delivery: Delivery::Latest, delay: Duration::ZERO, act })],
         foreground: None,
         size_px: 512,
-        every_frame: true,
+        every_frame: false,
         figures: Arc::new(LiveFigures::default()),
     };
     let report = run(stages, &*clock, control).unwrap();

@@ -179,6 +179,10 @@ impl Source for ClipSource {
         &self.name
     }
 
+    fn n_frames(&self) -> Option<u64> {
+        if self.looped { None } else { self.n_frames_stated() }
+    }
+
     fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
         // Decoded before it is due: a camera's picture is there at its time, and the price of
         // this stand-in's video format is no part of the picture's age.

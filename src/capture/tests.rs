@@ -185,13 +185,14 @@ fn files_that_are_no_clip_are_refused_with_the_reason() {
         (folder.file("empty.mp4", b""), no_video, "it is empty"),
         (folder.file("text.mp4", b"This is not a video at all. ".repeat(99).as_slice()), no_video, "another format"),
         (folder.file("torn.mp4", &whole[..whole.len() / 2]), no_video, "another format or is torn"),
-        (folder.file("torn.png", b"\x89PNG\r\n\x1a\nxxxx"), "cannot decode", "expected a PNG, JPEG or WebP"),
-        (folder.file("text.jpg", b"no picture"), "cannot decode", "expected a PNG, JPEG or WebP"),
-        (folder.file("empty.webp", b""), "cannot decode", "expected a PNG, JPEG or WebP"),
+        (folder.file("torn.png", b"\x89PNG\r\n\x1a\nxxxx"), "cannot use the picture", "expected a JPEG, PNG or WebP"),
+        (folder.file("text.jpg", b"no picture"), "cannot use the picture", "expected a JPEG, PNG or WebP"),
+        (folder.file("empty.webp", b""), "cannot use the picture", "expected a JPEG, PNG or WebP"),
     ];
     for (path, what, advice) in table {
         let error = open_error(&path);
-        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        let is_picture = what == "cannot use the picture";
+        assert_eq!(error.kind(), if is_picture { ErrorKind::Photo } else { ErrorKind::Io }, "{error}");
         let text = error.to_string();
         assert!(text.contains(what) && text.contains(advice), "{text}");
         assert!(text.contains(path.to_str().unwrap()), "{text}");
@@ -244,11 +245,11 @@ fn a_still_is_delivered_thirty_times_a_second_and_upright() {
 fn a_picture_too_large_is_refused_before_it_takes_memory() {
     let folder = Folder::new("bomb");
     let mut png = Vec::new();
-    let wide = image::GrayImage::new(8193, 1);
+    let wide = image::GrayImage::new(16400, 1);
     wide.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
     let error = open_error(&folder.file("wide.png", &png));
-    assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().contains("at most 8192 pixels a side"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Photo);
+    assert!(error.to_string().contains("too large"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use effigy::capture::{self, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{CompositeOptions, Compositor};
@@ -108,6 +108,8 @@ impl Stage {
         for sink in &sinks {
             log::info!("sink: {}", sink.name());
         }
+        let n_frames = source.n_frames().filter(|_| self.every_frame);
+        let progress = n_frames.map(|n_frames| terminal::bar(n_frames, "frames"));
         let stages = Stages {
             source,
             tracker,
@@ -121,7 +123,12 @@ impl Stage {
             every_frame: self.every_frame,
             figures,
         };
-        pipeline::run(stages, &MonotonicClock::new(), control_rx)
+        match progress {
+            Some(bar) => with_progress(&bar, &Arc::clone(&stages.figures), || {
+                pipeline::run(stages, &MonotonicClock::new(), control_rx)
+            }),
+            None => pipeline::run(stages, &MonotonicClock::new(), control_rx),
+        }
     }
 
     /// Opens every sink but the window; none is left half made when one fails.
@@ -149,6 +156,26 @@ fn undone(sinks: Vec<Box<dyn Sink + Send>>, error: Error) -> Error {
         let _ = sink.finish();
     }
     error
+}
+
+/// Shows how far the work is while it is done.
+fn with_progress<T>(bar: &indicatif::ProgressBar, figures: &LiveFigures, work: impl FnOnce() -> T) -> T {
+    let (done_tx, done_rx) = bounded::<()>(0);
+    std::thread::scope(|scope| {
+        let show = || {
+            // Ends when the work has dropped its end.
+            while done_rx.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+                bar.set_position(figures.presented());
+            }
+        };
+        let shown = std::thread::Builder::new().name("progress".to_owned()).spawn_scoped(scope, show);
+        let outcome = work();
+        drop(done_tx);
+        // Without the thread the work was done all the same.
+        let _ = shown.map(|thread| thread.join());
+        bar.finish_and_clear();
+        outcome
+    })
 }
 
 fn quit_on_interrupt(control: Sender<Control>) {

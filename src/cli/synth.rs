@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::terminal;
 use clap::{Args, Subcommand};
 use effigy::error::OrError as _;
 use effigy::studio::clip::ClipWriter;
@@ -12,9 +13,6 @@ use effigy::studio::render::{Frame, Quality, Renderer};
 use effigy::studio::scene::Scene;
 use effigy::studio::{check, demo};
 use effigy::{ErrorKind, Result, Rgb, photo};
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::terminal;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -154,7 +152,7 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
             let mut renderer = Renderer::new(&studio, &someone, Scene::sample(scene.unwrap_or(*person)), quality);
             let motion = Motion::sample(motion.unwrap_or(*person));
             let n_frames = (secs * rate).round().max(1.0) as u64;
-            let bar = bar(n_frames, "frames");
+            let bar = terminal::bar(n_frames, "frames");
             let mut clip = ClipWriter::create(output, *size, f64::from(*rate))?;
             for i in 0..n_frames {
                 clip.write(&renderer.render(&motion.at(i as f32 / rate), i))?;
@@ -165,13 +163,13 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
         What::Demo { head, output } => write_demo(&Studio::load(&head.head)?, output),
         What::Sheet { head, output, first } => {
             let studio = Studio::load(&head.head)?;
-            let bar = bar(48, "people");
+            let bar = terminal::bar(48, "people");
             let jpeg = dataset::contact_sheet(&studio, *first, [8, 6], 192, |n| bar.set_position(n as u64))?;
             std::fs::write(output, jpeg).or_error(ErrorKind::Io, || format!("cannot write {}", output.display()))
         }
         What::Check { head, people, frames, first } => {
             let studio = Studio::load(&head.head)?;
-            let bar = bar(people * frames, "frames");
+            let bar = terminal::bar(people * frames, "frames");
             let agreement = check::compare(&studio, *first..first + people, *frames, |n| bar.set_position(n))?;
             bar.finish_and_clear();
             terminal::print(format!("{agreement}\n").as_bytes())
@@ -181,7 +179,7 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
 
 fn data(studio: &Studio, plan: &Plan, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).or_error(ErrorKind::Io, || format!("cannot make {}", folder.display()))?;
-    let bar = bar(dataset::clips(plan).len() as u64, "clips");
+    let bar = terminal::bar(dataset::clips(plan).len() as u64, "clips");
     let mut n_bytes = 0;
     dataset::write(studio, plan, folder, |progress| {
         bar.set_position(progress.n_done);
@@ -202,7 +200,7 @@ fn write_demo(studio: &Studio, folder: &Path) -> Result<()> {
         let picture = picture(demo::portrait(studio, seed))?;
         photo::write_png(&folder.join(format!("portrait_{letter}.png")), &picture)?;
     }
-    let bar = bar(DRIVER_SECS * DRIVER_HZ, "frames");
+    let bar = terminal::bar(DRIVER_SECS * DRIVER_HZ, "frames");
     let mut clip = ClipWriter::create(&folder.join("driver.mp4"), demo::QUALITY.side_px, DRIVER_HZ as f64)?;
     let mut outcome = Ok(());
     demo::driver(studio, DRIVER_HZ as f32, DRIVER_SECS * DRIVER_HZ, |_, frame| {
@@ -215,13 +213,4 @@ fn write_demo(studio: &Studio, folder: &Path) -> Result<()> {
 
 fn picture(frame: Frame) -> Result<Rgb> {
     Rgb::from_data(frame.side_px, frame.side_px, frame.rgb)
-}
-
-/// A bar for long work; silent where nobody watches.
-fn bar(n: u64, unit: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(n).with_message(unit);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }

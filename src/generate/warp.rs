@@ -1,7 +1,7 @@
 //! The mesh warp: the portrait itself, moved by the face mesh, without a network.
 //!
 //! One sheet covers the whole picture: the 898 triangles of the face mesh, and rings around it that
-//! carry hair, neck and background ([`surround`]). Both are drawn nearest first into a map from
+//! carry hair, neck and background (`surround`). Both are drawn nearest first into a map from
 //! output to portrait; lids, irises and teeth correct the map; one bilinear gather reads colour and
 //! alpha; the mouth's cavity is painted last.
 
