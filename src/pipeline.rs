@@ -159,7 +159,9 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         for (i, (mut sink, inlet)) in stages.sinks.into_iter().zip(inlets).enumerate() {
             let is_first = i == 0 && foreground_inlet.is_none();
             let figures = is_first.then_some(figures);
-            sinks.push(spawn(scope, "sink", ending, move || sink_loop(&mut *sink, inlet, clock, ending, is_live, figures))?);
+            sinks.push(spawn(scope, "sink", ending, move || {
+                sink_loop(&mut *sink, inlet, clock, ending, is_live, figures)
+            })?);
         }
         let portray = spawn(scope, "generate", ending, move || {
             let outcome = portrayer.run(observed_rx, outlets, clock, ending, figures);
@@ -168,7 +170,9 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
 
         let mut meters = Vec::new();
         if let (Some(mut sink), Some(inlet)) = (stages.foreground, foreground_inlet) {
-            meters.extend(guarded("window", ending, || sink_loop(&mut *sink, inlet, clock, ending, is_live, Some(figures))));
+            meters.extend(guarded("window", ending, || {
+                sink_loop(&mut *sink, inlet, clock, ending, is_live, Some(figures))
+            }));
         }
         let captured = join(capture);
         let face_drops = join(face);

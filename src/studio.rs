@@ -19,12 +19,12 @@ pub mod landmarks;
 pub mod math;
 pub mod motion;
 pub mod person;
-pub mod pose;
-pub mod random;
-pub mod raster;
+mod pose;
+mod random;
+mod raster;
 pub mod render;
 pub mod scene;
-pub mod traits;
+mod traits;
 pub mod truth;
 
 mod clothes;

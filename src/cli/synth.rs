@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use super::terminal;
 use clap::{Args, Subcommand};
 use effigy::error::OrError as _;
+use effigy::face::MESH_POINTS_CM;
 use effigy::studio::clip::ClipWriter;
 use effigy::studio::dataset::{self, Plan};
+use effigy::studio::head_model::HeadModel;
+use effigy::studio::landmarks;
+use effigy::studio::math::{V3, v3};
 use effigy::studio::motion::Motion;
 use effigy::studio::person::{Person, Studio};
 use effigy::studio::render::{Frame, Quality, Renderer};
@@ -107,6 +111,17 @@ enum What {
         #[arg(long, default_value_t = 0)]
         first: u64,
     },
+    /// Compute the table of the tracker's points on the head model
+    Register {
+        #[command(flatten)]
+        head: Head,
+        /// The table to write
+        #[arg(short, long, value_name = "OUT.json")]
+        output: PathBuf,
+        /// Mean offsets of the tracker's points, in centimetres, to add along the surface
+        #[arg(long, value_name = "FILE.json")]
+        bias: Option<PathBuf>,
+    },
     /// Compare what the tracker sees in random renders with the truth
     Check {
         #[command(flatten)]
@@ -167,6 +182,7 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
             let jpeg = dataset::contact_sheet(&studio, *first, [8, 6], 192, |n| bar.set_position(n as u64))?;
             std::fs::write(output, jpeg).or_error(ErrorKind::Io, || format!("cannot write {}", output.display()))
         }
+        What::Register { head, output, bias } => register(&head.head, output, bias.as_deref()),
         What::Check { head, people, frames, first } => {
             let studio = Studio::load(&head.head)?;
             let bar = terminal::bar(people * frames, "frames");
@@ -175,6 +191,20 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
             terminal::print(format!("{agreement}\n").as_bytes())
         }
     }
+}
+
+fn register(head: &Path, output: &Path, bias: Option<&Path>) -> Result<()> {
+    let model = HeadModel::load(head)?;
+    let canonical: Vec<V3> = MESH_POINTS_CM.iter().map(|p| v3(p.x, p.y, p.z)).collect();
+    let mut table = landmarks::register(&model, &canonical);
+    if let Some(path) = bias {
+        let about = || format!("expected 468 offsets of three numbers in {}", path.display());
+        let text = std::fs::read_to_string(path).or_error(ErrorKind::Io, about)?;
+        let offsets: Vec<[f32; 3]> = serde_json::from_str(&text).or_error(ErrorKind::Config, about)?;
+        landmarks::shift(&model, &mut table, &offsets);
+    }
+    let text = serde_json::to_string(&table).or_error(ErrorKind::Internal, || "cannot write the table".to_owned())?;
+    std::fs::write(output, text).or_error(ErrorKind::Io, || format!("cannot write {}", output.display()))
 }
 
 fn data(studio: &Studio, plan: &Plan, folder: &Path) -> Result<()> {

@@ -47,7 +47,7 @@ impl Eye {
         let cornea = smoothstep(self.iris_cm * 1.18, self.iris_cm * 0.85, arc);
 
         // The cornea bulges: its normal is steeper than the globe's.
-        let steep = v3(d.x * 1.7, d.y * 1.7, d.z).unit();
+        let steep = v3(d.x * 2.3, d.y * 2.3, d.z).unit();
         let bulged = d.lerp(steep, cornea).unit();
         let gloss_normal = self.gaze.apply(bulged);
 
@@ -63,7 +63,7 @@ impl Eye {
         let (ix, iy) = (hit.x / self.iris_cm, hit.y / self.iris_cm);
         let r = (ix * ix + iy * iy).sqrt();
 
-        let sclera = self.sclera(d, p);
+        let sclera = self.sclera(d);
         let iris = self.iris(traits, r, iy.atan2(ix));
         let blend = smoothstep(1.05, 0.90, arc / self.iris_cm);
         let upper = nearest(&self.upper_lid, p);
@@ -79,7 +79,7 @@ impl Eye {
         }
     }
 
-    fn sclera(&self, d: V3, p: V3) -> V3 {
+    fn sclera(&self, d: V3) -> V3 {
         let away = (1.0 - d.z).clamp(0.0, 1.0);
         let corner = smoothstep(0.05, 0.45, d.x.abs());
         let vein = |scale: f32, seed: u32| {
@@ -87,10 +87,9 @@ impl Eye {
             smoothstep(0.06, 0.0, noise(v3(w.x * scale * 0.5, w.y * scale * 2.2, w.z), seed ^ 2).abs())
         };
         let veins = (0.5 * vein(14.0, self.seed ^ 3) + 0.35 * vein(30.0, self.seed ^ 4)) * corner;
-        let base = v3(0.56, 0.52, 0.49).lerp(v3(0.50, 0.39, 0.35), 0.55 * corner + 0.4 * away);
+        let base = v3(0.51, 0.475, 0.45).lerp(v3(0.46, 0.36, 0.325), 0.55 * corner + 0.4 * away);
         let inner = smoothstep(0.45, 0.75, -d.x * self.centre.x.signum());
         let pink = base.lerp(v3(0.55, 0.27, 0.24), inner * 0.75);
-        let _ = p;
         pink * v3(1.0 - 0.10 * veins, 1.0 - 0.34 * veins, 1.0 - 0.34 * veins)
     }
 

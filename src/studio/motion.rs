@@ -74,11 +74,11 @@ const VISEMES: [Targets; 13] = [
         ("mouthLowerDown", 0.30),
         ("mouthUpperUp", 0.18),
     ],
-    &[("jawOpen", 0.32), ("mouthFunnel", 0.32), ("mouthPucker", 0.42)],
-    &[("jawOpen", 0.13), ("mouthPucker", 0.82), ("mouthFunnel", 0.12)],
+    &[("jawOpen", 0.34), ("mouthFunnel", 0.45), ("mouthPucker", 0.10)],
+    &[("jawOpen", 0.04), ("mouthPucker", 0.85)],
     &[("jawOpen", 0.22), ("mouthFunnel", 0.22), ("mouthLowerDown", 0.12)],
     &[("mouthPress", 0.42), ("mouthRollLower", 0.24), ("mouthRollUpper", 0.18)],
-    &[("mouthPress", 0.30), ("mouthRollLower", 0.15), ("mouthPucker", 0.12)],
+    &[("mouthPress", 0.30), ("mouthRollLower", 0.15)],
     &[("jawOpen", 0.08), ("mouthRollLower", 0.36), ("mouthUpperUp", 0.26)],
     &[("jawOpen", 0.20), ("mouthLowerDown", 0.22), ("mouthUpperUp", 0.08)],
     &[("jawOpen", 0.08), ("mouthStretch", 0.22), ("mouthLowerDown", 0.26), ("mouthUpperUp", 0.14)],
@@ -95,7 +95,9 @@ const BROWS: [Targets; 4] = [
 ];
 
 /// Faces at the edge of what a face can do; `?` stands for a random side.
-const EXTREMES: [Targets; 16] = [
+const EXTREMES: [Targets; 18] = [
+    &[("mouthPucker", 0.9)],
+    &[("mouthPucker", 1.0), ("browInnerUp", 0.5)],
     &[("eyeBlink", 1.0)],
     &[("eyeBlink", 1.0), ("cheekSquint", 0.8), ("eyeSquint", 0.8), ("browDown", 0.6)],
     &[("jawOpen", 1.0), ("mouthLowerDown", 0.2)],

@@ -48,7 +48,6 @@ impl View {
 pub fn bake(person: &mut Person) {
     let vertices = person.rest_vertices();
     let normals = super::pose::normals(&vertices, &person.triangles);
-    let n_head = person.rest.len();
     let mut open = vec![(0.0f32, 0.0f32); vertices.len()];
     let mut strand_open: Vec<Vec<f32>> = person.strands.iter().map(|s| vec![0.0; s.points.len()]).collect();
     let mut strand_weight = 0.0;
@@ -94,8 +93,6 @@ pub fn bake(person: &mut Person) {
         }
     }
     person.openness = open.iter().map(|(s, w)| if *w > 0.0 { s / w } else { 0.5 }).collect();
-    // The eyes are shaded by the lids as they move, which the rest pose cannot know.
-    debug_assert!(n_head <= person.openness.len());
     strand_open.iter_mut().flatten().for_each(|o| *o /= strand_weight);
     person.strand_openness = strand_open;
 }

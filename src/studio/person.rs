@@ -151,9 +151,10 @@ fn is_shoulder(p: V3, garment: Garment) -> bool {
 
 /// Keeps the mouth at a natural width: random modes also make mouths so narrow that they look pursed.
 fn widen_mouth(studio: &Studio, rest: &mut [V3]) {
-    let width = |p: &[V3]| studio.table.points[291].at(p).x - studio.table.points[61].at(p).x;
-    let ratio = width(rest) / width(&studio.model.neutral);
-    let stretch = ratio.clamp(1.03, 1.16) / ratio - 1.0;
+    let at = |l: usize, p: &[V3]| studio.table.points[l].at(p).x;
+    let share = |p: &[V3]| (at(291, p) - at(61, p)) / (at(263, p) - at(33, p) + 0.35 * (at(454, p) - at(234, p)));
+    let ratio = share(rest) / share(&studio.model.neutral);
+    let stretch = ratio.clamp(1.04, 1.14) / ratio - 1.0;
     let middle = studio.table.points[61].at(rest).lerp(studio.table.points[291].at(rest), 0.5);
     for p in rest {
         let near = bell(p.y - middle.y, 1.7) * smoothstep(2.0, 6.5, p.z);

@@ -235,7 +235,7 @@ pub fn pose(studio: &Studio, person: &Person, state: &FaceState) -> Posed {
             BLINK_LEFT | BLINK_RIGHT => lerp(person.traits.lid_rest, 1.0, *weight),
             // Closing undoes the parting of an open jaw and can do no more.
             MOUTH_CLOSE => weight.min(state.coefficients[JAW_OPEN]),
-            MOUTH_PUCKER => weight.max(0.0).powf(0.62),
+            MOUTH_PUCKER => 1.1 * weight.max(0.0).powf(0.66),
             _ => *weight,
         };
         if weight.abs() < 1e-4 {

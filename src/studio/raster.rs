@@ -36,6 +36,8 @@ pub struct Ribbon {
 }
 
 const BAND_ROWS: usize = 32;
+/// Ratio of inverse depths beyond which a ribbon counts as hidden: 5 mm at 125 cm.
+const HIDDEN: f32 = 1.004;
 
 struct Band<'a> {
     y0: usize,
@@ -110,6 +112,12 @@ impl Visibility {
 }
 
 impl Band<'_> {
+    /// Whether an end or the middle of a ribbon lies in the band, so that its depth there can be judged.
+    fn reaches(&self, r: &Ribbon) -> bool {
+        let inside = |y: f32| y >= self.y0 as f32 && y < self.y1 as f32;
+        inside(r.a.y) || inside(r.b.y) || inside(0.5 * (r.a.y + r.b.y))
+    }
+
     #[inline]
     fn put(&mut self, at: usize, inv_depth: f32, id: u32) {
         if inv_depth > self.inv_depth[at] {
@@ -151,8 +159,24 @@ impl Band<'_> {
         }
     }
 
+    /// Whether what is drawn already lies clearly before a point; unknown outside the band.
+    fn is_behind(&self, p: Projected) -> bool {
+        let (x, y) = (p.x as isize, p.y as isize);
+        if x < 0 || x >= self.width as isize || y < self.y0 as isize || y >= self.y1 as isize {
+            return true;
+        }
+        self.inv_depth[(y as usize - self.y0) * self.width + x as usize] > p.inv_depth * HIDDEN
+    }
+
     /// Steps along the longer axis and fills `width` samples across the other.
     fn ribbon(&mut self, r: &Ribbon) {
+        let mid = |a: f32, b: f32| 0.5 * (a + b);
+        let middle =
+            Projected { x: mid(r.a.x, r.b.x), y: mid(r.a.y, r.b.y), inv_depth: mid(r.a.inv_depth, r.b.inv_depth) };
+        // Most hair lies behind the head or deep in its own coat: three looks save its drawing.
+        if self.is_behind(r.a) && self.is_behind(r.b) && self.is_behind(middle) && self.reaches(r) {
+            return;
+        }
         let (dx, dy) = (r.b.x - r.a.x, r.b.y - r.a.y);
         let (adx, ady) = (dx.abs(), dy.abs());
         let along = adx.max(ady);

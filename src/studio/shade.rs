@@ -77,7 +77,7 @@ impl Shader<'_> {
                 self.skin(hit, surface, p, normal, view, open, uv)
             }
             Surface::Mouth => self.mouth(hit, p, normal, view, v3(0.42, 0.13, 0.12), 0.25),
-            Surface::Teeth => self.mouth(hit, p, normal, view, v3(0.64, 0.60, 0.53), 0.18),
+            Surface::Teeth => self.mouth(hit, p, normal, view, v3(0.60, 0.56, 0.49), 0.22),
             Surface::Eye => self.eye(hit, p, normal, view),
             Surface::Cloth => self.cloth(hit, p, normal, view, open),
             Surface::Glasses | Surface::Lashes => self.plastic(p, normal, view, open),
@@ -149,12 +149,13 @@ impl Shader<'_> {
         let open = depth.powf(1.7) * upper * (0.42 + 0.58 * smoothstep(0.05, 1.2, gap));
         let mut light = self.scene.ambient(normal);
         let mut gloss = V3::ZERO;
-        for (light_, lit) in self.lights(0.85) {
+        // Teeth are lit through the lips' opening: what falls just in front of them decides.
+        let lit = 0.25 + 0.6 * self.shadow.light_at(p + view * 2.5);
+        for (light_, lit) in self.lights(lit) {
             light += light_.colour * (wrapped(normal.dot(light_.toward), 0.35) * lit * 0.8);
             gloss += light_.colour * (glint(normal, view, light_.toward, roughness, 0.04) * lit);
         }
-        let _ = p;
-        (albedo * light * 0.85 + gloss * 0.7) * open
+        (albedo * light * 0.85 + gloss * 0.5) * open
     }
 
     fn eye(&self, hit: Hit, p: V3, normal: V3, view: V3) -> V3 {
@@ -171,9 +172,9 @@ impl Shader<'_> {
             light += l.colour * (wrapped(normal.dot(l.toward), 0.25) * share);
             // A broad lamp mirrors as a patch with a definite edge.
             let mirror = glossy * (2.0 * glossy.dot(view)) - view;
-            let size = if k == 0 { 0.975 } else { 0.990 };
+            let size = if k == 0 { 0.955 } else { 0.985 };
             gloss +=
-                l.colour * (smoothstep(size - 0.006, size + 0.006, mirror.dot(l.toward)) * 0.42 * s.openness.sqrt());
+                l.colour * (smoothstep(size - 0.008, size + 0.008, mirror.dot(l.toward)) * 0.5 * s.openness.sqrt());
         }
         let tear = s.tear * (0.10 + 0.25 * noise(local * 6.0, 3).max(0.0));
         s.albedo * light * lerp(0.86, 1.05, s.iris) + gloss + self.scene.key.colour * (tear * 0.30 * lit)

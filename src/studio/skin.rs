@@ -268,7 +268,7 @@ impl<'a> Painter<'a> {
             }
         }
 
-        let mut roughness = 0.53 - 0.10 * t.oiliness * (near(0.0, 1.0, 1.6) + forehead * bell(p.x, 3.0)).min(1.0);
+        let mut roughness = 0.55 - 0.10 * t.oiliness * (near(0.0, 1.0, 1.6) + forehead * bell(p.x, 3.0)).min(1.0);
         let mut gloss = 0.50 + 0.35 * t.oiliness;
         if p.z > 8.0 && p.y < -1.0 && p.y > -7.0 {
             let edge = outline_distance(&self.charts.lips, p) + 0.05 * noise(p * 6.0, s ^ 31);

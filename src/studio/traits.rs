@@ -113,7 +113,7 @@ impl Traits {
         let age_years = 19.0 + 52.0 * r.unit() * (0.35 + 0.65 * r.unit());
         let feminine = if r.chance(0.5) { r.range(0.75, 1.0) } else { r.range(0.0, 0.25) };
         let woman = feminine > 0.5;
-        let identity = (0..N_IDENTITY).map(|k| r.normal() * if k < 4 { 0.65 } else { 0.8 }).collect();
+        let identity = (0..N_IDENTITY).map(|k| r.normal() * if k < 4 { 0.65 } else { 0.72 }).collect();
         let melanin = r.unit();
         let fair = melanin < 0.35;
         let freckles = if melanin < 0.5 && r.chance(0.25) { r.range(0.3, 1.0) } else { 0.0 };
@@ -207,9 +207,9 @@ fn pick_hair_colour(r: &mut Rng, fair: bool, melanin: f32) -> V3 {
 
 fn pick_iris(r: &mut Rng, melanin: f32) -> (V3, V3) {
     let brown = [
-        (srgb(74, 44, 24), srgb(104, 64, 32)),
-        (srgb(50, 30, 18), srgb(72, 44, 24)),
-        (srgb(92, 62, 34), srgb(124, 84, 44)),
+        (srgb(62, 40, 26), srgb(86, 56, 34)),
+        (srgb(44, 29, 20), srgb(62, 41, 26)),
+        (srgb(80, 56, 36), srgb(106, 76, 46)),
     ];
     let light = [
         (srgb(88, 112, 134), srgb(140, 150, 140)),
