@@ -15,9 +15,9 @@ pub struct Mesh {
 }
 
 /// Parts of a garment: body cloth, trim of the same cloth, second cloth.
-pub const BODY: u8 = 0;
-pub const TRIM: u8 = 1;
-pub const SECOND: u8 = 2;
+pub(super) const BODY: u8 = 0;
+pub(super) const TRIM: u8 = 1;
+pub(super) const SECOND: u8 = 2;
 
 impl Mesh {
     /// Adds a grid of `rows` × `columns` points; `closed` joins the last column to the first.
@@ -96,7 +96,7 @@ fn torso(t: f32, turn: f32, front_drop_cm: f32, grow_cm: f32) -> V3 {
 }
 
 /// Lifts hair that would sink into the shoulders by `height_cm` above them.
-pub fn shoulder_lift(p: V3, height_cm: f32) -> V3 {
+pub(super) fn shoulder_lift(p: V3, height_cm: f32) -> V3 {
     let top =
         curve(&[(6.5, -12.2), (9.4, -13.6), (13.2, -15.2), (17.2, -17.1), (20.0, -20.0), (21.6, -25.0)], p.x.abs());
     if p.y > top + height_cm || p.x.abs() > 22.5 || p.y > -11.0 {
@@ -116,7 +116,7 @@ pub fn shoulder_lift(p: V3, height_cm: f32) -> V3 {
 }
 
 /// Sinks a point of the bust under the cloth.
-pub fn under_cloth(p: V3, garment: Garment) -> V3 {
+pub(super) fn under_cloth(p: V3, garment: Garment) -> V3 {
     let below_cm = if matches!(garment, Garment::Crew | Garment::Hoodie | Garment::Turtleneck) { 0.7 } else { 1.5 };
     let front = curve(&[(-22.8, 9.4), (-19.8, 7.8), (-17.7, 6.2), (-16.0, 4.9), (-14.0, 8.0)], p.y);
     let bow = (1.0 - (p.x / 13.0).powi(2)).max(0.02).sqrt();
@@ -125,7 +125,7 @@ pub fn under_cloth(p: V3, garment: Garment) -> V3 {
 }
 
 /// Sews the garment.
-pub fn sew(traits: &Traits, seed: u64) -> Mesh {
+pub(super) fn sew(traits: &Traits, seed: u64) -> Mesh {
     let mut rng = Rng::new(seed, 6);
     let mut mesh = Mesh::default();
     let fold_seed = rng.next_u64() as u32;
@@ -207,7 +207,7 @@ pub fn sew(traits: &Traits, seed: u64) -> Mesh {
 }
 
 /// Colour of the cloth at a point of the rest pose.
-pub fn cloth_colour(traits: &Traits, p: V3, part: u8) -> V3 {
+pub(super) fn cloth_colour(traits: &Traits, p: V3, part: u8) -> V3 {
     let mut colour = if part == SECOND { traits.cloth_second } else { traits.cloth };
     if traits.garment == Garment::Blazer && part == BODY {
         // The jacket opens in a V over the shirt; its lapel is outlined by a shadow.
@@ -229,7 +229,7 @@ pub fn cloth_colour(traits: &Traits, p: V3, part: u8) -> V3 {
 }
 
 /// Spectacles fitted to the eyes of the shape `rest`.
-pub fn glasses(traits: &Traits, eyes: [V3; 2], bridge: V3, seed: u64) -> Mesh {
+pub(super) fn glasses(traits: &Traits, eyes: [V3; 2], bridge: V3, seed: u64) -> Mesh {
     let mut mesh = Mesh::default();
     let Some(rims) = traits.rims else { return mesh };
     let mut rng = Rng::new(seed, 8);

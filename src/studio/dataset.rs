@@ -26,14 +26,19 @@ use super::{
 /// What to write.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Seed of the first person.
     pub first_person: u64,
+    /// How many people.
     pub n_people: u64,
+    /// Frames of each clip.
     pub n_frames: u64,
+    /// Width and height of the pictures, in pixels; even.
     pub side_px: usize,
     /// Time between frames, seconds; 0 takes random instants of the motion.
     pub step_secs: f32,
     /// Adds to each clip a second one: another identity with the same motion, light, background and camera.
     pub cross_identity: bool,
+    /// Quality of the pictures, 1 to 100.
     pub jpeg_quality: u8,
 }
 
@@ -54,28 +59,37 @@ impl Default for Plan {
 /// Seeds of a clip; two clips that differ in the person alone are each other's answer key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipSeeds {
+    /// The person.
     pub person: u64,
+    /// Light, background, camera.
     pub scene: u64,
+    /// What the face does.
     pub motion: u64,
 }
 
 /// One line of `truth.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
+    /// Counts the frames of the clip from 0.
     pub frame: u64,
+    /// The instant of the motion, in seconds.
     pub at_secs: f32,
+    /// Seed of the motion.
     pub motion_seed: u64,
     /// Offset and length in `frames.bin`.
     pub picture: [u64; 2],
     /// Offset and length in `masks.bin`.
     pub masks: [u64; 2],
+    /// What is true of the picture, at its full size.
     pub truth: Truth,
 }
 
 /// What [`write`] reports after each clip.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    /// Clips that are there.
     pub n_done: u64,
+    /// Clips in all.
     pub n_clips: u64,
     /// Bytes of all clips so far.
     pub bytes: u64,

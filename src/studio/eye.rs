@@ -7,7 +7,7 @@ use super::{
 };
 
 /// An eye of the frame, in head space.
-pub struct Eye {
+pub(super) struct Eye {
     pub centre: V3,
     pub radius_cm: f32,
     /// Rotation of the eye in the head: its +z is the optical axis.
@@ -21,7 +21,7 @@ pub struct Eye {
 }
 
 /// Colour and gloss of a point of the eye.
-pub struct EyeSample {
+pub(super) struct EyeSample {
     pub albedo: V3,
     /// Normal of the wet front in head space: it decides the highlight.
     pub gloss_normal: V3,
@@ -37,7 +37,7 @@ fn nearest(line: &[V3], p: V3) -> f32 {
 
 impl Eye {
     /// Shades a point `p` of the globe seen along `toward_camera`, both in head space.
-    pub fn sample(&self, traits: &Traits, p: V3, toward_camera: V3) -> EyeSample {
+    pub(super) fn sample(&self, traits: &Traits, p: V3, toward_camera: V3) -> EyeSample {
         let out = (p - self.centre).unit();
         let d = self.gaze.apply_transposed(out);
         let view = self.gaze.apply_transposed(toward_camera);

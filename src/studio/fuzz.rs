@@ -64,7 +64,7 @@ fn rooted(
 }
 
 /// Grows brows and beard on the average head; the roots carry them to any person.
-pub fn grow(model: &HeadModel, charts: &SkinCharts, traits: &Traits, seed: u64) -> Vec<RootedHair> {
+pub(super) fn grow(model: &HeadModel, charts: &SkinCharts, traits: &Traits, seed: u64) -> Vec<RootedHair> {
     let mut hairs = Vec::new();
     let mut rng = Rng::new(seed, 4);
     brows(model, charts, traits, &mut rng, &mut hairs);
@@ -73,7 +73,7 @@ pub fn grow(model: &HeadModel, charts: &SkinCharts, traits: &Traits, seed: u64) 
 }
 
 /// How far below the outline of the table brows grow, cm.
-pub const BROW_DROP_CM: f32 = 0.06;
+pub(super) const BROW_DROP_CM: f32 = 0.06;
 
 fn brows(model: &HeadModel, charts: &SkinCharts, traits: &Traits, rng: &mut Rng, hairs: &mut Vec<RootedHair>) {
     let surface = FaceSurface::near(model, |p| p.y > 3.5 && p.y < 8.5 && p.z > 4.0);
@@ -162,7 +162,7 @@ fn beard(model: &HeadModel, charts: &SkinCharts, traits: &Traits, rng: &mut Rng,
 }
 
 /// Lashes along the columns of the model's lash cards.
-pub fn lashes(model: &HeadModel, traits: &Traits, seed: u64) -> Vec<Lash> {
+pub(super) fn lashes(model: &HeadModel, traits: &Traits, seed: u64) -> Vec<Lash> {
     let mut rng = Rng::new(seed, 5);
     // A card's columns share u; its rows run from the tip to the root as v rises.
     let mut points: Vec<(usize, i32, f32, u32)> = model

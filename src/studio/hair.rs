@@ -86,7 +86,7 @@ fn cut_of(traits: &Traits) -> Cut {
 }
 
 /// Grows a person's hair on the shape `rest` (the person) over the average head in `model`.
-pub fn grow(model: &HeadModel, rest: &[V3], traits: &Traits, seed: u64) -> Vec<Strand> {
+pub(super) fn grow(model: &HeadModel, rest: &[V3], traits: &Traits, seed: u64) -> Vec<Strand> {
     let cut = cut_of(traits);
     if cut.n_strands == 0 {
         return Vec::new();

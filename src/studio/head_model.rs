@@ -12,40 +12,59 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Surface {
+    /// Skin of face and neck.
     Face,
+    /// Skin under the hair.
     BackHead,
+    /// Gums, tongue, socket of the mouth.
     Mouth,
+    /// Teeth.
     Teeth,
+    /// Eyeballs.
     Eye,
+    /// Lashes.
     Lashes,
+    /// Clothes; not part of the head model.
     Cloth,
+    /// Glasses; not part of the head model.
     Glasses,
 }
 
 /// One expression shape, stored for the vertices that it moves.
 pub struct Shape {
+    /// The shape's name, as the file has it.
     pub name: String,
+    /// The vertices it moves and by how much, in centimetres.
     pub moved: Vec<(u32, V3)>,
 }
 
 /// The parametric head, in cm; +x is the subject's left, +y up, +z forward.
 pub struct HeadModel {
+    /// Vertices of the mean head at rest, in centimetres.
     pub neutral: Vec<V3>,
+    /// Texture coordinates, 0..1.
     pub uv: Vec<[f32; 2]>,
     /// Triangles that are drawn, by surface; lashes only give curves.
     pub triangles: Vec<[u32; 3]>,
+    /// Texture coordinates of the triangles.
     pub triangles_uv: Vec<[u32; 3]>,
+    /// What each triangle is made of.
     pub surfaces: Vec<Surface>,
     /// For each vertex of the lash cards: its place on the card (u along the lid, v from tip to root).
     pub lash_uv: Vec<(u32, [f32; 2])>,
+    /// Expressions.
     pub shapes: Vec<Shape>,
+    /// Displacements of all vertices for one standard deviation of each mode.
     pub identity_modes: Vec<Vec<V3>>,
 }
 
 /// First vertices of the parts, as the model's authors list them.
 pub const FACE_VERTICES: std::ops::Range<usize> = 0..9409;
+/// Vertices of the skin.
 pub const SKIN_VERTICES: std::ops::Range<usize> = 0..11248;
+/// Vertices of the mouth's socket.
 pub const MOUTH_SOCKET_VERTICES: std::ops::Range<usize> = 11248..13294;
+/// Vertices of gums, teeth and tongue.
 pub const INNER_MOUTH_VERTICES: std::ops::Range<usize> = 14062..21451;
 /// Vertices of the sclera and cornea, left then right.
 pub const SCLERA_VERTICES: [std::ops::Range<usize>; 2] = [21451..22221, 23021..23791];

@@ -13,20 +13,24 @@ use super::{
 
 /// Landmarks on the face mesh; ten iris points follow them.
 pub const N_MESH_LANDMARKS: usize = 468;
+/// Points of the tracker, irises included.
 pub const N_LANDMARKS: usize = 478;
 
 /// Outline of the lips, then of the mouth opening, as landmark indices.
 pub const LIPS_OUTER: [usize; 20] =
     [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185];
+/// The lips' inner edge, as a closed line.
 pub const LIPS_INNER: [usize; 20] =
     [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191];
 /// Eye outlines: upper lid from the outer corner to the inner, then lower lid back; left, right.
 pub const EYE_UPPER: [[usize; 9]; 2] =
     [[263, 466, 388, 387, 386, 385, 384, 398, 362], [33, 246, 161, 160, 159, 158, 157, 173, 133]];
+/// Edges of the lower lids, corner to corner.
 pub const EYE_LOWER: [[usize; 9]; 2] =
     [[263, 249, 390, 373, 374, 380, 381, 382, 362], [33, 7, 163, 144, 145, 153, 154, 155, 133]];
 /// Brows from the outer end to the inner: upper edge and lower edge; left, right.
 pub const BROW_UPPER: [[usize; 5]; 2] = [[300, 293, 334, 296, 336], [70, 63, 105, 66, 107]];
+/// Lower edges of the brows.
 pub const BROW_LOWER: [[usize; 5]; 2] = [[276, 283, 282, 295, 285], [46, 53, 52, 65, 55]];
 
 /// Vertices of the head model at the 68 classic landmarks, from number 17 on, with the tracker's index of the same point.
@@ -89,11 +93,14 @@ const CHIN: (u32, usize) = (966, 152);
 /// A point on the surface: three vertices and their weights.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SurfacePoint {
+    /// Corners of the triangle.
     pub vertices: [u32; 3],
+    /// Weights of the corners; they add up to 1.
     pub weights: [f32; 3],
 }
 
 impl SurfacePoint {
+    /// The point, with the vertices where `positions` says.
     pub fn at(&self, positions: &[V3]) -> V3 {
         let [a, b, c] = self.vertices.map(|v| positions[v as usize]);
         a * self.weights[0] + b * self.weights[1] + c * self.weights[2]
@@ -103,6 +110,7 @@ impl SurfacePoint {
 /// Where the 468 mesh landmarks lie on the head model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LandmarkTable {
+    /// The 468 points of the mesh, in order.
     pub points: Vec<SurfacePoint>,
 }
 
@@ -217,6 +225,7 @@ pub struct FaceSurface<'a> {
 }
 
 impl<'a> FaceSurface<'a> {
+    /// The whole skin.
     pub fn new(model: &'a HeadModel) -> Self {
         let triangles = (0..model.triangles.len()).filter(|t| model.surfaces[*t] == Surface::Face).collect();
         Self { model, triangles }

@@ -5,8 +5,11 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 /// Three numbers: a point or direction (cm, y up), or a linear colour (r, g, b).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct V3 {
+    /// First.
     pub x: f32,
+    /// Second.
     pub y: f32,
+    /// Third.
     pub z: f32,
 }
 
@@ -17,21 +20,27 @@ pub const fn v3(x: f32, y: f32, z: f32) -> V3 {
 }
 
 impl V3 {
+    /// All zero.
     pub const ZERO: Self = v3(0.0, 0.0, 0.0);
+    /// All one.
     pub const ONE: Self = v3(1.0, 1.0, 1.0);
 
+    /// All `s`.
     #[inline]
     pub const fn splat(s: f32) -> Self {
         v3(s, s, s)
     }
+    /// The scalar product.
     #[inline]
     pub fn dot(self, o: Self) -> f32 {
         self.x * o.x + self.y * o.y + self.z * o.z
     }
+    /// The vector product.
     #[inline]
     pub fn cross(self, o: Self) -> Self {
         v3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
     }
+    /// The Euclidean length.
     #[inline]
     pub fn length(self) -> f32 {
         self.dot(self).sqrt()
@@ -41,10 +50,12 @@ impl V3 {
     pub fn unit(self) -> Self {
         self * (1.0 / self.length().max(1e-12))
     }
+    /// `self` at `t` = 0, `o` at 1.
     #[inline]
     pub fn lerp(self, o: Self, t: f32) -> Self {
         self + (o - self) * t
     }
+    /// `f` of each part.
     #[inline]
     pub fn map(self, f: impl Fn(f32) -> f32) -> Self {
         v3(f(self.x), f(self.y), f(self.z))
@@ -110,8 +121,10 @@ impl Div<f32> for V3 {
 pub struct M3(pub [V3; 3]);
 
 impl M3 {
+    /// Changes nothing.
     pub const IDENTITY: Self = Self([v3(1.0, 0.0, 0.0), v3(0.0, 1.0, 0.0), v3(0.0, 0.0, 1.0)]);
 
+    /// The matrix times `p`.
     #[inline]
     pub fn apply(&self, p: V3) -> V3 {
         v3(self.0[0].dot(p), self.0[1].dot(p), self.0[2].dot(p))
@@ -121,6 +134,7 @@ impl M3 {
     pub fn apply_transposed(&self, p: V3) -> V3 {
         self.0[0] * p.x + self.0[1] * p.y + self.0[2] * p.z
     }
+    /// The matrix times `o`.
     pub fn times(&self, o: &Self) -> Self {
         Self([o.apply_transposed(self.0[0]), o.apply_transposed(self.0[1]), o.apply_transposed(self.0[2])])
     }
@@ -137,6 +151,7 @@ impl M3 {
     }
 }
 
+/// `a` at `t` = 0, `b` at 1.
 #[inline]
 pub fn lerp(a: f32, b: f32, t: f32) -> f32 {
     a + (b - a) * t

@@ -46,6 +46,7 @@ struct Sound {
 /// The motion of a face over time.
 #[derive(Clone, Debug)]
 pub struct Motion {
+    /// What it was made from.
     pub seed: u64,
     lively: Liveliness,
     sounds: Vec<Sound>,

@@ -5,13 +5,13 @@ use std::{fs::File, io::Read as _, path::Path};
 use crate::error::{Error, ErrorKind};
 
 /// One array, its numbers widened to `f32`; text arrays arrive as `text`.
-pub struct Array {
+pub(super) struct Array {
     pub numbers: Vec<f32>,
     pub text: Vec<String>,
 }
 
 /// An open `.npz` file.
-pub struct Npz(zip::ZipArchive<File>);
+pub(super) struct Npz(zip::ZipArchive<File>);
 
 fn wrong(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Model, what.into())
@@ -22,7 +22,7 @@ impl Npz {
     ///
     /// # Errors
     /// When the file is missing or is no zip.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(|e| wrong(format!("cannot open head model {}: {e}", path.display())))?;
         Ok(Self(zip::ZipArchive::new(file).map_err(|e| wrong(format!("{} is no npz: {e}", path.display())))?))
     }
@@ -31,7 +31,7 @@ impl Npz {
     ///
     /// # Errors
     /// When it is missing or of a type other than i1, i4, f2, f4 or text.
-    pub fn array(&mut self, name: &str) -> Result<Array, Error> {
+    pub(super) fn array(&mut self, name: &str) -> Result<Array, Error> {
         let mut bytes = Vec::new();
         self.0
             .by_name(&format!("{name}.npy"))

@@ -11,7 +11,7 @@ const SIDE: usize = 192;
 const HALF_CM: f32 = 26.0;
 
 /// An orthographic view of the scene along a direction.
-pub struct View {
+pub(super) struct View {
     right: V3,
     up: V3,
     /// Towards the light.
@@ -22,10 +22,10 @@ pub struct View {
 }
 
 /// Added to heights along a view so that depths stay positive.
-pub const VIEW_OFFSET_CM: f32 = 64.0;
+pub(super) const VIEW_OFFSET_CM: f32 = 64.0;
 
 impl View {
-    pub fn new(toward: V3, centre: V3, half_cm: f32, side: usize) -> Self {
+    pub(super) fn new(toward: V3, centre: V3, half_cm: f32, side: usize) -> Self {
         let toward = toward.unit();
         let helper = if toward.y.abs() < 0.9 { v3(0.0, 1.0, 0.0) } else { v3(1.0, 0.0, 0.0) };
         let right = helper.cross(toward).unit();
@@ -33,7 +33,7 @@ impl View {
     }
 
     #[inline]
-    pub fn project(&self, p: V3) -> Projected {
+    pub(super) fn project(&self, p: V3) -> Projected {
         let d = p - self.centre;
         let half = self.side as f32 * 0.5;
         Projected {
@@ -45,7 +45,7 @@ impl View {
 }
 
 /// Fills `openness` and `strand_openness` of a person.
-pub fn bake(person: &mut Person) {
+pub(super) fn bake(person: &mut Person) {
     let vertices = person.rest_vertices();
     let normals = super::pose::normals(&vertices, &person.triangles);
     let mut open = vec![(0.0f32, 0.0f32); vertices.len()];

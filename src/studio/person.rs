@@ -14,10 +14,10 @@ use super::{
 
 /// The head model with the tables that all people share.
 pub struct Studio {
-    pub model: HeadModel,
-    pub table: LandmarkTable,
-    pub charts: SkinCharts,
-    pub rig: Rig,
+    pub(crate) model: HeadModel,
+    pub(crate) table: LandmarkTable,
+    pub(crate) charts: SkinCharts,
+    pub(crate) rig: Rig,
 }
 
 impl Studio {
@@ -36,19 +36,19 @@ impl Studio {
 
 /// A person, ready to be posed and drawn.
 pub struct Person {
-    pub seed: u64,
-    pub traits: Traits,
+    pub(crate) seed: u64,
+    pub(crate) traits: Traits,
     /// The head model's vertices with this identity and a neutral face.
     pub rest: Vec<V3>,
-    pub skin: [Chart; 2],
-    pub strands: Vec<Strand>,
-    pub fuzz: Vec<RootedHair>,
-    pub lashes: Vec<Lash>,
-    pub garment: Mesh,
-    pub glasses: Mesh,
+    pub(crate) skin: [Chart; 2],
+    pub(crate) strands: Vec<Strand>,
+    pub(crate) fuzz: Vec<RootedHair>,
+    pub(crate) lashes: Vec<Lash>,
+    pub(crate) garment: Mesh,
+    pub(crate) glasses: Mesh,
     /// Head, garment and glasses as one list; surfaces and parts follow its order.
     pub triangles: Vec<[u32; 3]>,
-    pub surfaces: Vec<Surface>,
+    pub(crate) surfaces: Vec<Surface>,
     /// How much each vertex (head, garment, glasses) follows the head rather than the torso.
     pub weights: Vec<f32>,
     /// Vertices that must stay outside an eyeball: vertex, side, least distance from its centre (cm).

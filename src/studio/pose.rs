@@ -7,7 +7,7 @@ use super::{
 };
 
 /// Names of the 52 coefficients, in the tracker's order.
-pub const COEFFICIENTS: [&str; 52] = [
+pub(super) const COEFFICIENTS: [&str; 52] = [
     "_neutral",
     "browDownLeft",
     "browDownRight",
@@ -63,7 +63,7 @@ pub const COEFFICIENTS: [&str; 52] = [
 ];
 
 /// Index of a coefficient by name.
-pub fn coefficient(name: &str) -> Option<usize> {
+pub(super) fn coefficient(name: &str) -> Option<usize> {
     COEFFICIENTS.iter().position(|c| *c == name)
 }
 
@@ -204,18 +204,18 @@ impl Pivots {
 
 /// How much a point of the rest pose follows the head: the neck bends between torso and jaw.
 #[inline]
-pub fn neck_weight(p: V3) -> f32 {
+pub(super) fn neck_weight(p: V3) -> f32 {
     smoothstep(-14.8, -6.5, p.y + 0.45 * (p.z - 2.0).clamp(0.0, 8.0))
 }
 
 /// How much hair follows the head: its tips rest on the shoulders.
 #[inline]
-pub fn hair_weight(p: V3) -> f32 {
+pub(super) fn hair_weight(p: V3) -> f32 {
     smoothstep(-20.0, -5.0, p.y)
 }
 
 /// Area-weighted vertex normals.
-pub fn normals(vertices: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
+pub(super) fn normals(vertices: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
     let mut out = vec![V3::ZERO; vertices.len()];
     for t in triangles {
         let [a, b, c] = t.map(|v| vertices[v as usize]);
@@ -227,7 +227,7 @@ pub fn normals(vertices: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
 }
 
 /// Poses a person.
-pub fn pose(studio: &Studio, person: &Person, state: &FaceState) -> Posed {
+pub(super) fn pose(studio: &Studio, person: &Person, state: &FaceState) -> Posed {
     let mut local = person.rest.clone();
     for (k, weight) in state.coefficients.iter().enumerate() {
         // At rest the upper lid covers the top of the iris; the model's neutral face stares.
@@ -258,7 +258,7 @@ pub fn pose(studio: &Studio, person: &Person, state: &FaceState) -> Posed {
 }
 
 /// Vertices around the eyes with the least distance from the globe's centre that they keep, cm.
-pub fn lid_vertices(studio: &Studio, rest: &[V3]) -> Vec<(u32, u8, f32)> {
+pub(super) fn lid_vertices(studio: &Studio, rest: &[V3]) -> Vec<(u32, u8, f32)> {
     let mut out = Vec::new();
     let mut is_skin = vec![false; rest.len()];
     for (t, _) in studio.model.triangles.iter().zip(&studio.model.surfaces).filter(|(_, s)| **s == Surface::Face) {

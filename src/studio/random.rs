@@ -4,16 +4,16 @@ use super::math::{V3, v3};
 
 /// SplitMix64: one addition and three mixes a number, any seed is good.
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub(super) struct Rng(u64);
 
 impl Rng {
     /// Starts stream `stream` of `seed`; different streams are independent.
-    pub fn new(seed: u64, stream: u64) -> Self {
+    pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut rng = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         rng.next_u64();
         rng
     }
-    pub fn next_u64(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,22 +21,22 @@ impl Rng {
         z ^ (z >> 31)
     }
     /// Uniform in 0..1.
-    pub fn unit(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0)
     }
     /// Uniform in `lo..hi`.
-    pub fn range(&mut self, lo: f32, hi: f32) -> f32 {
+    pub(super) fn range(&mut self, lo: f32, hi: f32) -> f32 {
         lo + (hi - lo) * self.unit()
     }
     /// Uniform in `0..n`.
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         ((self.unit() * n as f32) as usize).min(n.saturating_sub(1))
     }
-    pub fn chance(&mut self, probability: f32) -> bool {
+    pub(super) fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
     /// Near-normal with unit variance, bounded to ±3: the scaled sum of four uniforms.
-    pub fn normal(&mut self) -> f32 {
+    pub(super) fn normal(&mut self) -> f32 {
         (self.unit() + self.unit() + self.unit() + self.unit() - 2.0) * 1.732
     }
 }
@@ -56,12 +56,12 @@ fn hash(x: i32, y: i32, z: i32, seed: u32) -> u32 {
 
 /// A hash of an integer point, uniform in 0..1.
 #[inline]
-pub fn hash_unit(x: i32, y: i32, z: i32, seed: u32) -> f32 {
+pub(super) fn hash_unit(x: i32, y: i32, z: i32, seed: u32) -> f32 {
     (hash(x, y, z, seed) >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
 /// Value noise, −1..1, one feature a unit of length.
-pub fn noise(p: V3, seed: u32) -> f32 {
+pub(super) fn noise(p: V3, seed: u32) -> f32 {
     let (fx, fy, fz) = (p.x.floor(), p.y.floor(), p.z.floor());
     let (ix, iy, iz) = (fx as i32, fy as i32, fz as i32);
     let s = |t: f32| t * t * (3.0 - 2.0 * t);
@@ -74,7 +74,7 @@ pub fn noise(p: V3, seed: u32) -> f32 {
 }
 
 /// Sum of `octaves` noises, each of half the size and half the height; about −1..1.
-pub fn fbm(p: V3, octaves: u32, seed: u32) -> f32 {
+pub(super) fn fbm(p: V3, octaves: u32, seed: u32) -> f32 {
     let (mut sum, mut height, mut scale) = (0.0, 0.55, 1.0);
     for i in 0..octaves {
         sum += height * noise(p * scale, seed.wrapping_add(i));
@@ -85,7 +85,7 @@ pub fn fbm(p: V3, octaves: u32, seed: u32) -> f32 {
 }
 
 /// Distance to the nearest of jittered points, one a unit cell, and a hash of that point.
-pub fn cells(p: V3, seed: u32) -> (f32, f32) {
+pub(super) fn cells(p: V3, seed: u32) -> (f32, f32) {
     let base = v3(p.x.floor(), p.y.floor(), p.z.floor());
     let (mut best, mut id) = (9.0f32, 0.0);
     for i in 0..27 {

@@ -6,20 +6,20 @@ use rayon::prelude::*;
 
 /// A projected vertex: picture position in samples and inverse depth (1/cm, larger is nearer).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Projected {
+pub(super) struct Projected {
     pub x: f32,
     pub y: f32,
     pub inv_depth: f32,
 }
 
 /// Id of a sample that nothing covers.
-pub const NOTHING: u32 = u32::MAX;
+pub(super) const NOTHING: u32 = u32::MAX;
 /// Ids from here on are hair segments.
-pub const HAIR_BASE: u32 = 1 << 24;
+pub(super) const HAIR_BASE: u32 = 1 << 24;
 
 /// Depth and primitive id of each sample.
 #[derive(Default)]
-pub struct Visibility {
+pub(super) struct Visibility {
     pub width: usize,
     pub height: usize,
     pub inv_depth: Vec<f32>,
@@ -28,7 +28,7 @@ pub struct Visibility {
 
 /// A thin ribbon between two projected ends.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ribbon {
+pub(super) struct Ribbon {
     pub a: Projected,
     pub b: Projected,
     pub width: f32,
@@ -48,13 +48,13 @@ struct Band<'a> {
 }
 
 impl Visibility {
-    pub fn new(width: usize, height: usize) -> Self {
+    pub(super) fn new(width: usize, height: usize) -> Self {
         Self { width, height, inv_depth: vec![0.0; width * height], id: vec![NOTHING; width * height] }
     }
 
     /// Clears the buffer and draws: triangle `i` gets id `i`, ribbons carry theirs.
     /// Triangles that turn away (clockwise on screen) are left out unless `two_sided(i)`.
-    pub fn draw(
+    pub(super) fn draw(
         &mut self,
         vertices: &[Projected],
         triangles: &[[u32; 3]],

@@ -30,6 +30,7 @@ pub struct Quality {
 
 /// A finished frame.
 pub struct Frame {
+    /// Width and height, in pixels.
     pub side_px: usize,
     /// sRGB, rows from the top.
     pub rgb: Vec<u8>,
@@ -41,6 +42,7 @@ pub struct Frame {
     pub mouth_mask: Vec<u8>,
     /// Distance from the camera, cm; 0 where nothing is.
     pub depth_cm: Vec<f32>,
+    /// What is true of the picture.
     pub truth: Truth,
 }
 
@@ -72,6 +74,7 @@ struct Lock {
 }
 
 impl<'a> Renderer<'a> {
+    /// Prepares background and buffers.
     pub fn new(studio: &'a Studio, person: &'a Person, scene: Scene, quality: Quality) -> Self {
         let n = quality.side_px * quality.samples;
         Self {

@@ -10,12 +10,14 @@ use super::{
 pub struct Light {
     /// Towards the light.
     pub toward: V3,
+    /// Its linear colour times its strength.
     pub colour: V3,
 }
 
 /// Light, camera and background; the person and the motion are seeded apart.
 #[derive(Clone, Debug)]
 pub struct Scene {
+    /// What it was made from.
     pub seed: u64,
     /// Distance of the camera from the head's middle, cm.
     pub distance_cm: f32,
@@ -23,14 +25,19 @@ pub struct Scene {
     pub view_cm: f32,
     /// Point of the head that the camera looks at, cm.
     pub aim: V3,
+    /// The main light.
     pub key: Light,
+    /// Lightens the shadows of the main one.
     pub fill: Light,
+    /// From behind: draws the outline.
     pub rim: Light,
     /// Ambient light by direction: constant part and its slope along x, y, z.
     pub ambient: [V3; 4],
     /// Radius of the blur of the key's shadow, cm.
     pub shadow_blur_cm: f32,
+    /// What all light is multiplied by.
     pub exposure: f32,
+    /// Standard deviation of the sensor's noise, 0..1.
     pub noise_sigma: f32,
     /// JPEG quality of the round trip, if any.
     pub jpeg_quality: Option<u8>,

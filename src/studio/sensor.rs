@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{math::V3, random::hash_unit, render::tone, scene::Scene};
 
 /// Develops a picture.
-pub fn expose(linear: &[V3], side: usize, scene: &Scene, frame_idx: u64) -> Vec<u8> {
+pub(super) fn expose(linear: &[V3], side: usize, scene: &Scene, frame_idx: u64) -> Vec<u8> {
     let mut rgb = vec![0u8; linear.len() * 3];
     let seed = (scene.seed ^ frame_idx.wrapping_mul(0x9e37_79b9)) as u32;
     rgb.par_chunks_mut(3 * side).with_min_len(16).enumerate().for_each(|(y, row)| {

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What shading needs to know about the frame.
-pub struct Shader<'a> {
+pub(super) struct Shader<'a> {
     pub person: &'a Person,
     pub posed: &'a Posed,
     pub scene: &'a Scene,
@@ -27,7 +27,7 @@ pub struct Shader<'a> {
 
 /// Weights of a triangle's corners at a sample.
 #[derive(Clone, Copy)]
-pub struct Hit {
+pub(super) struct Hit {
     pub triangle: usize,
     pub weights: [f32; 3],
 }
@@ -59,7 +59,7 @@ impl Shader<'_> {
     }
 
     /// Linear colour of a sample of the meshes.
-    pub fn mesh(&self, hit: Hit, uv: &[[f32; 2]], triangles_uv: &[[u32; 3]]) -> V3 {
+    pub(super) fn mesh(&self, hit: Hit, uv: &[[f32; 2]], triangles_uv: &[[u32; 3]]) -> V3 {
         let p = self.mix(&self.posed.world, hit);
         let normal = self.mix(&self.posed.normals, hit).unit();
         let view = (self.camera - p).unit();
@@ -207,7 +207,7 @@ impl Shader<'_> {
     }
 
     /// Light on hair of direction `along` at `p`, whose coat faces `outward` (Kajiya and Kay's model with two highlights).
-    pub fn hair(&self, p: V3, along: V3, outward: V3, colour: V3, open: f32, shine: f32) -> V3 {
+    pub(super) fn hair(&self, p: V3, along: V3, outward: V3, colour: V3, open: f32, shine: f32) -> V3 {
         let view = (self.camera - p).unit();
         let lit = self.shadow.light_at(p + outward * 0.35);
         let mut out = colour * self.scene.ambient(outward) * (open * 1.1);

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Blurred depths as seen from the light.
-pub struct ShadowMap {
+pub(super) struct ShadowMap {
     view: View,
     mean: Vec<f32>,
     square: Vec<f32>,
@@ -23,7 +23,7 @@ const FLOOR_CM: f32 = -30.0;
 const LEAST_VARIANCE: f32 = 0.03;
 
 impl ShadowMap {
-    pub fn new(view: View, map: &Visibility, blur_cm: f32) -> Self {
+    pub(super) fn new(view: View, map: &Visibility, blur_cm: f32) -> Self {
         let side = view.side;
         let mut mean: Vec<f32> = map.inv_depth.iter().map(|h| (h - VIEW_OFFSET_CM).max(FLOOR_CM)).collect();
         let mut square: Vec<f32> = mean.iter().map(|h| h * h).collect();
@@ -34,7 +34,7 @@ impl ShadowMap {
 
     /// Share of the key light that reaches `p`, 0..1.
     #[inline]
-    pub fn light_at(&self, p: V3) -> f32 {
+    pub(super) fn light_at(&self, p: V3) -> f32 {
         let q = self.view.project(p);
         let n = self.view.side;
         let (x, y) = (q.x - 0.5, q.y - 0.5);

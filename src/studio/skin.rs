@@ -323,7 +323,7 @@ impl<'a> Painter<'a> {
 }
 
 /// How far inside the hairline a point of the average head is, 0..1.
-pub fn scalp_mask(p: V3, traits: &Traits) -> f32 {
+pub(super) fn scalp_mask(p: V3, traits: &Traits) -> f32 {
     // Angle from the front around the vertical axis, degrees; the line's height at each.
     let azimuth = p.x.abs().atan2(p.z - 1.0).to_degrees();
     let recess = traits.hairline_recess;
@@ -351,7 +351,7 @@ pub fn scalp_mask(p: V3, traits: &Traits) -> f32 {
 }
 
 /// Strength of beard growth on the average head, 0..1.
-pub fn beard_mask(p: V3, charts: &SkinCharts) -> f32 {
+pub(super) fn beard_mask(p: V3, charts: &SkinCharts) -> f32 {
     let x = p.x.abs();
     let upper = curve(&[(0.0, -1.35), (1.2, -1.5), (2.6, -2.6), (4.2, -3.2), (5.6, -1.8), (6.6, 0.6), (7.4, 2.0)], x);
     let mut mask =

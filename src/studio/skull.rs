@@ -10,10 +10,10 @@ const N_POLAR: usize = 48;
 const MIDDLE: V3 = v3(0.0, 4.5, 0.5);
 
 /// Distance of the skin from the middle of the head, by direction.
-pub struct Skull(Vec<f32>);
+pub(super) struct Skull(Vec<f32>);
 
 impl Skull {
-    pub fn new(vertices: &[V3]) -> Self {
+    pub(super) fn new(vertices: &[V3]) -> Self {
         let mut sums = vec![(0.0f32, 0.0f32); N_AZIMUTH * N_POLAR];
         for p in vertices[SKIN_VERTICES].iter().filter(|p| p.y > -9.0 && !(p.x.abs() > 7.8 && p.y < 6.0)) {
             let (a, b) = cell_of(*p);
@@ -47,7 +47,7 @@ impl Skull {
     }
 
     /// Outward direction at `p` and height above the skin, cm.
-    pub fn height(&self, p: V3) -> (V3, f32) {
+    pub(super) fn height(&self, p: V3) -> (V3, f32) {
         let (a, b) = cell_of(p);
         let (a, b) = (a - 0.5, (b - 0.5).clamp(0.0, N_POLAR as f32 - 1.001));
         let (ia, ib) = (a.floor(), b.floor());
@@ -61,7 +61,7 @@ impl Skull {
     }
 
     /// Lifts `p` to at least `height_cm` above the skin.
-    pub fn lift(&self, p: V3, height_cm: f32) -> V3 {
+    pub(super) fn lift(&self, p: V3, height_cm: f32) -> V3 {
         // Below the jaw the map would stand for the neck, which hair may touch.
         if p.y < -7.0 {
             return p;

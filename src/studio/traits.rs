@@ -90,7 +90,7 @@ fn srgb(r: u8, g: u8, b: u8) -> V3 {
 }
 
 /// Linear skin colour between six measured tones.
-pub fn skin_tone(melanin: f32, redness: f32) -> V3 {
+pub(super) fn skin_tone(melanin: f32, redness: f32) -> V3 {
     let tones = [
         srgb(228, 193, 176),
         srgb(217, 177, 157),

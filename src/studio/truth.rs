@@ -16,13 +16,17 @@ pub const IRIS_RADIUS_CM: f32 = 0.60;
 /// Ground truth of a frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Truth {
+    /// Seed of the person.
     pub person_seed: u64,
+    /// Seed of the scene.
     pub scene_seed: u64,
+    /// The 52 expression coefficients, in the order of the tracker.
     pub coefficients: Vec<f32>,
     /// Rotation of the head in the camera's axes (x right, y up, z towards the camera), by rows.
     pub rotation: [[f32; 3]; 3],
     /// Head origin in the camera's axes, cm.
     pub translation_cm: [f32; 3],
+    /// The same rotation as angles, in degrees.
     pub yaw_pitch_roll_degs: [f32; 3],
     /// Focal length, px.
     pub focal_px: f32,
