@@ -8,7 +8,7 @@ use super::{
 
 /// A mesh in the person's rest pose, with a part number for each triangle.
 #[derive(Default)]
-pub struct Mesh {
+pub(crate) struct Mesh {
     pub vertices: Vec<V3>,
     pub triangles: Vec<[u32; 3]>,
     pub parts: Vec<u8>,

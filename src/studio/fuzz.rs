@@ -10,7 +10,7 @@ use super::{
 };
 
 /// A hair rooted in a triangle, its points given in the frame of that triangle.
-pub struct RootedHair {
+pub(crate) struct RootedHair {
     pub root: SurfacePoint,
     /// Offsets along the triangle's first edge, its normal and their cross product, cm.
     pub offsets: Vec<V3>,
@@ -20,7 +20,7 @@ pub struct RootedHair {
 }
 
 /// A lash: the vertices of a card from root to tip, between two columns.
-pub struct Lash {
+pub(crate) struct Lash {
     pub columns: [Vec<u32>; 2],
     pub between: f32,
     pub width_cm: f32,
@@ -29,7 +29,7 @@ pub struct Lash {
 
 /// What a rooted hair belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FuzzKind {
+pub(crate) enum FuzzKind {
     Brow,
     Beard,
 }
@@ -42,7 +42,7 @@ fn frame_of([a, b, c]: [V3; 3]) -> [V3; 3] {
 
 impl RootedHair {
     /// Root and points of the hair on the given shape.
-    pub fn points<'a>(&'a self, positions: &[V3]) -> impl Iterator<Item = V3> + 'a {
+    pub(crate) fn points<'a>(&'a self, positions: &[V3]) -> impl Iterator<Item = V3> + 'a {
         let at = self.root.at(positions);
         let [x, n, y] = frame_of(self.root.vertices.map(|v| positions[v as usize]));
         self.offsets.iter().map(move |o| at + x * o.x + n * o.y + y * o.z)
@@ -206,7 +206,7 @@ pub(super) fn lashes(model: &HeadModel, traits: &Traits, seed: u64) -> Vec<Lash>
 
 impl Lash {
     /// Points from root to tip on the given shape.
-    pub fn points(&self, positions: &[V3]) -> Vec<V3> {
+    pub(crate) fn points(&self, positions: &[V3]) -> Vec<V3> {
         let at = |i: usize| {
             positions[self.columns[0][i] as usize].lerp(positions[self.columns[1][i] as usize], self.between)
         };

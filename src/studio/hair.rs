@@ -12,7 +12,7 @@ use super::{
 
 /// One hair: points from root to tip in the person's rest pose (cm), thickness and shade.
 #[derive(Clone, Debug)]
-pub struct Strand {
+pub(crate) struct Strand {
     pub points: Vec<V3>,
     pub width_cm: f32,
     /// Factor on the hair's colour.

@@ -60,7 +60,7 @@ impl Npz {
             "<f4" => array.numbers = body.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             "<i4" => array.numbers = body.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b) as f32).collect(),
             "<f2" => {
-                array.numbers = body.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()
+                array.numbers = body.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect();
             }
             "|i1" => array.numbers = body.iter().map(|b| f32::from(*b as i8)).collect(),
             k if k.starts_with("<U") => {

@@ -108,12 +108,12 @@ impl FaceState {
 const GAINS: [(&str, f32); 4] = [("browInnerUp", 2.2), ("browOuterUp", 1.4), ("browDown", 1.6), ("eyeLookDown", 0.6)];
 
 /// Which shapes of the head model make each of the 52 coefficients.
-pub struct Rig {
+pub(crate) struct Rig {
     shapes: Vec<Vec<(usize, f32)>>,
 }
 
 impl Rig {
-    pub fn new(model: &HeadModel) -> Self {
+    pub(crate) fn new(model: &HeadModel) -> Self {
         let shapes = COEFFICIENTS
             .iter()
             .map(|name| {

@@ -12,7 +12,7 @@ use super::{
 
 /// One texel: square root of linear colour, relief (128 = level, 0.02 mm steps), roughness.
 #[derive(Clone, Copy, Default)]
-pub struct Texel {
+pub(crate) struct Texel {
     pub colour: [u8; 3],
     pub relief: u8,
     pub roughness: u8,
@@ -20,13 +20,13 @@ pub struct Texel {
 }
 
 /// A square picture of texels with its side.
-pub struct Chart {
+pub(crate) struct Chart {
     pub side: usize,
     pub texels: Vec<Texel>,
 }
 
 /// Filtered values of a chart.
-pub struct SkinSample {
+pub(crate) struct SkinSample {
     pub albedo: V3,
     pub roughness: f32,
     pub gloss: f32,
@@ -39,7 +39,7 @@ const BACK_SIDE: usize = 512;
 const RELIEF_STEP_CM: f32 = 0.002;
 
 /// Where each texel of the two charts lies on the average head, and the outlines drawn there.
-pub struct SkinCharts {
+pub(crate) struct SkinCharts {
     face: Vec<Option<V3>>,
     back: Vec<Option<V3>>,
     pub lips: Vec<V3>,
@@ -47,7 +47,7 @@ pub struct SkinCharts {
 }
 
 impl SkinCharts {
-    pub fn new(model: &HeadModel, table: &LandmarkTable) -> Self {
+    pub(crate) fn new(model: &HeadModel, table: &LandmarkTable) -> Self {
         let at = |l: usize| table.points[l].at(&model.neutral);
         let row = |rows: [[usize; 5]; 2], side: usize| rows[side].iter().map(|l| at(*l)).collect::<Vec<_>>();
         Self {
@@ -59,7 +59,7 @@ impl SkinCharts {
     }
 
     /// Paints a person's skin: face chart and back-of-head chart.
-    pub fn bake(&self, traits: &Traits, seed: u64) -> [Chart; 2] {
+    pub(crate) fn bake(&self, traits: &Traits, seed: u64) -> [Chart; 2] {
         let painter = Painter::new(self, traits, seed);
         [(&self.face, FACE_SIDE), (&self.back, BACK_SIDE)].map(|(positions, side)| Chart {
             side,
@@ -112,7 +112,7 @@ fn position_chart(model: &HeadModel, surface: Surface, u_offset: f32, side: usiz
 impl Chart {
     /// Bilinear sample at chart coordinates 0..1 (v up).
     #[inline]
-    pub fn sample(&self, u: f32, v: f32) -> SkinSample {
+    pub(crate) fn sample(&self, u: f32, v: f32) -> SkinSample {
         let n = self.side as f32;
         let x = (u * n - 0.5).clamp(0.0, n - 1.001);
         let y = ((1.0 - v) * n - 0.5).clamp(0.0, n - 1.001);
