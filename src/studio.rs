@@ -38,3 +38,6 @@ mod shade;
 mod shadow;
 mod skin;
 mod skull;
+
+#[cfg(test)]
+mod tests;

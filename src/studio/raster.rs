@@ -4,10 +4,6 @@
 
 use rayon::prelude::*;
 
-/// No rows.
-#[expect(clippy::reversed_empty_ranges, reason = "an empty inclusive range has no other form")]
-const EMPTY: std::ops::RangeInclusive<usize> = 1..=0;
-
 /// A projected vertex: picture position in samples and inverse depth (1/cm, larger is nearer).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Projected {
@@ -68,10 +64,10 @@ impl Visibility {
         let n_bands = self.height.div_ceil(BAND_ROWS);
         let height = self.height as f32;
         let bands_of = |lo: f32, hi: f32| {
-            if hi < 0.0 || lo >= height || lo > hi || lo.is_nan() || hi.is_nan() {
-                return EMPTY;
+            if hi < 0.0 || lo >= height || (hi - lo).is_nan() {
+                return 0..0;
             }
-            (lo.max(0.0) as usize / BAND_ROWS)..=((hi.min(height - 1.0)) as usize / BAND_ROWS)
+            (lo.max(0.0) as usize / BAND_ROWS)..(hi.min(height - 1.0) as usize / BAND_ROWS + 1)
         };
         let mut triangle_bins = vec![Vec::new(); n_bands];
         for (i, t) in triangles.iter().enumerate() {

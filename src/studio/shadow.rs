@@ -38,7 +38,8 @@ impl ShadowMap {
         let q = self.view.project(p);
         let n = self.view.side;
         let (x, y) = (q.x - 0.5, q.y - 0.5);
-        if !(x >= 0.0 && y >= 0.0 && x < n as f32 - 1.0 && y < n as f32 - 1.0) {
+        let inside = 0.0..n as f32 - 1.0;
+        if !inside.contains(&x) || !inside.contains(&y) {
             return 1.0;
         }
         let (ix, iy) = (x as usize, y as usize);
