@@ -7,7 +7,7 @@ scripts/setup.sh --tests
 echo "== format"
 cargo fmt --check
 echo "== lints, over all combinations of features"
-features=(webcam window cuda wgpu)
+features=(webcam window cuda wgpu train)
 for ((set = 0; set < 1 << ${#features[@]}; set++)); do
   chosen=()
   for i in "${!features[@]}"; do if ((set >> i & 1)); then chosen+=("${features[i]}"); fi; done
@@ -24,6 +24,6 @@ else
   echo "== licences and sources of dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)"
 fi
 echo "== tests"
-cargo test --locked
+cargo test --locked --all-features
 echo "== documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --all-features
