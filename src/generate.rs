@@ -9,6 +9,7 @@ use crate::identity::Identity;
 
 pub mod cards;
 pub mod motion;
+pub mod plan;
 pub mod warp;
 
 /// The generated person without background: colour, and alpha where the person is.
