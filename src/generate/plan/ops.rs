@@ -144,8 +144,9 @@ pub enum PictureFormat {
 
 /// The full-resolution picture: the photo warped by the mixed flow, and the decoder's picture where it is trusted.
 ///
-/// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map` (RGBA; alpha 0 where
-/// `map` is [`UNDRAWN`]), `d` = decoder's colour and alpha, `t` = trust, both bilinear with the border repeated;
+/// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
+/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix2`; `d` = decoder's colour and alpha, `t` = trust, all bilinear
+/// with the border repeated;
 /// `alpha = (1 - t) p_a + t d_a`, `rgb = ((1 - t) p_a p + t d_a d) / max(alpha, 1/512)`.
 /// Then over `background` where there is one, then under `badge`, then into `format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
