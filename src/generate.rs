@@ -8,6 +8,7 @@ use crate::frame::Rgba;
 use crate::identity::Identity;
 
 pub mod cards;
+pub mod cpu;
 pub mod motion;
 pub mod network;
 pub mod plan;

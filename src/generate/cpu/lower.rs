@@ -2,7 +2,7 @@
 
 use super::onnx::{Attribute, ModelWriter};
 use crate::error::Result;
-use crate::generate::network::{EMBEDDING, modulate};
+use crate::generate::network::EMBEDDING;
 use crate::generate::plan::{Activation, Conv2d, Op, Plan, Shape, TensorId, UpConv2d};
 use crate::generate::weights::Weights;
 
@@ -95,12 +95,7 @@ impl Lowering<'_> {
 
     fn conv2d(&mut self, layer: &str, op: &Conv2d) -> Result<()> {
         let (c_in, c_out) = (self.plan.tensor(op.x).shape.c, self.plan.tensor(op.y).shape.c);
-        let side = (op.kernel / 2) as i64;
-        let shape = self.plan.tensor(op.x).shape;
-        // With stride 2 and an even extent the last row of padding is never read.
-        let end = |extent: usize| if op.stride == 2 && extent.is_multiple_of(2) { 0.min(side) } else { side };
-        let (bottom, right) = if op.kernel == 1 { (0, 0) } else { (end(shape.h), end(shape.w)) };
-        let pads = [side, side, bottom, right];
+        let pads = [(op.kernel / 2) as i64; 4];
         let strides = [op.stride as i64; 2];
         let attributes = [("pads", Attribute::Ints(&pads)), ("strides", Attribute::Ints(&strides))];
         let sum = match self.form {
@@ -153,7 +148,11 @@ impl Lowering<'_> {
         }
         let phases: Vec<&str> = phases.iter().map(String::as_str).collect();
         let stacked = self.model.node("Concat", &phases, &[("axis", Attribute::Int(1))]);
-        self.model.node("DepthToSpace", &[&stacked], &[("blocksize", Attribute::Int(2)), ("mode", Attribute::Text("DCR"))])
+        self.model.node(
+            "DepthToSpace",
+            &[&stacked],
+            &[("blocksize", Attribute::Int(2)), ("mode", Attribute::Text("DCR"))],
+        )
     }
 
     /// A convolution with its modulation computed in the model.
@@ -181,9 +180,7 @@ impl Lowering<'_> {
         let scale = m.node("Add", &[&product, &one], &[]);
         // Squared taps, summed for each pair of channels: |s w|² is one product of a matrix with s².
         let squares: Vec<f32> = raw.chunks_exact(kernel * kernel).map(|t| t.iter().map(|w| w * w).sum()).collect();
-        let (_, neutral) = modulate(raw, style, &[0.0; EMBEDDING], c_out);
-        let own: Vec<f32> =
-            squares.chunks_exact(c_in).zip(neutral).map(|(row, n)| n * (row.iter().sum::<f32>() + 1e-8)).collect();
+        let own: Vec<f32> = squares.chunks_exact(c_in).map(|row| row.iter().sum::<f32>() + 1e-8).collect();
         let (squares, own) = (m.floats(&[c_out, c_in], &squares), m.floats(&[c_out, 1], &own));
         let epsilon = m.floats(&[1, 1], &[1e-8]);
         let scale2 = m.node("Mul", &[&scale, &scale], &[]);
