@@ -11,6 +11,7 @@ pub mod cards;
 pub mod cpu;
 pub mod motion;
 pub mod network;
+pub mod neural;
 pub mod plan;
 pub mod twin;
 pub mod warp;
