@@ -69,6 +69,7 @@ pub mod face;
 pub mod frame;
 pub mod generate;
 pub mod identity;
+pub mod kernels;
 pub mod latest;
 pub mod models;
 pub mod photo;

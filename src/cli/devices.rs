@@ -1,12 +1,22 @@
 //! `effigy devices`: what this build and machine have, and what to do about what is missing.
 
 use effigy::generate::cards::{self, Card};
+use effigy::generate::network::{self, FrameOptions, Size};
+use effigy::generate::neural;
 use effigy::{Result, capture, models};
 
-use super::{DevicesArgs, terminal};
+use super::{DevicesArgs, ModelSize, terminal};
 
 /// Prints everything that `run` could use.
-pub(crate) fn run(_args: &DevicesArgs) -> Result<()> {
+pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
+    if let Some(model) = args.model {
+        let size = match model {
+            ModelSize::Small => Size::Small,
+            ModelSize::Large => Size::Large,
+        };
+        let text = format!("{}\n{}", network::frame(&FrameOptions::new(size, 512)), network::encoder(size));
+        return terminal::print(text.as_bytes());
+    }
     let mut list = List::default();
     list.heading("Cameras");
     cameras(&mut list);
@@ -25,8 +35,8 @@ pub(crate) fn run(_args: &DevicesArgs) -> Result<()> {
     }
     list.heading("Backends");
     list.row("warp", "ready: mesh warp on the processor");
-    list.row("cpu", &runtime());
-    list.row("cuda, wgpu", "this version has no trained network to run on them");
+    list.row("cpu", &processor());
+    list.row("cuda, wgpu", "ready where a card is listed above; like cpu they need trained weights");
     terminal::print(list.text.as_bytes())
 }
 
@@ -86,9 +96,15 @@ fn window() -> String {
     }
 }
 
-fn runtime() -> String {
-    match models::runtime_path() {
-        Ok(path) => format!("ONNX Runtime found ({path}); this version has no trained network to run on it"),
-        Err(error) => error.to_string(),
+fn processor() -> String {
+    let runtime = match models::runtime_path() {
+        Ok(path) => path,
+        Err(error) => return error.to_string(),
+    };
+    let weights = neural::weights_path(Size::Small);
+    if weights.is_file() {
+        format!("ready: the network `small` on the processor (ONNX Runtime {runtime}, weights {})", weights.display())
+    } else {
+        format!("ONNX Runtime found ({runtime}), but no trained weights at {}", weights.display())
     }
 }

@@ -12,7 +12,11 @@ use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::Generator;
+use effigy::generate::network::{self, FrameOptions, Size};
+use effigy::generate::choose;
+use effigy::generate::neural::{self, NeuralGenerator};
 use effigy::generate::warp::WarpGenerator;
+use effigy::generate::weights::Weights;
 use effigy::identity::Basis;
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
@@ -199,22 +203,50 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn Generator>> {
     check_backend(backend)?;
+    let path = neural::weights_path(Size::Small);
     let why = match backend {
-        Backend::Auto => " (this version has no trained network yet; the mesh warp runs everywhere)",
-        _ => "",
+        Backend::Warp => "as asked for",
+        _ if !path.is_file() => "there are no trained weights yet; the mesh warp runs everywhere",
+        _ => {
+            let weights = Weights::load(&path)?;
+            let plan = network::frame(&FrameOptions::new(weights.size(), size_px));
+            let choice = match network_backend(backend) {
+                Some(name) => choose::named(name, &plan)?,
+                None => choose::automatic(&plan),
+            };
+            log::info!("generator: {}", choice.sentence);
+            if let Some(chosen) = choice.backend {
+                return Ok(Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?));
+            }
+            "the network runs nowhere here"
+        }
     };
-    log::info!("generator: warp on cpu{why}");
+    log::info!("generator: warp on cpu ({why})");
     Ok(Box::new(WarpGenerator::new(size_px)))
+}
+
+/// What a backend that needs the network is called; `None` for those that do not need it.
+fn network_backend(backend: Backend) -> Option<&'static str> {
+    match backend {
+        Backend::Auto | Backend::Warp => None,
+        Backend::Cuda => Some("cuda"),
+        Backend::Wgpu => Some("wgpu"),
+        Backend::Cpu => Some("cpu"),
+    }
 }
 
 /// Refuses what cannot run here, before a camera is opened for it.
 fn check_backend(backend: Backend) -> Result<()> {
-    match backend {
-        Backend::Auto | Backend::Warp => Ok(()),
-        Backend::Cuda | Backend::Wgpu | Backend::Cpu => Err(Error::new(
+    let path = neural::weights_path(Size::Small);
+    match network_backend(backend) {
+        Some(name) if !path.is_file() => Err(Error::new(
             ErrorKind::BackendUnavailable,
-            "this version has no trained network, so cuda, wgpu and cpu have nothing to run; use --backend warp or auto",
+            format!(
+                "--backend {name} needs the network's trained weights, which this version does not have; use --backend warp or auto, or put weights at {}",
+                path.display()
+            ),
         )),
+        _ => Ok(()),
     }
 }
 

@@ -1,0 +1,251 @@
+//! The network: its budget, its text, the two exact foldings, its weights file.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::sync::Arc;
+
+use common::{identity, open_mouth, rest};
+use effigy::generate::cpu::CpuExecutor;
+use effigy::generate::network::{
+    self, EMBEDDING, FrameOptions, Size, encoder, fold_upsampling, frame, modulate, pooled_embedding,
+};
+use effigy::generate::neural::NeuralGenerator;
+use effigy::generate::plan::{Executor, Plan, Role};
+use effigy::generate::twin::TwinExecutor;
+use effigy::generate::warp::WarpGenerator;
+use effigy::generate::weights::Weights;
+use effigy::kernels::conv2d::{Conv2dShape, conv2d};
+use effigy::kernels::upconv2d::{UpConv2dShape, upconv2d};
+use effigy::{Generator, Portrait, Result};
+use glam::Quat;
+
+#[test]
+fn budgets_hold_everything_included() {
+    for (size, limit) in [(Size::Small, 1.0e9), (Size::Large, 6.0e9)] {
+        for output in [512, 1024] {
+            let plan = frame(&FrameOptions::new(size, output));
+            assert!(plan.total_macs() as f64 <= limit, "{} takes {} MACs", plan.name(), plan.total_macs());
+        }
+        let n: usize = Weights::expected(size).iter().map(|param| param.dims.iter().product::<usize>()).sum();
+        assert!(2 * n <= 12 << 20, "{} has {n} weights, {} bytes in 16 bits", size.name(), 2 * n);
+    }
+}
+
+/// Compares a text with its file; `EFFIGY_BLESS=1` writes the file.
+fn compare(name: &str, found: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assets").join(name);
+    if std::env::var_os("EFFIGY_BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, expected, "{} is not what the network is now; EFFIGY_BLESS=1 accepts it", path.display());
+}
+
+#[test]
+fn the_networks_are_the_ones_reviewed() {
+    for size in Size::ALL {
+        let text = format!("{}\n{}", frame(&FrameOptions::new(size, 512)), encoder(size));
+        compare(&format!("plan_{}.txt", size.name()), &text);
+    }
+}
+
+/// Numbers from -1 to 1 that look random.
+fn noise(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    std::iter::repeat_with(step).take(n).collect()
+}
+
+fn check(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= 2e-5 + 2e-5 * b.abs(), "{what} at {i}: folded {a}, unfolded {b}");
+    }
+}
+
+#[test]
+fn an_upsampling_convolution_folds_exactly() {
+    for (seed, [c_in, h, w, c_out]) in (1..).zip([[1, 1, 1, 1], [3, 5, 4, 2], [8, 1, 9, 5], [17, 12, 7, 3]]) {
+        let (x, weight) = (noise(seed, c_in * h * w), noise(seed + 50, c_out * c_in * 9));
+        let (bias, residual) = (noise(seed + 90, c_out), noise(seed + 70, c_out * 4 * h * w));
+        let mut large = Vec::with_capacity(4 * x.len());
+        for c in 0..c_in {
+            for i in 0..2 * h {
+                large.extend((0..2 * w).map(|j| x[(c * h + i / 2) * w + j / 2]));
+            }
+        }
+        let [ci, hi, wi, co] = [c_in, h, w, c_out].map(|n| n as u32);
+        let whole = Conv2dShape {
+            c_in: ci,
+            h_in: 2 * hi,
+            w_in: 2 * wi,
+            c_out: co,
+            h_out: 2 * hi,
+            w_out: 2 * wi,
+            kernel: 3,
+            stride: 1,
+            activation: 2,
+            has_residual: 1,
+        };
+        let phases = UpConv2dShape { c_in: ci, h_in: hi, w_in: wi, c_out: co, activation: 2, has_residual: 1 };
+        let (mut expected, mut found) = (vec![0.0; residual.len()], vec![f32::NAN; residual.len()]);
+        conv2d(&whole, &large, &weight, &bias, &residual, &mut expected);
+        upconv2d(&phases, &x, &fold_upsampling(&weight, c_out, c_in), &bias, &residual, &mut found);
+        check(&format!("{c_in}x{h}x{w} to {c_out}"), &found, &expected);
+    }
+}
+
+#[test]
+fn an_identity_folds_exactly() {
+    let size = Size::Small;
+    let plan = frame(&FrameOptions::new(size, 512));
+    for seed in [1, 2, 3] {
+        let weights = Weights::random(size, seed);
+        let embedding: Vec<f32> = noise(seed, EMBEDDING).iter().map(|v| v * 2.0).collect();
+        let folded = network::fold(&plan, &weights, &embedding).unwrap();
+        for (layer, kernel) in [("decoder.in", 3), ("decoder.block1.b", 3), ("decoder.conv64", 3)] {
+            let at = plan.params().iter().position(|p| p.name == format!("{layer}.weight")).unwrap();
+            let dims = plan.params()[at].dims.clone();
+            let (c_out, c_in, h, w) = (dims[0], dims[1], 6, 5);
+            let x = noise(seed + 7, c_in * h * w);
+            let raw = weights.get(&format!("{layer}.weight"), &dims).unwrap();
+            let bias = weights.get(&format!("{layer}.bias"), &[c_out]).unwrap();
+            let style = weights.get(&format!("{layer}.style"), &[c_in, EMBEDDING]).unwrap();
+            let shift = weights.get(&format!("{layer}.shift"), &[c_out, EMBEDDING]).unwrap();
+            let (scale, demodulation) = modulate(raw, style, &embedding, c_out);
+            let scaled: Vec<f32> = x.iter().enumerate().map(|(i, v)| v * scale[i / (h * w)]).collect();
+            let shape = Conv2dShape {
+                c_in: c_in as u32,
+                h_in: h as u32,
+                w_in: w as u32,
+                c_out: c_out as u32,
+                h_out: h as u32,
+                w_out: w as u32,
+                kernel,
+                stride: 1,
+                activation: 0,
+                has_residual: 0,
+            };
+            let (mut expected, mut found) = (vec![0.0; c_out * h * w], vec![0.0; c_out * h * w]);
+            conv2d(&shape, &scaled, raw, &vec![0.0; c_out], &[], &mut expected);
+            for (i, y) in expected.iter_mut().enumerate() {
+                let o = i / (h * w);
+                let t: f32 = shift[o * EMBEDDING..][..EMBEDDING].iter().zip(&embedding).map(|(a, b)| a * b).sum();
+                *y = *y * demodulation[o] + bias[o] + t;
+            }
+            conv2d(&shape, &x, &folded[at], &folded[at + 1], &[], &mut found);
+            check(&format!("{layer}, seed {seed}"), &found, &expected);
+        }
+        // No embedding, no change.
+        let plain = network::fold(&plan, &weights, &[0.0; EMBEDDING]).unwrap();
+        let at = plan.params().iter().position(|p| p.name == "decoder.in.weight").unwrap();
+        check("decoder.in", &plain[at], weights.get("decoder.in.weight", &plan.params()[at].dims).unwrap());
+    }
+}
+
+#[test]
+fn weights_survive_their_file_and_a_wrong_file_is_refused() {
+    let weights = Weights::random(Size::Small, 5);
+    let bytes = weights.to_bytes().unwrap();
+    let read = Weights::from_bytes(&bytes).unwrap();
+    for ((name, dims, values), (_, _, stored)) in weights.iter().zip(read.iter()) {
+        let worst = values.iter().zip(stored).map(|(a, b)| (a - b).abs() - a.abs() / 1024.0).fold(0.0, f32::max);
+        assert!(worst < 1e-6, "{name} {dims:?} is {worst} off");
+    }
+    assert_eq!(Weights::from_bytes(&read.to_bytes().unwrap()).unwrap(), read);
+    for (bytes, expected) in [
+        (&bytes[..bytes.len() / 2], "expected a safetensors file"),
+        (&b"not weights"[..], "expected a safetensors file"),
+    ] {
+        let error = Weights::from_bytes(bytes).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = weights.get("decoder.in.weight", &[1, 2, 3, 3]).unwrap_err().to_string();
+    assert!(error.contains("expected decoder.in.weight as [1, 2, 3, 3], found [96, 104, 3, 3]"), "{error}");
+    let last = vec![0.5; 96 * 16 * 16];
+    assert_eq!(pooled_embedding(&weights, &last, 96).unwrap().len(), EMBEDDING);
+    assert_eq!(frame(&FrameOptions::new(Size::Small, 512)).of_role(Role::Output).count(), 1);
+}
+
+fn on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
+    Ok(Box::new(CpuExecutor::new(plan, 2)?))
+}
+
+fn on_twins(plan: Plan) -> Result<Box<dyn Executor>> {
+    Ok(Box::new(TwinExecutor::new(plan)))
+}
+
+/// Weights with the mesh's motion only and no trust in the decoder.
+fn distrustful() -> Weights {
+    let mut weights = Weights::random(Size::Small, 1);
+    for (name, dims, _) in weights.clone().iter().filter(|(name, ..)| name.starts_with("motion.out")) {
+        let mesh_only = [-40.0, -40.0, 40.0, 0.0, 0.0, 0.0];
+        let n = dims.iter().product();
+        weights.set(name, &if n == 6 { mesh_only.to_vec() } else { vec![0.0; n] }).unwrap();
+    }
+    weights.set("decoder.out.bias", &[0.0, 0.0, 0.0, 0.0, -60.0]).unwrap();
+    weights
+}
+
+#[test]
+fn without_trust_the_network_shows_what_the_warp_shows() {
+    let identity = identity(512);
+    let mut neural = NeuralGenerator::new(distrustful(), 512, on_cpu).unwrap();
+    let mut warp = WarpGenerator::new(512);
+    neural.adopt(Arc::clone(&identity)).unwrap();
+    warp.adopt(Arc::clone(&identity)).unwrap();
+    let (mut found, mut expected) = (Portrait::default(), Portrait::default());
+    let mut signal = rest();
+    signal.rotation = Quat::from_rotation_y(0.2);
+    neural.generate(&signal, &mut found).unwrap();
+    warp.generate(&signal, &mut expected).unwrap();
+    let pixels = found.picture.data().chunks_exact(4).zip(expected.picture.data().chunks_exact(4));
+    // The warp softens edges and rounds otherwise; nearly all pixels are the same. Colour counts where there is some.
+    let differs = |(a, b): &(&[u8], &[u8])| {
+        let n = if b[3] > 8 { 0..4 } else { 3..4 };
+        n.into_iter().any(|c| a[c].abs_diff(b[c]) > 6)
+    };
+    let n_other = pixels.filter(differs).count();
+    assert!(n_other < 512 * 512 / 100, "{n_other} pixels differ");
+}
+
+#[test]
+fn a_frame_is_the_same_on_the_twins_and_identities_switch() {
+    let weights = Weights::random(Size::Small, 3);
+    let (one, other) = (identity(512), identity(1024));
+    let mut cpu = NeuralGenerator::new(weights.clone(), 512, on_cpu).unwrap();
+    let mut twin = NeuralGenerator::new(weights, 512, on_twins).unwrap();
+    assert_eq!((cpu.name(), cpu.backend(), twin.backend()), ("small", "cpu", "twin"));
+    let mut signal = rest();
+    signal.rotation = Quat::from_rotation_y(0.3);
+    open_mouth(&mut signal, &one, 0.15);
+    let (mut found, mut expected) = (Portrait::default(), Portrait::default());
+    assert!(cpu.generate(&signal, &mut found).is_err(), "nothing was adopted");
+    cpu.adopt(Arc::clone(&one)).unwrap();
+    twin.adopt(Arc::clone(&one)).unwrap();
+    cpu.generate(&signal, &mut found).unwrap();
+    twin.generate(&signal, &mut expected).unwrap();
+    let worst = |a: &Portrait, b: &Portrait| {
+        a.picture.data().iter().zip(b.picture.data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+    };
+    assert!(worst(&found, &expected) <= 3, "{} steps of 255 apart", worst(&found, &expected));
+
+    cpu.prepare(&other).unwrap();
+    while !cpu.is_ready(&other) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    cpu.adopt(Arc::clone(&other)).unwrap();
+    let mut second = Portrait::default();
+    cpu.generate(&signal, &mut second).unwrap();
+    assert!(cpu.is_ready(&one), "the first identity was not kept");
+    cpu.adopt(one).unwrap();
+    cpu.generate(&signal, &mut expected).unwrap();
+    assert_eq!(worst(&found, &expected), 0, "switching there and back changed the picture");
+}
