@@ -10,8 +10,8 @@
 //! device. `tests/wgsl.rs` counts and bounds it. Every step may write to the same two buffers, so that wgpu has each
 //! wait for the one before.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use half::f16;
@@ -32,6 +32,25 @@ mod steps;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Scalars of each step begin at a multiple of this many bytes: what all devices accept.
 const SCALARS_STRIDE: usize = 256;
+
+/// The card that all executors of the program share, and with it the pipelines: one that has failed is opened anew.
+static SHARED: Mutex<Option<Arc<Card>>> = Mutex::new(None);
+
+/// Prepares a plan on the best card that `accept` allows, in the best precision that it has.
+///
+/// # Errors
+/// As [`Card::open`] and [`WgpuExecutor::new`].
+pub fn open(accept: Accept, plan: Plan) -> Result<WgpuExecutor> {
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let usable = shared.take().filter(|card| card.check().is_ok() && card.is_acceptable(accept));
+    let card = match usable {
+        Some(card) => card,
+        None => Arc::new(Card::open(accept)?),
+    };
+    *shared = Some(Arc::clone(&card));
+    drop(shared);
+    WgpuExecutor::new(&card, plan)
+}
 
 /// Replays a plan on a [`Card`].
 #[derive(Debug)]
@@ -124,22 +143,23 @@ impl WgpuExecutor {
             }
         }
         let parts = [Role::Input, Role::Output].map(|role| parts(&plan, &places, role));
-        let (buffers, bindings, [upload, download]) = card.guarded(&format!("the memory of {}", plan.name()), || {
-            let buffers = Buffers::new(card, &places, scalars.len());
-            card.queue.write_buffer(&buffers.scalars, 0, &scalars);
-            for i in 0..steps.len() {
-                let (offset, segments) = places.drawing(i);
-                let bytes: Vec<u8> = segments.iter().flat_map(|word| word.to_le_bytes()).collect();
-                if !bytes.is_empty() {
-                    card.queue.write_buffer(&buffers.words, offset as u64, &bytes);
+        let (buffers, bindings, [upload, download]) =
+            card.guarded(&format!("the memory of {}", plan.name()), || {
+                let buffers = Buffers::new(card, &places, scalars.len());
+                card.queue.write_buffer(&buffers.scalars, 0, &scalars);
+                for i in 0..steps.len() {
+                    let (offset, segments) = places.drawing(i);
+                    let bytes: Vec<u8> = segments.iter().flat_map(|word| word.to_le_bytes()).collect();
+                    if !bytes.is_empty() {
+                        card.queue.write_buffer(&buffers.words, offset as u64, &bytes);
+                    }
                 }
-            }
-            let bindings: Vec<_> = steps.iter().enumerate().map(|(i, step)| buffers.bind(card, i, step)).collect();
-            let [inputs, outputs] = parts;
-            let upload = Staging::new(card, "upload", wgpu::BufferUsages::MAP_WRITE, inputs, 0);
-            let download = Staging::new(card, "download", wgpu::BufferUsages::MAP_READ, outputs, 0);
-            (buffers, bindings, [upload, download])
-        })?;
+                let bindings: Vec<_> = steps.iter().enumerate().map(|(i, step)| buffers.bind(card, i, step)).collect();
+                let [inputs, outputs] = parts;
+                let upload = Staging::new(card, "upload", wgpu::BufferUsages::MAP_WRITE, inputs, 0);
+                let download = Staging::new(card, "download", wgpu::BufferUsages::MAP_READ, outputs, 0);
+                (buffers, bindings, [upload, download])
+            })?;
         let launches = steps.iter().zip(pipelines).zip(bindings);
         let launches =
             launches.map(|((step, pipeline), bindings)| Launch { pipeline, bindings, grid: step.grid }).collect();
@@ -313,6 +333,10 @@ impl WgpuExecutor {
 impl Executor for WgpuExecutor {
     fn backend(&self) -> &str {
         "wgpu"
+    }
+
+    fn device(&self) -> String {
+        format!("wgpu ({})", self.card.describe())
     }
 
     fn plan(&self) -> &Plan {

@@ -15,6 +15,12 @@ pub enum Accept {
     Gpu,
 }
 
+impl Accept {
+    fn allows(self, kind: wgpu::DeviceType) -> bool {
+        self == Self::Any || kind != wgpu::DeviceType::Cpu
+    }
+}
+
 /// What went wrong on the device outside of any error scope.
 #[derive(Debug, Default)]
 struct Faults {
@@ -45,7 +51,7 @@ impl Card {
         let found: Vec<_> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
         let best = adapters
             .into_iter()
-            .filter(|adapter| accept == Accept::Any || adapter.get_info().device_type != wgpu::DeviceType::Cpu)
+            .filter(|adapter| accept.allows(adapter.get_info().device_type))
             .min_by_key(|adapter| rank(adapter.get_info().device_type));
         let Some(adapter) = best else {
             let message = if found.is_empty() {
@@ -128,6 +134,10 @@ impl Card {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    pub(super) fn is_acceptable(&self, accept: Accept) -> bool {
+        accept.allows(self.info.device_type)
+    }
+
     /// Whether numbers can be stored in 16 bits.
     pub fn has_f16(&self) -> bool {
         self.device.features().contains(wgpu::Features::SHADER_F16)
@@ -153,8 +163,7 @@ impl Card {
         let name = variant.kernel.name();
         let pipeline = self.guarded(&format!("the kernel {name}"), || {
             let source = wgpu::ShaderSource::Wgsl(variant.source().into());
-            let module =
-                self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(name), source });
+            let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(name), source });
             self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(name),
                 layout: Some(&self.pipeline_layout),

@@ -153,9 +153,7 @@ fn tiles(tiling: Tiling, [c, h, w]: [u32; 3]) -> [u32; 3] {
 mod tests {
     use super::super::kernels::tests::scalars_in_text;
     use super::*;
-    use crate::generate::plan::{
-        ConvSpec, Drawing, Element, Finish, PictureFormat, Recorder, Shape,
-    };
+    use crate::generate::plan::{ConvSpec, Drawing, Element, Finish, PictureFormat, Recorder, Shape};
 
     /// Every kind of op once.
     fn plan() -> Plan {
@@ -171,8 +169,7 @@ mod tests {
         let decoded = r.conv2d("decoded", up, ConvSpec::new(5));
         let decoded = r.warp("moved", decoded, Flow::Head { pose }, (8, 8));
         let (background, badge, format) = (None, None, PictureFormat::Rgba);
-        let finish =
-            Finish { decoded, mix, map, pose, photo, margin_px: 1, background, badge, format, y: decoded };
+        let finish = Finish { decoded, mix, map, pose, photo, margin_px: 1, background, badge, format, y: decoded };
         let picture = r.finish("picture", finish);
         r.output(picture);
         r.end()
@@ -186,7 +183,8 @@ mod tests {
             let steps = steps(&plan, &places, precision);
             assert_eq!(steps.len(), 6);
             for step in steps {
-                let ours: Vec<_> = step.scalars.iter().zip(0..).map(|((name, _), i)| (name.to_string(), 4 * i)).collect();
+                let ours: Vec<_> =
+                    step.scalars.iter().zip(0..).map(|((name, _), i)| (name.to_string(), 4 * i)).collect();
                 let (theirs, size) = scalars_in_text(step.variant);
                 assert_eq!(ours, theirs, "{:?}", step.variant);
                 assert_eq!(4 * ours.len() as u32, size, "{:?}", step.variant);
