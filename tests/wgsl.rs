@@ -4,12 +4,14 @@
 //! Without it these tests are skipped, aloud, where no adapter opens.
 #![cfg(feature = "wgpu")]
 #![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests, and say what was skipped")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use effigy::ErrorKind;
+use effigy::generate::choose::{automatic, named};
 use effigy::generate::network::{EMBEDDING, FrameOptions, Size, fold, frame, margin_px};
 use effigy::generate::plan::{
     Activation, Adoption, ConvSpec, Drawing, Element, Executor, Finish, Flow, PictureFormat, Plan, Recorder, Role,
@@ -471,10 +473,10 @@ fn for_small_network(name: &str, n: usize, random: &mut Random) -> Option<Values
     match name {
         // A smooth photo: a place that is off by a little reads almost the same.
         "photo" => {
-            Some(Values::Words((0..n).map(|i| 0xff00_0000 | (i % 76) as u32 * 3 | (i / 76) as u32 * 768).collect()))
+            Some(Values::Words((0..n).map(|i| 0xff00_0000 + (i % 76) as u32 * 3 + (i / 76) as u32 * 768).collect()))
         }
         "places" => {
-            Some(Values::Words((0..n).map(|i| (32 * (i % 68 + 4) | (32 * (i / 68 + 4)) << 16) as u32).collect()))
+            Some(Values::Words((0..n).map(|i| (32 * (i % 68 + 4) + 32 * (i / 68 + 4) * 65_536) as u32).collect()))
         }
         _ => motions(name, n, random),
     }
@@ -495,7 +497,7 @@ fn the_network_of_the_product_is_its_twin() {
     let special = |name: &str, n: usize, random: &mut Random| match name {
         "landmarks" => Some(Values::Numbers(random.numbers(n, 0.1, 0.9))),
         "photo" => {
-            let pixel = |i: usize| 0xff00_0000 | (i % side * 255 / side) as u32 | (i / side * 255 / side) as u32 * 256;
+            let pixel = |i: usize| 0xff00_0000 + (i % side * 255 / side + i / side * 255 / side * 256) as u32;
             Some(Values::Words((0..n).map(pixel).collect()))
         }
         "map" => {
@@ -590,6 +592,20 @@ fn a_network_too_large_for_the_card_is_refused() {
     // The card still works.
     let plan = small_network();
     Given::random(&plan, 7, for_small_network).run(&mut WgpuExecutor::new(card, plan).unwrap());
+}
+
+#[test]
+fn a_backend_is_chosen_aloud_and_a_processor_in_disguise_is_not() {
+    let Some(card) = card() else { return };
+    let plan = small_network();
+    let asked_for = named("wgpu", &plan).unwrap();
+    assert_eq!(asked_for.backend.unwrap().name, "wgpu");
+    assert!(asked_for.sentence.starts_with("small network runs on wgpu ("), "{}", asked_for.sentence);
+    assert!(asked_for.sentence.ends_with(" a frame, as asked for"), "{}", asked_for.sentence);
+    let choice = automatic(&plan);
+    eprintln!("auto: {}", choice.sentence);
+    let is_wgpu = choice.backend.is_some_and(|chosen| chosen.name == "wgpu");
+    assert!(is_wgpu != card.is_cpu(), "{}", choice.sentence);
 }
 
 #[test]

@@ -141,14 +141,14 @@ impl Variant {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
     use wgpu::naga::{AddressSpace, TypeInner, front::wgsl};
 
     use super::*;
 
     /// All variants that a plan can ask for.
-    pub(in super::super) fn variants() -> Vec<Variant> {
+    fn variants() -> Vec<Variant> {
         let mut kernels = vec![Kernel::Warp, Kernel::Motion, Kernel::Raster, Kernel::Finish];
         for c_out in [1, 9, 17] {
             for (kernel, stride) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     /// Names, offsets and size of the scalars in a kernel's text.
-    pub(in super::super) fn scalars_in_text(variant: Variant) -> (Vec<(String, u32)>, u32) {
+    pub(in crate::generate::wgpu) fn scalars_in_text(variant: Variant) -> (Vec<(String, u32)>, u32) {
         let module = wgsl::parse_str(&variant.source()).unwrap();
         let (_, scalars) =
             module.global_variables.iter().find(|(_, variable)| variable.space == AddressSpace::Uniform).unwrap();
