@@ -6,8 +6,8 @@
 //! second staging buffer, and the host waits once.
 //!
 //! What a frame costs beside the kernels: wgpu's command buffers serve once, so each frame records its steps again,
-//! and wgpu allocates host memory for the recording, the pass, the submission and the two mappings; nothing on the
-//! device. `tests/wgsl.rs` counts and bounds it. Every step may write to the same two buffers, so that wgpu has each
+//! and wgpu allocates host memory for the recording, the pass, the submission and the two mappings, about a hundred
+//! times a frame; nothing on the device. `tests/wgsl.rs` counts and bounds it. Every step may write to the same two buffers, so that wgpu has each
 //! wait for the one before.
 
 use std::sync::atomic::{AtomicBool, Ordering};

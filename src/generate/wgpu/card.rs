@@ -151,7 +151,7 @@ impl Card {
     /// Gives the device up, as a driver does when it fails: what runs on it ends with [`ErrorKind::DeviceLost`].
     pub fn destroy(&self) {
         self.device.destroy();
-        let _ = self.device.poll(wgpu::PollType::Poll);
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
     }
 
     /// The pipeline of a kernel's variant; built when it is asked for first.
@@ -209,14 +209,8 @@ impl Card {
 
     /// Answers what happened to the device since it was opened.
     pub(super) fn check(&self) -> Result<()> {
-        if let Some(reason) = self.faults.lost.get() {
-            return Err(self.lost(reason));
-        }
-        match self.faults.first.get() {
-            Some(reason) => {
-                let message = format!("the graphics card {} failed: {reason}", self.info.name);
-                Err(Error::new(ErrorKind::DeviceLost, message))
-            }
+        match self.faults.lost.get().or(self.faults.first.get()) {
+            Some(reason) => Err(self.lost(reason)),
             None => Ok(()),
         }
     }
