@@ -8,6 +8,7 @@ use crate::frame::Rgba;
 use crate::identity::Identity;
 
 pub mod cards;
+pub mod choose;
 pub mod cpu;
 pub mod motion;
 pub mod network;
@@ -16,6 +17,8 @@ pub mod plan;
 pub mod twin;
 pub mod warp;
 pub mod weights;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
 /// The generated person without background: colour, and alpha where the person is.
 ///

@@ -242,7 +242,7 @@ fn check_backend(backend: Backend) -> Result<()> {
         Some(name) if !path.is_file() => Err(Error::new(
             ErrorKind::BackendUnavailable,
             format!(
-                "--backend {name} needs the network's trained weights, which this version does not have; use --backend warp or auto, or put weights at {}",
+"this version has no trained network for --backend {name}; use --backend warp or auto, or put weights at {}",
                 path.display()
             ),
         )),

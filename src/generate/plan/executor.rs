@@ -35,6 +35,11 @@ pub trait Executor: Send {
     /// What it runs on, for the user and the report: `cpu`, `cuda`, `wgpu`, `twin`.
     fn backend(&self) -> &str;
 
+    /// The device it runs on, in words for the user.
+    fn device(&self) -> String {
+        self.backend().to_owned()
+    }
+
     /// The plan it replays.
     fn plan(&self) -> &Plan;
 
