@@ -8,9 +8,13 @@ use crate::frame::Rgba;
 use crate::identity::Identity;
 
 pub mod cards;
+pub mod cpu;
 pub mod motion;
+pub mod network;
 pub mod plan;
+pub mod twin;
 pub mod warp;
+pub mod weights;
 
 /// The generated person without background: colour, and alpha where the person is.
 ///

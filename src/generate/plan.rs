@@ -20,6 +20,7 @@ mod executor;
 mod layout;
 mod ops;
 mod recorder;
+mod scalars;
 mod text;
 
 /// A tensor of a plan.

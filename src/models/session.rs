@@ -72,6 +72,11 @@ impl Session {
         Ok(Self { name: name.to_owned(), binding, session, inputs: this_inputs, outputs: this_outputs })
     }
 
+    /// How many inputs it has.
+    pub fn n_inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
     /// The buffer of input `index` (0 is the first), to be filled before a run; it keeps its values after.
     ///
     /// # Panics

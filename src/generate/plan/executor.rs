@@ -1,6 +1,6 @@
 //! What a backend promises.
 
-use super::Plan;
+use super::{Element, Plan, Role, Tensor};
 use crate::error::Result;
 
 /// The values of a tensor, to read.
@@ -55,4 +55,49 @@ pub trait Executor: Send {
     /// # Panics
     /// When a value has not the plan's length.
     fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()>;
+}
+
+impl Adoption<'_> {
+    /// Checks that all values fit `plan`.
+    ///
+    /// # Panics
+    /// When one does not.
+    pub fn check(&self, plan: &Plan) {
+        assert_eq!(self.params.len(), plan.params().len(), "{}: parameters", plan.name());
+        for (values, param) in self.params.iter().zip(plan.params()) {
+            assert_eq!(values.len(), param.dims.iter().product::<usize>(), "values of {}", param.name);
+        }
+        check_all(plan, Role::Constant, &self.constants);
+    }
+}
+
+impl Plan {
+    /// Checks that what a run is given fits.
+    ///
+    /// # Panics
+    /// When something does not.
+    pub fn check_run(&self, inputs: &[TensorView], outputs: &[TensorViewMut]) {
+        check_all(self, Role::Input, inputs);
+        assert_eq!(outputs.len(), self.of_role(Role::Output).count(), "{}: outputs", self.name());
+        for (id, out) in self.of_role(Role::Output).zip(outputs) {
+            let tensor = self.tensor(id);
+            let fits = match out {
+                TensorViewMut::F32(out) => tensor.element != Element::Word && out.len() == tensor.shape.len(),
+                TensorViewMut::Bytes(out) => tensor.element == Element::Word && out.len() == 4 * tensor.shape.len(),
+            };
+            assert!(fits, "{}: what was given does not fit {:?} {:?}", tensor.name, tensor.element, tensor.shape);
+        }
+    }
+}
+
+fn check_all(plan: &Plan, role: Role, values: &[TensorView]) {
+    assert_eq!(values.len(), plan.of_role(role).count(), "{}: values of {role:?}", plan.name());
+    for (id, values) in plan.of_role(role).zip(values) {
+        let tensor: &Tensor = plan.tensor(id);
+        let fits = match values {
+            TensorView::F32(values) => tensor.element != Element::Word && values.len() == tensor.shape.len(),
+            TensorView::Words(values) => tensor.element == Element::Word && values.len() == tensor.shape.len(),
+        };
+        assert!(fits, "{}: what was given does not fit {:?} {:?}", tensor.name, tensor.element, tensor.shape);
+    }
 }

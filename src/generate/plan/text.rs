@@ -22,6 +22,7 @@ impl Plan {
                 (y.c * 4 + flow) * y.h * y.w
             }
             Op::Motion(_) => y.len() * 4,
+            // A line's own box is about a sixteenth of the picture.
             Op::Raster(op) => op.drawing.segments.len() * y.h * y.w * 6 / 16,
             // Head, mix and flow; four channels of the photo, five of the decoder, the blend.
             Op::Finish(op) => (4 + 5 * 4 + 6 + 4 * 4 + 5 * 4 + 12) * self.tensor(op.map).shape.len(),

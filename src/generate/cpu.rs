@@ -1,0 +1,270 @@
+//! The processor's executor: convolutions in ONNX Runtime, everything else in loops of our own.
+//!
+//! Neighbouring convolutions of a plan become one ONNX model, made in memory ([`lower`]); its
+//! buffers are bound once. Warps, drawings and the finished picture are memory-bound, and ONNX
+//! has no good words for them: they run between the models ([`native`]) and write straight into
+//! the next model's input.
+
+use super::plan::{Adoption, Element, Executor, Flow, Op, Plan, Role, TensorId, TensorView, TensorViewMut};
+use crate::error::{Error, ErrorKind, Result};
+use crate::models::Session;
+
+pub use self::lower::Form;
+
+use self::lower::Segment;
+use self::native::{FinishLoop, WarpLoop};
+
+mod lower;
+mod native;
+mod onnx;
+mod segments;
+
+/// One thing to do.
+#[derive(Debug)]
+enum Stage {
+    /// Runs the model of this number.
+    Model(usize),
+    /// Runs one step of the plan in a loop of our own.
+    Native(usize),
+}
+
+/// Where a tensor's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In memory of the executor's own.
+    Own,
+    /// In a model's input: (model, input).
+    Input(usize, usize),
+}
+
+/// Replays a plan on the processor.
+pub struct CpuExecutor {
+    plan: Plan,
+    n_threads: usize,
+    stages: Vec<Stage>,
+    segments: Vec<Segment>,
+    sessions: Vec<Session>,
+    places: Vec<Place>,
+    /// By tensor; empty for what lives elsewhere.
+    values: Vec<Vec<f32>>,
+    constants: Vec<Vec<f32>>,
+    constant_words: Vec<Vec<u32>>,
+    /// By tensor: its place among the inputs or outputs of a run.
+    ordinals: Vec<usize>,
+    warp_loop: WarpLoop,
+    finish_loop: FinishLoop,
+}
+
+impl CpuExecutor {
+    /// Takes memory for a plan, to run on `n_threads` threads (the caller's is one of them).
+    ///
+    /// # Errors
+    /// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
+    pub fn new(plan: Plan, n_threads: usize) -> Result<Self> {
+        crate::models::runtime_path().map_err(|error| {
+            Error::new(ErrorKind::BackendUnavailable, "the backend cpu needs ONNX Runtime").because(error)
+        })?;
+        let (stages, segments) = segments::cut(&plan);
+        let places = segments::places(&plan, &stages, &segments);
+        let n = plan.tensors().len();
+        let mut values = vec![Vec::new(); n];
+        for (i, tensor) in plan.tensors().iter().enumerate() {
+            let is_number = tensor.element != Element::Word;
+            let is_own = places[i] == Place::Own && tensor.parent.is_none();
+            if is_number && is_own && matches!(tensor.role, Role::Inner | Role::Output) {
+                values[i] = vec![0.0; tensor.shape.len()];
+            }
+        }
+        let mut ordinals = vec![0; n];
+        for role in [Role::Input, Role::Constant, Role::Output] {
+            for (k, id) in plan.of_role(role).enumerate() {
+                ordinals[id.index()] = k;
+            }
+        }
+        let n_constants = plan.of_role(Role::Constant).count();
+        Ok(Self {
+            n_threads,
+            stages,
+            segments,
+            sessions: Vec::new(),
+            places,
+            values,
+            constants: vec![Vec::new(); n_constants],
+            constant_words: vec![Vec::new(); n_constants],
+            ordinals,
+            warp_loop: WarpLoop::new(&plan),
+            finish_loop: FinishLoop::new(&plan),
+            plan,
+        })
+    }
+
+    /// Takes constants, and weights in a form of the caller's choice: for comparing forms.
+    ///
+    /// # Errors
+    /// As [`Executor::adopt`].
+    pub fn adopt_form(&mut self, form: Form, embedding: &[f32], constants: &[TensorView]) -> Result<()> {
+        let mut sessions = Vec::with_capacity(self.segments.len());
+        for (i, segment) in self.segments.iter().enumerate() {
+            let model = lower::lower(&self.plan, segment, form)?;
+            let mut session = Session::open(&format!("{} part {}", self.plan.name(), i + 1), &model, self.n_threads)?;
+            if session.n_inputs() > segment.inputs.len() {
+                session.input_mut(segment.inputs.len()).copy_from_slice(embedding);
+            }
+            sessions.push(session);
+        }
+        self.sessions = sessions;
+        for (k, values) in constants.iter().enumerate() {
+            match values {
+                TensorView::F32(values) => self.constants[k] = values.to_vec(),
+                TensorView::Words(values) => self.constant_words[k] = values.to_vec(),
+            }
+        }
+        // A constant that a model reads is copied into its input now and never again.
+        for id in self.plan.of_role(Role::Constant) {
+            for (model, segment) in self.segments.iter().enumerate() {
+                if let Some(input) = segment.inputs.iter().position(|&read| read == id) {
+                    self.sessions[model].input_mut(input).copy_from_slice(&self.constants[self.ordinals[id.index()]]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_model(&mut self, model: usize, inputs: &[TensorView]) -> Result<()> {
+        let segment = &self.segments[model];
+        let session = &mut self.sessions[model];
+        for (i, &id) in segment.inputs.iter().enumerate() {
+            let tensor = self.plan.tensor(id);
+            match (tensor.role, self.places[id.index()]) {
+                (Role::Constant, _) | (_, Place::Input(..)) => {}
+                (Role::Input, Place::Own) => {
+                    session.input_mut(i).copy_from_slice(number(&inputs[self.ordinals[id.index()]]));
+                }
+                (Role::Inner | Role::Output, Place::Own) => {
+                    let (home, first) = self.plan.home(id);
+                    let values = &self.values[home.index()][first..][..tensor.shape.len()];
+                    session.input_mut(i).copy_from_slice(values);
+                }
+            }
+        }
+        session.run()?;
+        for (i, &id) in segment.outputs.iter().enumerate() {
+            let (home, first) = self.plan.home(id);
+            let from = session.output(i);
+            self.values[home.index()][first..][..from.len()].copy_from_slice(from);
+        }
+        Ok(())
+    }
+
+    fn run_native(&mut self, step: usize, inputs: &[TensorView], outputs: &mut [TensorViewMut]) {
+        let Self { plan, sessions, places, values, constants, constant_words, ordinals, .. } = self;
+        let op = &plan.steps()[step].1;
+        if let Op::Finish(op) = op {
+            let read = |id: TensorId| read(plan, values, constants, ordinals, inputs, id);
+            let words = |id: TensorId| match plan.tensor(id).role {
+                Role::Input => word(&inputs[ordinals[id.index()]]),
+                _ => &constant_words[ordinals[id.index()]],
+            };
+            if let TensorViewMut::Bytes(out) = &mut outputs[ordinals[op.y.index()]] {
+                let given = native::given(op, read, words);
+                self.finish_loop.run(&plan.finish_shape(op), &given, out);
+            }
+            return;
+        }
+        let (home, first) = plan.home(op.writes());
+        let len = plan.tensor(op.writes()).shape.len();
+        // The op's own memory is set aside while the rest is read.
+        let mut own = std::mem::take(&mut values[home.index()]);
+        let read = |id: TensorId| read(plan, values, constants, ordinals, inputs, id);
+        let part = places[op.writes().index()];
+        let y = match (part, places[home.index()]) {
+            (Place::Input(model, input), _) => sessions[model].input_mut(input),
+            (_, Place::Input(model, input)) => &mut sessions[model].input_mut(input)[first..][..len],
+            _ => &mut own[first..][..len],
+        };
+        match op {
+            Op::Warp(op) => {
+                let shape = plan.warp_shape(op);
+                match op.flow {
+                    Flow::Stay => self.warp_loop.run(&shape, read(op.x), &[], &[], &[], y),
+                    Flow::Head { pose } => self.warp_loop.run(&shape, read(op.x), read(pose), &[], &[], y),
+                    Flow::Mesh { map } => self.warp_loop.run(&shape, read(op.x), &[], read(map), &[], y),
+                    Flow::Mixed { mix, map, pose } => {
+                        self.warp_loop.run(&shape, read(op.x), read(pose), read(map), read(mix), y);
+                    }
+                }
+            }
+            Op::Motion(op) => crate::kernels::motion::motion(&plan.motion_shape(op), read(op.x), y),
+            Op::Raster(op) => native::raster(&plan.raster_shape(op), read(op.points), op.drawing.segments, y),
+            Op::Conv2d(_) | Op::UpConv2d(_) | Op::Finish(_) => {}
+        }
+        values[home.index()] = own;
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn backend(&self) -> &str {
+        "cpu"
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<()> {
+        adoption.check(&self.plan);
+        self.adopt_form(Form::Folded(&adoption.params), &[], &adoption.constants)
+    }
+
+    fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
+        if self.sessions.len() != self.segments.len() {
+            return Err(Error::new(ErrorKind::Internal, "asked to run a network before anything was adopted"));
+        }
+        self.plan.check_run(inputs, outputs);
+        for stage in 0..self.stages.len() {
+            match self.stages[stage] {
+                Stage::Model(model) => self.run_model(model, inputs)?,
+                Stage::Native(step) => self.run_native(step, inputs, outputs),
+            }
+        }
+        for (id, out) in self.plan.of_role(Role::Output).zip(outputs) {
+            if let TensorViewMut::F32(out) = out {
+                out.copy_from_slice(&self.values[id.index()]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The values of a tensor of numbers that is not a model's input only.
+fn read<'a>(
+    plan: &Plan,
+    values: &'a [Vec<f32>],
+    constants: &'a [Vec<f32>],
+    ordinals: &[usize],
+    inputs: &[TensorView<'a>],
+    id: TensorId,
+) -> &'a [f32] {
+    match plan.tensor(id).role {
+        Role::Input => number(&inputs[ordinals[id.index()]]),
+        Role::Constant => &constants[ordinals[id.index()]],
+        Role::Inner | Role::Output => {
+            let (home, first) = plan.home(id);
+            &values[home.index()][first..][..plan.tensor(id).shape.len()]
+        }
+    }
+}
+
+fn number<'a>(view: &TensorView<'a>) -> &'a [f32] {
+    match view {
+        TensorView::F32(values) => values,
+        TensorView::Words(_) => &[],
+    }
+}
+
+fn word<'a>(view: &TensorView<'a>) -> &'a [u32] {
+    match view {
+        TensorView::Words(values) => values,
+        TensorView::F32(_) => &[],
+    }
+}

@@ -1,0 +1,167 @@
+//! Writes an ONNX model: just the parts of the format that a plan needs, straight as protobuf.
+//!
+//! Field numbers are those of `onnx.proto` (ONNX 1.16, IR version 8, operator set 17).
+
+/// Elements of 32-bit floats and 64-bit integers, as ONNX numbers them.
+const FLOAT: u64 = 1;
+const INT64: u64 = 7;
+const IR_VERSION: u64 = 8;
+const OPERATOR_SET: u64 = 17;
+
+/// An attribute's value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Attribute<'a> {
+    Int(i64),
+    Float(f32),
+    Ints(&'a [i64]),
+    Text(&'a str),
+}
+
+/// A model that grows node by node.
+#[derive(Debug, Default)]
+pub(super) struct ModelWriter {
+    graph: Message,
+    n_names: usize,
+}
+
+impl ModelWriter {
+    /// Declares an input of floats.
+    pub(super) fn input(&mut self, name: &str, dims: &[usize]) {
+        self.graph.message(11, &value_info(name, dims));
+    }
+
+    /// Declares an output of floats.
+    pub(super) fn output(&mut self, name: &str, dims: &[usize]) {
+        self.graph.message(12, &value_info(name, dims));
+    }
+
+    /// Adds constant floats and returns their name.
+    pub(super) fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
+        self.initializer(dims, FLOAT, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    /// Adds a row of constant integers and returns its name.
+    pub(super) fn ints(&mut self, values: &[i64]) -> String {
+        self.initializer(&[values.len()], INT64, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn initializer(&mut self, dims: &[usize], kind: u64, data: Vec<u8>) -> String {
+        let name = self.name();
+        let mut tensor = Message::default();
+        dims.iter().for_each(|&extent| tensor.varint(1, extent as u64));
+        tensor.varint(2, kind);
+        tensor.bytes(8, name.as_bytes());
+        tensor.bytes(9, &data);
+        self.graph.message(5, &tensor);
+        name
+    }
+
+    /// Adds a node with one output of a new name, which it returns.
+    pub(super) fn node(&mut self, kind: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
+        let name = self.name();
+        self.node_to(kind, inputs, attributes, &name);
+        name
+    }
+
+    /// Adds a node whose output is called `output`.
+    pub(super) fn node_to(&mut self, kind: &str, inputs: &[&str], attributes: &[(&str, Attribute)], output: &str) {
+        let mut node = Message::default();
+        inputs.iter().for_each(|input| node.bytes(1, input.as_bytes()));
+        node.bytes(2, output.as_bytes());
+        node.bytes(4, kind.as_bytes());
+        for (name, value) in attributes {
+            let mut attribute = Message::default();
+            attribute.bytes(1, name.as_bytes());
+            match value {
+                Attribute::Float(value) => {
+                    attribute.float(2, *value);
+                    attribute.varint(20, 1);
+                }
+                Attribute::Int(value) => {
+                    attribute.varint(3, *value as u64);
+                    attribute.varint(20, 2);
+                }
+                Attribute::Text(value) => {
+                    attribute.bytes(4, value.as_bytes());
+                    attribute.varint(20, 3);
+                }
+                Attribute::Ints(values) => {
+                    values.iter().for_each(|&value| attribute.varint(8, value as u64));
+                    attribute.varint(20, 7);
+                }
+            }
+            node.message(5, &attribute);
+        }
+        self.graph.message(1, &node);
+    }
+
+    /// The model's bytes.
+    pub(super) fn finish(mut self, name: &str) -> Vec<u8> {
+        self.graph.bytes(2, name.as_bytes());
+        let mut operators = Message::default();
+        operators.bytes(1, b"");
+        operators.varint(2, OPERATOR_SET);
+        let mut model = Message::default();
+        model.varint(1, IR_VERSION);
+        model.message(7, &self.graph);
+        model.message(8, &operators);
+        model.0
+    }
+
+    fn name(&mut self) -> String {
+        self.n_names += 1;
+        format!("v{}", self.n_names)
+    }
+}
+
+fn value_info(name: &str, dims: &[usize]) -> Message {
+    let mut shape = Message::default();
+    for &extent in dims {
+        let mut dim = Message::default();
+        dim.varint(1, extent as u64);
+        shape.message(1, &dim);
+    }
+    let mut tensor = Message::default();
+    tensor.varint(1, FLOAT);
+    tensor.message(2, &shape);
+    let mut kind = Message::default();
+    kind.message(1, &tensor);
+    let mut info = Message::default();
+    info.bytes(1, name.as_bytes());
+    info.message(2, &kind);
+    info
+}
+
+/// A protobuf message: fields one after the other.
+#[derive(Debug, Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn raw_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    fn varint(&mut self, field: u64, value: u64) {
+        self.raw_varint(field << 3);
+        self.raw_varint(value);
+    }
+
+    fn float(&mut self, field: u64, value: f32) {
+        self.raw_varint(field << 3 | 5);
+        self.0.extend(value.to_le_bytes());
+    }
+
+    fn bytes(&mut self, field: u64, value: &[u8]) {
+        self.raw_varint(field << 3 | 2);
+        self.raw_varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    fn message(&mut self, field: u64, value: &Self) {
+        self.bytes(field, &value.0);
+    }
+}
