@@ -9,6 +9,8 @@ use crate::identity::Identity;
 
 pub mod cards;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod motion;
 pub mod network;
 pub mod plan;

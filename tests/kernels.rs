@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use effigy::generate::cpu::CpuExecutor;
+#[cfg(feature = "cuda")]
+use effigy::generate::cuda::CudaExecutor;
 use effigy::generate::network::{self, FACE, FrameOptions, Size, frame};
 use effigy::generate::plan::{
     Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, PictureFormat, Plan, Recorder, Role, Shape, TensorId,
@@ -21,6 +23,11 @@ fn backends() -> Vec<(&'static str, fn(Plan) -> Box<dyn Executor>, [f32; 3])> {
             "cpu" => {
                 let open: fn(Plan) -> Box<dyn Executor> = |plan| Box::new(CpuExecutor::new(plan, 2).unwrap());
                 ("cpu", open, [2e-4, 2e-4, 3.0])
+            }
+            #[cfg(feature = "cuda")]
+            "cuda" => {
+                let open: fn(Plan) -> Box<dyn Executor> = |plan| Box::new(CudaExecutor::new(plan).unwrap());
+                ("cuda", open, [3e-3, 4e-3, 3.0])
             }
             other => panic!("EFFIGY_DEVICES: no backend \"{other}\" in this test"),
         })

@@ -52,5 +52,5 @@ extern "C" emulation::Bind emulation_find(const char* name) {
 // Makes this thread's copy of the thread-local memory exist.
 extern "C" void emulation_touch_shared_memory() {
   static thread_local volatile char one;
-  one = 0;
+  (void)(one = 0);
 }
