@@ -27,7 +27,7 @@ fn backends() -> Vec<(&'static str, fn(Plan) -> Box<dyn Executor>, [f32; 3])> {
             #[cfg(feature = "cuda")]
             "cuda" => {
                 let open: fn(Plan) -> Box<dyn Executor> = |plan| Box::new(CudaExecutor::new(plan).unwrap());
-                ("cuda", open, [3e-3, 4e-3, 3.0])
+                ("cuda", open, [2e-3, 4e-3, 2.0])
             }
             other => panic!("EFFIGY_DEVICES: no backend \"{other}\" in this test"),
         })
