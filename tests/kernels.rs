@@ -223,6 +223,27 @@ fn upsampling_convolutions() {
 }
 
 #[test]
+fn parts_of_a_concatenation_are_written_and_read_in_place() {
+    for [first, second, c_out] in [[8, 16, 16], [3, 5, 6], [1, 1, 1], [12, 20, 9]] {
+        let mut r = Recorder::new(format!("parts of {first} and {second} channels to {c_out}"));
+        let x = r.input("x", Shape::new(4, 9, 19), Element::Half);
+        let a = r.conv2d("a", x, ConvSpec::new(first).kernel(1));
+        let b = r.conv2d("b", x, ConvSpec::new(second));
+        let both = r.concat("both", &[a, b]);
+        let of_second = r.conv2d("of_second", b, ConvSpec::new(c_out));
+        let twice = r.conv2d("twice", b, ConvSpec::new(second).kernel(1).residual(b));
+        let up = r.up_conv2d("up", b, ConvSpec::new(c_out));
+        let moved = r.warp("moved", b, Flow::Stay, (5, 11));
+        let all = r.conv2d("all", both, ConvSpec::new(c_out).stride(2));
+        for y in [of_second, twice, up, moved, all] {
+            r.output(y);
+        }
+        let plan = r.end();
+        check(&plan, &random_params(&plan, 5));
+    }
+}
+
+#[test]
 fn warps_and_mixing_weights() {
     for (c, [h_in, w_in], [h, w], mix_px) in [
         (1, [1, 1], [1, 1], 1),

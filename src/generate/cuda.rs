@@ -121,6 +121,13 @@ impl CudaExecutor {
     }
 }
 
+impl Drop for CudaExecutor {
+    fn drop(&mut self) {
+        // After a failed wait a frame may still be under way, and it writes into the staging memory.
+        let _ = self.stream.synchronize();
+    }
+}
+
 impl Executor for CudaExecutor {
     fn backend(&self) -> &str {
         "cuda"

@@ -385,9 +385,11 @@ EXPORT void standin_card(int major, int minor, int n, int version) {
   n_devices = n;
   driver_version = version;
 }
-// A new card, whole again, after a failed launch.
+// A new card: whole again after a failed launch, and no call has reached it.
 EXPORT void standin_replace_card() {
   std::lock_guard<std::mutex> guard(all);
+  counts.clear();
+  failures.clear();
   lost = OK;
 }
 // Runs one block of a kernel of broken.cu; the fault, or an empty text.
