@@ -14,6 +14,7 @@ pub mod cuda;
 pub mod motion;
 pub mod network;
 pub mod plan;
+pub mod roofline;
 pub mod twin;
 pub mod warp;
 pub mod weights;

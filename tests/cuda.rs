@@ -13,9 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use effigy::ErrorKind;
 use effigy::generate::cuda::CudaExecutor;
-use effigy::generate::plan::{
-    Adoption, ConvSpec, Element, Executor, Plan, Recorder, Shape, TensorView, TensorViewMut,
-};
+use effigy::generate::plan::{Adoption, ConvSpec, Element, Executor, Plan, Recorder, Shape, TensorView, TensorViewMut};
 
 const OUT_OF_MEMORY: c_int = 2;
 const LAUNCH_FAILED: c_int = 719;
@@ -49,20 +47,31 @@ impl StandIn {
     fn count(&self, function: &str) -> c_int {
         let function = CString::new(function).unwrap();
         // SAFETY: declared like this in driver.cpp.
-        unsafe { self.driver.get::<unsafe extern "C" fn(*const c_char) -> c_int>(b"standin_count").unwrap()(function.as_ptr()) }
+        unsafe {
+            self.driver.get::<unsafe extern "C" fn(*const c_char) -> c_int>(b"standin_count").unwrap()(
+                function.as_ptr(),
+            )
+        }
     }
 
     /// Lets the next call of a function fail.
     fn fail(&self, function: &str, code: c_int) {
         let function = CString::new(function).unwrap();
         // SAFETY: declared like this in driver.cpp.
-        unsafe { self.driver.get::<unsafe extern "C" fn(*const c_char, c_int)>(b"standin_fail").unwrap()(function.as_ptr(), code) }
+        unsafe {
+            self.driver.get::<unsafe extern "C" fn(*const c_char, c_int)>(b"standin_fail").unwrap()(
+                function.as_ptr(),
+                code,
+            );
+        }
     }
 
     fn card(&self, (major, minor): (c_int, c_int), n: c_int, version: c_int) {
         // SAFETY: declared like this in driver.cpp.
         unsafe {
-            self.driver.get::<unsafe extern "C" fn(c_int, c_int, c_int, c_int)>(b"standin_card").unwrap()(major, minor, n, version);
+            self.driver.get::<unsafe extern "C" fn(c_int, c_int, c_int, c_int)>(b"standin_card").unwrap()(
+                major, minor, n, version,
+            );
         }
     }
 
@@ -78,7 +87,12 @@ impl StandIn {
         type Run = unsafe extern "C" fn(*const c_char, *const f32, *mut f32, c_uint) -> *const c_char;
         // SAFETY: declared like this in driver.cpp; the kernels read and write 128 numbers.
         let fault = unsafe {
-            CStr::from_ptr(self.driver.get::<Run>(b"standin_run").unwrap()(kernel.as_ptr(), x.as_ptr(), y.as_mut_ptr(), seed))
+            CStr::from_ptr(self.driver.get::<Run>(b"standin_run").unwrap()(
+                kernel.as_ptr(),
+                x.as_ptr(),
+                y.as_mut_ptr(),
+                seed,
+            ))
         };
         (fault.to_str().unwrap().to_owned(), y)
     }
@@ -116,7 +130,15 @@ fn a_frame_is_one_launch_and_one_wait() {
     let mut executor = CudaExecutor::new(plan()).unwrap();
     assert_eq!(run(&mut executor, 1.0).unwrap_err().kind(), ErrorKind::Internal, "nothing was adopted");
     adopt(&mut executor, 0.5).unwrap();
-    let calls = ["cuGraphLaunch", "cuStreamSynchronize", "cuLaunchKernel", "cuMemAlloc_v2", "cuMemHostAlloc", "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2"];
+    let calls = [
+        "cuGraphLaunch",
+        "cuStreamSynchronize",
+        "cuLaunchKernel",
+        "cuMemAlloc_v2",
+        "cuMemHostAlloc",
+        "cuMemcpyHtoDAsync_v2",
+        "cuMemcpyDtoHAsync_v2",
+    ];
     let before = calls.map(|call| stand_in.count(call));
     for frame in 0..3 {
         let x = frame as f32;
@@ -225,11 +247,9 @@ fn the_emulation_finds_what_it_is_made_for() {
         assert_eq!(stand_in.run("right", x, seed), (String::new(), expected.clone()), "seed {seed}");
         let (fault, y) = stand_in.run("no_wait", x, seed);
         assert!(fault.is_empty() && y.iter().any(|y| y.is_nan()), "a copy without a wait, seed {seed}");
-        for (kernel, text) in [
-            ("divergent", "different barriers"),
-            ("half_a_warp", ""),
-            ("misaligned", "no multiple of 16"),
-        ] {
+        for (kernel, text) in
+            [("divergent", "different barriers"), ("half_a_warp", ""), ("misaligned", "no multiple of 16")]
+        {
             let (fault, _) = stand_in.run(kernel, x, seed);
             assert!(!fault.is_empty() && fault.contains(text), "{kernel}, seed {seed}: \"{fault}\"");
         }
@@ -237,6 +257,43 @@ fn the_emulation_finds_what_it_is_made_for() {
     // A missing barrier is only seen in some orders: that is why they are shuffled.
     let n_seen = seeds.filter(|&seed| stand_in.run("no_barrier", x, seed).1.iter().any(|y| y.is_nan())).count();
     assert!(n_seen >= 10, "a missing barrier was seen in {n_seen} of 20 orders");
+}
+
+/// The shapes are among those that `kernels.rs` compares with the twins.
+#[test]
+fn each_kernel_is_chosen_for_some_shape() {
+    let stand_in = StandIn::new("chosen");
+    for [c_in, h, w, c_out] in [[20, 64, 64, 24], [64, 16, 16, 64], [24, 64, 64, 64]] {
+        for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (1, 2)] {
+            let mut r = Recorder::new("conv");
+            let x = r.input("x", Shape::new(c_in, h, w), Element::Half);
+            let y = r.conv2d("conv", x, ConvSpec::new(c_out).kernel(kernel).stride(stride));
+            r.output(y);
+            CudaExecutor::new(r.end()).unwrap();
+        }
+    }
+    for [c_in, h, w, c_out] in [[64, 16, 16, 40], [8, 64, 64, 24], [12, 32, 64, 64]] {
+        let mut r = Recorder::new("up");
+        let x = r.input("x", Shape::new(c_in, h, w), Element::Half);
+        let y = r.up_conv2d("up", x, ConvSpec::new(c_out));
+        r.output(y);
+        CudaExecutor::new(r.end()).unwrap();
+    }
+    for tiled in [
+        "conv2d_k1_s1_n16",
+        "conv2d_k1_s1_n32",
+        "conv2d_k1_s2_n32",
+        "conv2d_k3_s1_n16",
+        "conv2d_k3_s1_n32",
+        "conv2d_k3_s1_n64",
+        "conv2d_k3_s2_n16",
+        "conv2d_k3_s2_n32",
+        "upconv2d_n16",
+        "upconv2d_n32",
+        "upconv2d_n64",
+    ] {
+        assert!(stand_in.count(&format!("kernel {tiled}")) > 0, "{tiled} was never chosen");
+    }
 }
 
 #[test]

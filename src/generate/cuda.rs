@@ -46,7 +46,10 @@ pub struct CudaExecutor {
 
 impl std::fmt::Debug for CudaExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CudaExecutor").field("card", &self.card).field("plan", &self.plan.name()).finish_non_exhaustive()
+        f.debug_struct("CudaExecutor")
+            .field("card", &self.card)
+            .field("plan", &self.plan.name())
+            .finish_non_exhaustive()
     }
 }
 

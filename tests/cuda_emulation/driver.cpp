@@ -97,6 +97,7 @@ static std::string run_block(dim3 index, unsigned n_threads, unsigned seed, std:
   block.index = index;
   block.alive = n_threads;
   block.kernel = &kernel;
+  block.is_hasty = seed & 1;
   std::vector<unsigned> order(n_threads);
   for (unsigned i = 0; i < n_threads; i++) order[i] = i;
   for (unsigned i = n_threads; seed != 0 && i-- > 1;) {
@@ -118,6 +119,7 @@ static std::string run_block(dim3 index, unsigned n_threads, unsigned seed, std:
     fiber.stack_pointer = sp;
   }
   for (unsigned i = 0; i < n_threads; i++) fibers[order[i]].next = &fibers[order[(i + 1) % n_threads]];
+  for (unsigned i = 0; i < n_threads; i++) fibers[i].next_in_warp = &fibers[i % 32 == 31 ? i - 31 : i + 1];
   block.current = &fibers[order[0]];
   emulation_switch(&block.launcher, block.current->stack_pointer);
   return block.fault;
@@ -352,6 +354,7 @@ EXPORT int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsi
                           unsigned block_y, unsigned block_z, unsigned, void* stream, void** arguments, void**) {
   ENTER(cuLaunchKernel);
   const Function& kernel = *(Function*)function;
+  counts["kernel " + kernel.name]++;
   if (!grid_x || !grid_y || !grid_z || grid_y > 65535 || grid_z > 65535) return INVALID;
   if (block_x != 128 || block_y != 1 || block_z != 1) return INVALID;  // as __launch_bounds__ has it
   std::function<void()> body = kernel.bind(arguments);

@@ -2,7 +2,7 @@
 //
 // Each CUDA thread of a block is a fiber (a stack and six saved registers, switched by hand); one OS thread runs one
 // block at a time, blocks run side by side. A barrier or a collective of a warp hands the CPU to the next fiber until
-// all have come. Threads take turns in an order drawn from a seed.
+// all have come. Threads take turns in an order drawn from a seed; every other block lets each warp run ahead.
 //
 // Mistakes that a card may hide are made visible:
 // - shared memory is NaN at the start of each block: the kernels are a library of their own whose thread-local memory
@@ -55,7 +55,7 @@ struct Fiber {
   void* stack_pointer;
   unsigned thread, lane;
   Warp* warp;
-  Fiber* next;
+  Fiber *next, *next_in_warp;
   std::vector<std::vector<Copy>> groups;
   std::vector<Copy> open_group;
 };
@@ -68,6 +68,7 @@ struct Block {
   uint64_t epoch, progress;
   void* launcher;
   std::function<void()>* kernel;
+  bool is_hasty;
   const void* barrier;
   std::string fault;
 };
@@ -95,11 +96,12 @@ inline void jump(Fiber* to) {
   abort();
 }
 
-// Gives the CPU away until `is_true`; when nothing moves for many rounds nobody will ever come.
-template <class Condition> inline void wait_for(Condition is_true) {
+// Gives the CPU away until `is_true`; when nothing moves for many rounds nobody will ever come. In a hasty block a warp
+// goes as far ahead of the others as barriers allow, else all keep step.
+template <class Condition> inline void wait_for(bool is_of_warp, Condition is_true) {
   uint64_t seen = block.progress;
   for (unsigned rounds = 0; !is_true(); rounds++) {
-    jump(block.current->next);
+    jump(is_of_warp && block.is_hasty ? block.current->next_in_warp : block.current->next);
     if (block.progress != seen) {
       seen = block.progress;
       rounds = 0;
@@ -119,7 +121,7 @@ inline void barrier(const void* place) {
     block.epoch++;
     return;
   }
-  wait_for([&] { return block.epoch != epoch; });
+  wait_for(false, [&] { return block.epoch != epoch; });
 }
 
 // Each lane leaves what it brings and where it wants the answer; the last to come computes for all.
@@ -140,7 +142,7 @@ template <class Compute> inline void collective(int id, const void* in, void* ou
     return;
   }
   const uint64_t epoch = warp.epoch;
-  wait_for([&] { return warp.epoch != epoch; });
+  wait_for(true, [&] { return warp.epoch != epoch; });
 }
 
 // A kernel with copies of its arguments, ready to be run any number of times, as a graph wants it.

@@ -118,9 +118,9 @@ mod nvrtc {
 
     fn folder() -> Option<PathBuf> {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = set("XDG_CACHE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| if cfg!(windows) { set("LOCALAPPDATA") } else { set("HOME").map(|home| home.join(".cache")) })?;
+        let cache = set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).or_else(|| {
+            if cfg!(windows) { set("LOCALAPPDATA") } else { set("HOME").map(|home| home.join(".cache")) }
+        })?;
         Some(cache.join("effigy").join("kernels"))
     }
 
@@ -169,9 +169,8 @@ mod nvrtc {
                 let mut image = vec![0_u8; n_bytes];
                 let to = image.as_mut_ptr().cast::<c_char>();
                 // SAFETY: `to` is as many bytes as NVRTC asked for.
-                let copied = unsafe {
-                    if is_own { sys::nvrtcGetCUBIN(program, to) } else { sys::nvrtcGetPTX(program, to) }
-                };
+                let copied =
+                    unsafe { if is_own { sys::nvrtcGetCUBIN(program, to) } else { sys::nvrtcGetPTX(program, to) } };
                 sized.result().and_then(|()| copied.result()).map(|()| image).map_err(refused)
             }
             Err(error) if error.0 == sys::nvrtcResult::NVRTC_ERROR_INVALID_OPTION => Err(Refused::Option),

@@ -33,7 +33,8 @@ pub(super) fn unavailable(message: impl Into<String>) -> Error {
 pub(super) fn lost(error: DriverError) -> Error {
     let message = match error.0 {
         CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-            return unavailable("the graphics card has no memory left; close other programs that use it").because(error);
+            return unavailable("the graphics card has no memory left; close other programs that use it")
+                .because(error);
         }
         CUresult::CUDA_ERROR_LAUNCH_TIMEOUT => "the graphics card took too long and its driver stopped the work",
         CUresult::CUDA_ERROR_ECC_UNCORRECTABLE => "the graphics card's memory failed; restart the machine",
@@ -126,7 +127,10 @@ impl Device {
             .into_iter()
             .map(|name| {
                 let function = module.load_function(name);
-                Ok((name, function.map_err(|error| unavailable(format!("no kernel {name} on the card")).because(error))?))
+                Ok((
+                    name,
+                    function.map_err(|error| unavailable(format!("no kernel {name} on the card")).because(error))?,
+                ))
             })
             .collect()
     }

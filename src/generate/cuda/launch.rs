@@ -98,7 +98,12 @@ pub(super) const KERNELS: [&str; 17] = [
 const TILE_W: u32 = 16;
 
 /// The widest tile of channels that still gives every multiprocessor a block; the narrowest when none does.
-fn widest<const N: usize>(tiles: [(&'static str, u32); N], c_out: u32, n_tiles: u32, wanted: u32) -> (&'static str, u32) {
+fn widest<const N: usize>(
+    tiles: [(&'static str, u32); N],
+    c_out: u32,
+    n_tiles: u32,
+    wanted: u32,
+) -> (&'static str, u32) {
     let fits = |width: u32| width <= c_out.next_multiple_of(16) && n_tiles * c_out.div_ceil(width) >= wanted;
     tiles.into_iter().find(|&(_, width)| fits(width)).unwrap_or(tiles[N - 1])
 }
@@ -175,7 +180,8 @@ pub(super) fn launches(
                     Flow::Mixed { mix, map, pose } => (Some(pose), Some(map), Some(mix)),
                 };
                 let pitches = Argument::WarpPitch(WarpPitch { x: pitch(op.x), y: pitch(op.y) });
-                let arguments = vec![at(op.x), maybe(pose), maybe(map), maybe(mix), at(op.y), Argument::Warp(s), pitches];
+                let arguments =
+                    vec![at(op.x), maybe(pose), maybe(map), maybe(mix), at(op.y), Argument::Warp(s), pitches];
                 Launch { kernel: "warp", grid: [(s.h * s.w).div_ceil(64), 1, 1], arguments }
             }
             Op::Motion(op) => {
