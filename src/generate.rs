@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod motion;
 pub mod network;
+pub mod neural;
 pub mod plan;
 pub mod roofline;
 pub mod twin;

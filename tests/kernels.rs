@@ -8,8 +8,8 @@ use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::cuda::CudaExecutor;
 use effigy::generate::network::{self, FACE, FrameOptions, Size, frame};
 use effigy::generate::plan::{
-    Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, PictureFormat, Plan, Recorder, Role, Shape, TensorId,
-    TensorView, TensorViewMut,
+    Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, PictureFormat, Plan, Recorder, Role, Shape,
+    TensorId, TensorView, TensorViewMut,
 };
 use effigy::generate::twin::TwinExecutor;
 use effigy::generate::weights::Weights;

@@ -130,6 +130,14 @@ impl CpuExecutor {
         Ok(())
     }
 
+    /// Runs the convolutions on what their inputs hold: for benches.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_models(&mut self) -> Result<()> {
+        self.sessions.iter_mut().try_for_each(Session::run)
+    }
+
     fn run_model(&mut self, model: usize, inputs: &[TensorView]) -> Result<()> {
         let segment = &self.segments[model];
         let session = &mut self.sessions[model];

@@ -36,6 +36,7 @@ const TURNED_AWAY: f32 = 20.0;
 
 /// The generator without a network; runs on one CPU core.
 pub struct WarpGenerator {
+    is_source_of_output_size: bool,
     triangles: Vec<Triangle>,
     canvas: Canvas,
     edges: Edges,
@@ -62,6 +63,7 @@ impl WarpGenerator {
     /// Makes a generator of square pictures of `size_px` pixels.
     pub fn new(size_px: usize) -> Self {
         Self {
+            is_source_of_output_size: false,
             triangles: mesh::triangles(),
             canvas: Canvas::new(size_px),
             edges: Edges::new(size_px),
@@ -70,9 +72,52 @@ impl WarpGenerator {
         }
     }
 
+    /// Makes one whose map a network follows: the source is as large as the output, whatever the portrait is.
+    pub(super) fn for_network(size_px: usize) -> Self {
+        Self { is_source_of_output_size: true, ..Self::new(size_px) }
+    }
+
     /// Where the face's points are in the last generated picture: pixels, z away from the camera.
     pub fn landmarks_px(&self) -> &Landmarks {
         &self.target
+    }
+
+    /// Where each pixel of row `y` comes from, in pixels of [`Self::source_pixels`], after [`Self::follow`]; `None` where
+    /// nothing was drawn.
+    pub(super) fn map_row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
+        self.canvas.row(y)
+    }
+
+    /// The adopted portrait as it is read: RGBA with a margin of an eighth of its size on each side; empty without one.
+    pub(super) fn source_pixels(&self) -> &[u32] {
+        self.adopted.as_ref().map_or(&[], |adopted| adopted.source.pixels())
+    }
+
+    /// Finds where each pixel comes from for `signal`.
+    ///
+    /// # Errors
+    /// When no identity was adopted.
+    pub(super) fn follow(&mut self, signal: &DrivingSignal) -> Result<()> {
+        let adopted = self
+            .adopted
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
+        let size = self.canvas.size_px();
+        let shape = &adopted.identity.shape;
+        let placement = adopted.rest.driven(size, signal);
+        target_landmarks_px(shape, &placement, signal, &mut self.target);
+        adopted.eyes.follow(signal, &adopted.source_rest);
+
+        let mut shifts = source_shifts(adopted, &placement);
+        for (i, shift) in adopted.mouth.lip_shifts(signal, &adopted.source_rest) {
+            shifts[i] += shift;
+        }
+        self.canvas.clear();
+        draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
+        adopted.surround.draw(&placement, signal, &self.target, &shifts, &mut self.canvas);
+        adopted.eyes.look(&self.target, &mut self.canvas);
+        adopted.mouth.open(&placement, &self.target, &mut self.canvas);
+        Ok(())
     }
 }
 
@@ -88,7 +133,8 @@ impl Generator for WarpGenerator {
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         let size = self.canvas.size_px();
         // A source larger than the output would have to be filtered in each frame; once is enough.
-        let source = Source::new(&identity.portrait, &identity.matte, identity.size_px().min(size))?;
+        let source_px = if self.is_source_of_output_size { size } else { identity.size_px().min(size) };
+        let source = Source::new(&identity.portrait, &identity.matte, source_px)?;
         let rest = HeadPlacement::at_rest(&identity.shape, size as f32 / identity.size_px() as f32);
         let scale = source.per_output(size);
         let margin = Vec2::splat(source.margin_px());
@@ -113,26 +159,9 @@ impl Generator for WarpGenerator {
     }
 
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
-        let adopted = self
-            .adopted
-            .as_mut()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
+        self.follow(signal)?;
+        let Some(adopted) = &self.adopted else { return Ok(()) };
         let size = self.canvas.size_px();
-        let shape = &adopted.identity.shape;
-        let placement = adopted.rest.driven(size, signal);
-        target_landmarks_px(shape, &placement, signal, &mut self.target);
-        adopted.eyes.follow(signal, &adopted.source_rest);
-
-        let mut shifts = source_shifts(adopted, &placement);
-        for (i, shift) in adopted.mouth.lip_shifts(signal, &adopted.source_rest) {
-            shifts[i] += shift;
-        }
-        self.canvas.clear();
-        draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
-        adopted.surround.draw(&placement, signal, &self.target, &shifts, &mut self.canvas);
-        adopted.eyes.look(&self.target, &mut self.canvas);
-        adopted.mouth.open(&placement, &self.target, &mut self.canvas);
-
         portrait.picture.reshape(size, size);
         let rows = portrait.picture.data_mut().chunks_exact_mut(size * 4);
         for (y, row) in rows.enumerate() {

@@ -71,6 +71,11 @@ impl Source {
         self.margin_px as f32
     }
 
+    /// All pixels, margin included, row by row: red in the lowest byte, alpha in the highest.
+    pub(super) fn pixels(&self) -> &[u32] {
+        &self.pixels
+    }
+
     /// Whether anything of the person can be read inside the box around these places.
     pub(super) fn shows_person(&self, places: &[Vec2]) -> bool {
         /// A matte's noise is no person.

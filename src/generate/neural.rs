@@ -1,0 +1,149 @@
+//! The generator with a network: explicit motion, features and folded weights made once, a small network a frame.
+//!
+//! Everything that belongs to one identity (executor, maps, weights) is a `Player`, made slowly and apart from the frame
+//! path. Adopting an identity that has one is a swap; [`NeuralGenerator::prepare`] makes one in the background.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::network::{self, EMBEDDING, Encoded, FrameOptions, Size};
+use super::plan::{Executor, Plan};
+use super::weights::Weights;
+use super::{Generator, Portrait};
+use crate::drive::DrivingSignal;
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::identity::Identity;
+
+use self::player::Player;
+
+mod maps;
+mod player;
+
+pub use self::player::encode;
+
+/// Identities that stay ready: as many as there are keys to switch between them.
+const MAX_KEPT: usize = 9;
+
+/// Opens a backend for a plan.
+pub type OpenExecutor = fn(Plan) -> Result<Box<dyn Executor>>;
+
+/// What all identities share.
+pub(super) struct Network {
+    pub(super) weights: Weights,
+    pub(super) options: FrameOptions,
+    pub(super) open: OpenExecutor,
+}
+
+/// The generator with a network, on any backend.
+pub struct NeuralGenerator {
+    network: Arc<Network>,
+    backend: String,
+    shown: Option<Box<Player>>,
+    kept: Vec<Box<Player>>,
+    pending: Option<(Arc<Identity>, JoinHandle<Result<Box<Player>>>)>,
+}
+
+impl NeuralGenerator {
+    /// Makes a generator of square pictures of `output_px` (512 or 1024) and tries the backend.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BackendUnavailable`] when the backend cannot run here.
+    pub fn new(weights: Weights, output_px: usize, open: OpenExecutor) -> Result<Self> {
+        let options = FrameOptions::new(weights.size(), output_px);
+        let backend = open(network::frame(&options))?.backend().to_owned();
+        let network = Arc::new(Network { weights, options, open });
+        Ok(Self { network, backend, shown: None, kept: Vec::with_capacity(MAX_KEPT), pending: None })
+    }
+
+    /// Makes everything for `identity` on a thread of its own, so that adopting it later is a swap. One at a time: what is
+    /// asked for meanwhile is made when it is adopted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the thread cannot be started.
+    pub fn prepare(&mut self, identity: &Arc<Identity>) -> Result<()> {
+        if self.is_ready(identity) || self.pending.is_some() {
+            return Ok(());
+        }
+        let (network, whom) = (Arc::clone(&self.network), Arc::clone(identity));
+        let thread = std::thread::Builder::new()
+            .name("adopt".to_owned())
+            .spawn(move || Player::new(&network, whom).map(Box::new))
+            .or_error(ErrorKind::Internal, || "cannot start the thread that prepares an identity".to_owned())?;
+        self.pending = Some((Arc::clone(identity), thread));
+        Ok(())
+    }
+
+    /// Whether adopting `identity` is a swap.
+    pub fn is_ready(&self, identity: &Arc<Identity>) -> bool {
+        let is_kept = self.shown.iter().chain(&self.kept).any(|player| player.is_of(identity));
+        is_kept
+            || self.pending.as_ref().is_some_and(|(whom, thread)| Arc::ptr_eq(whom, identity) && thread.is_finished())
+    }
+
+    /// The player of `identity`: one that was kept, the one being made, or a new one.
+    fn player(&mut self, identity: Arc<Identity>) -> Result<Box<Player>> {
+        if let Some(at) = self.kept.iter().position(|player| player.is_of(&identity)) {
+            return Ok(self.kept.remove(at));
+        }
+        if let Some((whom, thread)) = self.pending.take() {
+            if Arc::ptr_eq(&whom, &identity) {
+                return thread.join().unwrap_or_else(|_| {
+                    Err(Error::new(ErrorKind::Internal, "preparing an identity panicked; adopt it again"))
+                });
+            }
+            self.pending = Some((whom, thread));
+        }
+        Player::new(&self.network, identity).map(Box::new)
+    }
+}
+
+impl Generator for NeuralGenerator {
+    fn name(&self) -> &str {
+        self.network.options.size.name()
+    }
+
+    fn backend(&self) -> &str {
+        &self.backend
+    }
+
+    fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
+        if self.shown.as_ref().is_some_and(|player| player.is_of(&identity)) {
+            return Ok(());
+        }
+        let player = self.player(identity)?;
+        if let Some(before) = self.shown.replace(player) {
+            if self.kept.len() == MAX_KEPT {
+                self.kept.remove(0);
+            }
+            self.kept.push(before);
+        }
+        Ok(())
+    }
+
+    fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        let player = self
+            .shown
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
+        player.play(signal, portrait)
+    }
+}
+
+/// The files that weights are looked for in: `generator_SIZE.safetensors` in the folder that `EFFIGY_MODELS` names, else in
+/// `models` beside the program.
+pub fn weights_path(size: Size) -> std::path::PathBuf {
+    let file = format!("generator_{}.safetensors", size.name());
+    let folder = std::env::var_os(crate::models::MODELS_VARIABLE).map(std::path::PathBuf::from);
+    let beside = || std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("models")));
+    folder.or_else(beside).unwrap_or_default().join(file)
+}
+
+/// Checks what [`encode`] made.
+fn check_embedding(encoded: &Encoded) -> Result<()> {
+    let is_sane = encoded.embedding.len() == EMBEDDING && encoded.embedding.iter().all(|value| value.is_finite());
+    if is_sane {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::Model, "the encoder's embedding is not finite: the weights are torn"))
+    }
+}

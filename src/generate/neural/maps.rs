@@ -1,0 +1,144 @@
+//! The candidate motions of one frame, as the network wants them.
+
+use glam::Vec2;
+
+use crate::generate::motion::HeadPlacement;
+use crate::generate::network::{FEATURES_PX, margin_px};
+use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
+use crate::generate::warp::WarpGenerator;
+
+/// Pixels of the finest coarse map along which the full map is read, each way.
+const READS: usize = 4;
+
+/// Where the face mesh and the sheet around it say that each pixel comes from.
+pub(super) struct Maps {
+    /// (s, s), packed places in the photo; see [`crate::generate::plan::Finish`].
+    pub(super) full: Vec<u32>,
+    /// At each of [`FEATURES_PX`]: (3, n, n), u and v in picture units, and coverage 0..1.
+    pub(super) coarse: [Vec<f32>; 3],
+    output_px: usize,
+}
+
+impl Maps {
+    /// Makes room for maps of pictures of `output_px`.
+    pub(super) fn new(output_px: usize) -> Self {
+        Self {
+            full: vec![UNDRAWN; output_px * output_px],
+            coarse: FEATURES_PX.map(|px| vec![0.0; 3 * px * px]),
+            output_px,
+        }
+    }
+
+    /// Takes the motion that `mapper` follows.
+    pub(super) fn take(&mut self, mapper: &WarpGenerator) {
+        let size = self.output_px;
+        let finest = FEATURES_PX[2];
+        let n = finest * finest;
+        let step = (size / finest / READS).max(1);
+        self.coarse[2].fill(0.0);
+        for (y, row) in self.full.chunks_exact_mut(size).enumerate() {
+            let (sums, drawn) = self.coarse[2].split_at_mut(2 * n);
+            let (sums_u, sums_v) = sums.split_at_mut(n);
+            let is_read = y.is_multiple_of(step);
+            let first = y * finest / size * finest;
+            for (x, (packed, place)) in row.iter_mut().zip(mapper.map_row(y)).enumerate() {
+                let Some(place) = place else {
+                    *packed = UNDRAWN;
+                    continue;
+                };
+                *packed = pack(place);
+                if is_read && x.is_multiple_of(step) {
+                    let at = first + x * finest / size;
+                    sums_u[at] += place.x;
+                    sums_v[at] += place.y;
+                    drawn[at] += 1.0;
+                }
+            }
+        }
+        let (margin, scale) = (margin_px(size) as f32, 1.0 / size as f32);
+        let per_pixel = (size / finest / step).max(1).pow(2) as f32;
+        for at in 0..n {
+            let drawn = self.coarse[2][2 * n + at];
+            let own = Vec2::new((at % finest) as f32 + 0.5, (at / finest) as f32 + 0.5) / finest as f32;
+            let sum = Vec2::new(self.coarse[2][at], self.coarse[2][n + at]);
+            let place = if drawn > 0.0 { (sum / drawn - margin) * scale } else { own };
+            self.coarse[2][at] = place.x;
+            self.coarse[2][n + at] = place.y;
+            self.coarse[2][2 * n + at] = drawn / per_pixel;
+        }
+        let [map32, map64, map128] = &mut self.coarse;
+        halve(map128, map64, FEATURES_PX[1]);
+        halve(map64, map32, FEATURES_PX[0]);
+    }
+}
+
+/// A place in the photo in 1/32 of its pixels.
+fn pack(place: Vec2) -> u32 {
+    // Saturates below zero; the photo is less than 2048 pixels wide, so that the upper end is never UNDRAWN.
+    let steps = |v: f32| ((v * PLACES_PER_PX + 0.5) as u32).min(0xfffe);
+    steps(place.x) | steps(place.y) << 16
+}
+
+/// Shrinks a map to `px`: each pixel is the mean of four, counted by their coverage.
+fn halve(from: &[f32], to: &mut [f32], px: usize) {
+    let (n, wide) = (px * px, 2 * px);
+    for at in 0..n {
+        let first = at / px * 2 * wide + at % px * 2;
+        let four = [first, first + 1, first + wide, first + wide + 1];
+        let coverage = four.map(|i| from[8 * n + i]);
+        let sum: f32 = coverage.iter().sum();
+        for plane in 0..2 {
+            let values = four.map(|i| from[plane * 4 * n + i]);
+            let counted: f32 = values.iter().zip(coverage).map(|(v, c)| v * c).sum();
+            to[plane * n + at] = if sum > 0.0 { counted / sum } else { values.iter().sum::<f32>() / 4.0 };
+        }
+        to[2 * n + at] = sum / 4.0;
+    }
+}
+
+/// From the picture to the portrait along the head's motion, as `Flow::Head` wants it: the plane through the head's
+/// middle, from `now` back to `rest`, both in a picture of `size_px`.
+pub(super) fn head_pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) -> [f32; 6] {
+    /// Depth of the plane behind the head's centre, in face widths: between face and ears.
+    const DEPTH: f32 = 0.2;
+    let size = size_px as f32;
+    let back = |at: Vec2| rest.project(now.unproject(at * size, DEPTH)).truncate() / size;
+    let origin = back(Vec2::ZERO);
+    let (right, down) = (back(Vec2::X) - origin, back(Vec2::Y) - origin);
+    [right.x, down.x, origin.x, right.y, down.y, origin.y]
+}
+
+#[cfg(test)]
+mod tests {
+    use glam::Quat;
+
+    use super::*;
+
+    #[test]
+    fn a_head_that_moves_and_grows_is_followed_back() {
+        let rest = HeadPlacement { centre_px: Vec2::new(256.0, 200.0), width_px: 150.0, rotation: Quat::IDENTITY };
+        let same = head_pose(&rest, &rest, 512);
+        for (found, expected) in same.iter().zip([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-5, "{same:?}");
+        }
+        let now = HeadPlacement { centre_px: Vec2::new(300.0, 180.0), width_px: 300.0, ..rest };
+        let [a, b, c, d, e, f] = head_pose(&rest, &now, 512);
+        let at = now.centre_px / 512.0;
+        let back = Vec2::new(a * at.x + b * at.y + c, d * at.x + e * at.y + f) * 512.0;
+        assert!(back.distance(rest.centre_px) < 1e-2, "{back}");
+        assert!((a - 0.5).abs() < 1e-5 && (e - 0.5).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_coarse_map_counts_only_what_is_drawn() {
+        let px = 2;
+        // (3, 4, 4): the upper left four pixels have one drawn, at (0.3, 0.7).
+        let mut from = vec![0.9; 48];
+        from[32..].fill(0.0);
+        (from[5], from[16 + 5], from[32 + 5]) = (0.3, 0.7, 1.0);
+        let mut to = vec![0.0; 12];
+        halve(&from, &mut to, px);
+        assert_eq!((to[0], to[4], to[8]), (0.3, 0.7, 0.25));
+        assert_eq!((to[1], to[8 + 1]), (0.9, 0.0));
+    }
+}

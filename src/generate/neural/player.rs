@@ -1,0 +1,144 @@
+//! One identity, ready to be played.
+
+use std::sync::Arc;
+
+use opencv::core::Size;
+use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
+
+use super::maps::{Maps, head_pose};
+use super::{Network, check_embedding};
+use crate::drive::DrivingSignal;
+use crate::error::Result;
+use crate::face::N_LANDMARKS;
+use crate::frame::Picture;
+use crate::generate::cpu::CpuExecutor;
+use crate::generate::motion::HeadPlacement;
+use crate::generate::network::{self, ENCODER_PX, Encoded, MOTION_PX};
+use crate::generate::plan::{Adoption, Executor, Role, TensorView, TensorViewMut};
+use crate::generate::twin::TwinExecutor;
+use crate::generate::warp::WarpGenerator;
+use crate::generate::weights::Weights;
+use crate::generate::{Generator as _, Portrait};
+use crate::identity::Identity;
+
+/// Everything that one identity's frames need.
+pub(super) struct Player {
+    identity: Arc<Identity>,
+    output_px: usize,
+    rest: HeadPlacement,
+    mapper: WarpGenerator,
+    maps: Maps,
+    /// (478, 2) in picture units.
+    landmarks: Vec<f32>,
+    executor: Box<dyn Executor>,
+}
+
+impl Player {
+    /// Encodes the portrait, folds the weights and hands both to an executor. Slow.
+    pub(super) fn new(network: &Network, identity: Arc<Identity>) -> Result<Self> {
+        let output_px = network.options.output_px;
+        let mut mapper = WarpGenerator::for_network(output_px);
+        mapper.adopt(Arc::clone(&identity))?;
+        let encoded = encode(&network.weights, &identity)?;
+        check_embedding(&encoded)?;
+        let mut executor = (network.open)(network::frame(&network.options))?;
+        let params = network::fold(executor.plan(), &network.weights, &encoded.embedding)?;
+        let portrait = planes(&identity, MOTION_PX)?;
+        let [features32, features64, features128] = &encoded.features;
+        executor.adopt(&Adoption {
+            params: params.iter().map(Vec::as_slice).collect(),
+            constants: vec![
+                TensorView::F32(&portrait),
+                TensorView::F32(features32),
+                TensorView::F32(features64),
+                TensorView::F32(features128),
+                TensorView::Words(mapper.source_pixels()),
+            ],
+        })?;
+        Ok(Self {
+            rest: HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32),
+            maps: Maps::new(output_px),
+            landmarks: vec![0.0; 2 * N_LANDMARKS],
+            identity,
+            output_px,
+            mapper,
+            executor,
+        })
+    }
+
+    /// Whether it plays this identity.
+    pub(super) fn is_of(&self, identity: &Arc<Identity>) -> bool {
+        Arc::ptr_eq(&self.identity, identity)
+    }
+
+    /// Makes one picture.
+    pub(super) fn play(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        let size = self.output_px;
+        self.mapper.follow(signal)?;
+        self.maps.take(&self.mapper);
+        for (to, point) in self.landmarks.as_chunks_mut::<2>().0.iter_mut().zip(self.mapper.landmarks_px()) {
+            *to = [point.x / size as f32, point.y / size as f32];
+        }
+        let pose = head_pose(&self.rest, &self.rest.driven(size, signal), size);
+        portrait.picture.reshape(size, size);
+        let [map32, map64, map128] = &self.maps.coarse;
+        let inputs = [
+            TensorView::F32(&self.landmarks),
+            TensorView::F32(&pose),
+            TensorView::F32(map32),
+            TensorView::F32(map64),
+            TensorView::F32(map128),
+            TensorView::Words(&self.maps.full),
+        ];
+        self.executor.run(&inputs, &mut [TensorViewMut::Bytes(portrait.picture.data_mut())])
+    }
+}
+
+/// Runs the encoder over an identity's portrait: in ONNX Runtime where there is one, else on the twins.
+///
+/// # Errors
+/// [`crate::ErrorKind::Model`] when the weights lack a layer.
+pub fn encode(weights: &Weights, identity: &Identity) -> Result<Encoded> {
+    let plan = network::encoder(weights.size());
+    let params = network::fold(&plan, weights, &[])?;
+    let mut executor: Box<dyn Executor> = match CpuExecutor::new(plan.clone(), 1) {
+        Ok(executor) => Box::new(executor),
+        Err(_) => Box::new(TwinExecutor::new(plan.clone())),
+    };
+    executor.adopt(&Adoption { params: params.iter().map(Vec::as_slice).collect(), constants: Vec::new() })?;
+    let portrait = planes(identity, ENCODER_PX)?;
+    let size = identity.size_px() as f32;
+    let landmarks: Vec<f32> = identity.landmarks_px.iter().flat_map(|point| [point.x / size, point.y / size]).collect();
+    let mut outputs: Vec<Vec<f32>> =
+        plan.of_role(Role::Output).map(|id| vec![0.0; plan.tensor(id).shape.len()]).collect();
+    let mut views: Vec<TensorViewMut> = outputs.iter_mut().map(|values| TensorViewMut::F32(values)).collect();
+    executor.run(&[TensorView::F32(&portrait), TensorView::F32(&landmarks)], &mut views)?;
+    let deepest = weights.size().widths().decoder[0];
+    let mut outputs = outputs.into_iter();
+    let mut next = || outputs.next().unwrap_or_default();
+    let [features128, features64, features32, last] = [next(), next(), next(), next()];
+    let embedding = network::pooled_embedding(weights, &last, deepest)?;
+    Ok(Encoded { features: [features32, features64, features128], embedding })
+}
+
+/// The portrait as a network sees it: colour -1..1 and matte 0..1, (4, `px`, `px`).
+fn planes(identity: &Identity, px: usize) -> Result<Vec<f32>> {
+    let portrait = resized(&identity.portrait, px)?;
+    let matte = resized(&identity.matte, px)?;
+    let n = px * px;
+    let mut planes = vec![0.0; 4 * n];
+    for (i, rgb) in portrait.data().as_chunks::<3>().0.iter().enumerate() {
+        for (c, &sample) in rgb.iter().enumerate() {
+            planes[c * n + i] = f32::from(sample) / 127.5 - 1.0;
+        }
+        planes[3 * n + i] = f32::from(matte.data()[i]) / 255.0;
+    }
+    Ok(planes)
+}
+
+fn resized<const C: usize>(picture: &Picture<C>, px: usize) -> Result<Picture<C>> {
+    let mut small = Picture::new(px, px);
+    let method = if picture.width_px() > px { INTER_AREA } else { INTER_LINEAR };
+    resize(&picture.as_mat()?, &mut small.as_mat_mut()?, Size::new(px as i32, px as i32), 0.0, 0.0, method)?;
+    Ok(small)
+}
