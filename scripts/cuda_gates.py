@@ -26,7 +26,9 @@ OUT = ROOT / "target" / "cuda-gates"
 WHEELS = ["nvidia-cuda-nvrtc-cu12==12.9.86", "nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-cuda-nvdisasm==13.5.37"]
 START = time.time()
 CARDS = [75, 86, 89, 90]
-KERNELS = ["conv2d", "upconv2d", "warp", "motion", "raster", "finish"]
+# In the order of `SOURCES` in src/generate/cuda/compile.rs.
+SOURCES = ["cuda/device.h", "cuda/gemm.h", "cuda/sample.h"]
+SOURCES += ["conv2d.cu", "upconv2d.cu", "warp.cu", "motion.cu", "raster.cu", "finish.cu"]
 
 # Entry: (registers at most, bytes of shared memory at most, products a warp makes for one chunk of 16 channels).
 # Of 64 K registers, 128 threads of 192 each leave 2 blocks on a multiprocessor, of 168 leave 3, of 128 leave 4, of 96
@@ -83,16 +85,18 @@ class Nvrtc:
             ctypes.CDLL(str(path))
         self.lib = ctypes.CDLL(str(tool("libnvrtc.so.12")))
 
-    def ptx(self, source, card):
+    def ptx(self, card):
         lib, program, size = self.lib, ctypes.c_void_p(), ctypes.c_size_t()
-        lib.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), source.name.encode(), 0, None, None)
-        options = [f"--gpu-architecture=compute_{card}", "-std=c++17", f"-I{ROOT / 'kernels'}"]
-        failed = lib.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * 3)(*[o.encode() for o in options]))
+        lines = "".join((ROOT / "kernels" / name).read_text() for name in SOURCES).splitlines(keepends=True)
+        source = "".join(line for line in lines if not line.startswith(("#include", "#pragma once")))
+        lib.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"effigy.cu", 0, None, None)
+        options = [f"--gpu-architecture=compute_{card}", "--std=c++17"]
+        failed = lib.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * 2)(*[o.encode() for o in options]))
         lib.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         log = ctypes.create_string_buffer(size.value)
         lib.nvrtcGetProgramLog(program, log)
         if failed or log.value.strip():
-            sys.exit(f"cuda_gates: NVRTC, {source.name} for sm_{card}:\n{log.value.decode()}")
+            sys.exit(f"cuda_gates: NVRTC for sm_{card}:\n{log.value.decode()}")
         lib.nvrtcGetPTXSize(program, ctypes.byref(size))
         ptx = ctypes.create_string_buffer(size.value)
         lib.nvrtcGetPTX(program, ptx)
@@ -100,15 +104,15 @@ class Nvrtc:
         return ptx.value
 
 
-def clang_ptx(source, card):
+def clang_ptx(card):
     # Debian's clang 14 knows no card after sm_86; what it writes for sm_80 runs on all later ones.
     arch = "sm_75" if card == 75 else "sm_80"
-    to = OUT / f"{source.stem}.clang.{arch}.ptx"
+    to = OUT / f"clang.{arch}.ptx"
     if not to.exists() or to.stat().st_mtime < START:
         flags = ["-x", "cuda", "--cuda-device-only", f"--cuda-gpu-arch={arch}", "-nocudainc", "-nocudalib", "-S", "-O3"]
         # ldmatrix and mma need a version of PTX that clang 14 does not choose by itself for sm_75.
         flags += ["-Xclang", "-target-feature", "-Xclang", "+ptx70", "-std=c++17"]
-        subprocess.run(["clang++", *flags, "-I", ROOT / "kernels", source, "-o", to], check=True)
+        subprocess.run(["clang++", *flags, "-I", "kernels", "kernels/cuda/all.cu", "-o", to], check=True)
     return to.read_bytes()
 
 
@@ -168,19 +172,14 @@ def main():
         say("clang++ is not there: checking NVRTC only")
     faults = []
     for who, compile_ptx in compilers:
-        for card in CARDS:
-            found = {}
-            def build(name):
-                ptx = compile_ptx(ROOT / "kernels" / f"{name}.cu", card)
-                return account(*assemble(f"{name}.{who}", ptx, card))
-
-            with ThreadPoolExecutor(2) as pool:
-                for part in pool.map(build, KERNELS):
-                    found |= part
-            if found.keys() != ENTRIES.keys():
-                faults.append(f"{who}, sm_{card}: entries differ: {sorted(found.keys() ^ ENTRIES.keys())}")
-                continue
-            faults += check(who, card, found)
+        ptx = {card: compile_ptx(card) for card in CARDS}
+        with ThreadPoolExecutor(2) as pool:
+            built = pool.map(lambda card: account(*assemble(who, ptx[card], card)), CARDS)
+            for card, found in zip(CARDS, built):
+                if found.keys() != ENTRIES.keys():
+                    faults.append(f"{who}, sm_{card}: entries differ: {sorted(found.keys() ^ ENTRIES.keys())}")
+                else:
+                    faults += check(who, card, found)
         say(f"{who}: {len(ENTRIES)} entries for {', '.join(f'sm_{card}' for card in CARDS)}")
     if faults:
         sys.exit("\n".join(["cuda_gates:", *faults]))
