@@ -17,6 +17,8 @@ for ((set = 0; set < 1 << ${#features[@]}; set++)); do
   # shellcheck disable=SC2086
   cargo clippy -q --locked --no-default-features --features "$list" $targets -- -D warnings
 done
+cargo clippy -q --locked --features cuda-emulation --all-targets -- -D warnings
+cargo clippy -q --locked --features cuda-ptx --lib --bins -- -D warnings
 if command -v cargo-deny > /dev/null; then
   echo "== licences and sources of dependencies"
   cargo deny --offline check licenses bans sources
@@ -24,6 +26,12 @@ else
   echo "== licences and sources of dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)"
 fi
 echo "== tests"
-cargo test --locked --all-features
+cargo test --locked --features train,cuda-emulation
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+  echo "== CUDA kernels on the processor, against their twins"
+  EFFIGY_DEVICES=cuda cargo test --locked --features train,cuda-emulation --test kernels
+  echo "== CUDA kernels, compiled for cards"
+  scripts/cuda_gates.py
+fi
 echo "== documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --all-features
+RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train

@@ -10,10 +10,13 @@ use crate::identity::Identity;
 pub mod cards;
 pub mod choose;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod motion;
 pub mod network;
 pub mod neural;
 pub mod plan;
+pub mod roofline;
 pub mod twin;
 pub mod warp;
 pub mod weights;

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use effigy::generate::cpu::CpuExecutor;
+#[cfg(feature = "cuda")]
+use effigy::generate::cuda::CudaExecutor;
 use effigy::generate::network::{self, FACE, FrameOptions, Size, frame};
 use effigy::generate::plan::{
     Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, Op, PictureFormat, Plan, Recorder, Role, Shape,
@@ -23,6 +25,11 @@ fn backends() -> Vec<(&'static str, Open, [f32; 3])> {
             "cpu" => {
                 let open: Open = |plan| Box::new(CpuExecutor::new(plan, 2).unwrap());
                 Some(("cpu", open, [2e-4, 2e-4, 3.0]))
+            }
+            #[cfg(feature = "cuda")]
+            "cuda" => {
+                let open: Open = |plan| Box::new(CudaExecutor::new(plan).unwrap());
+                Some(("cuda", open, [2e-3, 4e-3, 2.0]))
             }
             // Compared with its twins in `tests/wgsl.rs`.
             "wgpu" => None,
@@ -181,7 +188,7 @@ fn check(plan: &Plan, params: &[Vec<f32>]) {
 #[test]
 fn convolutions() {
     let activations = [Activation::None, Activation::Relu, Activation::Leaky, Activation::Sigmoid];
-    let shapes = [[1, 1, 1, 1], [3, 5, 7, 2], [17, 9, 4, 33], [20, 64, 64, 24], [64, 16, 16, 64], [8, 33, 65, 6]];
+    let shapes = [[1, 1, 1, 1], [3, 5, 7, 2], [17, 9, 4, 33], [20, 64, 64, 24], [64, 16, 16, 64], [8, 33, 65, 6], [24, 64, 64, 64]];
     for (i, [c_in, h, w, c_out]) in shapes.into_iter().enumerate() {
         for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (1, 2)] {
             for has_residual in [false, true] {
@@ -206,7 +213,7 @@ fn convolutions() {
 #[test]
 fn upsampling_convolutions() {
     for (i, [c_in, h, w, c_out]) in
-        [[1, 1, 1, 1], [3, 5, 7, 2], [17, 9, 4, 33], [24, 64, 64, 5], [64, 16, 16, 40]].into_iter().enumerate()
+        [[1, 1, 1, 1], [3, 5, 7, 2], [17, 9, 4, 33], [24, 64, 64, 5], [64, 16, 16, 40], [8, 64, 64, 24], [12, 32, 64, 64]].into_iter().enumerate()
     {
         for has_residual in [false, true] {
             let mut r = Recorder::new(format!("upconv {c_in}x{h}x{w} to {c_out}"));
@@ -220,6 +227,27 @@ fn upsampling_convolutions() {
             let plan = r.end();
             check(&plan, &random_params(&plan, i as u64));
         }
+    }
+}
+
+#[test]
+fn parts_of_a_concatenation_are_written_and_read_in_place() {
+    for [first, second, c_out] in [[8, 16, 16], [3, 5, 6], [1, 1, 1], [12, 20, 9]] {
+        let mut r = Recorder::new(format!("parts of {first} and {second} channels to {c_out}"));
+        let x = r.input("x", Shape::new(4, 9, 19), Element::Half);
+        let a = r.conv2d("a", x, ConvSpec::new(first).kernel(1));
+        let b = r.conv2d("b", x, ConvSpec::new(second));
+        let both = r.concat("both", &[a, b]);
+        let of_second = r.conv2d("of_second", b, ConvSpec::new(c_out));
+        let twice = r.conv2d("twice", b, ConvSpec::new(second).kernel(1).residual(b));
+        let up = r.up_conv2d("up", b, ConvSpec::new(c_out));
+        let moved = r.warp("moved", b, Flow::Stay, (5, 11));
+        let all = r.conv2d("all", both, ConvSpec::new(c_out).stride(2));
+        for y in [of_second, twice, up, moved, all] {
+            r.output(y);
+        }
+        let plan = r.end();
+        check(&plan, &random_params(&plan, 5));
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Backend {
 
 /// What this build has, in order of preference. After the last of them comes the mesh warp, which needs no network.
 pub const BACKENDS: &[Backend] = &[
+    #[cfg(feature = "cuda")]
+    Backend { name: "cuda", automatic: open_cuda, named: open_cuda },
     #[cfg(feature = "wgpu")]
     Backend {
         name: "wgpu",
@@ -31,6 +33,11 @@ pub const BACKENDS: &[Backend] = &[
 
 /// More threads win little on maps this small, and take from face tracking.
 const MAX_CPU_THREADS: usize = 4;
+
+#[cfg(feature = "cuda")]
+fn open_cuda(plan: Plan) -> Result<Box<dyn Executor>> {
+    Ok(Box::new(super::cuda::CudaExecutor::new(plan)?))
+}
 
 fn open_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
     let n_threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_CPU_THREADS));

@@ -1,6 +1,6 @@
 //! Where each tensor lives: one arena, shared by tensors that are never needed at the same time.
 
-use super::{Element, Plan, Role, TensorId};
+use super::{Element, Plan, Role, Tensor, TensorId};
 
 /// Offsets are multiples of this many bytes, as graphics interfaces want it.
 const ALIGNMENT: usize = 256;
@@ -18,12 +18,22 @@ impl Layout {
     ///
     /// The largest are placed first, each as low as those that live at the same time allow.
     pub fn new(plan: &Plan, half_bytes: usize) -> Self {
+        let each = |tensor: &Tensor| if tensor.element == Element::Half { half_bytes } else { 4 };
+        let mut layout = Self::sized(plan, |tensor| tensor.shape.len() * each(tensor));
+        for (i, tensor) in plan.tensors().iter().enumerate() {
+            if let Some((parent, channel)) = tensor.parent {
+                let first = channel * tensor.shape.h * tensor.shape.w * each(tensor);
+                layout.offsets[i] = layout.offsets[parent.0].map(|offset| offset + first);
+            }
+        }
+        layout
+    }
+
+    /// The same for a device that lays tensors out its own way: `bytes_of` says what each takes. The parts of a
+    /// concatenation have no place then: only the device knows where they begin.
+    pub fn sized(plan: &Plan, bytes_of: impl Fn(&Tensor) -> usize) -> Self {
         let tensors = plan.tensors();
-        let bytes = |id: TensorId| {
-            let tensor = plan.tensor(id);
-            let each = if tensor.element == Element::Half { half_bytes } else { 4 };
-            (tensor.shape.len() * each).next_multiple_of(ALIGNMENT)
-        };
+        let bytes = |id: TensorId| bytes_of(plan.tensor(id)).next_multiple_of(ALIGNMENT);
         let lives = lives(plan);
         let mut homes: Vec<TensorId> = (0..tensors.len())
             .map(TensorId)
@@ -49,13 +59,6 @@ impl Layout {
             }
             offsets[id.0] = Some(offset);
             total_bytes = total_bytes.max(offset + bytes(id));
-        }
-        for (i, tensor) in tensors.iter().enumerate() {
-            if let Some((parent, channel)) = tensor.parent {
-                let each = if tensor.element == Element::Half { half_bytes } else { 4 };
-                let first = channel * tensor.shape.h * tensor.shape.w * each;
-                offsets[i] = offsets[parent.0].map(|offset| offset + first);
-            }
         }
         let unshared_bytes = homes.iter().map(|&id| bytes(id)).sum();
         Self { offsets, total_bytes, unshared_bytes }

@@ -1,0 +1,153 @@
+// finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
+// (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
+// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m2; d = decoded at (x, y), t = d4;
+// alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
+// over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
+// decoded (5, h, w) f16, channels innermost, `pitch` channels a pixel · mix (6, h_mix, w_mix), pose [6] f32 · map
+// (size, size) u32: x + y << 16 in 1/32 px · photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge)
+// u32: red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
+// One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j; blockIdx.x counts 128.
+// In f32. Twin: finish.rs, within 2 of 255.
+// Memory-bound: at 512² 1 MB map, 1.6 MB photo, 0.7 MB decoded, 1 MB out. No card measured it yet.
+#include "cuda/sample.h"
+
+struct FinishShape {
+  unsigned size, margin, h, w, h_mix, w_mix, has_background, h_badge, w_badge, format;
+};
+static_assert(sizeof(FinishShape) == 40, "as in finish.rs");
+
+struct Pixel {
+  float r, g, b, a;
+};
+
+static __device__ __forceinline__ Pixel unpack(unsigned word) {
+  const float scale = 1.0f / 255.0f;
+  return {(float)(word & 255) * scale, (float)(word >> 8 & 255) * scale, (float)(word >> 16 & 255) * scale,
+          (float)(word >> 24) * scale};
+}
+
+static __device__ __forceinline__ void add(Pixel& to, float weight, Pixel p) {
+  to.r += weight * p.r;
+  to.g += weight * p.g;
+  to.b += weight * p.b;
+  to.a += weight * p.a;
+}
+
+static __device__ __forceinline__ unsigned byte(float v) { return (unsigned)(clamp(v, 0.0f, 1.0f) * 255.0f + 0.5f); }
+
+static __device__ __forceinline__ unsigned rgba(Pixel p) {
+  return byte(p.r) | byte(p.g) << 8 | byte(p.b) << 16 | byte(p.a) << 24;
+}
+
+static __device__ __forceinline__ Pixel clamped(Pixel p) {
+  return {clamp(p.r, 0.0f, 1.0f), clamp(p.g, 0.0f, 1.0f), clamp(p.b, 0.0f, 1.0f), p.a};
+}
+
+static __device__ __forceinline__ unsigned luma(Pixel p) {
+  const Pixel q = clamped(p);
+  return (unsigned)(16.0f + 65.481f * q.r + 128.553f * q.g + 24.966f * q.b + 0.5f);
+}
+
+// Cb in the lowest byte, Cr in the next, of the mean of pixels whose clamped sum is given.
+static __device__ __forceinline__ unsigned chroma(Pixel sum, float scale) {
+  const float r = sum.r * scale, g = sum.g * scale, b = sum.b * scale;
+  const unsigned cb = (unsigned)(128.0f - 37.797f * r - 74.203f * g + 112.0f * b + 0.5f);
+  const unsigned cr = (unsigned)(128.0f + 112.0f * r - 93.786f * g - 18.214f * b + 0.5f);
+  return cb | cr << 8;
+}
+
+extern "C" __global__ void __launch_bounds__(128)
+finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const unsigned* __restrict__ map,
+       const float* __restrict__ pose, const unsigned* __restrict__ photo, const unsigned* __restrict__ background,
+       const unsigned* __restrict__ badge, unsigned* __restrict__ out, FinishShape s, unsigned pitch) {
+  const unsigned thread = blockIdx.x * 128 + threadIdx.x, n_j = s.size / 4;
+  if (thread >= n_j * (s.size / 2)) return;  // guard
+  const unsigned i0 = thread / n_j * 2, j0 = thread % n_j * 4, side = s.size + 2 * s.margin;
+  const float size = (float)s.size, margin = (float)s.margin;
+  const bool is_whole = ((unsigned long long)decoded & 15) == 0 && pitch % 8 == 0;
+  Pixel block[2][4];
+#pragma unroll
+  for (unsigned a = 0; a < 2; a++)
+#pragma unroll
+    for (unsigned b = 0; b < 4; b++) {
+      const unsigned i = i0 + a, j = j0 + b, packed = map[i * s.size + j];
+      const float x = ((float)j + 0.5f) / size, y = ((float)i + 0.5f) / size;
+      const bool is_drawn = packed != ~0u;
+      const float mesh_u = is_drawn ? ((float)(packed & 0xffffu) / 32.0f - margin) / size : x;
+      const float mesh_v = is_drawn ? ((float)(packed >> 16) / 32.0f - margin) / size : y;
+      const Mixed from = with_mix(mix, s.h_mix, s.w_mix, mesh_u, mesh_v, pose, x, y);
+      const Corners of_photo = corners(from.u * size + margin - 0.5f, from.v * size + margin - 0.5f, side, side);
+      const Corners of_decoded = corners(x * (float)s.w - 0.5f, y * (float)s.h - 0.5f, s.h, s.w);
+      Pixel p = {0.0f, 0.0f, 0.0f, 0.0f}, d = p;
+      float trust = 0.0f;
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        add(p, of_photo.weight[k], unpack(photo[of_photo.at[k]]));
+        const f16* at = decoded + (long long)of_decoded.at[k] * pitch;
+        const float weight = of_decoded.weight[k];
+        if (is_whole) {
+          const uint4 words = *(const uint4*)at;  // five channels and padding, which is not used
+          add(d, weight, {low_half(words.x), high_half(words.x), low_half(words.y), high_half(words.y)});
+          trust += weight * low_half(words.z);
+        } else {
+          add(d, weight, {to_float(at[0]), to_float(at[1]), to_float(at[2]), to_float(at[3])});
+          trust += weight * to_float(at[4]);
+        }
+      }
+      const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[2]);
+      const float decoder_part = trust * d.a;
+      const float alpha = photo_part + decoder_part, scale = 1.0f / larger(alpha, 1.0f / 512.0f);
+      Pixel q = {(photo_part * p.r + decoder_part * d.r) * scale, (photo_part * p.g + decoder_part * d.g) * scale,
+                 (photo_part * p.b + decoder_part * d.b) * scale, alpha};
+      if (s.has_background) {
+        const Pixel back = unpack(background[i * s.size + j]);
+        q = {back.r + alpha * (q.r - back.r), back.g + alpha * (q.g - back.g), back.b + alpha * (q.b - back.b), 1.0f};
+      }
+      const unsigned above = s.size - s.h_badge, before = s.size - s.w_badge;
+      if (i >= above && j >= before) {
+        const Pixel over = unpack(badge[(i - above) * s.w_badge + j - before]);
+        q = {q.r + over.a * (over.r - q.r), q.g + over.a * (over.g - q.g), q.b + over.a * (over.b - q.b),
+             q.a + over.a * (1.0f - q.a)};
+      }
+      block[a][b] = q;
+    }
+
+  if (s.format == 0) {
+#pragma unroll
+    for (unsigned a = 0; a < 2; a++)
+      *(uint4*)(out + (i0 + a) * s.size + j0) = {rgba(block[a][0]), rgba(block[a][1]), rgba(block[a][2]),
+                                                 rgba(block[a][3])};
+    return;
+  }
+  if (s.format == 1) {
+    unsigned both = 0;
+#pragma unroll
+    for (unsigned a = 0; a < 2; a++)
+      out[((i0 + a) * s.size + j0) / 4] =
+          luma(block[a][0]) | luma(block[a][1]) << 8 | luma(block[a][2]) << 16 | luma(block[a][3]) << 24;
+#pragma unroll
+    for (unsigned b = 0; b < 4; b += 2) {
+      Pixel sum = {0.0f, 0.0f, 0.0f, 0.0f};
+      add(sum, 1.0f, clamped(block[0][b]));
+      add(sum, 1.0f, clamped(block[0][b + 1]));
+      add(sum, 1.0f, clamped(block[1][b]));
+      add(sum, 1.0f, clamped(block[1][b + 1]));
+      both |= chroma(sum, 0.25f) << (8 * b);
+    }
+    out[(s.size * s.size + i0 / 2 * s.size + j0) / 4] = both;
+    return;
+  }
+#pragma unroll
+  for (unsigned a = 0; a < 2; a++) {
+    unsigned words[2];
+#pragma unroll
+    for (unsigned b = 0; b < 4; b += 2) {
+      Pixel sum = {0.0f, 0.0f, 0.0f, 0.0f};
+      add(sum, 1.0f, clamped(block[a][b]));
+      add(sum, 1.0f, clamped(block[a][b + 1]));
+      const unsigned both = chroma(sum, 0.5f);
+      words[b / 2] = luma(block[a][b]) | (both & 255) << 8 | luma(block[a][b + 1]) << 16 | (both >> 8) << 24;
+    }
+    *(uint2*)(out + ((i0 + a) * s.size + j0) / 2) = {words[0], words[1]};
+  }
+}
