@@ -95,8 +95,9 @@ impl FinishLoop {
             let opacity = of_photo + of_decoder;
             let scale = 1.0 / opacity.max(255.0 / 512.0);
             let (photo_part, decoder_part) = (of_photo * scale, of_decoder * scale * 255.0);
+            // Weights and samples are not negative and the weights' sum is at most one.
             let mixed = |shift: u32, decoded: f32| {
-                whole((photo_part * channel(shift) + decoder_part * decoded).clamp(0.0, 255.0)) << shift
+                whole((photo_part * channel(shift) + decoder_part * decoded).min(255.0)) << shift
             };
             let pixel = mixed(0, red[j]) | mixed(8, green[j]) | mixed(16, blue[j]) | whole(opacity.min(255.0)) << 24;
             out[j] = pixel.to_le_bytes();
