@@ -12,8 +12,8 @@ use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::Generator;
-use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::choose;
+use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::neural::{self, NeuralGenerator};
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
@@ -242,7 +242,7 @@ fn check_backend(backend: Backend) -> Result<()> {
         Some(name) if !path.is_file() => Err(Error::new(
             ErrorKind::BackendUnavailable,
             format!(
-"this version has no trained network for --backend {name}; use --backend warp or auto, or put weights at {}",
+                "this version has no trained network for --backend {name}; use --backend warp or auto, or put weights at {}",
                 path.display()
             ),
         )),

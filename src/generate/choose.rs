@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::cpu::CpuExecutor;
-use super::neural::OpenExecutor;
-use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
+use super::neural::{OpenExecutor, open_on_cpu};
+use super::plan::{Adoption, Element, Plan, Role, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What can run a plan.
@@ -28,20 +27,12 @@ pub const BACKENDS: &[Backend] = &[
         automatic: |plan| Ok(Box::new(super::wgpu::open(super::wgpu::Accept::Gpu, plan)?)),
         named: |plan| Ok(Box::new(super::wgpu::open(super::wgpu::Accept::Any, plan)?)),
     },
-    Backend { name: "cpu", automatic: open_cpu, named: open_cpu },
+    Backend { name: "cpu", automatic: open_on_cpu, named: open_on_cpu },
 ];
-
-/// More threads win little on maps this small, and take from face tracking.
-const MAX_CPU_THREADS: usize = 4;
 
 #[cfg(feature = "cuda")]
 fn open_cuda(plan: Plan) -> Result<Box<dyn Executor>> {
     Ok(Box::new(super::cuda::CudaExecutor::new(plan)?))
-}
-
-fn open_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
-    let n_threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_CPU_THREADS));
-    Ok(Box::new(CpuExecutor::new(plan, n_threads)?))
 }
 
 /// A backend that runs, and why it is the one.
@@ -144,7 +135,7 @@ fn millis(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generate::plan::{ConvSpec, Recorder, Shape};
+    use crate::generate::plan::{ConvSpec, Executor, Recorder, Shape};
     use crate::generate::twin::TwinExecutor;
 
     fn plan() -> Plan {
