@@ -31,7 +31,7 @@ pub const BACKENDS: &[Backend] = &[
 ];
 
 #[cfg(feature = "cuda")]
-fn open_cuda(plan: Plan) -> Result<Box<dyn Executor>> {
+fn open_cuda(plan: Plan) -> Result<Box<dyn super::plan::Executor>> {
     Ok(Box::new(super::cuda::CudaExecutor::new(plan)?))
 }
 
