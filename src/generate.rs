@@ -46,6 +46,17 @@ pub trait Generator: Send {
     /// When the identity does not fit this generator or its device has no room for it.
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()>;
 
+    /// Makes ready, in the background, what adopting `identity` will need; says whether adopting it is now a swap.
+    ///
+    /// To be called again until it is. Allocates nothing once it is.
+    ///
+    /// # Errors
+    /// As [`Generator::adopt`].
+    fn prepare(&mut self, identity: &Arc<Identity>) -> Result<bool> {
+        let _ = identity;
+        Ok(true)
+    }
+
     /// Draws the adopted identity doing what `signal` says, at the size the generator was made for.
     ///
     /// # Errors

@@ -237,14 +237,13 @@ fn a_frame_is_the_same_on_the_twins_and_identities_switch() {
     };
     assert!(worst(&found, &expected) <= 3, "{} steps of 255 apart", worst(&found, &expected));
 
-    cpu.prepare(&other).unwrap();
-    while !cpu.is_ready(&other) {
+    while !cpu.prepare(&other).unwrap() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     cpu.adopt(Arc::clone(&other)).unwrap();
     let mut second = Portrait::default();
     cpu.generate(&signal, &mut second).unwrap();
-    assert!(cpu.is_ready(&one), "the first identity was not kept");
+    assert!(cpu.prepare(&one).unwrap(), "the first identity was not kept");
     cpu.adopt(one).unwrap();
     cpu.generate(&signal, &mut expected).unwrap();
     assert_eq!(worst(&found, &expected), 0, "switching there and back changed the picture");

@@ -1,7 +1,7 @@
 //! The generator with a network: explicit motion, features and folded weights made once, a small network a frame.
 //!
 //! Everything that belongs to one identity (executor, maps, weights) is a `Player`, made slowly and apart from the frame
-//! path. Adopting an identity that has one is a swap; [`NeuralGenerator::prepare`] makes one in the background.
+//! path. Adopting an identity that has one is a swap; [`Generator::prepare`] makes one in the background.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -59,15 +59,8 @@ impl NeuralGenerator {
         Ok(Self { network, backend, shown: None, kept: Vec::with_capacity(MAX_KEPT), pending: None })
     }
 
-    /// Makes everything for `identity` on a thread of its own, so that adopting it later is a swap. One at a time: what is
-    /// asked for meanwhile is made when it is adopted.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Internal`] when the thread cannot be started.
-    pub fn prepare(&mut self, identity: &Arc<Identity>) -> Result<()> {
-        if self.is_ready(identity) || self.pending.is_some() {
-            return Ok(());
-        }
+    /// Starts to make everything for `identity` on a thread of its own. One at a time.
+    fn start(&mut self, identity: &Arc<Identity>) -> Result<()> {
         let (network, whom) = (Arc::clone(&self.network), Arc::clone(identity));
         let thread = std::thread::Builder::new()
             .name("adopt".to_owned())
@@ -77,11 +70,27 @@ impl NeuralGenerator {
         Ok(())
     }
 
+    /// Takes over the player that was being made, when it is done.
+    fn collect(&mut self) -> Result<()> {
+        if self.pending.as_ref().is_some_and(|(_, thread)| thread.is_finished())
+            && let Some((_, thread)) = self.pending.take()
+        {
+            let player = joined(thread)?;
+            self.keep(player);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, player: Box<Player>) {
+        if self.kept.len() == MAX_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push(player);
+    }
+
     /// Whether adopting `identity` is a swap.
-    pub fn is_ready(&self, identity: &Arc<Identity>) -> bool {
-        let is_kept = self.shown.iter().chain(&self.kept).any(|player| player.is_of(identity));
-        is_kept
-            || self.pending.as_ref().is_some_and(|(whom, thread)| Arc::ptr_eq(whom, identity) && thread.is_finished())
+    fn is_ready(&self, identity: &Arc<Identity>) -> bool {
+        self.shown.iter().chain(&self.kept).any(|player| player.is_of(identity))
     }
 
     /// The player of `identity`: one that was kept, the one being made, or a new one.
@@ -91,9 +100,7 @@ impl NeuralGenerator {
         }
         if let Some((whom, thread)) = self.pending.take() {
             if Arc::ptr_eq(&whom, &identity) {
-                return thread.join().unwrap_or_else(|_| {
-                    Err(Error::new(ErrorKind::Internal, "preparing an identity panicked; adopt it again"))
-                });
+                return joined(thread);
             }
             self.pending = Some((whom, thread));
         }
@@ -116,12 +123,18 @@ impl Generator for NeuralGenerator {
         }
         let player = self.player(identity)?;
         if let Some(before) = self.shown.replace(player) {
-            if self.kept.len() == MAX_KEPT {
-                self.kept.remove(0);
-            }
-            self.kept.push(before);
+            self.keep(before);
         }
         Ok(())
+    }
+
+    fn prepare(&mut self, identity: &Arc<Identity>) -> Result<bool> {
+        self.collect()?;
+        let is_ready = self.is_ready(identity);
+        if !is_ready && self.pending.is_none() {
+            self.start(identity)?;
+        }
+        Ok(is_ready)
     }
 
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
@@ -131,6 +144,12 @@ impl Generator for NeuralGenerator {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
         player.play(signal, portrait)
     }
+}
+
+fn joined(thread: JoinHandle<Result<Box<Player>>>) -> Result<Box<Player>> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "preparing an identity panicked; adopt it again")))
 }
 
 /// Opens the processor for a plan, on at most four threads: the layers are too small for more.

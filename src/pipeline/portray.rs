@@ -28,6 +28,8 @@ pub(super) struct Portrayer {
     compositor: Compositor,
     identities: Vec<Arc<Identity>>,
     shown: usize,
+    /// Who was asked for and is not ready yet.
+    wanted: Option<usize>,
     control: Receiver<Control>,
     is_card_asked: bool,
     was_badged: bool,
@@ -54,6 +56,7 @@ impl Portrayer {
             generator,
             compositor,
             shown: 0,
+            wanted: None,
             identities,
             control,
             is_card_asked: false,
@@ -90,6 +93,7 @@ impl Portrayer {
             if self.obey(ending)?.is_break() {
                 break;
             }
+            self.switch()?;
             let wait = if is_stalled { IDLE_INTERVAL } else { MAX_WAIT };
             match frames.receive(&mut observed, wait) {
                 Received::Fresh => {
@@ -120,14 +124,8 @@ impl Portrayer {
     fn obey(&mut self, ending: &Ending) -> Result<std::ops::ControlFlow<()>> {
         while let Ok(control) = self.control.try_recv() {
             match control {
-                Control::Identity(index) => {
-                    if let Some(identity) = self.identities.get(index) {
-                        self.generator.adopt(Arc::clone(identity))?;
-                        self.compositor.adopt(identity)?;
-                        self.driver.adopt(Arc::clone(identity));
-                        self.shown = index;
-                    }
-                }
+                Control::Identity(index) if index < self.identities.len() => self.wanted = Some(index),
+                Control::Identity(_) => {}
                 Control::Calibrate => self.driver.calibrate(),
                 Control::ToggleMirror => self.compositor.set_mirror(!self.compositor.options().mirror),
                 Control::NextBackground => {
@@ -144,6 +142,27 @@ impl Portrayer {
             }
         }
         Ok(std::ops::ControlFlow::Continue(()))
+    }
+
+    /// Shows the identity that was asked for as soon as that is a matter of one frame; makes the others ready.
+    fn switch(&mut self) -> Result<()> {
+        if let Some(index) = self.wanted {
+            let identity = &self.identities[index];
+            if self.generator.prepare(identity)? {
+                self.generator.adopt(Arc::clone(identity))?;
+                self.compositor.adopt(identity)?;
+                self.driver.adopt(Arc::clone(identity));
+                self.shown = index;
+                self.wanted = None;
+            }
+            return Ok(());
+        }
+        for identity in &self.identities {
+            if !self.generator.prepare(identity)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn set_background(&mut self, background: Background) -> Result<()> {
