@@ -183,7 +183,15 @@ fn check(plan: &Plan, params: &[Vec<f32>]) {
 #[test]
 fn convolutions() {
     let activations = [Activation::None, Activation::Relu, Activation::Leaky, Activation::Sigmoid];
-    let shapes = [[1, 1, 1, 1], [3, 5, 7, 2], [17, 9, 4, 33], [20, 64, 64, 24], [64, 16, 16, 64], [8, 33, 65, 6], [24, 64, 64, 64]];
+    let shapes = [
+        [1, 1, 1, 1],
+        [3, 5, 7, 2],
+        [17, 9, 4, 33],
+        [20, 64, 64, 24],
+        [64, 16, 16, 64],
+        [8, 33, 65, 6],
+        [24, 64, 64, 64],
+    ];
     for (i, [c_in, h, w, c_out]) in shapes.into_iter().enumerate() {
         for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (1, 2)] {
             for has_residual in [false, true] {
@@ -207,8 +215,17 @@ fn convolutions() {
 
 #[test]
 fn upsampling_convolutions() {
-    for (i, [c_in, h, w, c_out]) in
-        [[1, 1, 1, 1], [3, 5, 7, 2], [17, 9, 4, 33], [24, 64, 64, 5], [64, 16, 16, 40], [8, 64, 64, 24], [12, 32, 64, 64]].into_iter().enumerate()
+    for (i, [c_in, h, w, c_out]) in [
+        [1, 1, 1, 1],
+        [3, 5, 7, 2],
+        [17, 9, 4, 33],
+        [24, 64, 64, 5],
+        [64, 16, 16, 40],
+        [8, 64, 64, 24],
+        [12, 32, 64, 64],
+    ]
+    .into_iter()
+    .enumerate()
     {
         for has_residual in [false, true] {
             let mut r = Recorder::new(format!("upconv {c_in}x{h}x{w} to {c_out}"));

@@ -190,6 +190,5 @@ mod tests {
         let table = Estimates(&large).to_string();
         assert!(table.starts_with("estimated time of a frame of large 512, measured on none"), "{table}");
         assert_eq!(table.lines().count(), 3 + CARDS.len(), "{table}");
-        println!("{}{table}", Estimates(&small));
     }
 }
