@@ -9,7 +9,7 @@
 //! photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge) u32: red in the lowest byte · out u32.
 //! Formats: 0 RGBA 8 bits, alpha not multiplied in · 1 NV12 · 2 YUYV; both BT.601 limited range, chroma of the mean.
 //! Mapping: one thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j.
-//! In f32. Tolerance 2 of 255, 3 where places are rounded to 1/256 px (CPU). Memory-bound: at 512² 1 MB of map, 1.6 MB of photo, 0.7 MB of decoded, 1 MB of output.
+//! In f32. Tolerance 2 of 255, 3 where places are rounded to 1/256 px (CPU); colour counts by its opacity. Memory-bound: at 512² 1 MB of map, 1.6 MB of photo, 0.7 MB of decoded, 1 MB of output.
 
 use super::sample::{bilinear, taps, with_mix};
 

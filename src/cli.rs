@@ -181,8 +181,22 @@ pub(crate) enum Backend {
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  effigy devices")]
-pub(crate) struct DevicesArgs {}
+  effigy devices
+  effigy devices --model small      the network's layers, shapes, multiplications and memory")]
+pub(crate) struct DevicesArgs {
+    /// Print the layers of this network instead
+    #[arg(long, value_enum, value_name = "SIZE")]
+    pub(crate) model: Option<ModelSize>,
+}
+
+/// How large the network is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelSize {
+    /// For processors: at most 1 billion multiplications a frame
+    Small,
+    /// For graphics cards: at most 6 billion
+    Large,
+}
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -1,5 +1,6 @@
 //! Making and composing a picture allocates nothing after the first one.
 #![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 
@@ -8,7 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{identity, open_mouth, rest};
 use effigy::composite::{CardReason, CompositeOptions, Compositor};
+use effigy::generate::cpu::CpuExecutor;
+use effigy::generate::network::Size;
+use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
+use effigy::generate::weights::Weights;
 use effigy::trace::Trace;
 use effigy::{Generator, OutFrame, Portrait};
 use glam::Quat;
@@ -34,10 +39,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+/// The warp and the network, one after the other: the count belongs to the process.
 #[test]
 fn the_frame_path_allocates_nothing() {
+    let network =
+        NeuralGenerator::new(Weights::random(Size::Small, 1), 512, |plan| Ok(Box::new(CpuExecutor::new(plan, 1)?)));
+    let generators: [Box<dyn Generator>; 2] = [Box::new(WarpGenerator::new(512)), Box::new(network.unwrap())];
+    generators.into_iter().for_each(check);
+}
+
+fn check(mut generator: Box<dyn Generator>) {
     let identity = identity(512);
-    let mut generator = WarpGenerator::new(512);
     generator.adopt(identity.clone()).unwrap();
     let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
     compositor.adopt(&identity).unwrap();
@@ -54,5 +66,5 @@ fn the_frame_path_allocates_nothing() {
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     (1..20).for_each(&mut frame);
     let after = ALLOCATIONS.load(Ordering::Relaxed);
-    assert_eq!(after - before, 0, "19 frames allocated {} times", after - before);
+    assert_eq!(after - before, 0, "19 frames of {} allocated {} times", generator.name(), after - before);
 }

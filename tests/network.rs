@@ -1,13 +1,25 @@
 //! The network: its budget, its text, the two exact foldings, its weights file.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "common/mod.rs"]
+mod common;
+
+use std::sync::Arc;
+
+use common::{identity, open_mouth, rest};
+use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::network::{
     self, EMBEDDING, FrameOptions, Size, encoder, fold_upsampling, frame, modulate, pooled_embedding,
 };
-use effigy::generate::plan::Role;
+use effigy::generate::neural::NeuralGenerator;
+use effigy::generate::plan::{Executor, Plan, Role};
+use effigy::generate::twin::TwinExecutor;
+use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::kernels::conv2d::{Conv2dShape, conv2d};
 use effigy::kernels::upconv2d::{UpConv2dShape, upconv2d};
+use effigy::{Generator, Portrait, Result};
+use glam::Quat;
 
 #[test]
 fn budgets_hold_everything_included() {
@@ -160,4 +172,80 @@ fn weights_survive_their_file_and_a_wrong_file_is_refused() {
     let last = vec![0.5; 96 * 16 * 16];
     assert_eq!(pooled_embedding(&weights, &last, 96).unwrap().len(), EMBEDDING);
     assert_eq!(frame(&FrameOptions::new(Size::Small, 512)).of_role(Role::Output).count(), 1);
+}
+
+fn on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
+    Ok(Box::new(CpuExecutor::new(plan, 2)?))
+}
+
+fn on_twins(plan: Plan) -> Result<Box<dyn Executor>> {
+    Ok(Box::new(TwinExecutor::new(plan)))
+}
+
+/// Weights with the mesh's motion only and no trust in the decoder.
+fn distrustful() -> Weights {
+    let mut weights = Weights::random(Size::Small, 1);
+    for (name, dims, _) in weights.clone().iter().filter(|(name, ..)| name.starts_with("motion.out")) {
+        let mesh_only = [-40.0, -40.0, 40.0, 0.0, 0.0, 0.0];
+        let n = dims.iter().product();
+        weights.set(name, &if n == 6 { mesh_only.to_vec() } else { vec![0.0; n] }).unwrap();
+    }
+    weights.set("decoder.out.bias", &[0.0, 0.0, 0.0, 0.0, -60.0]).unwrap();
+    weights
+}
+
+#[test]
+fn without_trust_the_network_shows_what_the_warp_shows() {
+    let identity = identity(512);
+    let mut neural = NeuralGenerator::new(distrustful(), 512, on_cpu).unwrap();
+    let mut warp = WarpGenerator::new(512);
+    neural.adopt(Arc::clone(&identity)).unwrap();
+    warp.adopt(Arc::clone(&identity)).unwrap();
+    let (mut found, mut expected) = (Portrait::default(), Portrait::default());
+    let mut signal = rest();
+    signal.rotation = Quat::from_rotation_y(0.2);
+    neural.generate(&signal, &mut found).unwrap();
+    warp.generate(&signal, &mut expected).unwrap();
+    let pixels = found.picture.data().chunks_exact(4).zip(expected.picture.data().chunks_exact(4));
+    // The warp softens edges and rounds otherwise; nearly all pixels are the same. Colour counts where there is some.
+    let differs = |(a, b): &(&[u8], &[u8])| {
+        let n = if b[3] > 8 { 0..4 } else { 3..4 };
+        n.into_iter().any(|c| a[c].abs_diff(b[c]) > 6)
+    };
+    let n_other = pixels.filter(differs).count();
+    assert!(n_other < 512 * 512 / 100, "{n_other} pixels differ");
+}
+
+#[test]
+fn a_frame_is_the_same_on_the_twins_and_identities_switch() {
+    let weights = Weights::random(Size::Small, 3);
+    let (one, other) = (identity(512), identity(1024));
+    let mut cpu = NeuralGenerator::new(weights.clone(), 512, on_cpu).unwrap();
+    let mut twin = NeuralGenerator::new(weights, 512, on_twins).unwrap();
+    assert_eq!((cpu.name(), cpu.backend(), twin.backend()), ("small", "cpu", "twin"));
+    let mut signal = rest();
+    signal.rotation = Quat::from_rotation_y(0.3);
+    open_mouth(&mut signal, &one, 0.15);
+    let (mut found, mut expected) = (Portrait::default(), Portrait::default());
+    assert!(cpu.generate(&signal, &mut found).is_err(), "nothing was adopted");
+    cpu.adopt(Arc::clone(&one)).unwrap();
+    twin.adopt(Arc::clone(&one)).unwrap();
+    cpu.generate(&signal, &mut found).unwrap();
+    twin.generate(&signal, &mut expected).unwrap();
+    let worst = |a: &Portrait, b: &Portrait| {
+        a.picture.data().iter().zip(b.picture.data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+    };
+    assert!(worst(&found, &expected) <= 3, "{} steps of 255 apart", worst(&found, &expected));
+
+    cpu.prepare(&other).unwrap();
+    while !cpu.is_ready(&other) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    cpu.adopt(Arc::clone(&other)).unwrap();
+    let mut second = Portrait::default();
+    cpu.generate(&signal, &mut second).unwrap();
+    assert!(cpu.is_ready(&one), "the first identity was not kept");
+    cpu.adopt(one).unwrap();
+    cpu.generate(&signal, &mut expected).unwrap();
+    assert_eq!(worst(&found, &expected), 0, "switching there and back changed the picture");
 }

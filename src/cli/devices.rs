@@ -3,12 +3,24 @@
 #![expect(clippy::print_stdout, reason = "the list is this command's output")]
 
 use effigy::generate::cards::{self, Card};
+use effigy::generate::network::{self, FrameOptions, Size};
+use effigy::generate::neural;
+use effigy::generate::roofline::Estimates;
 use effigy::{Result, capture, models};
 
-use super::DevicesArgs;
+use super::{DevicesArgs, ModelSize};
 
 /// Prints everything that `run` could use.
-pub(crate) fn run(_args: &DevicesArgs) -> Result<()> {
+pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
+    if let Some(model) = args.model {
+        let size = match model {
+            ModelSize::Small => Size::Small,
+            ModelSize::Large => Size::Large,
+        };
+        let frame = network::frame(&FrameOptions::new(size, 512));
+        print!("{frame}\n{}\n{}", network::encoder(size), Estimates(&frame));
+        return Ok(());
+    }
     cameras();
     println!("\nSinks");
     row("window", &window());
@@ -25,8 +37,8 @@ pub(crate) fn run(_args: &DevicesArgs) -> Result<()> {
     }
     println!("\nBackends");
     row("warp", "ready: mesh warp on the processor");
-    row("cpu", &runtime());
-    row("cuda, wgpu", "this version has no trained network to run on them");
+    row("cpu", &processor());
+    row("cuda, wgpu", "this version has no kernels for them yet");
     Ok(())
 }
 
@@ -75,9 +87,15 @@ fn window() -> String {
     }
 }
 
-fn runtime() -> String {
-    match models::runtime_path() {
-        Ok(path) => format!("ONNX Runtime found ({path}); this version has no trained network to run on it"),
-        Err(error) => error.to_string(),
+fn processor() -> String {
+    let runtime = match models::runtime_path() {
+        Ok(path) => path,
+        Err(error) => return error.to_string(),
+    };
+    let weights = neural::weights_path(Size::Small);
+    if weights.is_file() {
+        format!("ready: the network `small` on the processor (ONNX Runtime {runtime}, weights {})", weights.display())
+    } else {
+        format!("ONNX Runtime found ({runtime}), but no trained weights at {}", weights.display())
     }
 }

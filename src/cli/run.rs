@@ -12,7 +12,10 @@ use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::Generator;
+use effigy::generate::network::Size;
+use effigy::generate::neural::{self, NeuralGenerator};
 use effigy::generate::warp::WarpGenerator;
+use effigy::generate::weights::Weights;
 use effigy::identity::Basis;
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
@@ -149,19 +152,43 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn Generator>> {
-    match backend {
-        Backend::Auto => log::info!(
-            "generator: warp on cpu (this version has no trained network yet; the mesh warp runs everywhere)"
-        ),
-        Backend::Warp => log::info!("generator: warp on cpu"),
-        Backend::Cuda | Backend::Wgpu | Backend::Cpu => {
+    let weights = neural::weights_path(Size::Small);
+    let reason = match backend {
+        Backend::Warp => "as asked",
+        Backend::Auto if !weights.is_file() => "there are no trained weights; the mesh warp runs everywhere",
+        Backend::Auto => match open_on_cpu(&weights, size_px) {
+            Ok(generator) => return Ok(generator),
+            Err(error) => {
+                log::warn!("the network cannot run here, so the mesh warp does: {error}");
+                "the network cannot run here"
+            }
+        },
+        Backend::Cpu => return open_on_cpu(&weights, size_px),
+        Backend::Cuda | Backend::Wgpu => {
             return Err(Error::new(
                 ErrorKind::BackendUnavailable,
-                "this version has no trained network, so cuda, wgpu and cpu have nothing to run; use --backend warp or auto",
+                "this version has no kernels for cuda and wgpu; use --backend cpu, warp or auto",
             ));
         }
-    }
+    };
+    log::info!("generator: warp on cpu ({reason})");
     Ok(Box::new(WarpGenerator::new(size_px)))
+}
+
+/// Opens the network on the processor.
+fn open_on_cpu(weights: &Path, size_px: usize) -> Result<Box<dyn Generator>> {
+    if !weights.is_file() {
+        return Err(Error::new(
+            ErrorKind::BackendUnavailable,
+            format!(
+                "the network needs trained weights, and there are none at {}; put them there, or use --backend warp",
+                weights.display()
+            ),
+        ));
+    }
+    let generator = NeuralGenerator::new(Weights::load(weights)?, size_px, neural::open_on_cpu)?;
+    log::info!("generator: {} on {} (weights {})", generator.name(), generator.backend(), weights.display());
+    Ok(Box::new(generator))
 }
 
 /// The visible mark may go only where nobody can be wronged.

@@ -159,7 +159,13 @@ impl CpuExecutor {
         for (i, &id) in segment.outputs.iter().enumerate() {
             let (home, first) = self.plan.home(id);
             let from = session.output(i);
-            self.values[home.index()][first..][..from.len()].copy_from_slice(from);
+            let shape = self.plan.tensor(id).shape;
+            let to = &mut self.values[home.index()][first..][..shape.len()];
+            if from.len() == to.len() {
+                to.copy_from_slice(from);
+            } else {
+                native::interleave(from, (shape.h / 2, shape.w / 2), to);
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::cpu::CpuExecutor;
 use super::network::{self, EMBEDDING, Encoded, FrameOptions, Size};
 use super::plan::{Executor, Plan};
 use super::weights::Weights;
@@ -34,13 +35,16 @@ pub(super) struct Network {
     pub(super) open: OpenExecutor,
 }
 
+/// An identity whose player is being made.
+type Pending = (Arc<Identity>, JoinHandle<Result<Box<Player>>>);
+
 /// The generator with a network, on any backend.
 pub struct NeuralGenerator {
     network: Arc<Network>,
     backend: String,
     shown: Option<Box<Player>>,
     kept: Vec<Box<Player>>,
-    pending: Option<(Arc<Identity>, JoinHandle<Result<Box<Player>>>)>,
+    pending: Option<Pending>,
 }
 
 impl NeuralGenerator {
@@ -129,7 +133,16 @@ impl Generator for NeuralGenerator {
     }
 }
 
-/// The files that weights are looked for in: `generator_SIZE.safetensors` in the folder that `EFFIGY_MODELS` names, else in
+/// Opens the processor for a plan, on at most four threads: the layers are too small for more.
+///
+/// # Errors
+/// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
+pub fn open_on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(Box::new(CpuExecutor::new(plan, n_cores.min(4))?))
+}
+
+/// Where weights are looked for: `generator_SIZE.safetensors` in the folder that `EFFIGY_MODELS` names, else in
 /// `models` beside the program.
 pub fn weights_path(size: Size) -> std::path::PathBuf {
     let file = format!("generator_{}.safetensors", size.name());

@@ -28,6 +28,18 @@ pub(super) struct Segment {
     pub(super) inputs: Vec<TensorId>,
     /// What this writes and others read.
     pub(super) outputs: Vec<TensorId>,
+    /// Which of the outputs are left in phases: see [`is_left_in_phases`].
+    pub(super) in_phases: Vec<bool>,
+}
+
+/// Whether an upsampling convolution that ends a segment is left as its four phases, (4 c, h + 1, w + 1): one 2×2
+/// convolution of the padded picture makes them all, and who copies the output can interleave them on the way.
+pub(super) fn is_left_in_phases(plan: &Plan, steps: &[usize], y: TensorId) -> bool {
+    let reads_it = |&step: &usize| plan.steps()[step].1.reads().any(|id| id == y || plan.home(y).0 == id);
+    let is_bare = steps
+        .iter()
+        .any(|&step| matches!(plan.steps()[step].1, Op::UpConv2d(UpConv2d { residual: None, y: up, .. }) if up == y));
+    is_bare && !steps.iter().any(reads_it)
 }
 
 /// Writes the model of a segment.
@@ -39,8 +51,11 @@ pub(super) fn lower(plan: &Plan, segment: &Segment, form: Form) -> Result<Vec<u8
     for &id in &segment.inputs {
         lowering.model.input(&name(id), &dims(plan.tensor(id).shape));
     }
-    for &id in &segment.outputs {
-        lowering.model.output(&name(id), &dims(plan.tensor(id).shape));
+    for (&id, &in_phases) in segment.outputs.iter().zip(&segment.in_phases) {
+        let [n, c, h, w] = dims(plan.tensor(id).shape);
+        let in_phases = in_phases && matches!(form, Form::Folded(_));
+        let extents = if in_phases { [n, 4 * c, h / 2 + 1, w / 2 + 1] } else { [n, c, h, w] };
+        lowering.model.output(&name(id), &extents);
     }
     let is_modulated = |step: &usize| plan.steps()[*step].0.starts_with("decoder.");
     if matches!(form, Form::Unfolded(_)) && segment.steps.iter().any(is_modulated) {
@@ -135,8 +150,14 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Four 2×2 convolutions, interleaved.
+    /// Four 2×2 convolutions, interleaved; or all in one, if the executor interleaves.
     fn phases(&mut self, op: &UpConv2d, weight: &[f32], bias: &[f32], c_in: usize, c_out: usize) -> String {
+        let is_output = self.segment.outputs.iter().position(|&output| output == op.y);
+        if is_output.is_some_and(|i| self.segment.in_phases[i]) {
+            let weight = self.model.floats(&[4 * c_out, c_in, 2, 2], weight);
+            let bias = self.model.floats(&[4 * c_out], &bias.repeat(4));
+            return self.model.node("Conv", &[&name(op.x), &weight, &bias], &[("pads", Attribute::Ints(&[1; 4]))]);
+        }
         let bias = self.model.floats(&[c_out], bias);
         let mut phases = Vec::new();
         for (phase, weight) in weight.chunks_exact(c_out * c_in * 4).enumerate() {

@@ -28,6 +28,21 @@ pub(super) fn given<'a>(
     }
 }
 
+/// Interleaves four phases (4, c, h + 1, w + 1) into (c, 2 h, 2 w): phase 2 a + b has the pixel (2 i + a, 2 j + b) at
+/// (i + a, j + b).
+pub(super) fn interleave(phases: &[f32], (h, w): (usize, usize), y: &mut [f32]) {
+    let (plane, stride) = ((h + 1) * (w + 1), w + 1);
+    let n_channels = y.len() / (4 * h * w);
+    for (at, row) in y.chunks_exact_mut(2 * w).enumerate() {
+        let (c, i, a) = (at / (2 * h), at % (2 * h) / 2, at % 2);
+        let phase = |b: usize| &phases[((2 * a + b) * n_channels + c) * plane + (i + a) * stride + b..][..w];
+        let (even, odd) = (phase(0), phase(1));
+        for ((pair, even), odd) in row.as_chunks_mut::<2>().0.iter_mut().zip(even).zip(odd) {
+            *pair = [*even, *odd];
+        }
+    }
+}
+
 /// Draws each segment into its own box.
 pub(super) fn raster(s: &RasterShape, points: &[f32], segments: &[[u16; 3]], y: &mut [f32]) {
     let [h, w] = [s.h, s.w].map(|n| n as usize);

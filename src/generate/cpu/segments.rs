@@ -1,6 +1,6 @@
 //! Cuts a plan into models and loops, and finds a place for each tensor.
 
-use super::lower::Segment;
+use super::lower::{Segment, is_left_in_phases};
 use super::{Place, Stage};
 use crate::generate::plan::{Op, Plan, Role, TensorId};
 
@@ -69,6 +69,7 @@ fn connect(plan: &Plan, segment: &mut Segment, is_read_elsewhere: impl Fn(Tensor
             push(&mut segment.outputs, y);
         }
     }
+    segment.in_phases = segment.outputs.iter().map(|&y| is_left_in_phases(plan, &steps, y)).collect();
 }
 
 fn push(ids: &mut Vec<TensorId>, id: TensorId) {

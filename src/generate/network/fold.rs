@@ -116,11 +116,11 @@ pub fn fold_upsampling(weight: &[f32], c_out: usize, c_in: usize) -> Vec<f32> {
     let mut folded = vec![0.0; 4 * n * 4];
     for (k, taps) in weight.chunks_exact(9).enumerate() {
         for phase in 0..4 {
-            for tap in 0..9 {
+            for (tap, value) in taps.iter().enumerate() {
                 // Even phase: tap 0 reads the pixel before, 1 and 2 its own; odd: 0 and 1 its own, 2 the next.
                 let place = |tap: usize, is_odd: bool| if is_odd { tap / 2 } else { tap.div_ceil(2) };
                 let (p, q) = (place(tap / 3, phase / 2 == 1), place(tap % 3, phase % 2 == 1));
-                folded[(phase * n + k) * 4 + 2 * p + q] += taps[tap];
+                folded[(phase * n + k) * 4 + 2 * p + q] += value;
             }
         }
     }
