@@ -1,12 +1,14 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
-// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m2; d = decoded at (x, y), t = d4;
+// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m2; d = decoded at (x, y),
+// t = d4;
 // alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 // decoded (5, h, w) f16, channels innermost, `pitch` channels a pixel · mix (6, h_mix, w_mix), pose [6] f32 · map
-// (size, size) u32: x + y << 16 in 1/32 px · photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge)
-// u32: red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
-// One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j; blockIdx.x counts 128.
+// (size, size) u32: x + y << 16 in 1/32 px · photo (size + 2 margin)², background (size, size), badge (h_badge,
+// w_badge) u32: red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
+// One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j; blockIdx.x counts
+// 128 threads.
 // In f32. Twin: finish.rs, within 2 of 255.
 // Memory-bound: at 512² 1 MB map, 1.6 MB photo, 0.7 MB decoded, 1 MB out. No card measured it yet.
 #include "cuda/sample.h"

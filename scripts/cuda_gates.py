@@ -149,7 +149,8 @@ def check(who, card, found):
         # Before sm_80 one product of depth 16 is two of depth 8.
         expected = products * (2 if card == 75 else 1)
         if "--table" in sys.argv:
-            print(f"{who:6} sm_{card} {name:18} {registers:4} registers {shared:6} B shared {spilled} spilled {hmma:4} HMMA")
+            numbers = f"{registers:4} registers {shared:6} B shared {spilled} spilled {hmma:4} HMMA"
+            print(f"{who:6} sm_{card} {name:18} {numbers}")
         for what, value, limit in [("registers", registers, limit_registers), ("shared bytes", shared, limit_shared)]:
             if value > limit:
                 faults.append(f"{who}, sm_{card}, {name}: {value} {what}, at most {limit} expected")

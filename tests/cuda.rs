@@ -215,6 +215,40 @@ fn what_is_missing_is_said_and_the_next_backend_may_serve() {
     assert_eq!(stand_in.count("cuMemAlloc_v2") - 1, stand_in.count("cuMemFree_v2"), "one refused, all others freed");
 }
 
+/// Set in a child process of these tests: the text that opening must fail with.
+const EXPECTED: &str = "EFFIGY_TEST_EXPECTED";
+
+#[test]
+fn a_missing_driver_or_compiler_is_no_panic() {
+    let expected = std::env::var(EXPECTED);
+    if let Ok(expected) = expected {
+        let error = CudaExecutor::new(plan()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BackendUnavailable, "{error}");
+        assert!(error.to_string().contains(&expected), "expected \"{expected}\", found \"{error}\"");
+        return;
+    }
+    let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap();
+    let stand_ins = std::env::split_paths(&libraries).find(|folder| folder.join("libnvrtc.so").exists()).unwrap();
+    for (name, present, expected) in [
+        ("no-driver", &[][..], "no NVIDIA driver found (libcuda)"),
+        ("no-compiler", &["libcuda.so", "libeffigy_emulated_kernels.so"], "no NVRTC found (libnvrtc)"),
+    ] {
+        let folder = cache(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for library in present {
+            std::fs::copy(stand_ins.join(library), folder.join(library)).unwrap();
+        }
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_missing_driver_or_compiler_is_no_panic"])
+            .env(EXPECTED, expected)
+            .env("XDG_CACHE_HOME", &folder)
+            .env("LD_LIBRARY_PATH", &folder)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{name}: {}", String::from_utf8_lossy(&child.stdout));
+    }
+}
+
 #[test]
 fn a_lost_card_is_an_error_of_the_frame() {
     let stand_in = StandIn::new("lost");

@@ -50,7 +50,8 @@ template <int TAPS, int STRIDE, int ROWS, int N> struct Tile {
 // Place of a pixel's `half` (channels 0..8 or 8..16 of the chunk) in a stage.
 static __device__ __forceinline__ int place(int pixel, int half) { return 2 * pixel + (half ^ (pixel >> 2 & 1)); }
 
-// `top`, `left`: the window's first pixel in x, may be negative; (i0, j0): the tile's first sum; `n0`: its first channel.
+// `top`, `left`: the window's first pixel in x, may be negative; (i0, j0): the tile's first sum; `n0`: its first
+// channel.
 template <int TAPS, int STRIDE, int ROWS, int N>
 static __device__ __forceinline__ void multiply_tile(const f16* __restrict__ x, const uint4* __restrict__ weight,
                                                      const float* __restrict__ bias, const f16* __restrict__ residual,

@@ -3,6 +3,7 @@
 use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::neural;
+use effigy::generate::roofline::Estimates;
 use effigy::{Result, capture, models};
 
 use super::{DevicesArgs, ModelSize, terminal};
@@ -14,7 +15,8 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
             ModelSize::Small => Size::Small,
             ModelSize::Large => Size::Large,
         };
-        let text = format!("{}\n{}", network::frame(&FrameOptions::new(size, 512)), network::encoder(size));
+        let frame = network::frame(&FrameOptions::new(size, 512));
+        let text = format!("{frame}\n{}\n{}", network::encoder(size), Estimates(&frame));
         return terminal::print(text.as_bytes());
     }
     let mut list = List::default();

@@ -136,6 +136,10 @@ impl Executor for CudaExecutor {
         "cuda"
     }
 
+    fn device(&self) -> String {
+        self.card.clone()
+    }
+
     fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -151,7 +151,8 @@ static std::string run_grid(dim3 grid, unsigned n_threads, unsigned seed, std::f
 
 typedef unsigned long long Address;
 typedef std::function<int()> Work;
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719 };
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100 };
+enum { NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719 };
 const size_t BORDER = 256;
 
 struct Stream {
@@ -229,7 +230,11 @@ EXPORT int cuDeviceGet(int* device, int ordinal) {
 EXPORT int cuDeviceGetCount(int* n) { ENTER(cuDeviceGetCount); *n = n_devices; return OK; }
 EXPORT int cuDeviceGetName(char* name, int n, int) { snprintf(name, n, "CPU emulation"); return OK; }
 EXPORT int cuDeviceTotalMem_v2(size_t* n, int) { *n = (size_t)8 << 30; return OK; }
-EXPORT int cuMemGetInfo_v2(size_t* free, size_t* total) { *free = (size_t)3 << 30; *total = (size_t)8 << 30; return OK; }
+EXPORT int cuMemGetInfo_v2(size_t* free, size_t* total) {
+  *free = (size_t)3 << 30;
+  *total = (size_t)8 << 30;
+  return OK;
+}
 EXPORT int cuDeviceGetAttribute(int* value, int attribute, int) {
   switch (attribute) {
     case 1: *value = 1024; break;               // threads of a block
@@ -242,7 +247,11 @@ EXPORT int cuDeviceGetAttribute(int* value, int attribute, int) {
   }
   return OK;
 }
-EXPORT int cuDevicePrimaryCtxRetain(void** context, int) { ENTER(cuDevicePrimaryCtxRetain); *context = &the_context; return OK; }
+EXPORT int cuDevicePrimaryCtxRetain(void** context, int) {
+  ENTER(cuDevicePrimaryCtxRetain);
+  *context = &the_context;
+  return OK;
+}
 EXPORT int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 EXPORT int cuCtxSetCurrent(void* context) { current_context = context; return OK; }
 EXPORT int cuCtxGetCurrent(void** context) { *context = current_context; return OK; }

@@ -177,7 +177,7 @@ inline float fast_sqrt(float x) { return std::sqrt(x); }
 
 inline void copy_async(uint4* to, const void* from, int n_halves) {
   using namespace emulation;
-  if (((uintptr_t)to & 15) != 0 || ((uintptr_t)from & 15) != 0) fail("cp.async at an address that is no multiple of 16");
+  if ((((uintptr_t)to | (uintptr_t)from) & 15) != 0) fail("cp.async at an address that is no multiple of 16");
   if (n_halves < 0 || n_halves > 8) fail("cp.async of less than nothing or more than 16 bytes");
   memset((void*)to, 0xff, 16);
   block.current->open_group.push_back({to, from, 2 * n_halves});

@@ -9,7 +9,8 @@ enum { OK = 0, INVALID_OPTION = 5, COMPILATION = 6 };
 static int n_compiled = 0;
 
 EXPORT int nvrtcVersion(int* major, int* minor) { *major = 12; *minor = 9; return OK; }
-EXPORT int nvrtcCreateProgram(Program** program, const char* source, const char*, int, const char* const*, const char* const*) {
+EXPORT int nvrtcCreateProgram(Program** program, const char* source, const char*, int, const char* const*,
+                              const char* const*) {
   *program = new Program{source, "", ""};
   return OK;
 }
@@ -21,12 +22,17 @@ EXPORT int nvrtcCompileProgram(Program* program, int n, const char* const* optio
     const std::string option = options[i];
     const bool is_arch = option.rfind("--gpu-architecture=", 0) == 0;
     // A card that this compiler does not know.
-    if (is_arch && option.find("sm_120") != std::string::npos) { program->log = "unknown architecture"; return INVALID_OPTION; }
-    if (!is_arch && option != "--std=c++17") { program->log = "unknown option " + option; return INVALID_OPTION; }
+    if ((is_arch && option.find("sm_120") != std::string::npos) || (!is_arch && option != "--std=c++17")) {
+      program->log = "unknown option " + option;
+      return INVALID_OPTION;
+    }
     program->result += " " + option;
   }
   program->result += "\n";
-  if (program->source.find("#include") != std::string::npos) { program->log = "cannot open a header"; return COMPILATION; }
+  if (program->source.find("#include") != std::string::npos) {
+    program->log = "cannot open a header";
+    return COMPILATION;
+  }
   // extern "C" __global__ void [__launch_bounds__(128)] NAME(
   const std::string mark = "extern \"C\" __global__ void", bounds = "__launch_bounds__(128)";
   for (size_t at = 0; (at = program->source.find(mark, at)) != std::string::npos;) {

@@ -1,6 +1,6 @@
 //! The kernels, compiled for the card that is there.
 //!
-//! At first start NVRTC compiles them to the card's own code, which takes a few seconds; the result is kept in
+//! At first start NVRTC compiles them to the card's own code, which takes some ten seconds; the result is kept in
 //! `effigy/kernels` of the user's cache folder (`$XDG_CACHE_HOME`, else `~/.cache`; `%LOCALAPPDATA%` on Windows) under
 //! a hash of source, options, compiler and card. A torn file does not match the hash at its head and is made again.
 //! With the feature `cuda-ptx` they were compiled at build time, and the driver does the rest.
