@@ -105,7 +105,7 @@ impl FaceState {
 }
 
 /// Factors on the model's shapes, and exponents on the coefficients, that bring the tracker's reading of a render near the coefficient that was set.
-const GAINS: [(&str, f32); 4] = [("browInnerUp", 2.9), ("browOuterUp", 1.4), ("browDown", 1.6), ("eyeLookDown", 0.6)];
+const GAINS: [(&str, f32); 4] = [("browInnerUp", 2.2), ("browOuterUp", 1.4), ("browDown", 1.6), ("eyeLookDown", 0.6)];
 
 /// Which shapes of the head model make each of the 52 coefficients.
 pub(crate) struct Rig {
