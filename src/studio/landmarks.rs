@@ -3,6 +3,8 @@
 //! A table says for each of the 468 mesh points which triangle it lies in and where; the ten iris points follow from the eyeballs.
 //! [`register`] computes the table from the canonical mesh once; it is committed and read by [`LandmarkTable::embedded`].
 
+pub use crate::face::{N_LANDMARKS, N_MESH_POINTS as N_MESH_LANDMARKS};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,11 +12,6 @@ use super::{
     head_model::{HeadModel, Surface},
     math::{V3, v3},
 };
-
-/// Landmarks on the face mesh; ten iris points follow them.
-pub const N_MESH_LANDMARKS: usize = 468;
-/// Points of the tracker, irises included.
-pub const N_LANDMARKS: usize = 478;
 
 /// Outline of the lips, then of the mouth opening, as landmark indices.
 pub const LIPS_OUTER: [usize; 20] =
