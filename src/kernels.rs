@@ -2,6 +2,7 @@
 //!
 //! Every backend is tested against these. See `kernels/README.md`.
 #![expect(clippy::needless_range_loop, reason = "index expressions keep the twins comparable to the device code")]
+#![allow(rustdoc::broken_intra_doc_links, reason = "`y[o, i, j]` is an index, not a link")]
 
 #[path = "../kernels/conv2d.rs"]
 pub mod conv2d;

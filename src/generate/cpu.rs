@@ -1,8 +1,8 @@
 //! The processor's executor: convolutions in ONNX Runtime, everything else in loops of our own.
 //!
-//! Neighbouring convolutions of a plan become one ONNX model, made in memory ([`lower`]); its
+//! Neighbouring convolutions of a plan become one ONNX model, made in memory (`lower`); its
 //! buffers are bound once. Warps, drawings and the finished picture are memory-bound, and ONNX
-//! has no good words for them: they run between the models ([`native`]) and write straight into
+//! has no good words for them: they run between the models (`native`) and write straight into
 //! the next model's input.
 
 use super::plan::{Adoption, Element, Executor, Flow, Op, Plan, Role, TensorId, TensorView, TensorViewMut};

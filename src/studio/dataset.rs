@@ -84,7 +84,7 @@ pub struct Record {
     pub truth: Truth,
 }
 
-/// What [`write`] reports after each clip.
+/// What [`write()`] reports after each clip.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Clips that are there.
