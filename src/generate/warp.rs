@@ -16,6 +16,8 @@ use self::mouth::Mouth;
 use self::raster::{Canvas, Corner, Part};
 use self::source::Source;
 use self::surround::{Surround, smoothstep};
+
+pub(super) use self::source::mix;
 use super::motion::{HeadPlacement, target_landmarks_px};
 use super::{Generator, Portrait};
 use crate::drive::DrivingSignal;

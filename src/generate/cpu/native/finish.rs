@@ -2,6 +2,7 @@
 
 use super::rows::Expander;
 use crate::generate::plan::{Op, PLACES_PER_PX, Plan, UNDRAWN};
+use crate::generate::warp::mix;
 use crate::kernels::finish::{self, FinishInputs, FinishShape};
 
 /// The last step, with room for one row.
@@ -126,15 +127,4 @@ fn read(photo: &[u32], side: usize, x: &[u32], y: &[u32], pixels: &mut [u32]) {
         let (upper, lower) = (&photo[first..first + 2], &photo[first + side..first + side + 2]);
         *pixel = mix(mix(upper[0], upper[1], fx), mix(lower[0], lower[1], fx), fy);
     }
-}
-
-/// Mixes two pixels, all four channels at once: `part` of 256 of the second.
-#[inline]
-fn mix(a: u32, b: u32, part: u32) -> u32 {
-    const EVEN: u32 = 0x00ff_00ff;
-    const HALF: u32 = 0x0080_0080;
-    let rest = 256 - part;
-    let even = (((a & EVEN) * rest + (b & EVEN) * part + HALF) >> 8) & EVEN;
-    let odd = (((a >> 8) & EVEN) * rest + ((b >> 8) & EVEN) * part + HALF) & !EVEN;
-    even | odd
 }
