@@ -10,8 +10,7 @@
 //! times a frame; nothing on the device. `tests/wgsl.rs` counts and bounds it. Every step may write to the same two buffers, so that wgpu has each
 //! wait for the one before.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use half::f16;
@@ -90,7 +89,15 @@ struct Buffers {
 struct Staging {
     buffer: wgpu::Buffer,
     parts: Vec<Part>,
-    is_mapped: Arc<AtomicBool>,
+    /// Set by the card's answer, on whichever thread polls the device then.
+    mapping: Arc<Mapping>,
+}
+
+/// Whether the last wish to map a buffer was granted; `None` until the device answers.
+#[derive(Debug, Default)]
+struct Mapping {
+    is_granted: Mutex<Option<bool>>,
+    answered: Condvar,
 }
 
 /// A tensor in a [`Staging`].
@@ -472,17 +479,26 @@ impl Staging {
             usage: usage | direction,
             mapped_at_creation: is_written,
         });
-        Self { buffer, parts, is_mapped: Arc::default() }
+        Self { buffer, parts, mapping: Arc::default() }
     }
 
     fn map(&self, mode: wgpu::MapMode) {
-        self.is_mapped.store(false, Ordering::Relaxed);
-        let is_mapped = Arc::clone(&self.is_mapped);
-        self.buffer.slice(..).map_async(mode, move |result| is_mapped.store(result.is_ok(), Ordering::Release));
+        *self.mapping.is_granted.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mapping = Arc::clone(&self.mapping);
+        self.buffer.slice(..).map_async(mode, move |result| {
+            *mapping.is_granted.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.is_ok());
+            mapping.answered.notify_one();
+        });
     }
 
+    /// Waits until the buffer is mapped or refused.
+    ///
+    /// A poll that ends says that the work is done, not that the answer is here: another thread that polls the same
+    /// device may have taken it on and be about to deliver it.
     fn is_mapped(&self) -> bool {
-        self.is_mapped.load(Ordering::Acquire)
+        let is_granted = self.mapping.is_granted.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.mapping.answered.wait_timeout_while(is_granted, PATIENCE, |is_granted| is_granted.is_none());
+        waited.is_ok_and(|(is_granted, _)| *is_granted == Some(true))
     }
 }
 
