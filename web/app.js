@@ -45,7 +45,8 @@ function send(command) {
 const handlers = {
   hello(hello) {
     limits = hello;
-    $("source").textContent = hello.source;
+    // Folders may say more than a shared screen should show.
+    $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
     $("generator").textContent = `${hello.generator} on ${hello.backend}`;
     $("size").textContent = `${hello.size_px} × ${hello.size_px}`;
     $("version").textContent = `effigy ${hello.version}`;

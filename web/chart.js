@@ -46,7 +46,8 @@ export class StageChart {
     const { context, width, height } = prepare(this.canvas);
     const left = 34, top = 6, right = width - 2, bottom = height - 20;
     const sums = this.samples.map((sample) => sample.reduce((a, b) => a + b, 0));
-    const most = Math.max(8, ...sums) * 1.15;
+    // One slow moment, such as a start, shall not flatten all others: it is cut off.
+    const most = Math.max(8, [...sums].sort((a, b) => a - b)[Math.floor(sums.length * .97)] ?? 0) * 1.25;
     const step = [2, 5, 10, 20, 50, 100, 200, 500, 1000].find((ms) => most / ms <= 5) ?? 2000;
     const y = (ms) => bottom - (bottom - top) * Math.min(1, ms / most);
     const x = (i) => right - (right - left) * (this.samples.length - 1 - i) / (MAX_SAMPLES - 1);
