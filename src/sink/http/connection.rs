@@ -19,6 +19,8 @@ use tokio::time::{Instant, Sleep};
 const MAX_CONNECTIONS: usize = 160;
 /// A connection that was sent nothing for so long is closed: unused, or asking without end.
 const IDLE: Duration = Duration::from_secs(60);
+/// One that has not been answered yet must be done asking sooner.
+const FIRST: Duration = Duration::from_secs(20);
 /// A client that takes nothing of what is sent for so long is let go.
 const STALL: Duration = Duration::from_secs(20);
 /// What the system keeps for a client that is slow, in bytes: about three pictures, so that what it shows is not old.
@@ -116,7 +118,7 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Self {
-        let idle = Box::pin(tokio::time::sleep(IDLE));
+        let idle = Box::pin(tokio::time::sleep(FIRST));
         Self { stream, outflow: Arc::default(), idle, stall: None, _place: place }
     }
 
