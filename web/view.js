@@ -1,23 +1,18 @@
 // The picture alone, for OBS: comes back by itself when effigy is started again at the same address.
 const picture = document.getElementById("picture");
-const connect = () => { picture.src = "/stream?" + Date.now(); };
 const token = new URLSearchParams(location.search).get("token");
-let isLive = false;
-picture.onload = () => { isLive = true; picture.hidden = false; };
-picture.onerror = () => { isLive = false; picture.hidden = true; };
-connect();
+let run = null, isLost = false;
+picture.src = "/stream";
 setInterval(async () => {
-  // A stream that ends leaves its last frame and says nothing: the server is asked.
+  // A stream that ends leaves its last frame and says nothing: the server is asked which run it is.
   try {
     const answer = await fetch("/icon.svg" + (token ? "?token=" + token : ""), { cache: "no-store" });
-    if (!answer.ok) throw new Error("closed");
-    if (!isLive) {
-      // Another run has another cookie; the page's own address brings it.
-      if (token) location.reload(); else connect();
-      isLive = true;
-    }
+    const found = answer.ok ? answer.headers.get("effigy-run") : null;
+    if (!found) throw new Error("closed");
+    run ??= found;
+    if (isLost || run !== found) location.reload();
   } catch {
-    isLive = false;
+    isLost = true;
     picture.hidden = true;
   }
 }, 2000);

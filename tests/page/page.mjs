@@ -253,6 +253,11 @@ async function main() {
   await view.setViewportSize({ width: 640, height: 360 });
   await view.goto(`${origin}/view?token=${token}`);
   await view.waitForFunction(() => document.getElementById("picture").naturalWidth === 512);
+  let n_loads = 0;
+  view.on("load", () => n_loads++);
+  await view.waitForTimeout(4500);
+  assert.equal(n_loads, 0, "the view starts again although nothing has ended");
+  assert(await view.isVisible("#picture"));
   await view.close();
   await second.close();
 

@@ -48,6 +48,8 @@ pub(super) struct Gate {
     cookie_name: String,
     cookie: String,
     cookie_digest: [u8; 32],
+    /// Tells this run from the next at the same address.
+    run: String,
     wrong: Mutex<Bucket>,
 }
 
@@ -56,12 +58,7 @@ impl Gate {
     pub(super) fn new(local: SocketAddr, token: Option<String>) -> Result<Self> {
         let token = match token {
             Some(token) => checked_token(token)?,
-            None => {
-                let mut bytes = [0; 16];
-                getrandom::fill(&mut bytes)
-                    .or_error(ErrorKind::Internal, || "the system gives no random numbers for a token".to_owned())?;
-                hex(&bytes)
-            }
+            None => hex(&random::<16>()?),
         };
         // Not the token itself: who reads the browser's cookies learns nothing that could be typed elsewhere.
         let cookie = hex(&Sha256::digest(format!("cookie of {token}")));
@@ -73,6 +70,7 @@ impl Gate {
             cookie_digest: Sha256::digest(&cookie).into(),
             cookie,
             token,
+            run: hex(&random::<8>()?),
             wrong: Mutex::new(Bucket::new(WRONG_TOKENS_HZ, 10.0)),
         })
     }
@@ -80,6 +78,11 @@ impl Gate {
     /// The token, for the address that is printed.
     pub(super) fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Tells this run from the next at the same address.
+    pub(super) fn run(&self) -> &str {
+        &self.run
     }
 
     /// The value of `Set-Cookie` for who came by the token.
@@ -144,6 +147,13 @@ impl Gate {
             .any(|(name, value)| name == self.cookie_name && same(&self.cookie_digest, value));
         if is_known { Ok(Entry::Cookie) } else { Err(refused(StatusCode::UNAUTHORIZED, WHY)) }
     }
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .or_error(ErrorKind::Internal, || "the system gives no random numbers for a token".to_owned())?;
+    Ok(bytes)
 }
 
 /// A token that was chosen must be hard to guess and fit into an address.

@@ -75,6 +75,11 @@ async fn guard(State(shared): App, request: Request, next: Next) -> Response {
     {
         headers.insert(header::SET_COOKIE, cookie);
     }
+    if entry.is_some()
+        && let Ok(run) = HeaderValue::from_str(shared.gate.run())
+    {
+        headers.insert(HeaderName::from_static("effigy-run"), run);
+    }
     // Who brings the token may put the picture into a page of their own, such as one for OBS.
     let embedders = if entry == Some(Entry::Token) { "cross-origin" } else { "same-origin" };
     for (name, value) in [
