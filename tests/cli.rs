@@ -171,13 +171,15 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 17] = [
+const SPOKEN: [&str; 19] = [
     "effigy: ",
     "warning: ",
     "warn: ",
     "source: ",
     "generator: ",
     "sink: ",
+    "control page: ",
+    "for OBS, ",
     "age of ",
     "median of ",
     "identity: ",
