@@ -125,8 +125,8 @@ pub(crate) struct RunArgs {
     /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
-    /// Where the picture goes: window, file:OUT.mp4, file:FOLDER/ (PNG sequence), null; may be repeated
-    /// [default: window]
+    /// Where the picture goes: window, vcam[:DEVICE][@WxH] (v4l2loopback), pipewire[@WxH], file:OUT.mp4,
+    /// file:FOLDER/ (PNG sequence), null; may be repeated [default: window]
     #[arg(long, value_name = "SINK")]
     pub(crate) sink: Vec<SinkSpec>,
     /// Size of the picture in pixels

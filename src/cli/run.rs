@@ -276,7 +276,7 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
-    } else if sinks.contains(&SinkSpec::Window) {
+    } else if sinks.iter().any(SinkSpec::is_live_only) {
         "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
     } else {
         return Ok(());
@@ -297,6 +297,9 @@ fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         match sink {
             SinkSpec::Window if is_repeated => {
                 return config("one window is enough; give `--sink window` once".to_owned());
+            }
+            SinkSpec::Vcam { .. } | SinkSpec::Pipewire { .. } if is_repeated => {
+                return config(format!("two sinks would be the same camera; give `--sink {sink}` once"));
             }
             SinkSpec::Video(path) | SinkSpec::Sequence(path) if is_repeated => {
                 return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
