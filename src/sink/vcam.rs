@@ -80,8 +80,10 @@ impl Sink for VcamSink {
 struct Writer {
     /// `None` while it is lost.
     device: Option<Loopback>,
-    /// The one asked for.
+    /// The node asked for, if any.
     path: Option<PathBuf>,
+    /// The device's name, by which programs that look at it know it.
+    card: String,
     options: CameraOptions,
     fitter: Fitter,
     packed: Vec<u8>,
@@ -93,8 +95,9 @@ struct Writer {
 impl Writer {
     fn new(device: Loopback, path: Option<PathBuf>, options: CameraOptions) -> Self {
         let fitter = Fitter::new(device.size_px());
+        let card = device.card().to_owned();
         let (pause, retry) = (FIRST_PAUSE, Instant::now());
-        Self { device: Some(device), path, options, fitter, packed: Vec::new(), pause, retry }
+        Self { device: Some(device), path, card, options, fitter, packed: Vec::new(), pause, retry }
     }
 
     fn run(&mut self, mut pictures: Subscriber<Rgba>) {
@@ -145,7 +148,10 @@ impl Writer {
             return false;
         }
         // The crate below panics on what a dying driver says.
-        let opened = catch_unwind(AssertUnwindSafe(|| Loopback::open(self.path.as_deref(), &self.options)));
+        let opened = catch_unwind(AssertUnwindSafe(|| match &self.path {
+            Some(path) => Loopback::open(Some(path), &self.options),
+            None => Loopback::open_again(&self.card, &self.options),
+        }));
         match opened.unwrap_or_else(|_| Err(Error::new(ErrorKind::DeviceLost, "its driver broke down"))) {
             Ok(device) => {
                 log::warn!("{device} is back");

@@ -103,14 +103,19 @@ fn yuv([r, g, b, _]: [u8; 4]) -> [f64; 3] {
     [16.0 + 219.0 * luma, 128.0 + 224.0 * (b - luma) / 1.772, 128.0 + 224.0 * (r - luma) / 1.402]
 }
 
-/// Whether a frame in YUYV shows `picture`, which has the frame's size.
-pub(crate) fn shows_yuyv(frame: &[u8], picture: &Rgba) -> bool {
-    assert_eq!(frame.len(), picture.width_px() * picture.height_px() * 2, "bytes of a frame");
-    frame.chunks_exact(4).zip(picture.data().chunks_exact(8)).all(|(found, pair)| {
+/// A picture in YUYV.
+pub(crate) fn yuyv(picture: &Rgba) -> Vec<u8> {
+    let pairs = picture.data().chunks_exact(8).map(|pair| {
         let (left, right) = (yuv(pair[..4].try_into().unwrap()), yuv(pair[4..].try_into().unwrap()));
-        let expected = [left[0], (left[1] + right[1]) / 2.0, right[0], (left[2] + right[2]) / 2.0];
-        found.iter().zip(expected).all(|(found, expected)| (f64::from(*found) - expected).abs() <= f64::from(ROUNDING))
-    })
+        [left[0], (left[1] + right[1]) / 2.0, right[0], (left[2] + right[2]) / 2.0].map(|sample| sample.round() as u8)
+    });
+    pairs.flatten().collect()
+}
+
+/// Whether both frames are the same but for rounding.
+pub(crate) fn is_same(found: &[u8], expected: &[u8]) -> bool {
+    assert_eq!(found.len(), expected.len(), "bytes of a frame");
+    found.iter().zip(expected).all(|(found, expected)| found.abs_diff(*expected) <= ROUNDING)
 }
 
 /// Whether the luma plane of a frame, `stride` bytes a row, shows `picture` in the middle of dark bars.
@@ -134,6 +139,13 @@ pub(crate) fn shows_luma_in_the_middle(plane: &[u8], width_px: usize, height_px:
         }
     }
     are_bars_dark && difference / ((side * side) as f64) < 1.5
+}
+
+/// A picture without a face, to drive with: what must be seen is then known to the pixel.
+pub(crate) fn faceless(folder: &Path) -> PathBuf {
+    let path = folder.join("faceless.png");
+    image::RgbImage::from_pixel(320, 240, image::Rgb([70, 110, 90])).save(&path).unwrap();
+    path
 }
 
 /// A folder of its own, removed at the end.

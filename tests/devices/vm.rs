@@ -13,7 +13,9 @@ use v4l::io::traits::CaptureStream as _;
 use v4l::video::{Capture, Output};
 use v4l::{Device, Format, FourCC};
 
-use crate::common::{Folder, Running, SIZE_PX, card, effigy, shows_luma_in_the_middle, shows_yuyv, wait_until};
+use crate::common::{
+    Folder, Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv,
+};
 
 /// The webcam, loaded so by the machine's first process.
 const WEBCAM: &str = "/dev/video0";
@@ -67,8 +69,8 @@ fn a_webcam_drives_the_virtual_camera() {
     assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
     let begin = Instant::now();
     let folder = Folder::new("vm");
-    let looking = card(CardReason::LookingForFace, true);
-    let silent = card(CardReason::NoSignal, true);
+    let [looking, unmarked] = [true, false].map(|badge| yuyv(&card(CardReason::LookingForFace, badge)));
+    let silent = yuyv(&card(CardReason::NoSignal, true));
 
     let listed = effigy().arg("devices").stderr(Stdio::inherit()).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
@@ -95,9 +97,9 @@ fn a_webcam_drives_the_virtual_camera() {
         assert_eq!((format.width, format.height, format.fourcc), (512, 512, FourCC::new(b"YUYV")));
         let mut reader = open_reader(&device);
         // Nothing that vivid shows is a face.
-        let n_others = read_until("the card", &mut reader, |frame| shows_yuyv(frame, &looking));
+        let n_others = read_until("the card", &mut reader, |frame| is_same(frame, &looking));
         say(&format!("the card is read, after {n_others} other frames"), begin);
-        assert!(!shows_yuyv(reader.next().unwrap().0, &card(CardReason::LookingForFace, false)), "without the badge");
+        assert!(!is_same(&looking, &unmarked), "the badge makes a difference");
     }
 
     // A reader of other makers, which comes while the first has gone.
@@ -113,19 +115,14 @@ fn a_webcam_drives_the_virtual_camera() {
     let bytes = std::fs::read(&raw).unwrap();
     assert_eq!(bytes.len(), 3 * SIZE_PX * SIZE_PX * 2);
     // The emulated webcam stumbles at times; then the card says so.
-    let is_card = |frame: &[u8]| shows_yuyv(frame, &looking) || shows_yuyv(frame, &silent);
+    let is_card = |frame: &[u8]| is_same(frame, &looking) || is_same(frame, &silent);
     assert!(bytes.chunks_exact(SIZE_PX * SIZE_PX * 2).all(is_card));
     say("v4l2-ctl reads the same", begin);
 
     {
         let device = Device::with_path(LOOPBACK).unwrap();
         let mut reader = open_reader(&device);
-        unplug_and_plug(
-            &mut program,
-            &mut reader,
-            |frame| shows_yuyv(frame, &silent),
-            |frame| shows_yuyv(frame, &looking),
-        );
+        unplug_and_plug(&mut program, &mut reader, |frame| is_same(frame, &silent), |frame| is_same(frame, &looking));
         say("the webcam went and came back", begin);
 
         // A second program must be told who holds the device, or be given the other.
@@ -198,7 +195,10 @@ fn another_size_and_packing_are_negotiated() {
         Output::set_format(&device, &Format::new(640, 480, FourCC::new(b"NV12"))).unwrap();
         device.write_all(&[128; 640 * 480 * 3 / 2]).unwrap();
     }
-    let mut program = run("--source pattern --sink vcam:11", &folder.0.join("second.log"));
+    let mut program = {
+        let source = faceless(&folder.0);
+        run(&format!("--source {} --sink vcam:11", source.display()), &folder.0.join("second.log"))
+    };
     program.wait_for("\"second\", NV12 640x480 30/s", BOUND);
     assert!(program.said().contains("keeps its size of 640x480"), "{}", program.said());
     program.wait_for("says that it is camera and output at once, which browsers do not show", BOUND);

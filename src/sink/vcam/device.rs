@@ -107,6 +107,19 @@ impl Loopback {
         Err(first_error.unwrap_or_else(|| Error::new(ErrorKind::NoDevice, "no v4l2loopback device")))
     }
 
+    /// Opens a device that was lost: the one of that name, which may have got another number.
+    pub(super) fn open_again(card: &str, options: &CameraOptions) -> Result<Self> {
+        match loopbacks()?.iter().find(|entry| entry.card == card) {
+            Some(entry) => Self::open_one(&entry.path, options),
+            None => Err(Error::new(ErrorKind::NoDevice, format!("no v4l2loopback device \"{card}\""))),
+        }
+    }
+
+    /// The name that other programs show.
+    pub(super) fn card(&self) -> &str {
+        &self.card
+    }
+
     fn open_one(path: &Path, options: &CameraOptions) -> Result<Self> {
         let fail = |error| trouble(path, error);
         let device = Device::with_path(path).map_err(fail)?;
