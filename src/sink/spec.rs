@@ -187,7 +187,12 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
         SinkSpec::Null if options.every_frame => Box::new(NullSink::new(Delivery::Every(8))),
         SinkSpec::Null => Box::new(NullSink::default()),
         SinkSpec::Video(path) => {
-            let mode = if options.every_frame { RateMode::OneForOne } else { RateMode::Constant };
+            let is_mkv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mkv"));
+            let mode = match (options.every_frame, is_mkv) {
+                (true, _) => RateMode::OneForOne,
+                (false, true) => RateMode::Variable,
+                (false, false) => RateMode::Constant,
+            };
             Box::new(Recorder::open(
                 path,
                 &RecorderOptions { mode, ..RecorderOptions::new(options.size_px, options.rate_hz) },
