@@ -113,6 +113,7 @@ pub(crate) struct EnrollArgs {
 #[command(after_help = "Examples:
   effigy run --identity me.effigy
   effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
+  effigy run --identity me.effigy --sink window --sink vcam
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
 
@@ -126,7 +127,8 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, vcam[:DEVICE][@WxH] (v4l2loopback), pipewire[@WxH], file:OUT.mp4,
-    /// file:FOLDER/ (PNG sequence), null; may be repeated [default: window]
+    /// file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null; may be repeated
+    /// [default: window]
     #[arg(long, value_name = "SINK")]
     pub(crate) sink: Vec<SinkSpec>,
     /// Size of the picture in pixels

@@ -18,7 +18,7 @@ pub use vcam::{LoopbackEntry, VcamSink, loopbacks};
 pub use window::WindowSink;
 pub use window_event::{Figures, WindowEvent};
 
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "virtual cameras are Linux's so far"))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "virtual cameras are Linux's so far"))]
 mod camera;
 mod null;
 #[cfg(all(target_os = "linux", feature = "pipewire"))]

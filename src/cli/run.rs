@@ -68,6 +68,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
+    if !args.every_frame && sinks.iter().any(|sink| *sink != SinkSpec::Null) {
+        suggest_audio_delay(&report);
+    }
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
 
@@ -356,6 +359,13 @@ pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     let text =
         serde_json::to_string_pretty(report).or_error(ErrorKind::Internal, || "cannot write the report".to_owned())?;
     std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
+}
+
+/// Sound is left alone, and is early by the picture's age wherever both meet.
+fn suggest_audio_delay(report: &Report) {
+    if report.age_ms.p50 > 0.0 {
+        log::info!("sound: delay the microphone by {:.0} ms where it meets this picture", report.age_ms.p50);
+    }
 }
 
 /// Says how the run went, age first where it was a live one.

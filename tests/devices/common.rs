@@ -51,7 +51,7 @@ impl Running {
     pub(crate) fn interrupt(&mut self) -> i32 {
         let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
-        self.wait(Duration::from_secs(30))
+        self.wait(Duration::from_secs(60))
     }
 
     /// Waits for its end; its exit code.

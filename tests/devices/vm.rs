@@ -24,7 +24,7 @@ const LOOPBACK: &str = "/dev/video10";
 /// The loopback that is camera and output at once.
 const BOTH: &str = "/dev/video11";
 /// An emulated processor is slow; nothing here takes so long unless it is broken.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(180);
 
 fn say(what: &str, since: Instant) {
     println!("{:6.1} s: {what}", since.elapsed().as_secs_f64());
