@@ -1,6 +1,7 @@
 //! Recordings that end badly: the program is killed, the disk is full.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "how far a long test got, and what was skipped")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

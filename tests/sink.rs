@@ -1,5 +1,6 @@
 //! Sinks from the outside: what they refuse, and the ways through `sink::open`.
 #![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![allow(clippy::print_stderr, reason = "what was skipped")]
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 //! what is ignored elsewhere.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "how far a long test got, and what was skipped")]
 
 mod common;
 #[cfg(feature = "pipewire")]

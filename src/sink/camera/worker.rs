@@ -88,7 +88,10 @@ mod tests {
     #[test]
     fn a_thread_that_hangs_is_left_behind() {
         let (_release, released) = bounded::<()>(0);
-        let mut worker = Worker::start("test", move |_| drop(released.recv())).unwrap();
+        let mut worker = Worker::start("test", move |_| {
+            let _ = released.recv();
+        })
+        .unwrap();
         assert!(worker.show(&Rgba::default()));
         let begin = std::time::Instant::now();
         assert!(!worker.stop());

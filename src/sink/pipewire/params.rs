@@ -6,7 +6,7 @@ use pipewire::spa::param::ParamType;
 use pipewire::spa::param::format::{FormatProperties, MediaSubtype, MediaType};
 use pipewire::spa::param::video::VideoFormat;
 use pipewire::spa::pod::serialize::PodSerializer;
-use pipewire::spa::pod::{ChoiceValue, Object, Property, Value};
+use pipewire::spa::pod::{CanonicalFixedSizedPod, ChoiceValue, Object, Property, Value};
 use pipewire::spa::sys;
 use pipewire::spa::utils::{Choice, ChoiceEnum, ChoiceFlags, Fraction, Id, Rectangle, SpaTypes};
 
@@ -85,9 +85,9 @@ pub(super) fn buffers(packing: Packing, size_px: (usize, usize)) -> Result<Vec<u
 }
 
 /// A property with alternatives, the first of which is the default.
-fn one_of<T: Copy>(key: FormatProperties, kind: fn(Choice<T>) -> ChoiceValue, values: Vec<T>) -> Property
+fn one_of<T>(key: FormatProperties, kind: fn(Choice<T>) -> ChoiceValue, values: Vec<T>) -> Property
 where
-    T: pipewire::spa::pod::CanonicalFixedSizedPod,
+    T: CanonicalFixedSizedPod + Copy,
 {
     let default = values[0];
     let choice = Choice(ChoiceFlags::empty(), ChoiceEnum::Enum { default, alternatives: values });

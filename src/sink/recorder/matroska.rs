@@ -63,7 +63,7 @@ impl MatroskaWriter {
         );
         let mut segment = [id(0x1853_8067), UNKNOWN_SIZE.to_vec()].concat();
         let segment_at = (head.len() + segment.len()) as u64;
-        segment.extend(element(VOID, &vec![0; N_SEEK_BYTES - 2]));
+        segment.extend(element(VOID, &[0; N_SEEK_BYTES - 2]));
         let since_2001 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i64
             - (EPOCH_2001_UNIX_SECS * 1_000_000_000) as i64;
         let before_duration = [

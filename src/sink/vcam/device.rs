@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use v4l::buffer::Type;
 use v4l::capability::Flags;
+use v4l::v4l2;
 use v4l::video::Output;
 use v4l::video::output::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
@@ -45,7 +47,8 @@ pub fn loopbacks() -> Result<Vec<LoopbackEntry>> {
             Ok(caps) if caps.driver == DRIVER => {
                 let both = Flags::VIDEO_CAPTURE | Flags::VIDEO_OUTPUT;
                 let is_both = caps.capabilities.contains(both);
-                entries.push(LoopbackEntry { path, card: caps.card, is_both, trouble: None });
+                let trouble = is_held(caps.capabilities).then(|| busy(&path));
+                entries.push(LoopbackEntry { path, card: caps.card, is_both, trouble });
             }
             Ok(_) => {}
             // Whose device it is cannot be asked; its place among virtual devices tells.
@@ -134,9 +137,7 @@ impl Loopback {
             );
             return Err(Error::new(ErrorKind::NoDevice, message));
         }
-        // With exclusive_caps a device stops being an output while a program writes to it; older versions of the
-        // module let a second one write all the same, and readers would see both in turn.
-        if !caps.capabilities.contains(Flags::VIDEO_OUTPUT) {
+        if is_held(caps.capabilities) {
             return Err(busy(path));
         }
         let (packing, size_px) = negotiate(&device, path, options)?;
@@ -149,6 +150,7 @@ impl Loopback {
             }
             _ => options.rate_hz,
         };
+        start(&device).map_err(fail)?;
         Ok(Self { device, path: path.to_owned(), card: caps.card, packing, size_px, rate_hz })
     }
 
@@ -190,6 +192,24 @@ impl Loopback {
             );
         }
     }
+}
+
+/// Whether a program writes to a device with exclusive_caps, which is then a camera and no output.
+///
+/// Older versions of the module let a second program write all the same, and readers would see both in turn. What is
+/// neither camera nor output is what a program of before left behind, and free.
+fn is_held(capabilities: Flags) -> bool {
+    capabilities & (Flags::VIDEO_CAPTURE | Flags::VIDEO_OUTPUT) == Flags::VIDEO_CAPTURE
+}
+
+/// Says that this is the writer: only of a writer that said so does the module notice the end, and offer the device
+/// as an output again while readers still hold it.
+#[expect(unsafe_code, reason = "the crate starts a device only together with buffers, which are not used here")]
+fn start(device: &Device) -> std::io::Result<()> {
+    let handle = device.handle();
+    let mut kind = Type::VideoOutput as std::os::raw::c_int;
+    // SAFETY: the descriptor is open while `handle` lives, and VIDIOC_STREAMON reads one `int`, which `kind` is.
+    unsafe { v4l2::ioctl(handle.fd(), v4l2::vidioc::VIDIOC_STREAMON, std::ptr::from_mut(&mut kind).cast()) }
 }
 
 /// Asks for the size in each packing; takes what the device insists on if that can be written.
@@ -325,6 +345,13 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
         let error = Loopback::open(Some(Path::new("/dev/video9999")), &options).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NoDevice, "{error}");
+    }
+
+    #[test]
+    fn a_camera_that_is_no_output_is_held_and_what_is_neither_is_free() {
+        let (camera, output) = (Flags::VIDEO_CAPTURE, Flags::VIDEO_OUTPUT);
+        let found = [camera, output, camera | output, Flags::empty()].map(|flags| is_held(flags | Flags::STREAMING));
+        assert_eq!(found, [true, false, false, false]);
     }
 
     #[test]
