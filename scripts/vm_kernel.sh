@@ -11,6 +11,9 @@ modules=(virtio_pci 9pnet_virtio 9p overlay vivid v4l2loopback)
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 release=$(apt-cache depends linux-image-amd64 2> /dev/null | sed -n 's/.*Depends: linux-image-//p' | head -n 1)
+# Without apt's lists the kernel of the last time is as good.
+[ -n "$release" ] || release=$(find "$cache" -mindepth 2 -maxdepth 2 -name modules.done -printf '%T@ %h\n' 2> /dev/null \
+  | sort -n | sed -n '$s#.*/##p')
 [ -n "$release" ] || fail "apt knows no linux-image-amd64; run \`apt-get update\` as root first"
 place="$cache/$release"
 

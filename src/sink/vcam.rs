@@ -27,8 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Writes to a v4l2loopback device.
 ///
-/// [`Sink::present`] hands the picture over and returns; packing and writing follow within about a millisecond
-/// and are not part of the picture's age.
+/// [`Sink::present`] hands the picture over and returns; packing and writing follow on another thread and are not
+/// part of the picture's age.
 pub struct VcamSink {
     name: String,
     worker: Worker,
