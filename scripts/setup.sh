@@ -13,10 +13,10 @@ packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6
 # Testing: a display without a screen, a Vulkan driver without a card; PipeWire with a consumer of other makers; a
 # virtual machine and what builds v4l2loopback for its kernel.
 if [ "${1:-}" = --tests ]; then
-  packages+=(xvfb mesa-vulkan-drivers)
+  packages+=(xvfb mesa-vulkan-drivers procps)
   packages+=(libpipewire-0.3-dev pipewire wireplumber dbus gstreamer1.0-pipewire gstreamer1.0-tools)
   if [ "$(uname -m)" = x86_64 ]; then
-    packages+=(qemu-system-x86 busybox-static cpio kmod v4l-utils gcc-12 make)
+    packages+=(qemu-system-x86 busybox-static cpio kmod v4l-utils gcc-12 make libelf1)
   fi
 fi
 
