@@ -114,6 +114,7 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy
   effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
   effigy run --identity me.effigy --sink http --sink window
+  effigy run --identity me.effigy --sink window --sink vcam
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
 
@@ -126,8 +127,9 @@ pub(crate) struct RunArgs {
     /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
-    /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), file:OUT.mp4, file:FOLDER/ (PNG
-    /// sequence), null; may be repeated
+    /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
+    /// pipewire[@WxH], file:OUT.mp4, file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null;
+    /// may be repeated
     /// [default: window]
     #[arg(long, value_name = "SINK")]
     pub(crate) sink: Vec<SinkSpec>,

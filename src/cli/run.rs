@@ -68,6 +68,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
+    if !args.every_frame && sinks.iter().any(|sink| *sink != SinkSpec::Null) {
+        suggest_audio_delay(&report);
+    }
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
 
@@ -316,7 +319,7 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
-    } else if sinks.iter().any(|sink| matches!(sink, SinkSpec::Window | SinkSpec::Http(_))) {
+    } else if sinks.iter().any(SinkSpec::is_live_only) {
         "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
     } else {
         return Ok(());
@@ -347,6 +350,9 @@ fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
                      address and token could watch and steer, and nothing is encrypted. If that is wanted, add \
                      --allow-remote; if not: --sink http"
                 ));
+            }
+            SinkSpec::Vcam { .. } | SinkSpec::Pipewire { .. } if is_repeated => {
+                return config(format!("two sinks would be the same camera; give `--sink {sink}` once"));
             }
             SinkSpec::Video(path) | SinkSpec::Sequence(path) if is_repeated => {
                 return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
@@ -403,6 +409,13 @@ pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     let text =
         serde_json::to_string_pretty(report).or_error(ErrorKind::Internal, || "cannot write the report".to_owned())?;
     std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
+}
+
+/// Sound is left alone, and is early by the picture's age wherever both meet.
+fn suggest_audio_delay(report: &Report) {
+    if report.age_ms.p50 > 0.0 {
+        log::info!("sound: delay the microphone by {:.0} ms where it meets this picture", report.age_ms.p50);
+    }
 }
 
 /// Says how the run went, age first where it was a live one.
