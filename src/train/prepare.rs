@@ -4,7 +4,7 @@
 //! measured; then it is decided what to keep and which square to cut; then that is decoded again and stored.
 //! Whatever is left out is counted with its reason. A clip that is there already is not made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -124,9 +124,15 @@ pub fn prepare(
     let mut jobs = collect::collect(inputs, &manifest)?;
     check_settings(output, options.checks)?;
     let n_all = jobs.len();
+    let known: BTreeSet<String> = jobs.iter().map(|job| job.rights.clone()).collect();
     jobs.retain(|job| {
         options.rights.is_empty() || job.kind() == Kind::Synthetic || options.rights.contains(&job.rights)
     });
+    if jobs.is_empty() {
+        let (asked, known) = (options.rights.join(", "), known.into_iter().collect::<Vec<_>>().join(", "));
+        let message = format!("no input has the rights {asked}; the manifest gives these inputs: {known}");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let mut summary = Summary { n_other_rights: (n_all - jobs.len()) as u64, ..Summary::default() };
 
     let done = Mutex::new(Vec::new());

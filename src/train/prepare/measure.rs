@@ -10,7 +10,7 @@ use super::collect::Origin;
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::{FaceObservation, FaceTracker};
+use crate::face::{FaceObservation, FaceTracker, FoundFace, is_other_face};
 use crate::frame::{Grey, Rgb};
 use crate::photo;
 
@@ -90,8 +90,8 @@ pub(super) fn measure(tracker: &mut FaceTracker, origin: &Origin, stop: &AtomicB
             let mut faces = tracker.find_faces(picture)?;
             if !faces.is_empty() {
                 let face = faces.swap_remove(0);
-                let height = |face: &crate::face::FoundFace| face.box_px[3] - face.box_px[1];
-                look.n_others = faces.iter().filter(|other| height(other) > MIN_OTHER_SHARE * height(&face)).count();
+                let is_other = |other: &FoundFace| is_other_face(&face.box_px, &other.box_px, MIN_OTHER_SHARE);
+                look.n_others = faces.iter().filter(|other| is_other(other)).count();
                 look.face = Some(Box::new(face.observation));
             }
         } else if tracker.observe(frame, &mut seen)? {

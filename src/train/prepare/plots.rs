@@ -62,15 +62,16 @@ fn panel(svg: &mut String, (x, y): (f32, f32), histogram: &Histogram) {
 
 /// Frames of each person, most first.
 fn people(svg: &mut String, (x, y): (f32, f32), statistics: &Statistics) {
-    title(svg, (x, y), "frames of each person, most first");
+    title(svg, (x, y), "frames of each person, most first (logarithmic)");
     let people = &statistics.frames_of_person;
     let most = people.first().map_or(1, |(_, n)| *n).max(1);
+    let height = |n: u64| (n as f32).ln_1p() / (most as f32).ln_1p();
     // A bar takes a pixel or more; where there are more people than pixels, some stand for their neighbours.
     let n = people.len().clamp(1, (PANEL_WIDTH - 2.0 * MARGIN) as usize);
     let step = (PANEL_WIDTH - 2.0 * MARGIN) / n as f32;
     for i in 0..n.min(people.len()) {
         let (_, frames) = people[i * people.len() / n];
-        bar(svg, (x + MARGIN + i as f32 * step, y), 0.9 * step, frames as f32 / most as f32, "#bbb");
+        bar(svg, (x + MARGIN + i as f32 * step, y), 0.9 * step, height(frames), "#bbb");
     }
     let _ = write!(svg, r#"<text x="{:.1}" y="{:.1}">{most}</text>"#, x + 4.0, y + MARGIN + 4.0);
 }

@@ -357,6 +357,8 @@ fn inputs_are_what_they_are_said_to_be() {
     std::fs::rename(folder.file("b/same.png"), folder.file("b/other.png")).unwrap();
     let text = r#"{"portraits": [{"file": "a/same.png", "rights": "own"}, {"file": "b/other.png"}]}"#;
     std::fs::write(&manifest, text).unwrap();
+    let typo = Options { rights: vec!["onw".to_owned()], ..with.clone() };
+    wrong(&[], &typo, "no input has the rights onw; the manifest gives these inputs: own, unknown");
     let summary = folder.prepare_with(&[], &with).unwrap();
     assert_eq!((summary.n_clips, summary.n_other_rights), (1, 1));
     assert_eq!(folder.dataset().clips[0].name, "same");
