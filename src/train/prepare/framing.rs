@@ -94,3 +94,50 @@ fn median(mut values: Vec<f32>) -> f32 {
     values.sort_by(f32::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A face of 100 pixels with its middle at (x, y).
+    fn face(x: f32, y: f32) -> FaceObservation {
+        let mut face = FaceObservation::default();
+        for (i, p) in face.landmarks_px.iter_mut().enumerate() {
+            let angle = i as f32;
+            *p = Vec3::new(x + 50.0 * angle.cos(), y + 50.0 * angle.sin(), 20.0 * (0.7 * angle).sin());
+        }
+        face
+    }
+
+    #[test]
+    fn a_square_clip_is_taken_whole_and_another_is_cut_around_the_face() {
+        let near = [face(150.0, 140.0)];
+        let faces: Vec<&FaceObservation> = near.iter().collect();
+        assert_eq!(Square::around(&faces, (280, 280)), Square { left: 0.0, top: 0.0, side: 280.0 });
+        // Far away in a large square: cut, since its framing cannot have been meant.
+        assert!((Square::around(&faces, (900, 900)).side - 220.0).abs() < 1.0);
+        // One square for all, around the middle one, inside the picture.
+        let moving = [face(300.0, 100.0), face(310.0, 100.0), face(390.0, 100.0)];
+        let square = Square::around(&moving.iter().collect::<Vec<_>>(), (640, 360));
+        assert!((square.left + 0.5 * square.side - 310.0).abs() < 2.0, "{square:?}");
+        assert_eq!(square.top, 0.0, "the picture's edge is near");
+        assert!(square.face(&moving[1]).is_some());
+        assert!(square.face(&moving[2]).is_some_and(|seen| seen.landmarks_px[0].x > 200.0));
+        assert!(square.face(&face(430.0, 100.0)).is_none(), "out of the square");
+    }
+
+    #[test]
+    fn a_point_is_where_the_picture_shows_it() {
+        let square = Square { left: 100.0, top: 20.0, side: 128.0 };
+        let mut picture = Rgb::new(300, 200);
+        // A pixel at (150, 70) covers 2 × 2 stored ones around (100.5, 100.5).
+        picture.data_mut()[(70 * 300 + 150) * 3..][..3].fill(255);
+        let mut cut = Rgb::default();
+        square.cut(&picture, &mut cut).unwrap();
+        let brightest = |xs: std::ops::Range<usize>| xs.map(|x| cut.pixel(x, 100)[0]).max();
+        assert!(brightest(100..102) > brightest(0..99) && brightest(100..102) > brightest(103..256));
+        assert_eq!(square.rect([100, 20, 64, 64]), Some([0, 0, 128, 128]));
+        assert_eq!(square.rect([90, 100, 20, 200]), Some([0, 160, 20, 96]), "cut at the border");
+        assert_eq!(square.rect([0, 0, 50, 10]), None);
+    }
+}
