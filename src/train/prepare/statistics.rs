@@ -61,6 +61,9 @@ impl Histogram {
     }
 }
 
+/// Clips and frames of each person.
+type ByPerson<'a> = BTreeMap<&'a str, (u64, u64)>;
+
 /// One line of `annotations.jsonl`.
 #[derive(Serialize)]
 struct Annotation<'a> {
@@ -115,7 +118,7 @@ impl Statistics {
             ],
             ..Self::default()
         };
-        let mut groups: BTreeMap<(Kind, Split, &str), BTreeMap<&str, (u64, u64)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Kind, Split, &str), ByPerson<'_>> = BTreeMap::new();
         let mut people: BTreeMap<&str, u64> = BTreeMap::new();
         for clip in &dataset.clips {
             let n = clip.frames.len() as u64;
