@@ -88,9 +88,9 @@ pub struct Progress {
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Clips in the data set that came from these inputs, and their frames.
+    /// Clips in the data set that came from these inputs.
     pub n_clips: u64,
-    /// Frames of those.
+    /// Frames of those clips.
     pub n_frames: u64,
     /// Clips that were there before.
     pub n_resumed: u64,
