@@ -12,6 +12,8 @@ pub use photo::FoundFace;
 pub use pose::head_pose;
 pub use shape::{FaceShape, rotation_from_frontal};
 pub use smooth::{OneEuro, Smoothable, filter_all};
+#[cfg(feature = "train")]
+pub(crate) use tracker::is_other_face;
 pub use tracker::{FaceTracker, TrackerOptions};
 
 mod crop;

@@ -103,6 +103,25 @@ impl FaceTracker {
         Ok(false)
     }
 
+    /// Counts the faces beside the one that was seen: those at least `min_share` of its height. What is followed is
+    /// not touched.
+    ///
+    /// # Errors
+    /// When a network or a picture operation fails.
+    #[cfg(feature = "train")]
+    pub(crate) fn other_faces(&mut self, picture: &Rgb, seen: &FaceObservation, min_share: f32) -> Result<usize> {
+        let place = box_px(seen);
+        let is_other = |d: &&Detection| is_other_face(&place, &d.box_px, min_share);
+        let candidates: Vec<Detection> = self.detector.detect(picture)?.iter().filter(is_other).copied().collect();
+        let mut other = FaceObservation::default();
+        let mut n = 0;
+        for candidate in candidates {
+            // The detector is content with less than a face.
+            n += usize::from(self.look(picture, &candidate.crop(), &mut other)?);
+        }
+        Ok(n)
+    }
+
     /// Forgets the face, as if no frame had been seen.
     pub fn reset(&mut self) {
         self.crop = None;
@@ -134,6 +153,15 @@ impl FaceTracker {
 pub(super) fn box_px(seen: &FaceObservation) -> [f32; 4] {
     let (min, max) = bounds(&seen.landmarks_px);
     [min.x, min.y, max.x, max.y]
+}
+
+/// Whether a box (left, top, right, bottom) is of another face than the one at `place`, and at least `min_share` of its
+/// height. What has its middle in `place` is a part of that face.
+#[cfg(feature = "train")]
+pub(crate) fn is_other_face(place: &[f32; 4], other: &[f32; 4], min_share: f32) -> bool {
+    let (x, y) = (0.5 * (other[0] + other[2]), 0.5 * (other[1] + other[3]));
+    let is_inside = (place[0]..=place[2]).contains(&x) && (place[1]..=place[3]).contains(&y);
+    !is_inside && other[3] - other[1] >= min_share * (place[3] - place[1])
 }
 
 /// Chooses the faces to try: those that overlap `place` most, then the largest.

@@ -22,6 +22,8 @@ pub struct Liveliness {
     pub extremes_a_minute: f32,
     /// Smiles a minute.
     pub smiles_a_minute: f32,
+    /// How far the stronger of two muscles wins, 0 to 1, when lips are to be rounded and drawn wide at once: 1 is alive.
+    pub antagonism: f32,
 }
 
 /// A rise to targets, a hold and a fall.
@@ -117,6 +119,10 @@ const EXTREMES: [Targets; 18] = [
     &[("mouthRollLower", 0.8), ("mouthRollUpper", 0.8), ("mouthPress", 0.5)],
 ];
 
+/// What rounds the lips, and what draws them wide.
+const ROUNDING: [&str; 2] = ["mouthFunnel", "mouthPucker"];
+const WIDENING: [&str; 4] = ["mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight"];
+
 /// Expands names without a side to both sides.
 fn targets(list: &[(&str, f32)], one_side: &str) -> Vec<(usize, f32)> {
     let mut out = Vec::new();
@@ -142,6 +148,7 @@ impl Motion {
             head_rads: [0.61 * wide, 0.35 * wide, 0.26 * wide],
             extremes_a_minute: rng.range(0.0, 22.0),
             smiles_a_minute: rng.range(2.0, 10.0),
+            antagonism: 1.0,
         };
         Self::new(seed, lively)
     }
@@ -286,6 +293,7 @@ impl Motion {
                 e.targets.iter().for_each(|(k, v)| c[*k] = c[*k].max(v * w));
             }
         }
+        settle_lips(&mut c, self.lively.antagonism);
         let wave = |hz: f32, channel: f32| noise(v3(t * hz * self.tempo, channel * 7.3, 0.0), self.seed as u32);
         let swing = |channel: f32| (1.15 * wave(0.22, channel) + 0.45 * wave(0.7, channel + 20.0)).clamp(-1.0, 1.0);
         let talk = (pull - 0.35).min(1.0);
@@ -320,6 +328,23 @@ impl Motion {
     }
 }
 
+/// Lets the stronger pull win between rounding and widening the lips; sounds and smiles are planned without knowing of
+/// each other, and added up they would be a mouth that no muscles make.
+fn settle_lips(c: &mut [f32; 52], antagonism: f32) {
+    let strongest =
+        |names: &[&str]| names.iter().filter_map(|name| coefficient(name)).map(|k| c[k]).fold(0.0, f32::max);
+    let (round, wide) = (strongest(&ROUNDING).powi(2), strongest(&WIDENING).powi(2));
+    if round.min(wide) <= 0.0 {
+        return;
+    }
+    let round_share = round / (round + wide);
+    for (names, share) in [(&ROUNDING[..], round_share), (&WIDENING[..], 1.0 - round_share)] {
+        for k in names.iter().filter_map(|name| coefficient(name)) {
+            c[k] *= lerp(1.0, share, antagonism);
+        }
+    }
+}
+
 /// A calm, friendly face: what a portrait shows.
 pub fn friendly() -> FaceState {
     let mut state = FaceState::default();
@@ -339,4 +364,27 @@ pub fn friendly() -> FaceState {
     }
     state.shift_cm = V3::ZERO;
     state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lips_are_round_or_wide_and_never_fully_both() {
+        let most = |state: &FaceState, names: &[&str]| {
+            names.iter().filter_map(|name| coefficient(name)).map(|k| state.coefficients[k]).fold(0.0, f32::max)
+        };
+        let mut strongest = [0.0_f32; 2];
+        for seed in 0..20 {
+            let motion = Motion::sample(seed);
+            for i in 0..600 {
+                let state = motion.at(0.2 * i as f32);
+                let (round, wide) = (most(&state, &ROUNDING), most(&state, &WIDENING));
+                assert!(round.min(wide) <= 0.51, "seed {seed}, {i}: {round} round and {wide} wide");
+                strongest = [strongest[0].max(round), strongest[1].max(wide)];
+            }
+        }
+        assert!(strongest.iter().all(|most| *most > 0.9), "each alone reaches its end: {strongest:?}");
+    }
 }
