@@ -1,0 +1,3 @@
+//! Training and evaluation of the generator (feature `train`).
+
+pub mod features;
