@@ -295,3 +295,49 @@ fn tensor(value: Value) -> Option<Tensor> {
     }
     Some(Tensor { storage: storage.clone(), offset: *offset, dims })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of one tensor and one counter, step by step as `torch.save` wrote them before 1.6.
+    fn file(calls: &str) -> Vec<u8> {
+        let mut bytes = vec![0x80, 2, 0x8a, 10];
+        bytes.extend(MAGIC);
+        bytes.extend(b".\x80\x02M\xe9\x03.\x80\x02}q\x00.");
+        bytes.extend(b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01(");
+        let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+        for (name, kind, key, dims) in
+            [("w", "Float", "10", &b"K\x02K\x03\x86K\x03K\x01\x86"[..]), ("n", "Long", "11", b"))")]
+        {
+            bytes.extend(text(name));
+            bytes.extend(format!("c{calls}\n").as_bytes());
+            bytes.extend([b"((", &text("storage")[..], b"ctorch\n", kind.as_bytes(), b"Storage\n"].concat());
+            bytes.extend([&text(key)[..], &text("cpu"), b"K\x07NtQK\x01", dims, b"\x89h\x00)RtR"].concat());
+        }
+        bytes.extend(b"u}b.");
+        bytes.extend([&b"\x80\x02]q\x00("[..], &text("10"), &text("11"), b"e."].concat());
+        bytes.extend(7_u64.to_le_bytes());
+        bytes.extend((0..7).flat_map(|i| (i as f32 / 2.0).to_le_bytes()));
+        bytes.extend(7_u64.to_le_bytes());
+        bytes.extend([0; 56]);
+        bytes
+    }
+
+    #[test]
+    fn tensors_are_read_from_their_place_in_their_storage_and_counters_are_left_out() {
+        let state = read(&file("torch._utils\n_rebuild_tensor_v2")).unwrap();
+        let expected = Array { dims: vec![2, 3], values: vec![0.5, 1.0, 1.5, 2.0, 2.5, 3.0] };
+        assert_eq!(state, BTreeMap::from([("w".to_owned(), expected)]));
+    }
+
+    #[test]
+    fn a_call_of_anything_else_is_refused_and_so_is_every_torn_file() {
+        let error = read(&file("os\nsystem")).unwrap_err().to_string();
+        assert!(error.starts_with("tensors were expected, found a call of os.system (near byte "), "{error}");
+        let whole = file("torch._utils\n_rebuild_tensor_v2");
+        for n in 0..whole.len() {
+            assert!(read(&whole[..n]).is_err(), "the first {n} bytes were taken for a file");
+        }
+    }
+}
