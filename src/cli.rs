@@ -13,6 +13,8 @@ use effigy::sink::SinkSpec;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod enroll;
+#[cfg(feature = "train")]
+pub(crate) mod eval;
 mod live_window;
 pub(crate) mod manual;
 pub(crate) mod run;
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     /// Render synthetic people with ground truth
     #[cfg(feature = "train")]
     Synth(synth::SynthArgs),
+    /// Measure how good the pictures are, against the truth
+    #[cfg(feature = "train")]
+    Eval(eval::EvalArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
     /// Write the manual pages
