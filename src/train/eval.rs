@@ -110,7 +110,7 @@ pub struct SuiteReport {
     /// What to know when reading the figures.
     pub notes: Vec<String>,
     /// Cases that were played, in order.
-    pub cases: Vec<String>,
+    pub cases: Vec<CaseReport>,
     /// Cases that could not be played, and why.
     pub skipped: Vec<Skipped>,
     /// Frames that were compared.
@@ -125,6 +125,15 @@ pub struct SuiteReport {
     /// The frames to look at.
     #[serde(skip)]
     pub rows: Vec<Row>,
+}
+
+/// A case that was played.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseReport {
+    /// Its name.
+    pub name: String,
+    /// The frame that was enrolled as the portrait; it is not measured.
+    pub portrait_frame: u64,
 }
 
 /// A case that could not be played.

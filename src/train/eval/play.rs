@@ -15,7 +15,7 @@ use super::recognition::{Descriptor, similarity_of};
 use super::reel::{self, Reel};
 use super::regions::{Labels, Region};
 use super::scores::{FrameScores, Tally};
-use super::{Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
+use super::{CaseReport, Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
 use crate::drive::{DriveOptions, Driver, DrivingSignal, Motion};
@@ -32,6 +32,8 @@ const PORTRAIT_FRAMES: u64 = 75;
 const PORTRAIT_TURN_RADS: f32 = 0.17;
 /// A portrait's expression is at most this strong, in each coefficient that shows.
 const PORTRAIT_EXPRESSION: f32 = 0.3;
+/// Coefficients that show on a portrait: a smile, an open mouth, shut or lowered eyes.
+const PORTRAIT_SHOWS: [&str; 5] = ["jaw", "mouth", "cheekPuff", "eyeBlink", "eyeLookDown"];
 
 /// Everything that one suite needs while it is played.
 pub(super) struct Stage<'a> {
@@ -42,7 +44,7 @@ pub(super) struct Stage<'a> {
     reel: Reel,
     totals: Vec<Tally>,
     by_case: Vec<Vec<Tally>>,
-    cases: Vec<String>,
+    cases: Vec<CaseReport>,
     skipped: Vec<Skipped>,
     n_driver_lost: u64,
     /// Whether driver and truth are different pictures.
@@ -85,7 +87,7 @@ impl<'a> Stage<'a> {
             instruments,
             options,
             compositor: Compositor::new(composite)?,
-            reel: Reel::default(),
+            reel: Reel::new(suite.n_cases()),
             by_case: Vec::with_capacity(suite.n_cases()),
             cases: Vec::new(),
             skipped: Vec::new(),
@@ -124,24 +126,26 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Enrols the first frame of a clip that shows a calm face from the front, else the very first.
+    /// Enrols the first frame of a clip that shows a calm face from the front with open eyes; where there is none in
+    /// the first seconds, the calmest of them, or the very first when none has a face.
     fn cast_clip(&mut self, open: &dyn Fn() -> Result<Footage>) -> Result<Cast> {
         let mut footage = open()?;
         let mut moment = Moment::default();
         let mut face = FaceObservation::default();
-        let mut first = None;
+        let mut calmest: Option<(f32, Moment)> = None;
         self.instruments.follower.reset();
         while footage.next(&mut moment)? && moment.index < PORTRAIT_FRAMES {
             let is_seen = self.instruments.follower.observe(&moment.driver, &mut face)?;
             if is_seen && is_portrait(&face) {
                 return self.enroll(&moment);
             }
-            if first.is_none() {
-                first = Some(std::mem::take(&mut moment));
+            let unrest = if is_seen { unrest(&face) } else { f32::MAX };
+            if calmest.as_ref().is_none_or(|(least, _)| unrest < *least) {
+                calmest = Some((unrest, std::mem::take(&mut moment)));
             }
         }
-        let first = first.ok_or_else(|| Error::new(ErrorKind::Photo, "the clip has no frames"))?;
-        self.enroll(&first)
+        let (_, calmest) = calmest.ok_or_else(|| Error::new(ErrorKind::Photo, "the clip has no frames"))?;
+        self.enroll(&calmest)
     }
 
     /// Enrols the calmest frame of a rendered pair's true answer.
@@ -227,12 +231,13 @@ impl<'a> Stage<'a> {
                 ignored_in_square = Some(in_square(rect, footage.video_size_px()));
             }
             let truth = self.truth(&moment, ignored_in_square)?;
-            let made = self.generate(&signal, &mut tallies)?;
+            let mut made = self.generate(&signal, &mut tallies)?;
+            made.iter_mut().for_each(|made| truth.labels.restore(&truth.picture, made));
             let step = before.as_ref().filter(|_| moment.follows);
             self.measure(name, &moment, cast, &truth, &made, step, &mut tallies)?;
             before = Some((truth.picture, made));
         }
-        self.cases.push(name.to_owned());
+        self.cases.push(CaseReport { name: name.to_owned(), portrait_frame: cast.frame });
         self.by_case.push(tallies);
         Ok(flow)
     }
@@ -411,12 +416,21 @@ fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut F
     }
 }
 
-/// Whether the face would do as a portrait: from the front, at rest.
+/// Whether the face would do as a portrait: from the front, at rest, eyes open.
 fn is_portrait(face: &FaceObservation) -> bool {
-    let shows = |name: &str| ["jaw", "mouth", "cheekPuff", "eyeBlink"].iter().any(|prefix| name.starts_with(prefix));
-    let mut coefficients = COEFFICIENT_NAMES.iter().zip(face.coefficients);
     face.pose.yaw_pitch_roll_rads().iter().all(|angle| angle.abs() <= PORTRAIT_TURN_RADS)
-        && coefficients.all(|(name, value)| !shows(name) || value <= PORTRAIT_EXPRESSION)
+        && shown_expressions(face).all(|value| value <= PORTRAIT_EXPRESSION)
+}
+
+/// How far the face is from a portrait's.
+fn unrest(face: &FaceObservation) -> f32 {
+    let turned: f32 = face.pose.yaw_pitch_roll_rads().iter().map(|angle| angle.abs()).sum();
+    shown_expressions(face).sum::<f32>() + 2.0 * turned
+}
+
+fn shown_expressions(face: &FaceObservation) -> impl Iterator<Item = f32> {
+    let shows = |name: &str| PORTRAIT_SHOWS.iter().any(|prefix| name.starts_with(prefix));
+    COEFFICIENT_NAMES.iter().zip(face.coefficients).filter(move |(name, _)| shows(name)).map(|(_, value)| value)
 }
 
 fn opaque(picture: &Rgba) -> Result<Rgb> {

@@ -9,8 +9,10 @@ use crate::frame::Rgb;
 const N_WORST: usize = 6;
 const N_MEDIAN: usize = 3;
 const N_BEST: usize = 3;
-/// Frames of one case nearer than this look alike: one of them is shown.
-const MIN_GAP: u64 = 12;
+/// Frames look alike within so many: one of each such stretch of a case is shown.
+const STRETCH: u64 = 12;
+/// Frames of one case among the worst or best, where there are several cases: one bad clip shall not hide the others.
+const MAX_OF_CASE: usize = 2;
 /// So many frames from between are held to find the median among.
 const MAX_SAMPLE: usize = 240;
 const JPEG_QUALITY: u8 = 88;
@@ -33,8 +35,8 @@ pub struct Row {
 }
 
 /// Chooses rows while frames go by, in bounded memory.
-#[derive(Default)]
 pub(super) struct Reel {
+    max_of_case: usize,
     worst: Vec<Row>,
     best: Vec<Row>,
     sample: Vec<Row>,
@@ -44,6 +46,12 @@ pub(super) struct Reel {
 }
 
 impl Reel {
+    /// For a suite of so many cases.
+    pub(super) fn new(n_cases: usize) -> Self {
+        let max_of_case = if n_cases > 1 { MAX_OF_CASE } else { usize::MAX };
+        Self { max_of_case, worst: Vec::new(), best: Vec::new(), sample: Vec::new(), stride: 1, n_seen: 0 }
+    }
+
     /// Offers a frame; `cells` draws its pictures when it is kept.
     pub(super) fn offer(
         &mut self,
@@ -56,9 +64,14 @@ impl Reel {
             let cells = cells()?;
             Ok(Row { kind, case: case.to_owned(), frame, mouth_l1, mouth_psnr_db: mouth_psnr_db.to_vec(), cells })
         };
-        place(&mut self.worst, N_WORST, (case, frame, -mouth_l1), |r| -r.mouth_l1, || row("worst"))?;
-        place(&mut self.best, N_BEST, (case, frame, mouth_l1), |r| r.mouth_l1, || row("best"))?;
-        self.stride = self.stride.max(1);
+        place(
+            &mut self.worst,
+            [N_WORST, self.max_of_case],
+            (case, frame, -mouth_l1),
+            |r| -r.mouth_l1,
+            || row("worst"),
+        )?;
+        place(&mut self.best, [N_BEST, self.max_of_case], (case, frame, mouth_l1), |r| r.mouth_l1, || row("best"))?;
         if self.n_seen.is_multiple_of(self.stride) {
             self.sample.push(row("median")?);
         }
@@ -86,7 +99,7 @@ impl Reel {
 /// Puts a frame into a list ordered by `rank`, where it belongs there and none like it ranks before it.
 fn place(
     list: &mut Vec<Row>,
-    n_max: usize,
+    [n_max, max_of_case]: [usize; 2],
     (case, frame, rank): (&str, u64, f64),
     rank_of: impl Fn(&Row) -> f64,
     row: impl FnOnce() -> Result<Row>,
@@ -94,8 +107,11 @@ fn place(
     if list.len() == n_max && list.last().is_some_and(|last| rank_of(last) <= rank) {
         return Ok(());
     }
-    let alike = list.iter().position(|r| r.case == case && r.frame.abs_diff(frame) < MIN_GAP);
-    if let Some(at) = alike {
+    let is_alike = |r: &Row| r.case == case && r.frame / STRETCH == frame / STRETCH;
+    let n_of_case = list.iter().filter(|r| r.case == case).count();
+    // The last of its case makes room where the case has its share.
+    let last_of_case = || list.iter().rposition(|r| r.case == case).filter(|_| n_of_case >= max_of_case);
+    if let Some(at) = list.iter().position(is_alike).or_else(last_of_case) {
         if rank_of(&list[at]) <= rank {
             return Ok(());
         }
@@ -133,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_reel_keeps_the_worst_and_best_without_neighbours_and_the_middle() {
-        let mut reel = Reel::default();
+        let mut reel = Reel::new(1);
         for i in 0..2000_u64 {
             // One bad stretch in an even slope.
             let error = if (600..605).contains(&i) { 10.0 + i as f64 } else { i as f64 / 2000.0 };
@@ -144,10 +160,25 @@ mod tests {
         let frames = |kind| rows.iter().filter(|r| r.kind == kind).map(|r| r.frame).collect::<Vec<_>>();
         let worst = frames("worst");
         assert_eq!((worst.len(), worst[0], worst[1]), (N_WORST, 604, 1999));
-        assert!(worst.windows(2).all(|w| w[0].abs_diff(w[1]) >= MIN_GAP), "{worst:?}");
+        let mut stretches: Vec<u64> = worst.iter().map(|frame| frame / STRETCH).collect();
+        stretches.sort();
+        stretches.dedup();
+        assert_eq!(stretches.len(), N_WORST, "{worst:?}");
         assert_eq!(frames("best").last(), Some(&0));
         assert!(frames("median").iter().all(|f| (950..1050).contains(f)), "{:?}", frames("median"));
         assert_eq!(rows.last().unwrap().cells, [[0]]);
+    }
+
+    #[test]
+    fn one_bad_case_leaves_room_for_the_others() {
+        let mut reel = Reel::new(2);
+        for i in 0..200_u64 {
+            reel.offer(("bad", i), 5.0 + i as f64, &[], || Ok(Vec::new())).unwrap();
+            reel.offer(("good", i), i as f64 / 200.0, &[], || Ok(Vec::new())).unwrap();
+        }
+        let rows = reel.rows();
+        let worst: Vec<_> = rows.iter().filter(|r| r.kind == "worst").map(|r| (r.case.as_str(), r.frame)).collect();
+        assert_eq!(worst, [("bad", 199), ("bad", 191), ("good", 199), ("good", 191)]);
     }
 
     #[test]
