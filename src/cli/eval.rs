@@ -221,7 +221,7 @@ fn check_outputs(args: &EvalArgs, suites: &[Suite]) -> Result<()> {
 fn contenders(specs: &[GeneratorSpec]) -> Result<Vec<Contender>> {
     let warp = || GeneratorSpec { label: None, network: None };
     let own = neural::weights_path(Size::Small);
-    let own = own.is_file().then(|| GeneratorSpec { label: None, network: Some(("cpu", own)) });
+    let own = own.is_file().then_some(GeneratorSpec { label: None, network: Some(("cpu", own)) });
     let default: Vec<GeneratorSpec> = std::iter::once(warp()).chain(own).collect();
     let specs = if specs.is_empty() { &default } else { specs };
     let mut contenders: Vec<Contender> = Vec::new();

@@ -321,8 +321,8 @@ mod tests {
         std::fs::write(folder.join("manifest.json"), text).unwrap();
         let a = ClipCase { path: clips_folder.join("a.mp4"), ignore_rect: Some([0.0, 446.0, 132.0, 66.0]) };
         let b = ClipCase { path: clips_folder.join("b.MP4"), ignore_rect: None };
-        assert_eq!(clips(&folder).unwrap(), [a.clone()]);
-        assert_eq!(clips(&a.path).unwrap(), [a.clone()]);
+        assert_eq!(clips(&folder).unwrap(), std::slice::from_ref(&a));
+        assert_eq!(clips(&a.path).unwrap(), std::slice::from_ref(&a));
         assert_eq!(clips(&clips_folder).unwrap(), [a, b]);
         assert!(pairs(&folder).unwrap_err().to_string().contains("effigy synth data --cross"));
 

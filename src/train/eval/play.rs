@@ -42,7 +42,6 @@ pub(super) struct Stage<'a> {
     options: EvalOptions,
     compositor: Compositor,
     reel: Reel,
-    totals: Vec<Tally>,
     by_case: Vec<Vec<Tally>>,
     cases: Vec<CaseReport>,
     skipped: Vec<Skipped>,
@@ -82,7 +81,6 @@ impl<'a> Stage<'a> {
         }
         let composite = CompositeOptions { size_px: OUTPUT_PX, badge: false, ..CompositeOptions::default() };
         Ok(Self {
-            totals: vec![Tally::default(); contenders.len()],
             contenders,
             instruments,
             options,
@@ -117,8 +115,8 @@ impl<'a> Stage<'a> {
             }
         };
         match played {
-            // A face that cannot be enrolled is the case's fault, not the generator's.
-            Err(error) if error.kind() == ErrorKind::Photo => {
+            // A torn clip, or a face that cannot be enrolled, is the case's fault, not the generator's.
+            Err(error) if matches!(error.kind(), ErrorKind::Photo | ErrorKind::Io) => {
                 self.skipped.push(Skipped { case: name, reason: error.to_string() });
                 Ok(ControlFlow::Continue(()))
             }
@@ -304,7 +302,7 @@ impl<'a> Stage<'a> {
             if let Some([truth_seen, made_seen @ ..]) = seen.as_deref() {
                 scores.push(("mobilenet_distance", truth_seen.distance(&made_seen[i], &truth.labels)));
                 let features = [truth_seen, &made_seen[i]].map(|seen: &Seen| seen.pooled(&truth.labels));
-                self.totals[i].add_features(&features[0], &features[1]);
+                tallies[i].add_features(&features[0], &features[1]);
             }
             tallies[i].add(&scores);
         }
@@ -346,20 +344,21 @@ impl<'a> Stage<'a> {
     }
 
     /// The suite's report.
-    pub(super) fn finish(mut self, suite: &Suite) -> SuiteReport {
+    pub(super) fn finish(self, suite: &Suite) -> SuiteReport {
+        let mut totals = vec![Tally::default(); self.contenders.len()];
         for tallies in &self.by_case {
-            for (total, tally) in self.totals.iter_mut().zip(tallies) {
+            for (total, tally) in totals.iter_mut().zip(tallies) {
                 total.merge(tally);
             }
         }
-        let n_frames = self.totals.first().map_or(0, |total| total.n_of("l1"));
+        let n_frames = totals.first().map_or(0, |total| total.n_of("l1"));
         let labels: Vec<&str> = self.contenders.iter().map(|contender| contender.label.as_str()).collect();
         let fixed = if self.is_cross { &["portrait", "driver", "truth"][..] } else { &["portrait", "truth"] };
         let titles = fixed.iter().map(|title| (*title).to_owned());
         let titles = titles.chain(labels.iter().map(|label| (*label).to_owned()));
         let titles = titles.chain(labels.iter().map(|label| format!("error of {label}, 4×")));
         let generators =
-            self.contenders.iter().zip(&self.totals).enumerate().map(|(i, (contender, total))| GeneratorReport {
+            self.contenders.iter().zip(&totals).enumerate().map(|(i, (contender, total))| GeneratorReport {
                 label: contender.label.clone(),
                 generator: contender.generator.name().to_owned(),
                 backend: contender.generator.backend().to_owned(),
@@ -368,7 +367,7 @@ impl<'a> Stage<'a> {
             });
         SuiteReport {
             name: suite.name(),
-            notes: notes(suite, self.totals.first()),
+            notes: notes(suite, totals.first()),
             generators: generators.collect(),
             cell_titles: titles.collect(),
             cases: self.cases,

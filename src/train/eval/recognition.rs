@@ -38,9 +38,10 @@ impl Recognizer {
     /// # Errors
     /// [`ErrorKind::Model`] when the file is missing or another network.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let about = || format!("cannot use the recognition network {}", path.display());
+        let about = || format!("cannot use the recognition network {}; give dlib's 128-d one as ONNX", path.display());
         let bytes = std::fs::read(path).or_error(ErrorKind::Model, about)?;
-        let mut session = Session::open(&path.display().to_string(), &bytes, 2)?;
+        let mut session = Session::open(&path.display().to_string(), &bytes, 2)
+            .map_err(|error| Error::new(ErrorKind::Model, about()).because(error))?;
         let n_inputs = session.n_inputs();
         let n_in = if n_inputs == 1 { session.input_mut(0).len() } else { 0 };
         if (n_in, session.output(0).len()) != (SIDE_PX * SIDE_PX * 3, N_NUMBERS) {

@@ -95,12 +95,15 @@ impl Tally {
         }
     }
 
-    /// Adds the sums of another; not its features.
+    /// Adds what another summed up.
     pub(super) fn merge(&mut self, other: &Self) {
         for (key, (sum, n)) in &other.sums {
             let own = self.sums.entry(key).or_default();
             own.0 += sum;
             own.1 += n;
+        }
+        for (own, others) in self.features.iter_mut().zip(&other.features) {
+            own.append(others);
         }
     }
 

@@ -20,12 +20,13 @@ use crate::sink::{RateMode, Recorder, RecorderOptions, Sink as _};
 use crate::studio::dataset::{self, Plan};
 use crate::studio::person::Studio;
 
-/// A file that belongs to no checkout: named by a variable, else in the shared data beside the project.
-fn shared(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/models").join(name);
-    let path = std::env::var_os(variable).map_or(beside, PathBuf::from);
+/// A file that belongs to no checkout: in the folder that `EFFIGY_SHARED` names, else in `shared` beside the project.
+fn shared(name: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("EFFIGY_SHARED").map_or_else(beside, PathBuf::from);
+    let path = folder.join("data/models").join(name);
     if !path.exists() {
-        eprintln!("no {} ({variable}): what needs it is not tested", path.display());
+        eprintln!("no {}: what needs it is not tested", path.display());
         return None;
     }
     Some(path)
@@ -115,8 +116,8 @@ fn the_truth_scores_perfectly_and_what_is_ignored_does_not_count() {
     let case = ClipCase { path: path.clone(), ignore_rect: Some([0.0, 448.0, 128.0, 64.0]) };
     let suites = [Suite::SelfReenactment(vec![case])];
     let files = MetricFiles {
-        features: shared("EFFIGY_MOBILENET", crate::train::features::FILE_NAME),
-        recognition: shared("EFFIGY_RECOGNITION", "face_recognition_dlib128.onnx"),
+        features: shared(crate::train::features::FILE_NAME),
+        recognition: shared("face_recognition_dlib128.onnx"),
     };
     let mut instruments = Instruments::open(&files).unwrap();
     let options = EvalOptions { size_px: 512, every: 5 };
@@ -201,7 +202,7 @@ fn a_network_is_measured_beside_the_warp_and_a_stop_keeps_what_was_played() {
 
 #[test]
 fn motion_carried_to_another_person_is_nearer_to_the_truth_than_a_still() {
-    let Some(head) = shared("EFFIGY_HEAD_MODEL", "ict_facekit.npz") else { return };
+    let Some(head) = shared("ict_facekit.npz") else { return };
     let folder = folder("cross");
     let plan =
         Plan { first_person: 9100, n_people: 2, n_frames: 8, side_px: 384, cross_identity: true, ..Plan::default() };
@@ -230,7 +231,7 @@ fn motion_carried_to_another_person_is_nearer_to_the_truth_than_a_still() {
 
 #[test]
 fn the_same_face_mirrored_is_nearer_than_any_other() {
-    let Some(recognition) = shared("EFFIGY_RECOGNITION", "face_recognition_dlib128.onnx") else { return };
+    let Some(recognition) = shared("face_recognition_dlib128.onnx") else { return };
     let files = MetricFiles { recognition: Some(recognition), ..MetricFiles::default() };
     let mut instruments = Instruments::open(&files).unwrap();
     let mut describe = |picture: &Rgb| {

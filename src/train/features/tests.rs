@@ -1,7 +1,7 @@
 //! The trunk against plain loops with the normalisation left where it was, and against numbers of another program.
 //!
-//! The test of the true weights reads them from `EFFIGY_MOBILENET`, else from the shared data beside the project;
-//! without them it says that it could not look.
+//! The test of the true weights reads them from the folder that `EFFIGY_SHARED` names, else from `shared` beside the
+//! project; without them it says that it could not look.
 
 #![allow(clippy::print_stderr, reason = "a test that could not look says so")]
 
@@ -171,8 +171,9 @@ fn gradients_reach_the_picture_and_match_finite_differences() {
 /// leaves the normalisation unfolded, in double precision.
 #[test]
 fn the_true_weights_give_the_numbers_of_another_program() {
-    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/models/mobilenet_v2-b0353104.pth");
-    let path = std::env::var_os("EFFIGY_MOBILENET").map_or_else(|| PathBuf::from(shared), PathBuf::from);
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
+    let folder = std::env::var_os("EFFIGY_SHARED").map_or_else(beside, PathBuf::from);
+    let path = folder.join("data/models").join(FILE_NAME);
     if !path.exists() {
         eprintln!("no MobileNetV2 weights at {}: their numbers are not compared", path.display());
         return;
