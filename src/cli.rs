@@ -13,6 +13,8 @@ use effigy::sink::SinkSpec;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod enroll;
+#[cfg(feature = "train")]
+pub(crate) mod eval;
 mod live_window;
 pub(crate) mod manual;
 #[cfg(feature = "train")]
@@ -61,6 +63,9 @@ pub(crate) enum Command {
     /// Make a data set for training of clips and photos
     #[cfg(feature = "train")]
     Prepare(prepare::PrepareArgs),
+    /// Measure how good the pictures are, against the truth
+    #[cfg(feature = "train")]
+    Eval(eval::EvalArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
     /// Write the manual pages

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Command::Synth(args) => cli::synth::run(&args),
         #[cfg(feature = "train")]
         Command::Prepare(args) => cli::prepare::run(&args),
+        #[cfg(feature = "train")]
+        Command::Eval(args) => cli::eval::run(&args),
         Command::Completions(args) => cli::manual::completions(&args),
         Command::Man(args) => cli::manual::man(&args),
     }))

@@ -2,4 +2,6 @@
 
 pub mod augment;
 pub mod dataset;
+pub mod eval;
+pub mod features;
 pub mod prepare;

@@ -31,7 +31,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::Model`] when ONNX Runtime is missing, refuses the model, or an input or output is not a
-    /// tensor of `f32` with a fixed shape.
+    /// tensor of `f32` with a fixed shape, but for its first extent.
     pub fn open(name: &str, bytes: &[u8], n_threads: usize) -> Result<Self> {
         let (environment, _) = runtime::environment()?;
         let session = (|| -> ort::Result<OrtSession> {
@@ -129,9 +129,10 @@ fn shapes(name: &str, outlets: &[Outlet]) -> Result<Vec<Vec<i64>>> {
         .iter()
         .map(|outlet| match outlet.dtype() {
             ValueType::Tensor { ty: ort::value::TensorElementType::Float32, shape, .. }
-                if shape.iter().all(|&extent| extent > 0) =>
+                if shape.iter().skip(1).all(|&extent| extent > 0) =>
             {
-                Ok(shape.to_vec())
+                // A first extent that is left open is the number of pictures: one.
+                Ok(shape.iter().map(|&extent| extent.max(1)).collect())
             }
             other => Err(Error::new(
                 ErrorKind::Model,

@@ -1,0 +1,283 @@
+//! `effigy eval`: how good the pictures are, measured against the truth.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+use effigy::drive::Motion;
+use effigy::error::OrError as _;
+use effigy::generate::choose::{self, BACKENDS};
+use effigy::generate::network::{self, FrameOptions, Size};
+use effigy::generate::neural::{self, NeuralGenerator};
+use effigy::generate::warp::WarpGenerator;
+use effigy::generate::weights::Weights;
+use effigy::train::eval::{self, Contender, EvalOptions, Instruments, MetricFiles, Suite, report};
+use effigy::{Error, ErrorKind, Result, photo};
+
+use super::run::{cannot_write, check_writable, is_same_file};
+use super::terminal;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy eval talk.mp4
+  effigy eval test-clips --generator warp --generator cpu:trained.safetensors --html eval.html
+  effigy eval test-clips --every 5 --generator old=cpu:a.safetensors --generator new=cpu:b.safetensors
+  effigy synth data --head ict_facekit.npz -o pairs --people 20 --frames 20 --first 9000 --size 512 --cross
+  effigy eval --cross pairs
+
+A clip is its own answer: one frame of it is enrolled, the others drive it. Pairs of synthetic
+people that differ in the person alone answer what one looks like doing what the other does.
+A folder's manifest.json may name rectangles of clips to leave out (clips: file, ignore_rect).")]
+pub(crate) struct EvalArgs {
+    /// Clips, or folders of clips
+    #[arg(value_name = "CLIP", required_unless_present = "cross")]
+    clips: Vec<PathBuf>,
+    /// A folder that `effigy synth data --cross` wrote: measure cross-identity too
+    #[arg(long, value_name = "DIR")]
+    cross: Option<PathBuf>,
+    /// How motion is carried over from one person to another
+    #[arg(long, value_enum, default_value_t)]
+    motion: CrossMotion,
+    /// What makes the pictures: warp, or [NAME=]BACKEND:WEIGHTS with a backend such as cpu; may be repeated to compare
+    /// [default: warp, and the program's own weights on the processor where there are some]
+    #[arg(long, value_name = "GENERATOR")]
+    generator: Vec<GeneratorSpec>,
+    /// Size at which pictures are compared, in pixels
+    #[arg(long, default_value = "256", value_parser = parse_size)]
+    size: usize,
+    /// Measure one of N frames, in runs of two
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    every: u64,
+    /// MobileNetV2's ImageNet weights of torchvision, for feature distance and Fréchet distance
+    #[arg(long, value_name = "FILE.pth")]
+    features: Option<PathBuf>,
+    /// dlib's 128-d face recognition network, for identity similarity
+    #[arg(long, value_name = "FILE.onnx")]
+    recognition: Option<PathBuf>,
+    /// Write all figures to this file
+    #[arg(long, value_name = "FILE.json")]
+    json: Option<PathBuf>,
+    /// Write a page with figures and pictures, which needs no other file
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    /// Write the page's pictures alone
+    #[arg(long, value_name = "FILE.png")]
+    strip: Option<PathBuf>,
+}
+
+/// How motion is carried over between two people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum CrossMotion {
+    /// From the moment that the portrait shows, as a user would
+    Relative,
+    /// The driver's geometry as it is
+    Absolute,
+    /// One after the other
+    #[default]
+    Both,
+}
+
+/// What `--generator` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct GeneratorSpec {
+    label: Option<String>,
+    /// Backend and weights; `None` is the mesh warp.
+    network: Option<(&'static str, PathBuf)>,
+}
+
+impl FromStr for GeneratorSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).collect();
+        let expected = || format!("expected warp, or [NAME=]BACKEND:WEIGHTS with a backend of {}", names.join(", "));
+        // A name ends before the backend: a path may hold an equals sign.
+        let (label, rest) = match text.split_once('=') {
+            Some((label, rest)) if !label.contains(':') => (Some(label.to_owned()), rest),
+            _ => (None, text),
+        };
+        if label.as_deref() == Some("") {
+            return Err(expected());
+        }
+        if rest == "warp" {
+            return Ok(Self { label, network: None });
+        }
+        let (backend, file) = rest.split_once(':').ok_or_else(expected)?;
+        let backend = names.iter().find(|name| **name == backend).ok_or_else(expected)?;
+        if file.is_empty() {
+            return Err(expected());
+        }
+        Ok(Self { label, network: Some((backend, PathBuf::from(file))) })
+    }
+}
+
+fn parse_size(text: &str) -> std::result::Result<usize, String> {
+    match text {
+        "256" => Ok(256),
+        "512" => Ok(512),
+        _ => Err("expected 256 or 512".to_owned()),
+    }
+}
+
+/// Measures, prints the table, writes the reports.
+pub(crate) fn run(args: &EvalArgs) -> Result<()> {
+    // What was typed wrongly is said before anything is measured.
+    let suites = suites(args)?;
+    check_outputs(args, &suites)?;
+    let mut contenders = contenders(&args.generator)?;
+    let files = MetricFiles { features: args.features.clone(), recognition: args.recognition.clone() };
+    let mut instruments = Instruments::open(&files)?;
+    for left_out in instruments.left_out() {
+        log::warn!("{} will not be measured: {}", left_out.metrics.join(", "), left_out.why);
+    }
+
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_stopped);
+    terminal::on_interrupt(move || stop.store(true, Ordering::Relaxed));
+    let bar = terminal::bar(1, "");
+    let options = EvalOptions { size_px: args.size, every: args.every };
+    let evaluation = eval::evaluate(&suites, &mut contenders, &mut instruments, options, &mut |progress| {
+        bar.set_length(progress.n_frames.unwrap_or(progress.n_frames_read + 1));
+        bar.set_position(progress.n_frames_read);
+        if progress.n_frames_read == 0 {
+            bar.set_message(format!(
+                "frames of {} ({} of {}, {})",
+                progress.case,
+                progress.n_cases_done + 1,
+                progress.n_cases,
+                progress.suite
+            ));
+            bar.reset_eta();
+        }
+        !is_stopped.load(Ordering::Relaxed)
+    })?;
+    bar.finish_and_clear();
+
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&evaluation)
+            .or_error(ErrorKind::Internal, || "cannot write the figures".to_owned())?;
+        write(path, (text + "\n").as_bytes())?;
+    }
+    if let Some(path) = &args.html {
+        write(path, report::html(&evaluation).as_bytes())?;
+    }
+    if let Some(path) = &args.strip {
+        match report::strip(&evaluation)? {
+            Some(strip) => photo::write_png(path, &strip)?,
+            None => log::warn!("no frame was measured with a mouth in it: {} is not written", path.display()),
+        }
+    }
+    terminal::print(report::table(&evaluation).as_bytes())?;
+    let n_frames: u64 = evaluation.suites.iter().map(|suite| suite.n_frames).sum();
+    if n_frames == 0 && !evaluation.is_cut_short {
+        return Err(Error::new(ErrorKind::Photo, "no frame could be measured; the table says why"));
+    }
+    Ok(())
+}
+
+fn suites(args: &EvalArgs) -> Result<Vec<Suite>> {
+    let mut suites = Vec::new();
+    let cases = args.clips.iter().map(|path| eval::clips(path)).collect::<Result<Vec<_>>>()?.concat();
+    if !cases.is_empty() {
+        suites.push(Suite::SelfReenactment(cases));
+    }
+    if let Some(folder) = &args.cross {
+        let pairs = eval::pairs(folder)?;
+        let motions = match args.motion {
+            CrossMotion::Relative => &[Motion::Relative][..],
+            CrossMotion::Absolute => &[Motion::Absolute],
+            CrossMotion::Both => &[Motion::Relative, Motion::Absolute],
+        };
+        suites.extend(motions.iter().map(|&motion| Suite::CrossIdentity(pairs.clone(), motion)));
+    }
+    Ok(suites)
+}
+
+/// Every report can be written, each to a file of its own, and none over what is read.
+fn check_outputs(args: &EvalArgs, suites: &[Suite]) -> Result<()> {
+    let outputs: Vec<&PathBuf> = [&args.json, &args.html, &args.strip].into_iter().flatten().collect();
+    let weights = args.generator.iter().filter_map(|spec| spec.network.as_ref().map(|(_, path)| path));
+    let clips = suites.iter().flat_map(|suite| match suite {
+        Suite::SelfReenactment(cases) => cases.iter().map(|case| &case.path).collect::<Vec<_>>(),
+        Suite::CrossIdentity(..) => Vec::new(),
+    });
+    let read: Vec<&PathBuf> = weights.chain(clips).chain(args.features.iter()).chain(args.recognition.iter()).collect();
+    for (i, path) in outputs.iter().enumerate() {
+        if outputs[..i].contains(path) {
+            let message = format!("two reports would be written to one file; name another: {}", path.display());
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if read.iter().any(|other| is_same_file(path, other)) {
+            let message = format!("the report would replace what is measured; name another: {}", path.display());
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        check_writable(path)?;
+    }
+    Ok(())
+}
+
+fn contenders(specs: &[GeneratorSpec]) -> Result<Vec<Contender>> {
+    let warp = || GeneratorSpec { label: None, network: None };
+    let own = neural::weights_path(Size::Small);
+    let own = own.is_file().then_some(GeneratorSpec { label: None, network: Some(("cpu", own)) });
+    let default: Vec<GeneratorSpec> = std::iter::once(warp()).chain(own).collect();
+    let specs = if specs.is_empty() { &default } else { specs };
+    let mut contenders: Vec<Contender> = Vec::new();
+    for spec in specs {
+        let contender = open(spec)?;
+        if contenders.iter().any(|other| other.label == contender.label) {
+            let message = format!(
+                "two generators are called \"{}\"; name them: --generator NAME=BACKEND:WEIGHTS",
+                contender.label
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        contenders.push(contender);
+    }
+    Ok(contenders)
+}
+
+fn open(spec: &GeneratorSpec) -> Result<Contender> {
+    let Some((backend, path)) = &spec.network else {
+        let generator = Box::new(WarpGenerator::new(eval::OUTPUT_PX));
+        return Ok(Contender { label: spec.label.clone().unwrap_or_else(|| "warp".to_owned()), generator });
+    };
+    let weights = Weights::load(path)?;
+    let choice = choose::named(backend, &network::frame(&FrameOptions::new(weights.size(), eval::OUTPUT_PX)))?;
+    log::info!("{}: {}", path.display(), choice.sentence);
+    let chosen = choice.backend.ok_or_else(|| {
+        Error::new(ErrorKind::BackendUnavailable, format!("the network does not run on {backend}: {}", choice.sentence))
+    })?;
+    let generator = Box::new(NeuralGenerator::new(weights, eval::OUTPUT_PX, chosen.open)?);
+    let label =
+        spec.label.clone().unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+    Ok(Contender { label, generator })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|error| cannot_write(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generators_are_named_by_backend_and_weights() {
+        let spec = |text: &str| text.parse::<GeneratorSpec>();
+        let network = |label: Option<&str>, file: &str| GeneratorSpec {
+            label: label.map(str::to_owned),
+            network: Some(("cpu", PathBuf::from(file))),
+        };
+        assert_eq!(spec("warp").unwrap(), GeneratorSpec { label: None, network: None });
+        assert_eq!(spec("w=warp").unwrap(), GeneratorSpec { label: Some("w".to_owned()), network: None });
+        assert_eq!(spec("cpu:a/b.safetensors").unwrap(), network(None, "a/b.safetensors"));
+        assert_eq!(spec("new=cpu:b.safetensors").unwrap(), network(Some("new"), "b.safetensors"));
+        assert_eq!(spec("cpu:steps=9.safetensors").unwrap(), network(None, "steps=9.safetensors"));
+        for wrong in ["", "cpu", "cpu:", "tpu:a", "=warp", "a.safetensors"] {
+            assert!(spec(wrong).unwrap_err().contains("expected warp, or [NAME=]BACKEND:WEIGHTS"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! Plays one case after the other with all contenders, and measures every frame.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use image::ImageEncoder as _;
+
+use super::footage::{Footage, Moment, in_square};
+use super::instruments::Instruments;
+use super::metrics::{self, Difference, Step};
+use super::perceptual::{Seen, scaled};
+use super::recognition::{Descriptor, similarity_of};
+use super::reel::{self, Reel};
+use super::regions::{Labels, Region};
+use super::scores::{FrameScores, Tally};
+use super::{CaseReport, Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
+use crate::clock::Timestamp;
+use crate::composite::{CompositeOptions, Compositor, OutFrame};
+use crate::drive::{DriveOptions, Driver, DrivingSignal, Motion};
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::face::{COEFFICIENT_NAMES, FaceObservation};
+use crate::frame::{Rgb, Rgba};
+use crate::generate::Portrait;
+use crate::identity::{Basis, EnrollOptions, Framing, Identity};
+use crate::trace::Trace;
+
+/// The portrait of a clip is looked for in so many frames.
+const PORTRAIT_FRAMES: u64 = 75;
+/// A portrait's head is turned at most this far, in radians.
+const PORTRAIT_TURN_RADS: f32 = 0.17;
+/// A portrait's expression is at most this strong, in each coefficient that shows.
+const PORTRAIT_EXPRESSION: f32 = 0.3;
+/// Coefficients that show on a portrait: a smile, an open mouth, shut or lowered eyes.
+const PORTRAIT_SHOWS: [&str; 5] = ["jaw", "mouth", "cheekPuff", "eyeBlink", "eyeLookDown"];
+
+/// Everything that one suite needs while it is played.
+pub(super) struct Stage<'a> {
+    contenders: &'a mut [Contender],
+    instruments: &'a mut Instruments,
+    options: EvalOptions,
+    compositor: Compositor,
+    reel: Reel,
+    by_case: Vec<Vec<Tally>>,
+    cases: Vec<CaseReport>,
+    skipped: Vec<Skipped>,
+    n_driver_lost: u64,
+    /// Whether driver and truth are different pictures.
+    is_cross: bool,
+}
+
+/// The portrait that a case is played with, and the frame it is from.
+struct Cast {
+    identity: Arc<Identity>,
+    picture: Rgb,
+    frame: u64,
+}
+
+/// The true picture of a moment with all that is measured on it once.
+struct Truth {
+    picture: Rgb,
+    labels: Labels,
+    face: Option<FaceObservation>,
+    descriptor: Option<Descriptor>,
+}
+
+/// What frame by frame is told about the progress: case, frames read, frames in all; `false` stops.
+type Report<'r> = dyn FnMut(&str, u64, Option<u64>) -> bool + 'r;
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(
+        contenders: &'a mut [Contender],
+        instruments: &'a mut Instruments,
+        options: EvalOptions,
+        suite: &Suite,
+    ) -> Result<Self> {
+        if contenders.is_empty() || options.every == 0 || options.size_px < 64 {
+            let message = "expected at least one generator, every 1 or more, and pictures of 64 pixels or more";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let composite = CompositeOptions { size_px: OUTPUT_PX, badge: false, ..CompositeOptions::default() };
+        Ok(Self {
+            contenders,
+            instruments,
+            options,
+            compositor: Compositor::new(composite)?,
+            reel: Reel::new(suite.n_cases()),
+            by_case: Vec::with_capacity(suite.n_cases()),
+            cases: Vec::new(),
+            skipped: Vec::new(),
+            n_driver_lost: 0,
+            is_cross: matches!(suite, Suite::CrossIdentity(..)),
+        })
+    }
+
+    /// Plays a case; breaks off when `report` says so.
+    pub(super) fn play(&mut self, suite: &Suite, i: usize, report: &mut Report<'_>) -> Result<ControlFlow<()>> {
+        let name = match suite {
+            Suite::SelfReenactment(cases) => file_name(&cases[i].path),
+            Suite::CrossIdentity(cases, _) => file_name(&cases[i].truth),
+        };
+        let played = match suite {
+            Suite::SelfReenactment(cases) => {
+                let case = &cases[i];
+                let open = || Footage::of_clip(&case.path);
+                self.cast_clip(&open).and_then(|cast| {
+                    let ignored = case.ignore_rect;
+                    self.play_case(&name, &open, &cast, Motion::Absolute, ignored, report)
+                })
+            }
+            Suite::CrossIdentity(cases, motion) => {
+                let open = || Footage::of_pair(&cases[i]);
+                self.cast_pair(&open).and_then(|cast| self.play_case(&name, &open, &cast, *motion, None, report))
+            }
+        };
+        match played {
+            // A torn clip, or a face that cannot be enrolled, is the case's fault, not the generator's.
+            Err(error) if matches!(error.kind(), ErrorKind::Photo | ErrorKind::Io) => {
+                self.skipped.push(Skipped { case: name, reason: error.to_string() });
+                Ok(ControlFlow::Continue(()))
+            }
+            other => other,
+        }
+    }
+
+    /// Enrols the first frame of a clip that shows a calm face from the front with open eyes; where there is none in
+    /// the first seconds, the calmest of them, or the very first when none has a face.
+    fn cast_clip(&mut self, open: &dyn Fn() -> Result<Footage>) -> Result<Cast> {
+        let mut footage = open()?;
+        let mut moment = Moment::default();
+        let mut face = FaceObservation::default();
+        let mut calmest: Option<(f32, Moment)> = None;
+        self.instruments.follower.reset();
+        while footage.next(&mut moment)? && moment.index < PORTRAIT_FRAMES {
+            let is_seen = self.instruments.follower.observe(&moment.driver, &mut face)?;
+            if is_seen && is_portrait(&face) {
+                return self.enroll(&moment);
+            }
+            let unrest = if is_seen { unrest(&face) } else { f32::MAX };
+            if calmest.as_ref().is_none_or(|(least, _)| unrest < *least) {
+                calmest = Some((unrest, std::mem::take(&mut moment)));
+            }
+        }
+        let (_, calmest) = calmest.ok_or_else(|| Error::new(ErrorKind::Photo, "the clip has no frames"))?;
+        self.enroll(&calmest)
+    }
+
+    /// Enrols the calmest frame of a rendered pair's true answer.
+    fn cast_pair(&mut self, open: &dyn Fn() -> Result<Footage>) -> Result<Cast> {
+        let mut footage = open()?;
+        let calmest = footage.calmest().unwrap_or(0);
+        let mut moment = Moment::default();
+        while footage.next(&mut moment)? {
+            if moment.index == calmest {
+                return self.enroll(&moment);
+            }
+        }
+        Err(Error::new(ErrorKind::Photo, "the clip has no frames"))
+    }
+
+    fn enroll(&mut self, moment: &Moment) -> Result<Cast> {
+        let options = EnrollOptions {
+            name: "evaluation".to_owned(),
+            // Never written to a file: it lives as long as the case is played.
+            basis: Basis::Subject,
+            consent_by: "evaluation".to_owned(),
+            framing: Framing::Keep,
+            face: None,
+        };
+        let identity = Arc::new(self.instruments.enroller.enroll(&png(&moment.truth)?, &options)?);
+        Ok(Cast { identity, picture: scaled(&moment.truth, self.options.size_px)?, frame: moment.index })
+    }
+
+    fn play_case(
+        &mut self,
+        name: &str,
+        open: &dyn Fn() -> Result<Footage>,
+        cast: &Cast,
+        motion: Motion,
+        ignored: Option<[f32; 4]>,
+        report: &mut Report<'_>,
+    ) -> Result<ControlFlow<()>> {
+        for contender in &mut *self.contenders {
+            contender.generator.adopt(Arc::clone(&cast.identity))?;
+        }
+        self.compositor.adopt(&cast.identity)?;
+        let options = DriveOptions { motion, strength: 1.0, is_filtered: false };
+        let mut driver = Driver::new(options, Arc::clone(&cast.identity));
+        let mut signal = DrivingSignal::rest(&cast.identity.shape, cast.identity.size_px(), motion);
+        let mut face = FaceObservation::default();
+        if motion == Motion::Relative {
+            // The driver's frame of the moment that the portrait shows is where its motion counts from.
+            let mut footage = open()?;
+            let mut moment = Moment::default();
+            while footage.next(&mut moment)? && moment.index < cast.frame {}
+            self.instruments.follower.reset();
+            if !self.instruments.follower.observe(&moment.driver, &mut face)? {
+                return Err(Error::new(ErrorKind::Photo, "the driver's face is not found where the portrait is from"));
+            }
+            driver.calibrate();
+            driver.drive(Some(&face), Timestamp::default(), &mut signal);
+        }
+
+        let mut tallies = vec![Tally::default(); self.contenders.len()];
+        let mut footage = open()?;
+        let n_frames = footage.n_frames();
+        let mut moment = Moment::default();
+        let mut before: Option<(Rgb, Vec<Rgb>)> = None;
+        let mut flow = ControlFlow::Continue(());
+        let mut ignored_in_square = None;
+        while footage.next(&mut moment)? {
+            if !report(name, moment.index, n_frames) {
+                flow = ControlFlow::Break(());
+                break;
+            }
+            if !moment.follows {
+                self.instruments.follower.reset();
+            }
+            let is_seen = self.instruments.follower.observe(&moment.driver, &mut face)?;
+            driver.drive(is_seen.then_some(&face), moment.driver.captured(), &mut signal);
+            let is_measured = (moment.index / 2).is_multiple_of(self.options.every) && moment.index != cast.frame;
+            if !is_measured || !is_seen {
+                self.n_driver_lost += u64::from(is_measured && !is_seen);
+                before = None;
+                continue;
+            }
+            if let (Some(rect), None) = (ignored, ignored_in_square) {
+                ignored_in_square = Some(in_square(rect, footage.video_size_px()));
+            }
+            let truth = self.truth(&moment, ignored_in_square)?;
+            let mut made = self.generate(&signal, &mut tallies)?;
+            made.iter_mut().for_each(|made| truth.labels.restore(&truth.picture, made));
+            let step = before.as_ref().filter(|_| moment.follows);
+            self.measure(name, &moment, cast, &truth, &made, step, &mut tallies)?;
+            before = Some((truth.picture, made));
+        }
+        self.cases.push(CaseReport { name: name.to_owned(), portrait_frame: cast.frame });
+        self.by_case.push(tallies);
+        Ok(flow)
+    }
+
+    /// What is true of a moment.
+    fn truth(&mut self, moment: &Moment, ignored: Option<[f32; 4]>) -> Result<Truth> {
+        let picture = scaled(&moment.truth, self.options.size_px)?;
+        let face = self.instruments.find_face(&picture)?;
+        let matte = self.instruments.matter.matte(&picture)?;
+        let mut labels = Labels::of_face(self.options.size_px, face.as_ref(), &matte)?;
+        if let Some(rect) = ignored {
+            labels.ignore(rect);
+        }
+        let descriptor = match (&mut self.instruments.recognizer, &face) {
+            (Some(recognizer), Some(face)) => Some(recognizer.describe(&picture, face)?),
+            _ => None,
+        };
+        Ok(Truth { picture, labels, face, descriptor })
+    }
+
+    /// Lets every contender make its picture over the portrait's own background, in the size that is measured.
+    fn generate(&mut self, signal: &DrivingSignal, tallies: &mut [Tally]) -> Result<Vec<Rgb>> {
+        let mut portrait = Portrait::default();
+        let mut out = OutFrame::blank(OUTPUT_PX, OUTPUT_PX);
+        let mut pictures = Vec::with_capacity(self.contenders.len());
+        for (contender, tally) in self.contenders.iter_mut().zip(tallies) {
+            let begin = Instant::now();
+            contender.generator.generate(signal, &mut portrait)?;
+            let frame_ms = begin.elapsed().as_secs_f64() * 1e3;
+            tally.add(&[("frame_ms", frame_ms)]);
+            self.compositor.compose(&portrait, Trace::default(), &mut out)?;
+            pictures.push(scaled(&opaque(out.picture())?, self.options.size_px)?);
+        }
+        Ok(pictures)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a frame meets here")]
+    fn measure(
+        &mut self,
+        case: &str,
+        moment: &Moment,
+        cast: &Cast,
+        truth: &Truth,
+        made: &[Rgb],
+        before: Option<&(Rgb, Vec<Rgb>)>,
+        tallies: &mut [Tally],
+    ) -> Result<()> {
+        let pictures: Vec<&Rgb> = std::iter::once(&truth.picture).chain(made).collect();
+        let seen = self.instruments.perceptual.as_ref().map(|network| network.look(&pictures)).transpose()?;
+        let mut mouths = Vec::with_capacity(made.len());
+        for (i, picture) in made.iter().enumerate() {
+            let mut scores = FrameScores::new();
+            let differences = metrics::differences(&truth.picture, picture, &truth.labels);
+            mouths.push(differences[Region::Mouth as usize]);
+            add_differences(&differences, &mut scores);
+            scores.extend(metrics::ssim(&truth.picture, picture, &truth.labels).map(|ssim| ("ssim", ssim)));
+            if let Some((truth_before, made_before)) = before {
+                let step = Step { truth: [truth_before, &truth.picture], made: [&made_before[i], picture] };
+                scores.extend(metrics::flicker(step, &truth.labels).map(|flicker| ("flicker", flicker)));
+            }
+            if let Some(true_face) = &truth.face {
+                self.compare_faces(true_face, truth.descriptor.as_ref(), picture, &mut scores)?;
+            }
+            if let Some([truth_seen, made_seen @ ..]) = seen.as_deref() {
+                scores.push(("mobilenet_distance", truth_seen.distance(&made_seen[i], &truth.labels)));
+                let features = [truth_seen, &made_seen[i]].map(|seen: &Seen| seen.pooled(&truth.labels));
+                tallies[i].add_features(&features[0], &features[1]);
+            }
+            tallies[i].add(&scores);
+        }
+        let (Some(mouth_l1), size_px) = (mouths.last().and_then(Difference::l1), self.options.size_px) else {
+            return Ok(());
+        };
+        let psnr: Vec<f64> = mouths.iter().filter_map(Difference::psnr_db).collect();
+        let (driver, is_cross) = (moment.driver.picture(), self.is_cross);
+        self.reel.offer((case, moment.index), mouth_l1, &psnr, || {
+            let errors = made.iter().map(|made| reel::error_picture(&truth.picture, made));
+            let mut cells = vec![cast.picture.clone()];
+            if is_cross {
+                cells.push(scaled(driver, size_px)?);
+            }
+            cells.push(truth.picture.clone());
+            cells.extend_from_slice(made);
+            cells.extend(errors.collect::<Result<Vec<_>>>()?);
+            cells.iter().map(reel::jpeg).collect()
+        })
+    }
+
+    fn compare_faces(
+        &mut self,
+        true_face: &FaceObservation,
+        descriptor: Option<&Descriptor>,
+        picture: &Rgb,
+        scores: &mut FrameScores,
+    ) -> Result<()> {
+        let face = self.instruments.find_face(picture)?;
+        scores.push(("face_lost", f64::from(u8::from(face.is_none()))));
+        let Some(face) = face else { return Ok(()) };
+        scores.push(("akd_px", metrics::landmark_distance_px(true_face, &face)));
+        scores.push(("expression", metrics::expression_distance(true_face, &face)));
+        scores.push(("pose_degs", metrics::pose_error_degs(true_face, &face)));
+        if let (Some(recognizer), Some(descriptor)) = (&mut self.instruments.recognizer, descriptor) {
+            scores.push(("identity", similarity_of(descriptor, &recognizer.describe(picture, &face)?)));
+        }
+        Ok(())
+    }
+
+    /// The suite's report.
+    pub(super) fn finish(self, suite: &Suite) -> SuiteReport {
+        let mut totals = vec![Tally::default(); self.contenders.len()];
+        for tallies in &self.by_case {
+            for (total, tally) in totals.iter_mut().zip(tallies) {
+                total.merge(tally);
+            }
+        }
+        let n_frames = totals.first().map_or(0, |total| total.n_of("l1"));
+        let labels: Vec<&str> = self.contenders.iter().map(|contender| contender.label.as_str()).collect();
+        let fixed = if self.is_cross { &["portrait", "driver", "truth"][..] } else { &["portrait", "truth"] };
+        let titles = fixed.iter().map(|title| (*title).to_owned());
+        let titles = titles.chain(labels.iter().map(|label| (*label).to_owned()));
+        let titles = titles.chain(labels.iter().map(|label| format!("error of {label}, 4×")));
+        let generators =
+            self.contenders.iter().zip(&totals).enumerate().map(|(i, (contender, total))| GeneratorReport {
+                label: contender.label.clone(),
+                generator: contender.generator.name().to_owned(),
+                backend: contender.generator.backend().to_owned(),
+                figures: total.figures(true),
+                cases: self.by_case.iter().map(|tallies| tallies[i].figures(false)).collect(),
+            });
+        SuiteReport {
+            name: suite.name(),
+            notes: notes(suite, totals.first()),
+            generators: generators.collect(),
+            cell_titles: titles.collect(),
+            cases: self.cases,
+            skipped: self.skipped,
+            n_frames,
+            n_driver_lost: self.n_driver_lost,
+            rows: self.reel.rows(),
+        }
+    }
+}
+
+/// What to know when reading a suite's figures.
+fn notes(suite: &Suite, total: Option<&Tally>) -> Vec<String> {
+    let mut notes = match suite {
+        Suite::SelfReenactment(_) => vec![],
+        Suite::CrossIdentity(_, Motion::Relative) => {
+            vec!["motion counts from the driver's frame of the moment that the portrait shows".to_owned()]
+        }
+        Suite::CrossIdentity(_, Motion::Absolute) => {
+            vec!["absolute motion takes over the driver's face shape too: the answer is out of its reach".to_owned()]
+        }
+    };
+    let (n_vectors, n_features) = total.map_or((0, 0), Tally::feature_counts);
+    if (1..n_features + 1).contains(&n_vectors) {
+        notes.push(format!(
+            "the Fréchet distance is over {n_vectors} frames for {n_features} features: too few for the number to mean \
+             anything beyond this run"
+        ));
+    }
+    notes
+}
+
+fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut FrameScores) {
+    const KEYS: [[&str; 2]; Region::ALL.len()] = [
+        ["mouth_l1", "mouth_psnr_db"],
+        ["eyes_l1", "eyes_psnr_db"],
+        ["hair_l1", "hair_psnr_db"],
+        ["rest_l1", "rest_psnr_db"],
+    ];
+    let whole = differences.iter().fold(Difference::default(), |sum, difference| sum.plus(difference));
+    for ([l1_key, psnr_key], difference) in KEYS.iter().zip(differences).chain([(&["l1", "psnr_db"], &whole)]) {
+        if let (Some(l1), Some(psnr_db)) = (difference.l1(), difference.psnr_db()) {
+            scores.extend([(*l1_key, l1), (*psnr_key, psnr_db)]);
+        }
+    }
+}
+
+/// Whether the face would do as a portrait: from the front, at rest, eyes open.
+fn is_portrait(face: &FaceObservation) -> bool {
+    face.pose.yaw_pitch_roll_rads().iter().all(|angle| angle.abs() <= PORTRAIT_TURN_RADS)
+        && shown_expressions(face).all(|value| value <= PORTRAIT_EXPRESSION)
+}
+
+/// How far the face is from a portrait's.
+fn unrest(face: &FaceObservation) -> f32 {
+    let turned: f32 = face.pose.yaw_pitch_roll_rads().iter().map(|angle| angle.abs()).sum();
+    shown_expressions(face).sum::<f32>() + 2.0 * turned
+}
+
+fn shown_expressions(face: &FaceObservation) -> impl Iterator<Item = f32> {
+    let shows = |name: &str| PORTRAIT_SHOWS.iter().any(|prefix| name.starts_with(prefix));
+    COEFFICIENT_NAMES.iter().zip(face.coefficients).filter(move |(name, _)| shows(name)).map(|(_, value)| value)
+}
+
+fn opaque(picture: &Rgba) -> Result<Rgb> {
+    let pixels = picture.data().as_chunks::<4>().0.iter();
+    Rgb::from_data(picture.width_px(), picture.height_px(), pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect())
+}
+
+fn png(picture: &Rgb) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
+    image::codecs::png::PngEncoder::new(&mut bytes)
+        .write_image(picture.data(), width, height, image::ExtendedColorType::Rgb8)
+        .or_error(ErrorKind::Internal, || "cannot code the portrait".to_owned())?;
+    Ok(bytes)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,103 @@
+//! `effigy eval` as a user meets it: a table, the files, and what it says to wrong input.
+#![cfg(feature = "train")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use effigy::generate::network::Size;
+use effigy::generate::weights::Weights;
+use serde_json::Value;
+
+fn lab(name: &str) -> PathBuf {
+    let lab = Path::new(env!("CARGO_TARGET_TMPDIR")).join("eval").join(name);
+    let _ = std::fs::remove_dir_all(&lab);
+    std::fs::create_dir_all(&lab).unwrap();
+    lab
+}
+
+fn eval(lab: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_effigy")).arg("eval").args(arguments).current_dir(lab).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn driver() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/driver.mp4").display().to_string()
+}
+
+#[test]
+fn two_generators_are_compared_in_a_table_json_a_page_and_a_strip() {
+    let lab = lab("compare");
+    std::fs::write(lab.join("random.safetensors"), Weights::random(Size::Small, 3).to_bytes().unwrap()).unwrap();
+    let driver = driver();
+    let arguments = ["--every", "30", "--generator", "warp", "--generator", "new=cpu:random.safetensors"];
+    let reports = ["--json", "out.json", "--html", "out.html", "--strip", "out.png"];
+    let output = eval(&lab, &[&[driver.as_str()], &arguments[..], &reports].concat());
+    let (table, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    assert!(table.starts_with("self-reenactment: "), "{table}");
+    let psnr = table.lines().find(|line| line.contains(" mouth PSNR (dB)")).unwrap();
+    assert!(psnr.split_whitespace().nth(3).unwrap().ends_with('*'), "the warp beats random weights: {psnr}");
+    for file in ["mobilenet_v2-b0353104.pth", "--recognition FILE"] {
+        assert!(said.contains(file) && table.contains(file), "{said}\n{table}");
+    }
+
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.join("out.json")).unwrap()).unwrap();
+    assert_eq!((json["schema"].as_u64(), json["options"]["every"].as_u64()), (Some(1), Some(30)));
+    let suite = &json["suites"][0];
+    assert_eq!(suite["cases"][0]["name"], "driver");
+    let n_frames = suite["n_frames"].as_u64().unwrap();
+    assert!((9..=10).contains(&n_frames), "{n_frames}");
+    let [warp, new] = [0, 1].map(|i| &suite["generators"][i]);
+    assert_eq!((&warp["label"], &new["label"], &new["backend"]), (&"warp".into(), &"new".into(), &"cpu".into()));
+    let mean = |of: &Value, key: &str| of["figures"][key]["mean"].as_f64().unwrap();
+    // What the demo's driver gives, with room for other processors' rounding and no more.
+    assert!(mean(warp, "psnr_db") > 22.0 && mean(warp, "akd_px") < 2.5, "{warp:#}");
+    assert!(mean(warp, "psnr_db") > mean(new, "psnr_db"));
+    assert!(warp["figures"]["flicker"]["n"].as_u64().unwrap() >= 4, "frames are measured in runs of two");
+
+    let page = std::fs::read_to_string(lab.join("out.html")).unwrap();
+    assert!(page.contains("data:image/jpeg;base64,") && !page.contains("src=\"http"));
+    let strip = image::open(lab.join("out.png")).unwrap();
+    // Portrait, truth, two generators, two errors.
+    assert_eq!(strip.width(), 6 * 256);
+    assert!(strip.height() >= 3 * 256);
+}
+
+#[test]
+fn wrong_input_is_refused_with_what_to_do() {
+    let lab = lab("wrong");
+    std::fs::create_dir(lab.join("empty")).unwrap();
+    std::fs::write(lab.join("text.mp4"), "no video").unwrap();
+    std::fs::write(lab.join("torn.safetensors"), "no weights").unwrap();
+    let driver = driver();
+    let driver = driver.as_str();
+    for (arguments, code, says) in [
+        (&[][..], 2, "<CLIP"),
+        (&["no.mp4"], 1, "cannot read no.mp4; give clips, or a folder of clips"),
+        (&["empty"], 1, "no clips in empty"),
+        (&["text.mp4"], 1, "no frame could be measured"),
+        (&["--cross", "empty"], 1, "effigy synth data --cross -o DIR"),
+        (&[driver, "--size", "300"], 2, "expected 256 or 512"),
+        (&[driver, "--every", "0"], 2, "1..=10000"),
+        (&[driver, "--generator", "small"], 2, "expected warp, or [NAME=]BACKEND:WEIGHTS"),
+        (&[driver, "--generator", "cpu:torn.safetensors"], 1, "cannot read the weights torn.safetensors"),
+        (&[driver, "--generator", "warp", "--generator", "warp"], 2, "two generators are called \"warp\""),
+        (&[driver, "--features", "text.mp4"], 1, "torchvision's mobilenet_v2-b0353104.pth"),
+        (&[driver, "--recognition", "text.mp4"], 1, "cannot use the recognition network text.mp4; give dlib's"),
+        (&[driver, "--json", "a", "--html", "a"], 2, "two reports would be written to one file"),
+        (&["text.mp4", "--json", "text.mp4"], 2, "would replace what is measured"),
+        (&[driver, "--json", "no/where.json"], 1, "mkdir -p no"),
+    ] {
+        let output = eval(&lab, arguments);
+        let said = text(&output.stderr);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    }
+    let output = eval(&lab, &["text.mp4"]);
+    assert!(text(&output.stdout).contains("skipped text: text.mp4 is no video that can be played"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(lab.join("text.mp4")).unwrap(), "no video");
+}
