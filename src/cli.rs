@@ -19,6 +19,8 @@ pub(crate) mod run;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
 pub(crate) mod terminal;
+#[cfg(feature = "train")]
+pub(crate) mod train;
 pub(crate) mod verify;
 
 /// Real-time face reenactment: one portrait, a live driver, the newest frame wins.
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     /// Render synthetic people with ground truth
     #[cfg(feature = "train")]
     Synth(synth::SynthArgs),
+    /// Train the generator
+    #[cfg(feature = "train")]
+    Train(train::TrainArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
     /// Write the manual pages

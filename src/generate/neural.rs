@@ -17,10 +17,12 @@ use crate::identity::Identity;
 
 use self::player::Player;
 
-mod maps;
+pub(crate) mod maps;
 mod player;
 
 pub use self::player::encode;
+#[cfg(feature = "train")]
+pub(crate) use self::player::planes;
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;
