@@ -79,6 +79,8 @@ pub mod sink;
 #[cfg(feature = "train")]
 pub mod studio;
 pub mod trace;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use capture::{RawFrame, Source};
 pub use composite::OutFrame;

@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => cli::verify::run(&args),
         #[cfg(feature = "train")]
         Command::Synth(args) => cli::synth::run(&args),
+        #[cfg(feature = "train")]
+        Command::Prepare(args) => cli::prepare::run(&args),
         Command::Completions(args) => cli::manual::completions(&args),
         Command::Man(args) => cli::manual::man(&args),
     }))

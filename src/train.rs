@@ -1,0 +1,4 @@
+//! Training: data, recipe, evaluation (feature `train`).
+
+pub mod dataset;
+pub mod prepare;
