@@ -15,6 +15,8 @@ pub(crate) mod devices;
 pub(crate) mod enroll;
 mod live_window;
 pub(crate) mod manual;
+#[cfg(feature = "train")]
+pub(crate) mod prepare;
 pub(crate) mod run;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     /// Render synthetic people with ground truth
     #[cfg(feature = "train")]
     Synth(synth::SynthArgs),
+    /// Make a data set for training of clips and photos
+    #[cfg(feature = "train")]
+    Prepare(prepare::PrepareArgs),
     /// Train the generator
     #[cfg(feature = "train")]
     Train(train::TrainArgs),

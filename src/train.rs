@@ -9,6 +9,7 @@ pub mod loss;
 pub mod parameters;
 pub mod pick;
 pub mod picture;
+pub mod prepare;
 pub mod replay;
 pub mod sample;
 pub mod sheet;

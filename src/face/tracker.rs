@@ -103,6 +103,30 @@ impl FaceTracker {
         Ok(false)
     }
 
+    /// Counts the faces beside the one that was seen: those at least `min_share` of its height. What is followed is
+    /// not touched.
+    ///
+    /// # Errors
+    /// When a network or a picture operation fails.
+    #[cfg(feature = "train")]
+    pub(crate) fn other_faces(&mut self, picture: &Rgb, seen: &FaceObservation, min_share: f32) -> Result<usize> {
+        let [left, top, right, bottom] = box_px(seen);
+        let is_other = |d: &&Detection| {
+            let [l, t, r, b] = d.box_px;
+            let (x, y) = (0.5 * (l + r), 0.5 * (t + b));
+            let is_inside = (left..=right).contains(&x) && (top..=bottom).contains(&y);
+            !is_inside && b - t >= min_share * (bottom - top)
+        };
+        let candidates: Vec<Detection> = self.detector.detect(picture)?.iter().filter(is_other).copied().collect();
+        let mut other = FaceObservation::default();
+        let mut n = 0;
+        for candidate in candidates {
+            // The detector is content with less than a face.
+            n += usize::from(self.look(picture, &candidate.crop(), &mut other)?);
+        }
+        Ok(n)
+    }
+
     /// Forgets the face, as if no frame had been seen.
     pub fn reset(&mut self) {
         self.crop = None;

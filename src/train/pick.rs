@@ -39,7 +39,9 @@ impl<'a> Picker<'a> {
     pub fn new(dataset: &'a Dataset, split: Split) -> Self {
         let kinds = SHARES.map(|(kind, share)| {
             let mut people = std::collections::BTreeMap::<&str, Vec<Candidate>>::new();
-            for clip in dataset.split(split).filter(|clip| clip.kind == kind) {
+            // One photo tells nothing about motion: there is nothing to measure.
+            let is_wanted = |clip: &&Clip| clip.kind == kind && (split == Split::Train || kind != Kind::Portrait);
+            for clip in dataset.split(split).filter(is_wanted) {
                 if let Some(candidate) = Candidate::new(clip) {
                     people.entry(&clip.person).or_default().push(candidate);
                 }
