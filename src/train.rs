@@ -16,3 +16,6 @@ pub mod sheet;
 pub mod teach;
 pub mod validate;
 pub mod warping;
+
+#[cfg(test)]
+mod tests;
