@@ -20,7 +20,7 @@ pub mod math;
 pub mod motion;
 pub mod person;
 mod pose;
-mod random;
+pub(crate) mod random;
 mod raster;
 pub mod render;
 pub mod scene;

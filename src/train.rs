@@ -1,4 +1,5 @@
 //! Training: data, recipe, evaluation (feature `train`).
 
+pub mod augment;
 pub mod dataset;
 pub mod prepare;
