@@ -2,6 +2,7 @@
 //!
 //! The network is not described again here: [`replay`] runs the plans of [`crate::generate::network`] with gradients.
 
+pub mod augment;
 pub mod checkpoint;
 pub mod dataset;
 pub mod features;

@@ -40,6 +40,9 @@ pub(crate) struct PrepareArgs {
     /// The smallest face, in pixels of the file
     #[arg(long, value_name = "PIXELS", default_value_t = Checks::default().min_face_px)]
     min_face: f32,
+    /// Store the optical flow from each frame to the next
+    #[arg(long)]
+    flow: bool,
     /// How many clips to work on at once [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -53,7 +56,7 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
     let options = Options {
         manifest: args.manifest.clone(),
         rights: args.rights.clone(),
-        checks: Checks { min_face_px: args.min_face, ..Checks::default() },
+        checks: Checks { min_face_px: args.min_face, has_flow: args.flow, ..Checks::default() },
         n_jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
     let bar = terminal::bar(0, "clips");

@@ -10,8 +10,10 @@ use super::picture::{Made, Tensors};
 /// How much each part counts.
 #[derive(Clone, Copy, Debug)]
 pub struct LossWeights {
-    /// How much more a pixel of mouth and eyes counts than any other.
-    pub regions: f32,
+    /// How much more a pixel of the mouth counts than any other.
+    pub mouth: f32,
+    /// How much more a pixel of the eyes counts than any other.
+    pub eyes: f32,
     /// Squared difference beside the absolute one: large errors are what is seen.
     pub square: f32,
     /// The decoder's own picture: without a loss of its own its trust falls to nothing, and it never learns.
@@ -33,7 +35,8 @@ pub struct LossWeights {
 impl Default for LossWeights {
     fn default() -> Self {
         Self {
-            regions: 6.0,
+            mouth: 8.0,
+            eyes: 16.0,
             square: 3.0,
             decoder: 0.4,
             warped: 0.3,
@@ -70,10 +73,11 @@ pub fn loss(
     features: Option<&FrozenFeatures>,
 ) -> Loss {
     let regions = group.mouth.clone().max_pair(group.eyes.clone());
-    let counts = (regions.clone() * weights.regions + 1.0) * group.counts.clone();
+    let extra = group.mouth.clone() * weights.mouth + group.eyes.clone() * weights.eyes;
+    let counts = (extra.clone() + 1.0) * group.counts.clone();
     let picture = pyramid(&made.picture, &group.target, &counts, weights.square);
     // Where the decoder is needed it counts in full, elsewhere a little: it has to be ready where the warp fails.
-    let decoder_counts = (regions.clone() * weights.regions + 0.5) * group.counts.clone();
+    let decoder_counts = (extra + 0.5) * group.counts.clone();
     let decoder = pyramid(&made.decoded, &group.target, &decoder_counts, weights.square);
     let warped = pyramid(&made.warped, &group.target, &group.counts, weights.square);
     let alpha = mean((made.alpha.clone() - group.matte.clone()).abs(), &group.counts);

@@ -1,7 +1,6 @@
 //! Which portrait and which frames the next step learns from.
 
 use super::dataset::{Clip, Dataset, Kind, Split};
-use super::sample::Look;
 use crate::studio::random::Rng;
 
 /// How often each kind of clip is drawn, where there are any.
@@ -100,14 +99,5 @@ impl<'a> Candidate<'a> {
     fn frame(&self, rng: &mut Rng) -> usize {
         let at = rng.range(0.0, self.weights.last().copied().unwrap_or_default());
         self.weights.partition_point(|&sum| sum <= at).min(self.weights.len() - 1)
-    }
-}
-
-/// A change of colour as cameras and lights differ.
-pub(crate) fn random_look(rng: &mut Rng) -> Look {
-    let (gamma, gain) = (1.0 + 0.12 * rng.normal(), 1.0 + 0.08 * rng.normal());
-    Look {
-        gamma: std::array::from_fn(|_| (gamma + 0.04 * rng.normal()).clamp(0.6, 1.6)),
-        gain: std::array::from_fn(|_| (gain + 0.03 * rng.normal()).clamp(0.7, 1.2)),
     }
 }

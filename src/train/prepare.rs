@@ -20,6 +20,7 @@ pub use manifest::Manifest;
 
 mod checks;
 mod collect;
+mod flow;
 mod framing;
 mod manifest;
 mod measure;
@@ -27,6 +28,9 @@ mod plots;
 mod rendered;
 mod statistics;
 mod work;
+
+#[cfg(test)]
+mod tests;
 
 /// Number of the format; other numbers are refused.
 const FORMAT: u32 = 1;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use opencv::core::Size as CvSize;
 use opencv::imgproc::{INTER_AREA, resize};
 
+use super::augment::Augmentation;
 use super::dataset::{Clip, SIZE_PX};
 use crate::drive::{DrivingSignal, retarget};
 use crate::error::Result;
 use crate::face::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POINTS};
-use crate::frame::{Grey, Picture, Rgb, Rgba};
+use crate::frame::{Picture, Rgb, Rgba};
 use crate::generate::cpu::native;
 use crate::generate::motion::HeadPlacement;
 use crate::generate::network::FACE;
@@ -78,21 +79,6 @@ pub struct Group {
     pub warp_only: Vec<f32>,
 }
 
-/// A change of colour that all pictures of a group share.
-#[derive(Clone, Copy, Debug)]
-pub struct Look {
-    /// Exponent of each channel.
-    pub gamma: [f32; 3],
-    /// Factor of each channel.
-    pub gain: [f32; 3],
-}
-
-impl Default for Look {
-    fn default() -> Self {
-        Self { gamma: [1.0; 3], gain: [1.0; 3] }
-    }
-}
-
 /// Makes groups; keeps its buffers.
 pub struct Sampler {
     size_px: usize,
@@ -121,11 +107,11 @@ impl Sampler {
         clip: &Clip,
         portrait: usize,
         frames: &[usize],
-        look: &Look,
+        change: &Augmentation,
         with_warp: bool,
     ) -> Result<Group> {
         let size = self.size_px;
-        let identity = Arc::new(identity(clip, portrait, size, look)?);
+        let identity = Arc::new(identity(clip, portrait, size, change)?);
         self.mapper.adopt(Arc::clone(&identity))?;
         if with_warp {
             self.plain.adopt(Arc::clone(&identity))?;
@@ -145,9 +131,9 @@ impl Sampler {
         };
         let small = planes(&identity, size / 4)?;
         for &frame in frames {
-            self.frame(clip, frame, look, &identity, &rest, &small, &mut group)?;
+            self.frame(clip, frame, change, &identity, &rest, &small, &mut group)?;
             if with_warp {
-                let picture = self.warp_only(&identity, clip, frame)?;
+                let picture = self.warp_only(&identity, clip, frame, change)?;
                 group.warp_only.extend(picture);
             }
         }
@@ -159,14 +145,14 @@ impl Sampler {
         &mut self,
         clip: &Clip,
         frame: usize,
-        look: &Look,
+        change: &Augmentation,
         identity: &Identity,
         rest: &HeadPlacement,
         small: &[f32],
         group: &mut Group,
     ) -> Result<()> {
         let size = self.size_px;
-        let (signal, landmarks_px) = signal(clip, frame, identity);
+        let (signal, landmarks_px) = signal(clip, frame, change, identity);
         self.mapper.follow(&signal)?;
         self.maps.take(&self.mapper);
         let points = units(self.mapper.landmarks_px(), size);
@@ -185,20 +171,26 @@ impl Sampler {
         }
         group.pose.extend(pose);
         group.full_map.extend(unpacked(&self.maps.full, size));
-        let target = coloured(&resized(&clip.picture(frame)?, size)?, look);
+        let target = resized(&change.picture(&clip.picture(frame)?)?, size)?;
         group.target.extend(rgb_planes(&target));
-        group.matte.extend(resized(&clip.matte(frame)?, size)?.data().iter().map(|&v| f32::from(v) / 255.0));
+        group.matte.extend(resized(&change.moved(&clip.matte(frame)?)?, size)?.data().iter().map(|&v| f32::from(v) / 255.0));
         group.mouth.extend(around(&MOUTH, &landmarks_px, size, 0.35));
         let [right, left] = EYES.map(|eye| around(&eye, &landmarks_px, size, 0.45));
         group.eyes.extend(right.iter().zip(left).map(|(a, b)| a.max(b)));
-        group.counts.extend(counted(clip, size));
+        group.counts.extend(counted(clip, change, size));
         group.point_flow.extend(point_flow(&points, &units(&identity.landmarks_px, size), &signal, m));
         Ok(())
     }
 
     /// What the generator without a network makes of a frame, over the portrait's background.
-    fn warp_only(&mut self, identity: &Identity, clip: &Clip, frame: usize) -> Result<Vec<f32>> {
-        let (signal, _) = signal(clip, frame, identity);
+    fn warp_only(
+        &mut self,
+        identity: &Identity,
+        clip: &Clip,
+        frame: usize,
+        change: &Augmentation,
+    ) -> Result<Vec<f32>> {
+        let (signal, _) = signal(clip, frame, change, identity);
         let mut portrait = Portrait { picture: Rgba::new(self.size_px, self.size_px) };
         self.plain.generate(&signal, &mut portrait)?;
         let n = self.size_px * self.size_px;
@@ -215,11 +207,11 @@ impl Sampler {
 }
 
 /// The portrait as enrolment would make it, from what is stored of a frame.
-fn identity(clip: &Clip, frame: usize, size_px: usize, look: &Look) -> Result<Identity> {
-    let seen = &clip.frames[frame];
-    let portrait = coloured(&resized(&clip.picture(frame)?, size_px)?, look);
-    let matte = resized(&clip.matte(frame)?, size_px)?;
-    let landmarks_px = scaled(&seen.landmarks_px, SIZE_PX, size_px);
+fn identity(clip: &Clip, frame: usize, size_px: usize, change: &Augmentation) -> Result<Identity> {
+    let seen = change.observation(&clip.frames[frame].observation());
+    let portrait = resized(&change.degraded(&change.picture(&clip.picture(frame)?)?, frame as u64)?, size_px)?;
+    let matte = resized(&change.moved(&clip.matte(frame)?)?, size_px)?;
+    let landmarks_px = scaled(&seen.landmarks_px, size_px);
     let manifest = Manifest {
         format: 0,
         name: clip.name.clone(),
@@ -244,23 +236,18 @@ fn identity(clip: &Clip, frame: usize, size_px: usize, look: &Look) -> Result<Id
 }
 
 /// What drives a frame, and its points in pixels of the group's pictures.
-fn signal(clip: &Clip, frame: usize, identity: &Identity) -> (DrivingSignal, Landmarks) {
-    let seen = &clip.frames[frame];
+fn signal(clip: &Clip, frame: usize, change: &Augmentation, identity: &Identity) -> (DrivingSignal, Landmarks) {
+    let seen = change.observation(&clip.frames[frame].observation());
     let size_px = identity.size_px();
-    let observation = FaceObservation {
-        frame_size_px: (size_px, size_px),
-        landmarks_px: scaled(&seen.landmarks_px, SIZE_PX, size_px),
-        coefficients: seen.coefficients,
-        pose: seen.pose,
-        presence: 1.0,
-        ..FaceObservation::default()
-    };
+    let landmarks_px = scaled(&seen.landmarks_px, size_px);
+    let observation = FaceObservation { frame_size_px: (size_px, size_px), landmarks_px, ..seen };
     let shape = FaceShape::new(&observation.landmarks_px, &observation.pose);
     (retarget::absolute(&identity.shape, &shape, &observation), observation.landmarks_px)
 }
 
-fn scaled(landmarks_px: &Landmarks, from_px: usize, to_px: usize) -> Landmarks {
-    landmarks_px.map(|point| point * (to_px as f32 / from_px as f32))
+/// Points of the stored pictures in pictures of `to_px`.
+fn scaled(landmarks_px: &Landmarks, to_px: usize) -> Landmarks {
+    landmarks_px.map(|point| point * (to_px as f32 / SIZE_PX as f32))
 }
 
 fn resized<const C: usize>(picture: &Picture<C>, px: usize) -> Result<Picture<C>> {
@@ -277,20 +264,6 @@ fn resized<const C: usize>(picture: &Picture<C>, px: usize) -> Result<Picture<C>
         INTER_AREA,
     )?;
     Ok(small)
-}
-
-fn coloured(picture: &Rgb, look: &Look) -> Rgb {
-    let tables: [[u8; 256]; 3] = std::array::from_fn(|c| {
-        std::array::from_fn(|v| {
-            let value = (v as f32 / 255.0).powf(look.gamma[c]) * look.gain[c];
-            (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
-        })
-    });
-    let mut changed = picture.clone();
-    for rgb in changed.data_mut().as_chunks_mut::<3>().0 {
-        *rgb = std::array::from_fn(|c| tables[c][usize::from(rgb[c])]);
-    }
-    changed
 }
 
 /// (3, h, w), 0..1.
@@ -361,9 +334,9 @@ fn around(points: &[usize], landmarks_px: &Landmarks, size_px: usize, grow: f32)
 }
 
 /// 0 in the part of the clip that is not the person's picture.
-fn counted(clip: &Clip, size_px: usize) -> Vec<f32> {
+fn counted(clip: &Clip, change: &Augmentation, size_px: usize) -> Vec<f32> {
     let mut counts = vec![1.0; size_px * size_px];
-    if let Some(rect) = clip.ignore_px {
+    if let Some(rect) = clip.ignore_px.and_then(|rect| change.rect(rect)) {
         let scale = size_px as f32 / SIZE_PX as f32;
         let [left, top, width, height] = rect.map(|v| v as f32 * scale);
         for (i, value) in counts.iter_mut().enumerate() {
@@ -395,9 +368,4 @@ fn point_flow(points: &[f32], own: &[f32], signal: &DrivingSignal, m: usize) -> 
         }
     }
     planes
-}
-
-/// A grey picture of a plane 0..1.
-pub fn grey(plane: &[f32], size_px: usize) -> Result<Grey> {
-    Grey::from_data(size_px, size_px, plane.iter().map(|v| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8).collect())
 }

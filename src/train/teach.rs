@@ -10,14 +10,15 @@ use burn::tensor::{Device, Tensor};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
+use super::augment::{Augmentation, Ranges};
 use super::checkpoint;
 use super::dataset::{Dataset, Split};
 use super::features::FrozenFeatures;
 use super::loss::{LossWeights, loss};
 use super::parameters::{Parameters, StepOptions};
-use super::pick::{Picker, random_look};
+use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, Look, Sampler};
+use super::sample::{Group, Sampler};
 use super::sheet;
 use super::validate::{self, Scores};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
@@ -122,8 +123,8 @@ fn draw(options: &TeachOptions, picker: &Picker, first: usize, to: &Sender<Drawn
     let mut sampler = Sampler::new(options.picture_px);
     loop {
         let pick = picker.pick(options.n_frames, &mut rng);
-        let look = if rng.chance(0.7) { random_look(&mut rng) } else { Look::default() };
-        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, &look, false);
+        let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
+        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, &change, false);
         if to.send(group).is_err() {
             return;
         }

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::augment::Augmentation;
 use super::dataset::{Dataset, Split};
 use super::parameters::Parameters;
 use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, Look, Sampler};
+use super::sample::{Group, Sampler};
 use super::sheet;
 use crate::error::Result;
 use crate::studio::random::Rng;
@@ -65,7 +66,7 @@ pub fn groups(dataset: &Dataset, picture_px: usize) -> Result<Vec<Group>> {
     let mut sampler = Sampler::new(picture_px);
     let pick = |_| {
         let pick = picker.pick(N_FRAMES, &mut rng);
-        sampler.group(pick.clip, pick.portrait, &pick.frames, &Look::default(), true)
+        sampler.group(pick.clip, pick.portrait, &pick.frames, &Augmentation::NONE, true)
     };
     (0..N_GROUPS).map(pick).collect()
 }

@@ -25,13 +25,7 @@ pub struct ClipWriter {
 impl ClipWriter {
     /// A clip that will stand in the folder `dir`.
     pub fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            pictures: Vec::new(),
-            mattes: Vec::new(),
-            flow: Vec::new(),
-            records: Vec::new(),
-        }
+        Self { dir: dir.to_owned(), pictures: Vec::new(), mattes: Vec::new(), flow: Vec::new(), records: Vec::new() }
     }
 
     /// Frames so far.
@@ -78,7 +72,8 @@ impl ClipWriter {
         put_json(&self.dir.join("clip.json"), info)?;
         let mut lines = Vec::new();
         for record in &self.records {
-            serde_json::to_writer(&mut lines, record).or_error(ErrorKind::Internal, || "cannot write a frame".into())?;
+            serde_json::to_writer(&mut lines, record)
+                .or_error(ErrorKind::Internal, || "cannot write a frame".into())?;
             lines.push(b'\n');
         }
         put(&self.dir.join("frames.jsonl"), &lines)
@@ -100,8 +95,8 @@ fn make_folder(dir: &Path) -> Result<()> {
 
 /// Writes JSON for people to read.
 pub(crate) fn put_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
-    let mut text =
-        serde_json::to_vec_pretty(value).or_error(ErrorKind::Internal, || format!("cannot write {}", path.display()))?;
+    let mut text = serde_json::to_vec_pretty(value)
+        .or_error(ErrorKind::Internal, || format!("cannot write {}", path.display()))?;
     text.push(b'\n');
     put(path, &text)
 }
@@ -124,12 +119,7 @@ fn append(to: &mut Vec<u8>, bytes: &[u8]) -> [u64; 2] {
 pub(crate) fn encode_jpeg(picture: &Rgb) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     jpeg::JpegEncoder::new_with_quality(&mut out, JPEG_QUALITY)
-        .write_image(
-            picture.data(),
-            picture.width_px() as u32,
-            picture.height_px() as u32,
-            ExtendedColorType::Rgb8,
-        )
+        .write_image(picture.data(), picture.width_px() as u32, picture.height_px() as u32, ExtendedColorType::Rgb8)
         .or_error(ErrorKind::Internal, || "cannot code a picture".to_owned())?;
     Ok(out)
 }

@@ -59,16 +59,16 @@ pub(super) fn decide(measured: &Measured, checks: &Checks) -> Decisions {
     let shot = longest_shot(looks);
     let rate_hz = measured.rate_hz.unwrap_or(f64::from(RATE_HZ));
     let mut last_tick = None;
-    let mut n_distinct = 0;
+    let mut n_distinct = 0_u32;
     let outcomes = looks.iter().enumerate().map(|(i, look)| {
         if !shot.contains(&i) {
             return Err(Reason::OtherShot);
         }
+        // In the dark all pictures are alike.
+        let is_dark = look.face.is_some() && look.highlight < checks.min_highlight;
         // The first of a shot has no picture before it to be like.
-        if i > shot.start && look.most_change < DUPLICATE_CHANGE {
-            return Err(Reason::Duplicate);
-        }
-        n_distinct += 1;
+        let is_duplicate = i > shot.start && look.most_change < DUPLICATE_CHANGE && !is_dark;
+        n_distinct += u32::from(!is_duplicate);
         let Some(face) = &look.face else { return Err(Reason::NoFace) };
         if look.n_others > 0 {
             return Err(Reason::SeveralFaces);
@@ -76,8 +76,11 @@ pub(super) fn decide(measured: &Measured, checks: &Checks) -> Decisions {
         if face_px(face) < checks.min_face_px {
             return Err(Reason::TooSmall);
         }
-        if look.highlight < checks.min_highlight {
+        if is_dark {
             return Err(Reason::TooDark);
+        }
+        if is_duplicate {
+            return Err(Reason::Duplicate);
         }
         let tick = ((i - shot.start) as f64 / rate_hz * f64::from(RATE_HZ)).round() as u64;
         if last_tick == Some(tick) {
@@ -124,7 +127,8 @@ fn is_cut(before: &Look, after: &Look) -> bool {
 /// Counts of all reasons, in the order of [`Reason`].
 pub(super) fn counts(outcomes: &[Result<u64, Reason>]) -> Vec<DropCount> {
     let mut ranges: BTreeMap<Reason, Vec<[u64; 2]>> = BTreeMap::new();
-    for (i, reason) in outcomes.iter().enumerate().filter_map(|(i, outcome)| outcome.err().map(|reason| (i as u64, reason)))
+    for (i, reason) in
+        outcomes.iter().enumerate().filter_map(|(i, outcome)| outcome.err().map(|reason| (i as u64, reason)))
     {
         let ranges = ranges.entry(reason).or_default();
         match ranges.last_mut() {
@@ -145,4 +149,60 @@ pub(super) fn counts(outcomes: &[Result<u64, Reason>]) -> Vec<DropCount> {
 pub(super) fn main_reason(dropped: &[DropCount]) -> String {
     let most = dropped.iter().max_by_key(|drop| drop.count);
     most.map_or_else(|| "too short".to_owned(), |drop| drop.reason.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::FaceObservation;
+    use glam::Vec3;
+
+    fn look(change: f32, x: f32) -> Look {
+        let mut face = FaceObservation::default();
+        for (i, p) in face.landmarks_px.iter_mut().enumerate() {
+            *p = Vec3::new(x + 120.0 * (i % 2) as f32, 160.0 * (i / 2 % 2) as f32, 0.0);
+        }
+        Look { face: Some(Box::new(face)), n_others: 0, highlight: 200, change, most_change: 8.0 * change }
+    }
+
+    fn kept(rate_hz: f64, looks: Vec<Look>) -> Vec<u64> {
+        let measured = Measured { size_px: (400, 400), rate_hz: Some(rate_hz), looks };
+        decide(&measured, &Checks::default()).outcomes.into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn every_rate_becomes_25_a_second_without_a_made_up_picture() {
+        let clip = |rate: usize| vec![look(1.0, 0.0); 2 * rate];
+        assert_eq!(kept(25.0, clip(25)), (0..50).collect::<Vec<_>>());
+        assert_eq!(kept(30.0, clip(30)), (0..50).collect::<Vec<_>>(), "one in six is left out");
+        assert_eq!(kept(60.0, clip(60)).len(), 51, "the last is nearest to the second's end");
+        // Too slow: gaps stay gaps.
+        assert_eq!(kept(12.5, clip(12)), (0..24).map(|i| 2 * i).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cut_is_a_changed_picture_or_a_face_that_jumps() {
+        for cut in [look(60.0, 0.0), look(1.0, 150.0)] {
+            let x = cut.face.as_ref().unwrap().landmarks_px[0].x;
+            let looks = [vec![look(1.0, 0.0); 7], vec![cut], vec![look(1.0, x); 4]].concat();
+            assert_eq!(kept(25.0, looks), (0..7).collect::<Vec<_>>());
+        }
+        // A face that turns fast is no cut.
+        let fast = (0..12).map(|i| look(9.0, 30.0 * i as f32)).collect();
+        assert_eq!(kept(25.0, fast).len(), 12);
+    }
+
+    #[test]
+    fn reasons_are_counted_with_their_places() {
+        let outcomes =
+            [Ok(0), Err(Reason::NoFace), Err(Reason::NoFace), Ok(3), Err(Reason::TooDark), Err(Reason::NoFace)];
+        let dropped = counts(&outcomes);
+        assert_eq!(
+            (dropped[0].reason.as_str(), dropped[0].count, &dropped[0].ranges[..]),
+            ("no face", 3, &[[1, 2], [5, 5]][..])
+        );
+        assert_eq!((dropped[1].reason.as_str(), dropped[1].count), ("face too dark", 1));
+        assert_eq!(main_reason(&dropped), "no face");
+        assert_eq!(main_reason(&[]), "too short");
+    }
 }

@@ -132,7 +132,8 @@ fn unknown(path: &Path) -> Error {
 
 fn job(origin: Origin, manifest: &Manifest) -> Job {
     let (Origin::Video(path) | Origin::Photo(path) | Origin::Rendered(path)) = &origin;
-    let part = |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let part =
+        |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (stem, file_name) = (part(path.file_stem()), part(path.file_name()));
     if let Origin::Rendered(_) = origin {
         // PERSON-SCENE-MOTION

@@ -42,11 +42,7 @@ impl Square {
         let side = (SIDE_PER_FACE * face).round().min(width.min(height));
         // Hair needs less room than neck and shoulders.
         let start = middle + Vec2::new(0.0, 0.04 * side) - 0.5 * side;
-        Self {
-            left: start.x.round().clamp(0.0, width - side),
-            top: start.y.round().clamp(0.0, height - side),
-            side,
-        }
+        Self { left: start.x.round().clamp(0.0, width - side), top: start.y.round().clamp(0.0, height - side), side }
     }
 
     /// A face of the clip's file as it is in the square at its stored size; `None` where it leaves the square.
@@ -67,7 +63,8 @@ impl Square {
         };
         let [left, top, right, bottom] = face_box_px(&seen);
         let limit = MAX_BEYOND * SIZE_PX as f32;
-        let is_inside = left > -limit && top > -limit && right < SIZE_PX as f32 + limit && bottom < SIZE_PX as f32 + limit;
+        let is_inside =
+            left > -limit && top > -limit && right < SIZE_PX as f32 + limit && bottom < SIZE_PX as f32 + limit;
         is_inside.then_some(seen)
     }
 

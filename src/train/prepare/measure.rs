@@ -162,9 +162,9 @@ fn highlight(picture: &Rgb, face: &FaceObservation) -> u8 {
 /// The box around a face's points: left, top, right, bottom.
 pub(super) fn face_box_px(face: &FaceObservation) -> [f32; 4] {
     let start = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
-    face.landmarks_px.iter().fold(start, |[left, top, right, bottom], p| {
-        [left.min(p.x), top.min(p.y), right.max(p.x), bottom.max(p.y)]
-    })
+    face.landmarks_px
+        .iter()
+        .fold(start, |[left, top, right, bottom], p| [left.min(p.x), top.min(p.y), right.max(p.x), bottom.max(p.y)])
 }
 
 /// The longer side of that box.

@@ -83,10 +83,8 @@ fn title(svg: &mut String, (x, y): (f32, f32), text: &str) {
 fn bar(svg: &mut String, (left, y): (f32, f32), width: f32, share: f32, colour: &str) {
     let height = share * (PANEL_HEIGHT - 2.0 * MARGIN);
     let top = y + PANEL_HEIGHT - MARGIN - height;
-    let _ = write!(
-        svg,
-        r#"<rect x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" fill="{colour}"/>"#
-    );
+    let _ =
+        write!(svg, r#"<rect x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" fill="{colour}"/>"#);
 }
 
 fn short(value: f32) -> String {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glam::{Mat3, Vec3};
 
+use super::Checks;
 use super::checks::{self, Reason};
+use super::flow::FlowChain;
 use super::measure::face_px;
 use super::work::{Fault, Outcome};
 use crate::capture::RawFrame;
@@ -29,6 +31,7 @@ pub(super) fn make(
     folder: &Path,
     dir: &Path,
     info: &mut ClipInfo,
+    checks: &Checks,
     stop: &AtomicBool,
 ) -> std::result::Result<Outcome, Fault> {
     let source = Source::open(folder).map_err(Fault::of_source)?;
@@ -43,11 +46,13 @@ pub(super) fn make(
     info.fps = step_secs.map_or(0.0, |secs| 1.0 / secs);
     let mut writer = ClipWriter::new(dir);
     let mut outcomes = Vec::new();
+    // Between random instants nothing flows.
+    let mut chain = (checks.has_flow && step_secs.is_some()).then(FlowChain::default);
     for record in records {
         if stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Stopped);
         }
-        outcomes.push(add(tracker, &source, record, &mut writer).map_err(Fault::of_source)?);
+        outcomes.push(add(tracker, &source, record, &mut writer, &mut chain).map_err(Fault::of_source)?);
     }
     info.dropped = checks::counts(&outcomes);
     info.n_frames = writer.n_frames() as u64;
@@ -63,6 +68,7 @@ fn add(
     source: &Source,
     record: &Record,
     writer: &mut ClipWriter,
+    chain: &mut Option<FlowChain>,
 ) -> Result<std::result::Result<u64, Reason>> {
     let coded = source.slice(&source.pictures, record.picture)?;
     let mut picture = photo::decode(coded)?;
@@ -80,7 +86,7 @@ fn add(
     // Each frame stands alone: found first, then seen where it was found, as every frame after the first is.
     tracker.reset();
     let mut seen = FaceObservation::default();
-    let mut shot = RawFrame::new(picture, Timestamp::default());
+    let mut shot = RawFrame::new(picture.clone(), Timestamp::default());
     let mut is_seen = tracker.observe(&shot, &mut seen)?;
     shot.set_captured(Timestamp::from_nanos(40_000_000));
     is_seen = is_seen && tracker.observe(&shot, &mut seen)?;
@@ -95,6 +101,9 @@ fn add(
     }
     let mut line = FrameRecord::new(record.frame, record.frame, &seen);
     line.truth = Some(TruthRecord::new(&truth));
+    if let Some(chain) = chain {
+        chain.next(record.frame, &picture, writer);
+    }
     writer.add_coded(line, &coded, source.slice(&source.masks, record.masks)?);
     Ok(Ok(record.frame))
 }

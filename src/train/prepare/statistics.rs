@@ -111,7 +111,7 @@ impl Statistics {
                 Histogram::new("mouth opening", "share of the face's height", 0.0, 0.02, 16),
                 Histogram::new("blink", "coefficient", 0.0, 0.1, 10),
                 Histogram::new("face size", "pixels of 256", 60.0, 10.0, 18),
-                Histogram::new("frames of a person", "weight", 0.0, 0.25, 24),
+                Histogram::new("weight", "times the mean", 0.0, 0.25, 25),
             ],
             ..Self::default()
         };

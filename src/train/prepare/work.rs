@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::checks::{self, Reason};
 use super::collect::{Job, Origin};
+use super::flow::FlowChain;
 use super::framing::Square;
 use super::measure::{self, Measured};
 use super::{Checks, rendered};
@@ -38,7 +39,7 @@ impl Workshop {
         }
         let mut info = ClipInfo::of(job);
         let outcome = match &job.origin {
-            Origin::Rendered(folder) => rendered::make(&mut self.tracker, folder, dir, &mut info, stop),
+            Origin::Rendered(folder) => rendered::make(&mut self.tracker, folder, dir, &mut info, checks, stop),
             _ => self.make_filmed(job, dir, &mut info, checks, stop),
         };
         match outcome {
@@ -98,15 +99,17 @@ impl Workshop {
         if let Some(rate_hz) = decisions.distinct_rate_hz
             && rate_hz < checks.min_rate_hz
         {
-            let reason =
-                format!("frame rate: {rate_hz:.1} pictures a second differ, at least {} are needed", checks.min_rate_hz);
+            let reason = format!(
+                "frame rate: {rate_hz:.1} pictures a second differ, at least {} are needed",
+                checks.min_rate_hz
+            );
             return Ok(Outcome::Rejected(reason));
         }
         let min_frames = if info.kind == Kind::Portrait { 1 } else { checks.min_frames as u64 };
         let Some(square) = square.filter(|_| info.n_frames >= min_frames) else {
             return Ok(Outcome::Rejected(checks::main_reason(&info.dropped)));
         };
-        self.store(job, dir, info, &measured, &decisions.outcomes, &square, &in_square, stop)
+        self.store(job, dir, info, &measured, &decisions.outcomes, &square, &in_square, checks, stop)
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that was found out about a clip, in one place only")]
@@ -119,10 +122,12 @@ impl Workshop {
         outcomes: &[std::result::Result<u64, Reason>],
         square: &Square,
         in_square: &[Option<FaceObservation>],
+        checks: &Checks,
         stop: &AtomicBool,
     ) -> std::result::Result<Outcome, Fault> {
         let mut writer = ClipWriter::new(dir);
         let mut picture = Rgb::default();
+        let mut chain = checks.has_flow.then(FlowChain::default);
         measure::for_each_picture(&job.origin, |i, frame| {
             // A decoder may give another picture at the end the second time.
             let (Some(Ok(tick)), Some(Some(seen))) = (outcomes.get(i), in_square.get(i)) else {
@@ -130,6 +135,9 @@ impl Workshop {
             };
             square.cut(frame.picture(), &mut picture)?;
             let matte = self.matter.matte(&picture)?;
+            if let Some(chain) = &mut chain {
+                chain.next(*tick, &picture, &mut writer);
+            }
             writer.add(FrameRecord::new(*tick, i as u64, seen), &picture, &matte)?;
             Ok(!stop.load(Ordering::Relaxed))
         })
