@@ -10,8 +10,13 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # Building: a C++ compiler, pkg-config and clang (bindings of OpenCV and the camera interface), OpenCV itself.
 # Running: the window's X11 libraries, the loader of graphics drivers.
 packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6 libxcursor1)
-# Testing: a display without a screen, a Vulkan driver without a card.
-if [ "${1:-}" = --tests ]; then packages+=(xvfb mesa-vulkan-drivers); fi
+# Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it.
+if [ "${1:-}" = --tests ]; then
+  packages+=(xvfb mesa-vulkan-drivers chromium)
+  # Node from elsewhere brings npm along, and Debian's would be in its way.
+  command -v node > /dev/null || packages+=(nodejs)
+  command -v npm > /dev/null || packages+=(npm)
+fi
 
 runtime_version=1.31.1
 runtime_dir="${XDG_DATA_HOME:-$HOME/.local/share}/effigy/lib"

@@ -27,6 +27,9 @@ else
 fi
 echo "== tests"
 cargo test --locked --features train,cuda-emulation
+echo "== the control page in a browser"
+# The tests have just built it.
+scripts/page_test.sh target/debug/effigy
 if [ "$(uname -sm)" = "Linux x86_64" ]; then
   echo "== CUDA kernels on the processor, against their twins"
   EFFIGY_DEVICES=cuda cargo test --locked --features train,cuda-emulation --test kernels

@@ -123,6 +123,7 @@ pub(crate) struct EnrollArgs {
 #[command(after_help = "Examples:
   effigy run --identity me.effigy
   effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
+  effigy run --identity me.effigy --sink http --sink window
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
 
@@ -135,10 +136,14 @@ pub(crate) struct RunArgs {
     /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
-    /// Where the picture goes: window, file:OUT.mp4, file:FOLDER/ (PNG sequence), null; may be repeated
+    /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), file:OUT.mp4, file:FOLDER/ (PNG
+    /// sequence), null; may be repeated
     /// [default: window]
     #[arg(long, value_name = "SINK")]
     pub(crate) sink: Vec<SinkSpec>,
+    /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
     /// Size of the picture in pixels
     #[arg(long, default_value = "512", value_parser = parse_size())]
     pub(crate) size: usize,

@@ -1,10 +1,11 @@
-//! Where the picture goes: a window, a file, nowhere.
+//! Where the picture goes: a window, a file, a browser, nowhere.
 
 use std::ops::ControlFlow;
 
 use crate::composite::OutFrame;
 use crate::error::Result;
 
+pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;
 pub use recorder::{RateMode, Recorder, RecorderOptions};
 pub use sequence::SequenceSink;
@@ -13,6 +14,8 @@ pub use spec::{SinkOptions, SinkSpec, open};
 pub use window::WindowSink;
 pub use window_event::{Figures, WindowEvent};
 
+mod contours;
+pub mod http;
 mod null;
 mod recorder;
 mod sequence;

@@ -4,7 +4,7 @@ use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::neural;
 use effigy::generate::roofline::Estimates;
-use effigy::{Result, capture, models};
+use effigy::{Result, capture, models, sink};
 
 use super::{DevicesArgs, ModelSize, terminal};
 
@@ -24,6 +24,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     cameras(&mut list);
     list.heading("Sinks");
     list.row("window", &window());
+    list.row("http", &server());
     list.row("file", "H.264 or MPEG-4 video (file:out.mp4), PNG sequence (file:folder/)");
     list.row("null", "shows nothing; for measuring");
     list.heading("Graphics cards");
@@ -95,6 +96,14 @@ fn window() -> String {
         "ready".to_owned()
     } else {
         "no display (DISPLAY is not set): use --sink file:out.mp4, or start a desktop session".to_owned()
+    }
+}
+
+/// Whether a port can be had for the control page.
+fn server() -> String {
+    match std::net::TcpListener::bind(sink::http::DEFAULT_ADDRESS) {
+        Ok(_) => "ready: control page and browser source for OBS (http, http:8080); on this machine only".to_owned(),
+        Err(error) => format!("no port can be opened here ({error}): look at the system's firewall or sandbox"),
     }
 }
 

@@ -1,26 +1,30 @@
 //! What `--sink` says, and opening it.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
+use super::http::DEFAULT_ADDRESS;
 use super::recorder::CONTAINERS;
 use super::{Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink};
 
 /// Sinks that the command line names and this build has not.
-const NOT_HERE: [&str; 3] = ["vcam", "pipewire", "http"];
+const NOT_HERE: [&str; 2] = ["vcam", "pipewire"];
 /// Sinks that can be named.
-const HERE: &str = "window, null, file:OUT.mp4 (.mkv, .avi), file:FOLDER/ or file:NAME_%04d.png";
+const HERE: &str = "window, null, http[:ADDRESS], file:OUT.mp4 (.mkv, .avi), file:FOLDER/ or file:NAME_%04d.png";
 
-/// Where the picture goes: `window`, `null` or `file:PATH`.
+/// Where the picture goes: `window`, `null`, `http[:ADDRESS]` or `file:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkSpec {
     /// A window on the caller's thread.
     Window,
     /// Nowhere.
     Null,
+    /// Browsers, players and OBS, with the control page; port 0 is any free one.
+    Http(SocketAddr),
     /// A video file.
     Video(PathBuf),
     /// A picture for each frame: the path holds one `%0Nd` for its number.
@@ -40,6 +44,8 @@ impl FromStr for SinkSpec {
                  `--sink file:OUT.mp4`",
             )),
             _ if text == "null" => Ok(Self::Null),
+            None if text == "http" => Ok(Self::Http(DEFAULT_ADDRESS)),
+            Some(("http", address)) => parse_address(address).map(Self::Http),
             Some(("file", path)) => parse_path(path),
             _ if NOT_HERE.contains(&name) => Err(Error::new(
                 ErrorKind::BackendUnavailable,
@@ -63,6 +69,24 @@ fn parse_path(path: &str) -> Result<SinkSpec> {
     }
 }
 
+/// An address, a port, or both.
+fn parse_address(text: &str) -> Result<SocketAddr> {
+    let numeric = match text.strip_prefix("localhost") {
+        Some(rest) => format!("{}{rest}", Ipv4Addr::LOCALHOST),
+        None => text.to_owned(),
+    };
+    let bare = numeric.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&numeric);
+    let whole = numeric.parse::<SocketAddr>().ok();
+    let alone = || bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DEFAULT_ADDRESS.port()));
+    let port = || numeric.parse::<u16>().ok().map(|port| SocketAddr::new(DEFAULT_ADDRESS.ip(), port));
+    whole.or_else(alone).or_else(port).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            format!("no address {text:?}; `--sink http:` takes a port (8080), an address (127.0.0.1) or both"),
+        )
+    })
+}
+
 fn config(what: String) -> Error {
     Error::new(ErrorKind::Config, format!("{what}; `--sink` takes {HERE}"))
 }
@@ -72,6 +96,7 @@ impl fmt::Display for SinkSpec {
         match self {
             Self::Window => f.write_str("window"),
             Self::Null => f.write_str("null"),
+            Self::Http(address) => write!(f, "http:{address}"),
             Self::Video(path) | Self::Sequence(path) => write!(f, "file:{}", path.display()),
         }
     }
@@ -88,16 +113,20 @@ pub struct SinkOptions {
     pub every_frame: bool,
 }
 
-/// Opens any sink but the window, so far that a wrong path is found here.
+/// Opens any sink but the window and the server, so far that a wrong path is found here.
 ///
 /// # Errors
-/// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys.
+/// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys, and
+///   the server, which [`super::HttpSink::open`] opens with the run's controls.
 /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: the file cannot be written.
 /// - [`ErrorKind::BackendUnavailable`]: OpenCV can encode none of the formats tried.
 pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Send>> {
     Ok(match spec {
         SinkSpec::Window => {
             return Err(Error::new(ErrorKind::Config, "the window is opened by the thread that polls its keys"));
+        }
+        SinkSpec::Http(_) => {
+            return Err(Error::new(ErrorKind::Config, "the server is opened with the run's controls"));
         }
         SinkSpec::Null if options.every_frame => Box::new(NullSink::new(Delivery::Every(8))),
         SinkSpec::Null => Box::new(NullSink::default()),
@@ -121,6 +150,12 @@ mod tests {
         let table = [
             ("window", SinkSpec::Window, "window"),
             ("null", SinkSpec::Null, "null"),
+            ("http", SinkSpec::Http(([127, 0, 0, 1], 0).into()), "http:127.0.0.1:0"),
+            ("http:8080", SinkSpec::Http(([127, 0, 0, 1], 8080).into()), "http:127.0.0.1:8080"),
+            ("http:localhost:8080", SinkSpec::Http(([127, 0, 0, 1], 8080).into()), "http:127.0.0.1:8080"),
+            ("http:0.0.0.0", SinkSpec::Http(([0, 0, 0, 0], 0).into()), "http:0.0.0.0:0"),
+            ("http:[::1]:81", SinkSpec::Http("[::1]:81".parse().unwrap()), "http:[::1]:81"),
+            ("http:[::1]", SinkSpec::Http("[::1]:0".parse().unwrap()), "http:[::1]:0"),
             ("file:out.mp4", SinkSpec::Video("out.mp4".into()), "file:out.mp4"),
             ("file:C:\\a b\\OUT.MKV", SinkSpec::Video("C:\\a b\\OUT.MKV".into()), "file:C:\\a b\\OUT.MKV"),
             ("file:frames/", SinkSpec::Sequence("frames/%06d.png".into()), "file:frames/%06d.png"),
@@ -152,13 +187,17 @@ mod tests {
                 ErrorKind::BackendUnavailable,
                 "the sink vcam is not in this build; it has window, null",
             ),
-            ("http", ErrorKind::BackendUnavailable, "the sink http is not in this build; it has window, null"),
+            ("https", ErrorKind::Config, "no sink \"https\"; `--sink` takes"),
             ("pipewire", ErrorKind::BackendUnavailable, "the sink pipewire is not in this build; it has window"),
         ];
         for (text, kind, message) in table {
             let error = text.parse::<SinkSpec>().unwrap_err();
             assert_eq!(error.kind(), kind, "{text}");
             assert!(error.to_string().starts_with(message) && error.to_string().contains("file:OUT.mp4"), "{error}");
+        }
+        for wrong in ["http:", "http:99999", "http:example.org:80", "http:-1", "http:1.2.3", "http:127.0.0.1:x"] {
+            let error = wrong.parse::<SinkSpec>().unwrap_err();
+            assert!(error.to_string().contains("takes a port (8080)"), "{wrong}: {error}");
         }
     }
 }
