@@ -150,6 +150,9 @@ pub(crate) struct RunArgs {
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
     pub(crate) backend: Backend,
+    /// The network's weights, of `effigy train`; otherwise those inside the program
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) weights: Option<PathBuf>,
     /// Whether the driver's pose counts from its neutral or as it is
     #[arg(long, value_enum, default_value_t)]
     pub(crate) motion: Motion,

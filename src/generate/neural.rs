@@ -163,15 +163,6 @@ pub fn open_on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
     Ok(Box::new(CpuExecutor::new(plan, n_cores.min(4))?))
 }
 
-/// Where weights are looked for: `generator_SIZE.safetensors` in the folder that `EFFIGY_MODELS` names, else in
-/// `models` beside the program.
-pub fn weights_path(size: Size) -> std::path::PathBuf {
-    let file = format!("generator_{}.safetensors", size.name());
-    let folder = std::env::var_os(crate::models::MODELS_VARIABLE).map(std::path::PathBuf::from);
-    let beside = || std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("models")));
-    folder.or_else(beside).unwrap_or_default().join(file)
-}
-
 /// Checks what [`encode`] made.
 fn check_embedding(encoded: &Encoded) -> Result<()> {
     let is_sane = encoded.embedding.len() == EMBEDDING && encoded.embedding.iter().all(|value| value.is_finite());
