@@ -23,6 +23,8 @@ pub(crate) mod run;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
 pub(crate) mod terminal;
+#[cfg(feature = "train")]
+pub(crate) mod train;
 pub(crate) mod verify;
 
 /// Real-time face reenactment: one portrait, a live driver, the newest frame wins.
@@ -63,6 +65,9 @@ pub(crate) enum Command {
     /// Make a data set for training of clips and photos
     #[cfg(feature = "train")]
     Prepare(prepare::PrepareArgs),
+    /// Train the generator
+    #[cfg(feature = "train")]
+    Train(train::TrainArgs),
     /// Measure how good the pictures are, against the truth
     #[cfg(feature = "train")]
     Eval(eval::EvalArgs),
@@ -152,6 +157,9 @@ pub(crate) struct RunArgs {
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
     pub(crate) backend: Backend,
+    /// The network's weights, of `effigy train`; otherwise those inside the program
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) weights: Option<PathBuf>,
     /// Whether the driver's pose counts from its neutral or as it is
     #[arg(long, value_enum, default_value_t)]
     pub(crate) motion: Motion,

@@ -18,7 +18,7 @@ pub use presence::Presence;
 mod filter;
 mod neutral;
 mod presence;
-mod retarget;
+pub(crate) mod retarget;
 
 use filter::SignalFilter;
 use neutral::AutoNeutral;

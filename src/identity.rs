@@ -13,7 +13,7 @@ pub use signing::Signer;
 mod container;
 mod enroll;
 mod manifest;
-mod plate;
+pub(crate) mod plate;
 mod signing;
 
 pub(crate) use signing::hex;

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "train")]
         Command::Prepare(args) => cli::prepare::run(&args),
         #[cfg(feature = "train")]
+        Command::Train(args) => cli::train::run(&args),
+        #[cfg(feature = "train")]
         Command::Eval(args) => cli::eval::run(&args),
         Command::Completions(args) => cli::manual::completions(&args),
         Command::Man(args) => cli::manual::man(&args),

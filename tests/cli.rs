@@ -565,10 +565,8 @@ fn outputs_that_cannot_be_written_are_told_with_what_to_do() {
 
 #[test]
 fn what_this_machine_or_build_lacks_is_told_with_what_to_do() {
-    for backend in ["cuda", "wgpu", "cpu"] {
-        let line = format!("{RUN} --sink null --backend {backend}");
-        check_failures(&[(&line, 1, &["has no trained network", "use --backend warp or auto"])]);
-    }
+    let foreign = format!("{RUN} --sink null --weights photo.png");
+    check_failures(&[(&foreign, 1, &["cannot read the weights photo.png", "expected a safetensors file"])]);
     let enroll = "enroll photo.png -o lacking.effigy --consent self";
     let cases: [(&str, &str, &[&str]); 5] = [
         ("EFFIGY_MODELS", "no-models", &["cannot read the model no-models/", "unset EFFIGY_MODELS"]),

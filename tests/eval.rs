@@ -83,7 +83,7 @@ fn wrong_input_is_refused_with_what_to_do() {
         (&["--cross", "empty"], 1, "effigy synth data --cross -o DIR"),
         (&[driver, "--size", "300"], 2, "expected 256 or 512"),
         (&[driver, "--every", "0"], 2, "1..=10000"),
-        (&[driver, "--generator", "small"], 2, "expected warp, or [NAME=]BACKEND:WEIGHTS"),
+        (&[driver, "--generator", "small"], 2, "expected warp, or [NAME=]BACKEND[:WEIGHTS]"),
         (&[driver, "--generator", "cpu:torn.safetensors"], 1, "cannot read the weights torn.safetensors"),
         (&[driver, "--generator", "warp", "--generator", "warp"], 2, "two generators are called \"warp\""),
         (&[driver, "--features", "text.mp4"], 1, "torchvision's mobilenet_v2-b0353104.pth"),

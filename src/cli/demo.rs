@@ -34,7 +34,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let progress = terminal::spinner("enrolling the demo's portraits");
     let identities = enroll_portraits()?;
     progress.finish_and_clear();
-    let generator = run::open_generator(Backend::Auto, args.size)?;
+    let generator = run::open_generator(Backend::Auto, None, args.size)?;
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
         size_px: args.size,

@@ -2,7 +2,6 @@
 
 use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
-use effigy::generate::neural;
 use effigy::generate::roofline::Estimates;
 use effigy::{Result, capture, models, sink};
 
@@ -155,14 +154,8 @@ fn pipewire() -> String {
 }
 
 fn processor() -> String {
-    let runtime = match models::runtime_path() {
-        Ok(path) => path,
-        Err(error) => return error.to_string(),
-    };
-    let weights = neural::weights_path(Size::Small);
-    if weights.is_file() {
-        format!("ready: the network `small` on the processor (ONNX Runtime {runtime}, weights {})", weights.display())
-    } else {
-        format!("ONNX Runtime found ({runtime}), but no trained weights at {}", weights.display())
+    match models::runtime_path() {
+        Ok(path) => format!("ready: the network `small` on the processor (ONNX Runtime {path})"),
+        Err(error) => error.to_string(),
     }
 }

@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 use effigy::drive::Motion;
 use effigy::error::OrError as _;
 use effigy::generate::choose::{self, BACKENDS};
-use effigy::generate::network::{self, FrameOptions, Size};
-use effigy::generate::neural::{self, NeuralGenerator};
+use effigy::generate::network::{self, FrameOptions};
+use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::train::eval::{self, Contender, EvalOptions, Instruments, MetricFiles, Suite, report};
@@ -40,8 +40,8 @@ pub(crate) struct EvalArgs {
     /// How motion is carried over from one person to another
     #[arg(long, value_enum, default_value_t)]
     motion: CrossMotion,
-    /// What makes the pictures: warp, or [NAME=]BACKEND:WEIGHTS with a backend such as cpu; may be repeated to compare
-    /// [default: warp, and the program's own weights on the processor where there are some]
+    /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu; may be repeated to compare
+    /// [default: warp, and the program's own weights on the processor]
     #[arg(long, value_name = "GENERATOR")]
     generator: Vec<GeneratorSpec>,
     /// Size at which pictures are compared, in pixels
@@ -83,8 +83,8 @@ enum CrossMotion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GeneratorSpec {
     label: Option<String>,
-    /// Backend and weights; `None` is the mesh warp.
-    network: Option<(&'static str, PathBuf)>,
+    /// Backend and weights, or those of the program; `None` is the mesh warp.
+    network: Option<(&'static str, Option<PathBuf>)>,
 }
 
 impl FromStr for GeneratorSpec {
@@ -92,7 +92,7 @@ impl FromStr for GeneratorSpec {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).collect();
-        let expected = || format!("expected warp, or [NAME=]BACKEND:WEIGHTS with a backend of {}", names.join(", "));
+        let expected = || format!("expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend of {}", names.join(", "));
         // A name ends before the backend: a path may hold an equals sign.
         let (label, rest) = match text.split_once('=') {
             Some((label, rest)) if !label.contains(':') => (Some(label.to_owned()), rest),
@@ -104,12 +104,12 @@ impl FromStr for GeneratorSpec {
         if rest == "warp" {
             return Ok(Self { label, network: None });
         }
-        let (backend, file) = rest.split_once(':').ok_or_else(expected)?;
+        let (backend, file) = rest.split_once(':').map_or((rest, None), |(backend, file)| (backend, Some(file)));
         let backend = names.iter().find(|name| **name == backend).ok_or_else(expected)?;
-        if file.is_empty() {
+        if file == Some("") {
             return Err(expected());
         }
-        Ok(Self { label, network: Some((backend, PathBuf::from(file))) })
+        Ok(Self { label, network: Some((backend, file.map(PathBuf::from))) })
     }
 }
 
@@ -198,7 +198,7 @@ fn suites(args: &EvalArgs) -> Result<Vec<Suite>> {
 /// Every report can be written, each to a file of its own, and none over what is read.
 fn check_outputs(args: &EvalArgs, suites: &[Suite]) -> Result<()> {
     let outputs: Vec<&PathBuf> = [&args.json, &args.html, &args.strip].into_iter().flatten().collect();
-    let weights = args.generator.iter().filter_map(|spec| spec.network.as_ref().map(|(_, path)| path));
+    let weights = args.generator.iter().filter_map(|spec| spec.network.as_ref().and_then(|(_, path)| path.as_ref()));
     let clips = suites.iter().flat_map(|suite| match suite {
         Suite::SelfReenactment(cases) => cases.iter().map(|case| &case.path).collect::<Vec<_>>(),
         Suite::CrossIdentity(..) => Vec::new(),
@@ -219,17 +219,14 @@ fn check_outputs(args: &EvalArgs, suites: &[Suite]) -> Result<()> {
 }
 
 fn contenders(specs: &[GeneratorSpec]) -> Result<Vec<Contender>> {
-    let warp = || GeneratorSpec { label: None, network: None };
-    let own = neural::weights_path(Size::Small);
-    let own = own.is_file().then_some(GeneratorSpec { label: None, network: Some(("cpu", own)) });
-    let default: Vec<GeneratorSpec> = std::iter::once(warp()).chain(own).collect();
+    let default = [None, Some(("cpu", None))].map(|network| GeneratorSpec { label: None, network });
     let specs = if specs.is_empty() { &default } else { specs };
     let mut contenders: Vec<Contender> = Vec::new();
     for spec in specs {
         let contender = open(spec)?;
         if contenders.iter().any(|other| other.label == contender.label) {
             let message = format!(
-                "two generators are called \"{}\"; name them: --generator NAME=BACKEND:WEIGHTS",
+                "two generators are called \"{}\"; name them: --generator NAME=BACKEND[:WEIGHTS]",
                 contender.label
             );
             return Err(Error::new(ErrorKind::Config, message));
@@ -244,15 +241,15 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
         let generator = Box::new(WarpGenerator::new(eval::OUTPUT_PX));
         return Ok(Contender { label: spec.label.clone().unwrap_or_else(|| "warp".to_owned()), generator });
     };
-    let weights = Weights::load(path)?;
+    let weights = path.as_deref().map_or_else(Weights::built_in, Weights::load)?;
     let choice = choose::named(backend, &network::frame(&FrameOptions::new(weights.size(), eval::OUTPUT_PX)))?;
-    log::info!("{}: {}", path.display(), choice.sentence);
+    let file_label = || path.as_ref().map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+    let label = spec.label.clone().or_else(file_label).unwrap_or_else(|| weights.size().name().to_owned());
+    log::info!("{label}: {}", choice.sentence);
     let chosen = choice.backend.ok_or_else(|| {
         Error::new(ErrorKind::BackendUnavailable, format!("the network does not run on {backend}: {}", choice.sentence))
     })?;
     let generator = Box::new(NeuralGenerator::new(weights, eval::OUTPUT_PX, chosen.open)?);
-    let label =
-        spec.label.clone().unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     Ok(Contender { label, generator })
 }
 
@@ -269,15 +266,16 @@ mod tests {
         let spec = |text: &str| text.parse::<GeneratorSpec>();
         let network = |label: Option<&str>, file: &str| GeneratorSpec {
             label: label.map(str::to_owned),
-            network: Some(("cpu", PathBuf::from(file))),
+            network: Some(("cpu", Some(PathBuf::from(file)))),
         };
+        assert_eq!(spec("cpu").unwrap(), GeneratorSpec { label: None, network: Some(("cpu", None)) });
         assert_eq!(spec("warp").unwrap(), GeneratorSpec { label: None, network: None });
         assert_eq!(spec("w=warp").unwrap(), GeneratorSpec { label: Some("w".to_owned()), network: None });
         assert_eq!(spec("cpu:a/b.safetensors").unwrap(), network(None, "a/b.safetensors"));
         assert_eq!(spec("new=cpu:b.safetensors").unwrap(), network(Some("new"), "b.safetensors"));
         assert_eq!(spec("cpu:steps=9.safetensors").unwrap(), network(None, "steps=9.safetensors"));
-        for wrong in ["", "cpu", "cpu:", "tpu:a", "=warp", "a.safetensors"] {
-            assert!(spec(wrong).unwrap_err().contains("expected warp, or [NAME=]BACKEND:WEIGHTS"), "{wrong}");
+        for wrong in ["", "cpu:", "tpu:a", "=warp", "a.safetensors"] {
+            assert!(spec(wrong).unwrap_err().contains("expected warp, or [NAME=]BACKEND[:WEIGHTS]"), "{wrong}");
         }
     }
 }

@@ -13,8 +13,8 @@ use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::Generator;
 use effigy::generate::choose;
-use effigy::generate::network::{self, FrameOptions, Size};
-use effigy::generate::neural::{self, NeuralGenerator};
+use effigy::generate::network::{self, FrameOptions};
+use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::pipeline::{self, Control, Stages};
@@ -33,7 +33,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
     check_sinks(args, sinks)?;
     check_every_frame(args, sinks)?;
-    check_backend(args.backend)?;
     let identities: Vec<_> =
         args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
@@ -49,7 +48,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     };
     let source = capture::open(&args.source, &options)?;
     log::info!("source: {}", source.name());
-    let generator = open_generator(args.backend, args.size)?;
+    let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
         size_px: args.size,
@@ -245,25 +244,25 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 }
 
 /// Opens what makes the picture and says which and why.
-pub(crate) fn open_generator(backend: Backend, size_px: usize) -> Result<Box<dyn Generator>> {
-    check_backend(backend)?;
-    let path = neural::weights_path(Size::Small);
-    let why = match backend {
-        Backend::Warp => "as asked for",
-        _ if !path.is_file() => "there are no trained weights yet; the mesh warp runs everywhere",
-        _ => {
-            let weights = Weights::load(&path)?;
-            let plan = network::frame(&FrameOptions::new(weights.size(), size_px));
-            let choice = match network_backend(backend) {
-                Some(name) => choose::named(name, &plan)?,
-                None => choose::automatic(&plan),
-            };
-            log::info!("generator: {}", choice.sentence);
-            if let Some(chosen) = choice.backend {
-                return Ok(Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?));
-            }
-            "the network runs nowhere here"
+pub(crate) fn open_generator(
+    backend: Backend,
+    weights: Option<&Path>,
+    size_px: usize,
+) -> Result<Box<dyn Generator>> {
+    let why = if backend == Backend::Warp {
+        "as asked for"
+    } else {
+        let weights = weights.map_or_else(Weights::built_in, Weights::load)?;
+        let plan = network::frame(&FrameOptions::new(weights.size(), size_px));
+        let choice = match network_backend(backend) {
+            Some(name) => choose::named(name, &plan)?,
+            None => choose::automatic(&plan),
+        };
+        log::info!("generator: {}", choice.sentence);
+        if let Some(chosen) = choice.backend {
+            return Ok(Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?));
         }
+        "the network runs nowhere here"
     };
     log::info!("generator: warp on cpu ({why})");
     Ok(Box::new(WarpGenerator::new(size_px)))
@@ -276,21 +275,6 @@ fn network_backend(backend: Backend) -> Option<&'static str> {
         Backend::Cuda => Some("cuda"),
         Backend::Wgpu => Some("wgpu"),
         Backend::Cpu => Some("cpu"),
-    }
-}
-
-/// Refuses what cannot run here, before a camera is opened for it.
-fn check_backend(backend: Backend) -> Result<()> {
-    let path = neural::weights_path(Size::Small);
-    match network_backend(backend) {
-        Some(name) if !path.is_file() => Err(Error::new(
-            ErrorKind::BackendUnavailable,
-            format!(
-                "this version has no trained network for --backend {name}; use --backend warp or auto, or put weights at {}",
-                path.display()
-            ),
-        )),
-        _ => Ok(()),
     }
 }
 

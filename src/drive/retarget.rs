@@ -138,7 +138,7 @@ pub(super) fn relative(
 }
 
 /// The driver's pose and geometry as they are.
-pub(super) fn absolute(identity: &FaceShape, shape: &FaceShape, seen: &FaceObservation) -> DrivingSignal {
+pub(crate) fn absolute(identity: &FaceShape, shape: &FaceShape, seen: &FaceObservation) -> DrivingSignal {
     let (width, height) = (seen.frame_size_px.0.max(1) as f32, seen.frame_size_px.1.max(1) as f32);
     // A frame that is not square is cut to the square in its middle, as enrolment does.
     let side = width.min(height);

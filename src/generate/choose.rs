@@ -20,7 +20,7 @@ pub struct Backend {
 /// What this build has, in order of preference. After the last of them comes the mesh warp, which needs no network.
 pub const BACKENDS: &[Backend] = &[
     #[cfg(feature = "cuda")]
-    Backend { name: "cuda", automatic: open_cuda, named: open_cuda },
+    Backend { name: "cuda", automatic: open_real_cuda, named: open_cuda },
     #[cfg(feature = "wgpu")]
     Backend {
         name: "wgpu",
@@ -33,6 +33,16 @@ pub const BACKENDS: &[Backend] = &[
 #[cfg(feature = "cuda")]
 fn open_cuda(plan: Plan) -> Result<Box<dyn super::plan::Executor>> {
     Ok(Box::new(super::cuda::CudaExecutor::new(plan)?))
+}
+
+/// The emulation is for tests of the kernels, hundreds of times slower than the processor itself.
+#[cfg(feature = "cuda")]
+fn open_real_cuda(plan: Plan) -> Result<Box<dyn super::plan::Executor>> {
+    if cfg!(feature = "cuda-emulation") {
+        let message = "in this build the cards are emulated, for tests; --backend cuda uses them nevertheless";
+        return Err(Error::new(ErrorKind::BackendUnavailable, message));
+    }
+    open_cuda(plan)
 }
 
 /// A backend that runs, and why it is the one.

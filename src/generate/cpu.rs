@@ -15,7 +15,7 @@ use self::lower::Segment;
 use self::native::{FinishLoop, WarpLoop};
 
 mod lower;
-mod native;
+pub(crate) mod native;
 mod onnx;
 mod segments;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::cpu::CpuExecutor;
-use super::network::{self, EMBEDDING, Encoded, FrameOptions, Size};
+use super::network::{self, EMBEDDING, Encoded, FrameOptions};
 use super::plan::{Executor, Plan};
 use super::weights::Weights;
 use super::{Generator, Portrait};
@@ -17,10 +17,12 @@ use crate::identity::Identity;
 
 use self::player::Player;
 
-mod maps;
+pub(crate) mod maps;
 mod player;
 
 pub use self::player::encode;
+#[cfg(feature = "train")]
+pub(crate) use self::player::planes;
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;
@@ -159,15 +161,6 @@ fn joined(thread: JoinHandle<Result<Box<Player>>>) -> Result<Box<Player>> {
 pub fn open_on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Box::new(CpuExecutor::new(plan, n_cores.min(4))?))
-}
-
-/// Where weights are looked for: `generator_SIZE.safetensors` in the folder that `EFFIGY_MODELS` names, else in
-/// `models` beside the program.
-pub fn weights_path(size: Size) -> std::path::PathBuf {
-    let file = format!("generator_{}.safetensors", size.name());
-    let folder = std::env::var_os(crate::models::MODELS_VARIABLE).map(std::path::PathBuf::from);
-    let beside = || std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("models")));
-    folder.or_else(beside).unwrap_or_default().join(file)
 }
 
 /// Checks what [`encode`] made.

@@ -75,7 +75,7 @@ impl WarpGenerator {
     }
 
     /// Makes one whose map a network follows: the source is as large as the output, whatever the portrait is.
-    pub(super) fn for_network(size_px: usize) -> Self {
+    pub(crate) fn for_network(size_px: usize) -> Self {
         Self { is_source_of_output_size: true, ..Self::new(size_px) }
     }
 
@@ -91,7 +91,7 @@ impl WarpGenerator {
     }
 
     /// The adopted portrait as it is read: RGBA with a margin of an eighth of its size on each side; empty without one.
-    pub(super) fn source_pixels(&self) -> &[u32] {
+    pub(crate) fn source_pixels(&self) -> &[u32] {
         self.adopted.as_ref().map_or(&[], |adopted| adopted.source.pixels())
     }
 
@@ -99,7 +99,7 @@ impl WarpGenerator {
     ///
     /// # Errors
     /// When no identity was adopted.
-    pub(super) fn follow(&mut self, signal: &DrivingSignal) -> Result<()> {
+    pub(crate) fn follow(&mut self, signal: &DrivingSignal) -> Result<()> {
         let adopted = self
             .adopted
             .as_mut()

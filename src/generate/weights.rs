@@ -69,6 +69,14 @@ impl Weights {
         self.tensors.iter().map(|(name, (dims, values))| (name.as_str(), dims.as_slice(), values.as_slice()))
     }
 
+    /// The weights of `small` that belong to the program; models/README.md says what they were trained on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when the program was built from a torn file.
+    pub fn built_in() -> Result<Self> {
+        Self::from_bytes(include_bytes!("../../models/generator_small.safetensors"))
+    }
+
     /// Reads weights from a file.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ const COVERED: u8 = 8;
 ///
 /// # Shapes
 /// portrait (s, s, 3), matte (s, s, 1): 255 is person.
-pub(super) fn fill_background(portrait: &Rgb, matte: &Grey) -> Rgb {
+pub(crate) fn fill_background(portrait: &Rgb, matte: &Grey) -> Rgb {
     let (width, height) = (portrait.width_px(), portrait.height_px());
     let covered = grow(matte, width / 64 + 2);
     let known = portrait

@@ -44,7 +44,7 @@ pub(super) fn interleave(phases: &[f32], (h, w): (usize, usize), y: &mut [f32]) 
 }
 
 /// Draws each segment into its own box.
-pub(super) fn raster(s: &RasterShape, points: &[f32], segments: &[[u16; 3]], y: &mut [f32]) {
+pub(crate) fn raster(s: &RasterShape, points: &[f32], segments: &[[u16; 3]], y: &mut [f32]) {
     let [h, w] = [s.h, s.w].map(|n| n as usize);
     y.fill(0.0);
     let point = |i: u16| {

@@ -3,7 +3,7 @@
 use glam::Vec2;
 
 use crate::generate::motion::HeadPlacement;
-use crate::generate::network::{FEATURES_PX, margin_px};
+use crate::generate::network::margin_px;
 use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
 
@@ -11,28 +11,30 @@ use crate::generate::warp::WarpGenerator;
 const READS: usize = 4;
 
 /// Where the face mesh and the sheet around it say that each pixel comes from.
-pub(super) struct Maps {
+pub(crate) struct Maps {
     /// (s, s), packed places in the photo; see [`crate::generate::plan::Finish`].
-    pub(super) full: Vec<u32>,
-    /// At each of [`FEATURES_PX`]: (3, n, n), u and v in picture units, and coverage 0..1.
-    pub(super) coarse: [Vec<f32>; 3],
+    pub(crate) full: Vec<u32>,
+    /// At each of the features' sizes: (3, n, n), u and v in picture units, and coverage 0..1.
+    pub(crate) coarse: [Vec<f32>; 3],
     output_px: usize,
+    features_px: [usize; 3],
 }
 
 impl Maps {
-    /// Makes room for maps of pictures of `output_px`.
-    pub(super) fn new(output_px: usize) -> Self {
+    /// Makes room for maps of pictures of `output_px`, and coarse ones of `features_px`, each twice the one before.
+    pub(crate) fn new(output_px: usize, features_px: [usize; 3]) -> Self {
         Self {
             full: vec![UNDRAWN; output_px * output_px],
-            coarse: FEATURES_PX.map(|px| vec![0.0; 3 * px * px]),
+            coarse: features_px.map(|px| vec![0.0; 3 * px * px]),
             output_px,
+            features_px,
         }
     }
 
     /// Takes the motion that `mapper` follows.
-    pub(super) fn take(&mut self, mapper: &WarpGenerator) {
+    pub(crate) fn take(&mut self, mapper: &WarpGenerator) {
         let size = self.output_px;
-        let finest = FEATURES_PX[2];
+        let finest = self.features_px[2];
         let n = finest * finest;
         let step = (size / finest / READS).max(1);
         self.coarse[2].fill(0.0);
@@ -67,8 +69,8 @@ impl Maps {
             self.coarse[2][2 * n + at] = drawn / per_pixel;
         }
         let [map32, map64, map128] = &mut self.coarse;
-        halve(map128, map64, FEATURES_PX[1]);
-        halve(map64, map32, FEATURES_PX[0]);
+        halve(map128, map64, self.features_px[1]);
+        halve(map64, map32, self.features_px[0]);
     }
 }
 
@@ -98,7 +100,7 @@ fn halve(from: &[f32], to: &mut [f32], px: usize) {
 
 /// From the picture to the portrait along the head's motion, as `Flow::Head` wants it: the plane through the head's
 /// middle, from `now` back to `rest`, both in a picture of `size_px`.
-pub(super) fn head_pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) -> [f32; 6] {
+pub(crate) fn head_pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) -> [f32; 6] {
     /// Depth of the plane behind the head's centre, in face widths: between face and ears.
     const DEPTH: f32 = 0.2;
     let size = size_px as f32;

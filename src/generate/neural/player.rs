@@ -13,7 +13,7 @@ use crate::face::N_LANDMARKS;
 use crate::frame::Picture;
 use crate::generate::cpu::CpuExecutor;
 use crate::generate::motion::HeadPlacement;
-use crate::generate::network::{self, ENCODER_PX, Encoded, MOTION_PX};
+use crate::generate::network::{self, ENCODER_PX, Encoded, FEATURES_PX, MOTION_PX};
 use crate::generate::plan::{Adoption, Executor, Role, TensorView, TensorViewMut};
 use crate::generate::twin::TwinExecutor;
 use crate::generate::warp::WarpGenerator;
@@ -57,7 +57,7 @@ impl Player {
         })?;
         Ok(Self {
             rest: HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32),
-            maps: Maps::new(output_px),
+            maps: Maps::new(output_px, FEATURES_PX),
             landmarks: vec![0.0; 2 * N_LANDMARKS],
             identity,
             output_px,
@@ -122,7 +122,7 @@ pub fn encode(weights: &Weights, identity: &Identity) -> Result<Encoded> {
 }
 
 /// The portrait as a network sees it: colour -1..1 and matte 0..1, (4, `px`, `px`).
-fn planes(identity: &Identity, px: usize) -> Result<Vec<f32>> {
+pub(crate) fn planes(identity: &Identity, px: usize) -> Result<Vec<f32>> {
     let portrait = resized(&identity.portrait, px)?;
     let matte = resized(&identity.matte, px)?;
     let n = px * px;

@@ -1,0 +1,149 @@
+//! `effigy train`: from a data set to the generator's weights.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use clap::Args;
+use effigy::Result;
+use effigy::generate::network::Size;
+use effigy::train::loss::LossWeights;
+use effigy::train::teach::{TeachOptions, teach};
+
+use super::terminal;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy train people -o run --picture 128 --steps 4000
+  effigy train people -o run --picture 256 --steps 12000
+
+The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
+reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.png and sheets of samples.")]
+pub(crate) struct TrainArgs {
+    /// The data set that `effigy prepare` made
+    dataset: PathBuf,
+    /// The folder to write to; a training that is there goes on
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Size of the network
+    #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
+    network: NetworkSize,
+    /// Weights to begin with, instead of random ones
+    #[arg(long, value_name = "FILE.safetensors")]
+    initial: Option<PathBuf>,
+    /// Width and height of the pictures, a multiple of 32
+    #[arg(long, default_value_t = 256, value_parser = picture_px)]
+    picture: usize,
+    /// Frames of each portrait
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    frames: u8,
+    /// Portraits whose gradients are summed for one step
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    portraits: u8,
+    /// Steps in all, with those of earlier runs
+    #[arg(long, default_value_t = 20_000)]
+    steps: usize,
+    /// Highest learning rate
+    #[arg(long, default_value_t = 1e-3)]
+    rate: f64,
+    /// ImageNet weights of MobileNetV2 (mobilenet_v2-b0353104.pth) for the perceptual part of the loss
+    #[arg(long, value_name = "FILE.pth")]
+    features: Option<PathBuf>,
+    /// Steps between checkpoints
+    #[arg(long, default_value_t = 200)]
+    checkpoint_every: usize,
+    /// Steps between validations, each with a sheet of samples
+    #[arg(long, default_value_t = 500)]
+    validate_every: usize,
+    /// Seed of everything that is drawn
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What computes
+    #[arg(long, value_enum, default_value_t = Compute::best())]
+    compute: Compute,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum NetworkSize {
+    Small,
+    Large,
+}
+
+/// Burn's backends that this build has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Compute {
+    /// Burn's own, in Rust
+    Flex,
+    /// LibTorch
+    #[cfg(feature = "train-tch")]
+    Torch,
+    /// LibTorch on an NVIDIA card
+    #[cfg(feature = "train-tch")]
+    TorchCuda,
+}
+
+impl Compute {
+    const fn best() -> Self {
+        #[cfg(feature = "train-tch")]
+        let best = Self::Torch;
+        #[cfg(not(feature = "train-tch"))]
+        let best = Self::Flex;
+        best
+    }
+
+    fn device(self) -> Device {
+        match self {
+            Self::Flex => Device::flex(),
+            #[cfg(feature = "train-tch")]
+            Self::Torch => Device::libtorch(),
+            #[cfg(feature = "train-tch")]
+            Self::TorchCuda => Device::libtorch_cuda(0),
+        }
+    }
+}
+
+fn picture_px(text: &str) -> std::result::Result<usize, String> {
+    let px: usize = text.parse().map_err(|_| format!("expected a number of pixels, found \"{text}\""))?;
+    if px.is_multiple_of(32) && (64..=512).contains(&px) {
+        Ok(px)
+    } else {
+        Err(format!("expected a multiple of 32 from 64 to 512, found {px}"))
+    }
+}
+
+pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    let options = TeachOptions {
+        dataset: args.dataset.clone(),
+        output: args.output.clone(),
+        size: match args.network {
+            NetworkSize::Small => Size::Small,
+            NetworkSize::Large => Size::Large,
+        },
+        initial: args.initial.clone(),
+        picture_px: args.picture,
+        n_frames: args.frames.into(),
+        n_portraits: args.portraits.into(),
+        n_steps: args.steps,
+        rate: args.rate,
+        loss: LossWeights::default(),
+        features: args.features.clone(),
+        checkpoint_every: args.checkpoint_every.max(1),
+        validate_every: args.validate_every.max(1),
+        seed: args.seed,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_interrupt = Arc::clone(&stop);
+    terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
+    let bar = terminal::bar(args.steps as u64, "steps");
+    let outcome = teach(&options, &args.compute.device(), &stop, |line| {
+        if let Some(step) = line.strip_prefix("step ").and_then(|rest| rest.split(':').next()) {
+            bar.set_position(step.parse().unwrap_or_default());
+        }
+        if !line.contains('{') {
+            bar.println(line);
+        }
+    });
+    bar.finish_and_clear();
+    outcome
+}

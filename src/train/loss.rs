@@ -1,0 +1,137 @@
+//! What training wants to be small.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
+
+use super::features::FrozenFeatures;
+use super::picture::{Made, Tensors};
+
+/// How much each part counts.
+#[derive(Clone, Copy, Debug)]
+pub struct LossWeights {
+    /// How much more a pixel of the mouth counts than any other.
+    pub mouth: f32,
+    /// How much more a pixel of the eyes counts than any other.
+    pub eyes: f32,
+    /// Squared difference beside the absolute one: large errors are what is seen.
+    pub square: f32,
+    /// The decoder's own picture: without a loss of its own its trust falls to nothing, and it never learns.
+    pub decoder: f32,
+    /// The warped photo alone, so that masks and residual learn where the decoder is trusted too.
+    pub warped: f32,
+    /// Alpha against the matte.
+    pub alpha: f32,
+    /// Flow at the face's points.
+    pub flow: f32,
+    /// Change from frame to frame against the true change.
+    pub temporal: f32,
+    /// Distance of frozen features (MobileNetV2).
+    pub features: f32,
+    /// Trust against "mouth and eyes, and nothing else"; fades out, see [`trust_prior`].
+    pub trust: f32,
+}
+
+impl Default for LossWeights {
+    fn default() -> Self {
+        Self {
+            mouth: 8.0,
+            eyes: 16.0,
+            square: 3.0,
+            decoder: 0.4,
+            warped: 0.3,
+            alpha: 0.1,
+            flow: 0.5,
+            temporal: 0.3,
+            features: 0.05,
+            trust: 0.2,
+        }
+    }
+}
+
+/// The weight of the trust's first guess at a part of the training, 0..1: gone after a tenth of it.
+pub fn trust_prior(weights: &LossWeights, progress: f32) -> f32 {
+    weights.trust * (1.0 - 10.0 * progress).max(0.0)
+}
+
+/// The parts of the loss, for the log.
+pub struct Loss {
+    /// What is to be followed downhill.
+    pub total: Tensor<1>,
+    /// Names and values of the parts before weighting.
+    pub parts: Vec<(&'static str, Tensor<1>)>,
+}
+
+/// The loss of one group.
+pub fn loss(
+    made: &Made,
+    group: &Tensors,
+    weights: &LossWeights,
+    progress: f32,
+    is_sequence: bool,
+    matte_belief: f32,
+    features: Option<&FrozenFeatures>,
+) -> Loss {
+    let regions = group.mouth.clone().max_pair(group.eyes.clone());
+    let extra = group.mouth.clone() * weights.mouth + group.eyes.clone() * weights.eyes;
+    let counts = (extra.clone() + 1.0) * group.counts.clone();
+    let picture = pyramid(&made.picture, &group.target, &counts, weights.square);
+    // Where the decoder is needed it counts in full, elsewhere a little: it has to be ready where the warp fails.
+    let decoder_counts = (extra + 0.5) * group.counts.clone();
+    let decoder = pyramid(&made.decoded, &group.target, &decoder_counts, weights.square);
+    let warped = pyramid(&made.warped, &group.target, &group.counts, weights.square);
+    let alpha = mean((made.alpha.clone() - group.matte.clone()).abs(), &group.counts);
+    let known = group.point_flow.clone().narrow(1, 2, 1);
+    let places = group.point_flow.clone().narrow(1, 0, 2);
+    let flow = mean((made.flow.clone() - places).abs().sum_dim(1), &known);
+    let mut parts =
+        vec![("picture", picture), ("decoder", decoder), ("warped", warped), ("alpha", alpha), ("flow", flow)];
+    let mut scales =
+        vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
+    let trust = trust_prior(weights, progress);
+    if trust > 0.0 {
+        parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));
+        scales.push(trust);
+    }
+    let [n, _, _, _] = group.target.dims();
+    if is_sequence && n > 1 && weights.temporal > 0.0 {
+        let step = |x: &Tensor<4>| x.clone().narrow(0, 1, n - 1) - x.clone().narrow(0, 0, n - 1);
+        let difference = (step(&made.picture) - step(&group.target)).abs();
+        parts.push(("temporal", mean(difference, &counts.narrow(0, 1, n - 1))));
+        scales.push(weights.temporal);
+    }
+    if let Some(features) = features.filter(|_| weights.features > 0.0) {
+        let of = |x: &Tensor<4>| features.features(x.clone() * 2.0 - 1.0);
+        let pairs = of(&made.picture).into_iter().zip(of(&group.target));
+        let distances = pairs.map(|(a, b)| (a - b).abs().mean());
+        if let Some(distance) = distances.reduce(|a, b| a + b) {
+            parts.push(("features", distance));
+            scales.push(weights.features);
+        }
+    }
+    let weighted = parts.iter().zip(scales).map(|((_, part), scale)| part.clone() * scale);
+    let total = weighted.reduce(|a, b| a + b);
+    Loss { total: total.unwrap_or_else(|| made.picture.clone().sum() * 0.0), parts }
+}
+
+/// Absolute and squared differences at full, half and quarter size.
+fn pyramid(a: &Tensor<4>, b: &Tensor<4>, counts: &Tensor<4>, square: f32) -> Tensor<1> {
+    let (mut difference, mut counts) = (a.clone() - b.clone(), counts.clone());
+    let mut total = None;
+    for level in 0..3 {
+        if level > 0 {
+            let half = |x: Tensor<4>| avg_pool2d(x, AvgPoolOptions::new([2, 2]));
+            (difference, counts) = (half(difference), half(counts));
+        }
+        let error = difference.clone().abs() + difference.clone().square() * square;
+        let part = mean(error, &counts) / 3.0;
+        total = Some(total.map_or_else(|| part.clone(), |sum: Tensor<1>| sum + part.clone()));
+    }
+    total.unwrap_or_else(|| a.clone().sum() * 0.0)
+}
+
+/// The mean of (n, c, h, w), counted by (n, 1, h, w).
+fn mean(x: Tensor<4>, counts: &Tensor<4>) -> Tensor<1> {
+    let [_, c, _, _] = x.dims();
+    (x * counts.clone()).sum() / (counts.clone().sum() * c as f32 + 1e-6)
+}

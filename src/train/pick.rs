@@ -1,0 +1,103 @@
+//! Which portrait and which frames the next step learns from.
+
+use super::dataset::{Clip, Dataset, Kind, Split};
+use crate::studio::random::Rng;
+
+/// How often each kind of clip is drawn, where there are any.
+const SHARES: [(Kind, f32); 3] = [(Kind::Filmed, 0.5), (Kind::Synthetic, 0.45), (Kind::Portrait, 0.05)];
+/// A portrait looks into the camera, within these angles.
+const MAX_PORTRAIT_YAW_RADS: f32 = 0.4;
+const MAX_PORTRAIT_PITCH_RADS: f32 = 0.35;
+
+/// A portrait and frames, by their numbers in the clip.
+#[derive(Clone, Debug)]
+pub struct Pick<'a> {
+    /// Whose.
+    pub clip: &'a Clip,
+    /// The frame that is the portrait.
+    pub portrait: usize,
+    /// The frames to make of it.
+    pub frames: Vec<usize>,
+}
+
+/// Draws picks: people of a kind evenly, their frames by weight.
+pub struct Picker<'a> {
+    /// Share, then people, then clips of the person with their possible portraits.
+    kinds: Vec<(f32, Vec<Vec<Candidate<'a>>>)>,
+}
+
+/// A clip, the frames that can be its portrait, and the running sum of its frames' weights.
+struct Candidate<'a> {
+    clip: &'a Clip,
+    portraits: Vec<usize>,
+    weights: Vec<f32>,
+}
+
+impl<'a> Picker<'a> {
+    /// Sorts the clips of one split.
+    pub fn new(dataset: &'a Dataset, split: Split) -> Self {
+        let kinds = SHARES.map(|(kind, share)| {
+            let mut people = std::collections::BTreeMap::<&str, Vec<Candidate>>::new();
+            // One photo tells nothing about motion: there is nothing to measure.
+            let is_wanted = |clip: &&Clip| clip.kind == kind && (split == Split::Train || kind != Kind::Portrait);
+            for clip in dataset.split(split).filter(is_wanted) {
+                if let Some(candidate) = Candidate::new(clip) {
+                    people.entry(&clip.person).or_default().push(candidate);
+                }
+            }
+            (share, people.into_values().collect::<Vec<_>>())
+        });
+        Self { kinds: kinds.into_iter().filter(|(_, people)| !people.is_empty()).collect() }
+    }
+
+    /// Whether there is nothing to draw from.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// Draws a portrait and `n_frames` frames of the same clip, in half of the cases following each other.
+    pub(crate) fn pick(&self, n_frames: usize, rng: &mut Rng) -> Pick<'a> {
+        let total: f32 = self.kinds.iter().map(|(share, _)| share).sum();
+        let mut at = rng.range(0.0, total);
+        let mut people = &self.kinds[0].1;
+        for (share, of_kind) in &self.kinds {
+            people = of_kind;
+            at -= share;
+            if at < 0.0 {
+                break;
+            }
+        }
+        let clips = &people[rng.below(people.len())];
+        let candidate = &clips[rng.below(clips.len())];
+        let n = candidate.clip.frames.len();
+        let portrait = candidate.portraits[rng.below(candidate.portraits.len())];
+        let frames = if candidate.clip.fps > 0.0 && n > n_frames && rng.chance(0.5) {
+            let first = candidate.frame(rng).min(n - n_frames);
+            (first..first + n_frames).collect()
+        } else {
+            (0..n_frames).map(|_| candidate.frame(rng)).collect()
+        };
+        Pick { clip: candidate.clip, portrait, frames }
+    }
+}
+
+impl<'a> Candidate<'a> {
+    fn new(clip: &'a Clip) -> Option<Self> {
+        let looks_at_us = |&i: &usize| {
+            let [yaw, pitch, _] = clip.frames[i].pose.yaw_pitch_roll_rads();
+            yaw.abs() < MAX_PORTRAIT_YAW_RADS && pitch.abs() < MAX_PORTRAIT_PITCH_RADS
+        };
+        let portraits: Vec<_> = (0..clip.frames.len()).filter(looks_at_us).collect();
+        let weights = clip.frames.iter().scan(0.0, |sum, frame| {
+            *sum += frame.weight;
+            Some(*sum)
+        });
+        (!portraits.is_empty()).then(|| Self { clip, portraits, weights: weights.collect() })
+    }
+
+    /// A frame, drawn by weight.
+    fn frame(&self, rng: &mut Rng) -> usize {
+        let at = rng.range(0.0, self.weights.last().copied().unwrap_or_default());
+        self.weights.partition_point(|&sum| sum <= at).min(self.weights.len() - 1)
+    }
+}

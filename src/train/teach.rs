@@ -1,0 +1,253 @@
+//! The training itself: draw, compare, follow the gradient, write down.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use serde_json::json;
+
+use super::augment::{Augmentation, Ranges};
+use super::checkpoint;
+use super::dataset::{Dataset, Split};
+use super::features::FrozenFeatures;
+use super::loss::{LossWeights, loss};
+use super::parameters::{Parameters, StepOptions};
+use super::pick::Picker;
+use super::picture::{Plans, Tensors, make};
+use super::sample::{Group, Sampler};
+use super::sheet;
+use super::validate::{self, Scores};
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::generate::network::Size;
+use crate::generate::weights::Weights;
+use crate::studio::random::Rng;
+
+/// How a training is run.
+#[derive(Clone, Debug)]
+pub struct TeachOptions {
+    /// The data set of `effigy prepare`.
+    pub dataset: PathBuf,
+    /// Where weights, checkpoint, log and pictures go; a training that is there goes on.
+    pub output: PathBuf,
+    /// Size of the network.
+    pub size: Size,
+    /// Weights to begin with, instead of random ones.
+    pub initial: Option<PathBuf>,
+    /// Width and height of the pictures, a multiple of 32; the network plays at 256.
+    pub picture_px: usize,
+    /// Frames of each portrait.
+    pub n_frames: usize,
+    /// Portraits whose gradients are summed for one step.
+    pub n_portraits: usize,
+    /// Steps from the beginning, with those of earlier runs.
+    pub n_steps: usize,
+    /// Highest learning rate.
+    pub rate: f64,
+    /// Parts of the loss.
+    pub loss: LossWeights,
+    /// Weights of the frozen features; without them that part of the loss is left out.
+    pub features: Option<PathBuf>,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Steps between validations, each with its sheet of pictures.
+    pub validate_every: usize,
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+}
+
+/// Steps over which the learning rate rises.
+const WARM_UP: usize = 200;
+/// Groups that lie ready.
+const READY: usize = 4;
+
+/// What the loader draws, in order.
+type Drawn = Result<Group>;
+
+/// Trains until all steps are done or `stop` is set; then writes a checkpoint.
+///
+/// `report` gets a line from time to time.
+///
+/// # Errors
+/// When the data set is empty or torn, or nothing can be written.
+pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report: impl Fn(&str)) -> Result<()> {
+    let dataset = Dataset::open(&options.dataset)?;
+    let picker = Picker::new(&dataset, Split::Train);
+    if picker.is_empty() {
+        let message = format!("{} has nobody to train on; add clips with `effigy prepare`", options.dataset.display());
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    std::fs::create_dir_all(&options.output)
+        .or_error(ErrorKind::Io, || format!("cannot make the folder {}", options.output.display()))?;
+    let device = device.clone().autodiff();
+    let weights = match &options.initial {
+        Some(path) => Weights::load(path)?,
+        None => Weights::random(options.size, options.seed),
+    };
+    let mut parameters = Parameters::new(&weights, &device);
+    let checkpoint_path = options.output.join("checkpoint.safetensors");
+    let first = if checkpoint_path.exists() { checkpoint::load(&checkpoint_path, &mut parameters)? } else { 0 };
+    let features = match &options.features {
+        Some(path) => Some(FrozenFeatures::load(path, &device.clone().inner())?),
+        None => None,
+    };
+    let validation = validate::groups(&dataset, options.picture_px)?;
+    let plans = Plans::new(options.size);
+    let mut log = Log::open(&options.output)?;
+    report(&format!(
+        "{} clips, {} groups to validate with; from step {first} of {}",
+        dataset.clips.len(),
+        validation.len(),
+        options.n_steps
+    ));
+
+    let (to, from) = bounded::<Drawn>(READY);
+    std::thread::scope(|scope| {
+        let load = || draw(options, &picker, first, &to);
+        let loader = std::thread::Builder::new().name("load".to_owned());
+        // The loader ends when the receiver does.
+        loader
+            .spawn_scoped(scope, load)
+            .or_error(ErrorKind::Internal, || "cannot start the thread that loads pictures".to_owned())?;
+        let mut training = Training { options, plans: &plans, features: features.as_ref(), validation: &validation };
+        training.run(&mut parameters, first, from, stop, &mut log, &report)
+    })
+}
+
+/// Puts groups together until nobody wants any more.
+fn draw(options: &TeachOptions, picker: &Picker, first: usize, to: &Sender<Drawn>) {
+    let mut rng = Rng::new(options.seed, first as u64 + 1);
+    let mut sampler = Sampler::new(options.picture_px);
+    loop {
+        let pick = picker.pick(options.n_frames, &mut rng);
+        let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
+        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, &change, false);
+        if to.send(group).is_err() {
+            return;
+        }
+    }
+}
+
+struct Training<'a> {
+    options: &'a TeachOptions,
+    plans: &'a Plans,
+    features: Option<&'a FrozenFeatures>,
+    validation: &'a [Group],
+}
+
+impl Training<'_> {
+    fn run(
+        &mut self,
+        parameters: &mut Parameters,
+        first: usize,
+        groups: Receiver<Drawn>,
+        stop: &AtomicBool,
+        log: &mut Log,
+        report: &impl Fn(&str),
+    ) -> Result<()> {
+        let options = self.options;
+        let checkpoint_path = options.output.join("checkpoint.safetensors");
+        let mut step = first;
+        let begun = Instant::now();
+        while step < options.n_steps && !stop.load(Ordering::Relaxed) {
+            let progress = step as f32 / options.n_steps as f32;
+            let mut total: Option<Tensor<1>> = None;
+            let mut parts = Vec::new();
+            for _ in 0..options.n_portraits {
+                let group = groups
+                    .recv()
+                    .or_error(ErrorKind::Internal, || "the thread that loads pictures ended".to_owned())??;
+                let tensors = Tensors::new(&group, parameters.device());
+                let made = make(self.plans, parameters, &tensors);
+                let found = loss(
+                    &made,
+                    &tensors,
+                    &options.loss,
+                    progress,
+                    group.is_sequence,
+                    group.matte_belief,
+                    self.features,
+                );
+                let mean = found.total / options.n_portraits as f32;
+                total = Some(total.map_or_else(|| mean.clone(), |sum| sum + mean.clone()));
+                parts = found.parts;
+            }
+            let Some(total) = total else { break };
+            let gradients = total.backward();
+            let rate = rate(options, step);
+            let averaging = (1.0 - 1.0 / (1.0 + step as f32 / 10.0)).min(0.998);
+            let norm = parameters.step(gradients, &StepOptions { rate, max_norm: 1.0, averaging });
+            step += 1;
+            if step.is_multiple_of(20) {
+                let parts: serde_json::Map<_, _> = parts
+                    .into_iter()
+                    .map(|(name, part)| (name.to_owned(), json!(part.into_scalar::<f32>())))
+                    .collect();
+                let n_samples = (step - first) * options.n_portraits * options.n_frames;
+                let samples_hz = n_samples as f64 / begun.elapsed().as_secs_f64();
+                let line = json!({
+                    "step": step, "loss": total.into_scalar::<f32>(), "parts": parts, "rate": rate,
+                    "gradient_norm": norm, "samples_hz": samples_hz,
+                });
+                log.write(&line)?;
+                report(&format!("step {step}: {line}"));
+            }
+            if step.is_multiple_of(options.checkpoint_every) {
+                self.keep(parameters, step, &checkpoint_path)?;
+            }
+            if step.is_multiple_of(options.validate_every) {
+                let scores = self.validate(parameters, step)?;
+                log.write(&scores.to_json(step))?;
+                report(&format!("step {step}: {}", scores.line()));
+                sheet::curves(&log.path, &options.output.join("curves.png"))?;
+            }
+        }
+        self.keep(parameters, step, &checkpoint_path)
+    }
+
+    /// Writes what to go on from, and the averaged weights as the engine reads them.
+    fn keep(&self, parameters: &Parameters, step: usize, checkpoint_path: &Path) -> Result<()> {
+        checkpoint::save(checkpoint_path, parameters, step)?;
+        let name = format!("generator_{}.safetensors", self.options.size.name());
+        checkpoint::replace(&self.options.output.join(name), &parameters.averaged()?.to_bytes()?)
+    }
+
+    fn validate(&self, parameters: &Parameters, step: usize) -> Result<Scores> {
+        let device = parameters.device().clone().inner();
+        let averaged = Parameters::new(&parameters.averaged()?, &device);
+        let path = self.options.output.join(format!("sheet-{step:06}.png"));
+        validate::validate(self.plans, &averaged, self.validation, &path)
+    }
+}
+
+/// Rises over the first steps, then falls as a cosine to a hundredth.
+fn rate(options: &TeachOptions, step: usize) -> f64 {
+    let rise = ((step + 1) as f64 / WARM_UP as f64).min(1.0);
+    let progress = step as f64 / options.n_steps as f64;
+    options.rate * rise * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()))
+}
+
+/// One JSON object a line.
+struct Log {
+    path: PathBuf,
+    file: std::fs::File,
+}
+
+impl Log {
+    fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("log.jsonl");
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&mut self, line: &serde_json::Value) -> Result<()> {
+        writeln!(self.file, "{line}").or_error(ErrorKind::Io, || format!("cannot write {}", self.path.display()))
+    }
+}
