@@ -70,6 +70,7 @@ pub mod frame;
 pub mod generate;
 pub mod identity;
 pub mod kernels;
+pub mod latency;
 pub mod latest;
 pub mod models;
 pub mod photo;
