@@ -162,6 +162,9 @@ pub(crate) struct RunArgs {
     /// Size to ask a camera for
     #[arg(long, default_value = "640x480", value_name = "WxH", value_parser = parse_camera_size)]
     pub(crate) camera_size: (usize, usize),
+    /// Draw frame number and time over the picture's upper edge, for `effigy bench watch`
+    #[arg(long)]
+    pub(crate) stamp: bool,
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
     pub(crate) duration: Option<f64>,

@@ -171,7 +171,7 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 17] = [
+const SPOKEN: [&str; 18] = [
     "effigy: ",
     "warning: ",
     "warn: ",
@@ -179,6 +179,7 @@ const SPOKEN: [&str; 17] = [
     "generator: ",
     "sink: ",
     "age of ",
+    "audio delay: ",
     "median of ",
     "identity: ",
     "preview: ",

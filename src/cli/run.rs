@@ -57,6 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         every_frame: args.every_frame,
         frame_rate_hz,
         duration: args.duration.map(Duration::from_secs_f64),
+        stamp: args.stamp,
     };
     let drive = DriveOptions { motion: args.motion, strength: args.strength, is_filtered: !args.every_frame };
     let composite = CompositeOptions {
@@ -77,6 +78,8 @@ pub(crate) struct Stage {
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
     pub(crate) duration: Option<Duration>,
+    /// Whether pictures carry number and time of the driver's frame.
+    pub(crate) stamp: bool,
 }
 
 impl Stage {
@@ -93,7 +96,8 @@ impl Stage {
         let (control_tx, control_rx) = bounded(MAX_PENDING_CONTROLS);
         let figures = Arc::new(LiveFigures::default());
         let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
-        let compositor = Compositor::new(composite)?;
+        let mut compositor = Compositor::new(composite)?;
+        compositor.set_stamp(self.stamp);
         // Files are made last, when nothing else can fail.
         let sinks = self.open_files(sink_specs)?;
         quit_on_interrupt(control_tx.clone());
@@ -366,6 +370,7 @@ pub(crate) fn summarize(report: &Report, is_live: bool) {
             age.p99,
             age.max
         );
+        log::info!("audio delay: {:.0} ms bring the sound to the picture (README.md, \"How late is it?\")", age.p50);
     }
     log::info!(
         "{:.1} pictures a second; {} captured, {} shown, {} dropped, {} without a face",
