@@ -10,6 +10,7 @@ use effigy::drive::Motion;
 use effigy::identity::{Basis, Framing};
 use effigy::sink::SinkSpec;
 
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod enroll;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Devices(DevicesArgs),
     /// Say what an identity file tells about its origin
     Verify(VerifyArgs),
+    /// Measure how old the picture is: scenes, far ends, motion, other programs
+    Bench(bench::BenchArgs),
     /// Render synthetic people with ground truth
     #[cfg(feature = "train")]
     Synth(synth::SynthArgs),

@@ -16,6 +16,7 @@
 //! damaged bytes are mended. The bars differ, so that a mirrored picture is read as well.
 //! [`read_whole`] expects the strip where [`draw`] put it, at any scale; [`read`] also looks for it elsewhere.
 
+pub(crate) use read::wrong_bits;
 pub use read::{Place, read, read_at, read_whole};
 pub use stamp::{Origin, Stamp, draw};
 

@@ -59,6 +59,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod capture;
 pub mod clock;
 pub mod composite;

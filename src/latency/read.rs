@@ -76,6 +76,17 @@ impl<const C: usize> View<'_, C> {
 
 /// Reads the stamp at a known place; also how many bytes of 24 had to be mended. Allocates nothing.
 pub fn read_at<const C: usize>(picture: &Picture<C>, place: &Place) -> Option<(Stamp, usize)> {
+    Stamp::decode(word_at(picture, place)?)
+}
+
+/// How many of the code's 192 bits at a place are not those of `stamp`; `None` where there are no bars.
+pub(crate) fn wrong_bits<const C: usize>(picture: &Picture<C>, place: &Place, stamp: &Stamp) -> Option<u32> {
+    let (read, drawn) = (word_at(picture, place)?, stamp.encode());
+    Some(read.iter().zip(drawn).map(|(read, drawn)| (read ^ drawn).count_ones()).sum())
+}
+
+/// Reads the cells, dark for 1.
+fn word_at<const C: usize>(picture: &Picture<C>, place: &Place) -> Option<[u8; N_BYTES]> {
     if picture.width_px() == 0 || picture.height_px() == 0 {
         return None;
     }
@@ -96,7 +107,7 @@ pub fn read_at<const C: usize>(picture: &Picture<C>, place: &Place) -> Option<(S
             *byte |= u8::from(is_dark) << bit;
         }
     }
-    Stamp::decode(word)
+    Some(word)
 }
 
 /// Reads the stamp of a picture that is shown whole, at any scale. Allocates nothing.
