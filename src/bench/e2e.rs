@@ -12,7 +12,7 @@ use super::reader::{self, Reader, ReaderSpec};
 use super::samples::{Sample, SamplingSink};
 use super::scenario::{Engine, Length, open_pattern};
 use super::watch::{Ages, Sighting, Watch, WatchFigures};
-use crate::clock::{Clock, MonotonicClock};
+use crate::clock::{Clock, MonotonicClock, Timestamp};
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
 use crate::drive::DriveOptions;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
@@ -184,7 +184,9 @@ pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, len
     };
     let (report, far) = run_watched(stages, live, &clock, length)?;
     let samples = samples.take();
-    let Some(begin) = samples.first().map(|sample| sample.trace.captured + length.warm_up) else {
+    // Stamps keep whole microseconds.
+    let whole = |moment: Timestamp| Timestamp::from_nanos(moment.as_nanos() / 1000 * 1000);
+    let Some(begin) = samples.first().map(|sample| whole(sample.trace.captured + length.warm_up)) else {
         return Err(Error::new(ErrorKind::DeviceLost, format!("{way}: the sink showed nothing")));
     };
     let (mut watch, reader): (Watch, Box<dyn Reader>) = match (far, far_end) {
@@ -204,7 +206,7 @@ pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, len
         let message = format!("{way}: no code arrived at {}; is it covered, cut off or too small?", reader.name());
         return Err(Error::new(ErrorKind::DeviceLost, message));
     }
-    let shown: Vec<Sample> = samples.into_iter().filter(|sample| sample.trace.captured >= begin).collect();
+    let shown: Vec<Sample> = samples.into_iter().filter(|sample| whole(sample.trace.captured) >= begin).collect();
     Ok(figures(way, &report, &shown, &watch, &*reader))
 }
 
