@@ -142,7 +142,8 @@ impl Reader for Kept {
 pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, length: Length) -> Result<WayFigures> {
     let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
     let watched = Arc::new(Mutex::new(Watch::default()));
-    let (mut sinks, mut foreground): (Vec<Box<dyn Sink + Send>>, Option<Box<dyn Sink>>) = (Vec::new(), None);
+    let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
+    let mut foreground: Option<Box<dyn Sink>> = None;
     let samples = match exit {
         Exit::Foreground(window) => {
             let (sink, samples) = SamplingSink::new(window, Arc::clone(&clock));

@@ -168,7 +168,7 @@ mod tests {
         draw(&stamp(frame_id), &mut picture);
         let mut bytes = Vector::<u8>::new();
         imgcodecs::imencode_def(".jpg", &picture.as_mat().unwrap(), &mut bytes).unwrap();
-        bytes.to_vec()
+        bytes.as_slice().to_vec()
     }
 
     /// Serves one client: what it must have asked for, then these bytes, in pieces.
