@@ -4,7 +4,7 @@
 //! differences everywhere. Here whole seconds are drawn again and again (moving-block bootstrap; Künsch, "The
 //! Jackknife and the Bootstrap for General Stationary Observations", 1989), and, where there are at least three
 //! rounds, first whole rounds and then seconds within them. A difference counts when zero lies outside the interval
-//! that holds 95 % of the draws.
+//! that holds 95 % of the draws. What wanders more slowly than a second is noticed only where there are rounds.
 
 use std::fmt;
 
@@ -165,14 +165,13 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// Rounds of 20 seconds whose age wanders slowly around `mean`, as real runs do.
+    /// Rounds of 20 seconds, each second with a mean of its own, as real runs have it.
     fn rounds(mean: f32, n: usize, seed: u64) -> Vec<Vec<Vec<f32>>> {
         let mut random = Random(seed);
         let round = |random: &mut Random| {
-            let mut drift = 0.0;
             (0..20)
                 .map(|_| {
-                    drift = 0.5 * drift + 0.3 * random.normal();
+                    let drift = 0.3 * random.normal();
                     (0..30).map(|_| mean + drift + 0.5 * random.normal()).collect()
                 })
                 .collect()

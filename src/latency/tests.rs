@@ -144,13 +144,10 @@ fn no_picture_gives_a_false_time() {
                 }
             }
         }
-        match read_at(&picture, &place) {
-            Some((read, mended)) => {
-                assert!(read == first || (read == second && round % 4 >= 2), "round {round}: {read:?}");
-                n_read += 1;
-                n_mended += usize::from(mended > 0);
-            }
-            None => {}
+        if let Some((read, mended)) = read_at(&picture, &place) {
+            assert!(read == first || (read == second && round % 4 >= 2), "round {round}: {read:?}");
+            n_read += 1;
+            n_mended += usize::from(mended > 0);
         }
     }
     // The damage was neither too little nor too much to tell anything.
@@ -167,7 +164,7 @@ fn a_search_through_noise_and_stripes_finds_nothing() {
             *sample = match round % 3 {
                 0 => random.next() as u8,
                 1 => {
-                    if i / period % 2 == 0 {
+                    if (i / period).is_multiple_of(2) {
                         20
                     } else {
                         230
