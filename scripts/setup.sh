@@ -10,8 +10,18 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # Building: a C++ compiler, pkg-config and clang (bindings of OpenCV and the camera interface), OpenCV itself.
 # Running: the window's X11 libraries, the loader of graphics drivers.
 packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6 libxcursor1)
-# Testing: a display without a screen, a Vulkan driver without a card.
-if [ "${1:-}" = --tests ]; then packages+=(xvfb mesa-vulkan-drivers); fi
+# Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it; PipeWire with a
+# consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel.
+if [ "${1:-}" = --tests ]; then
+  packages+=(xvfb mesa-vulkan-drivers chromium)
+  # Node from elsewhere brings npm along, and Debian's would be in its way.
+  command -v node > /dev/null || packages+=(nodejs)
+  command -v npm > /dev/null || packages+=(npm)
+  packages+=(libpipewire-0.3-dev pipewire wireplumber dbus gstreamer1.0-pipewire gstreamer1.0-tools)
+  if [ "$(uname -m)" = x86_64 ]; then
+    packages+=(qemu-system-x86 busybox-static cpio kmod v4l-utils gcc-12 make)
+  fi
+fi
 
 runtime_version=1.31.1
 runtime_dir="${XDG_DATA_HOME:-$HOME/.local/share}/effigy/lib"

@@ -17,7 +17,8 @@ for ((set = 0; set < 1 << ${#features[@]}; set++)); do
   # shellcheck disable=SC2086
   cargo clippy -q --locked --no-default-features --features "$list" $targets -- -D warnings
 done
-cargo clippy -q --locked --features cuda-emulation --all-targets -- -D warnings
+cargo clippy -q --locked --features train,pipewire,cuda-emulation --all-targets -- -D warnings
+cargo clippy -q --locked --no-default-features --features pipewire --lib --bins -- -D warnings
 cargo clippy -q --locked --features cuda-ptx --lib --bins -- -D warnings
 if command -v cargo-deny > /dev/null; then
   echo "== licences and sources of dependencies"
@@ -26,12 +27,18 @@ else
   echo "== licences and sources of dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)"
 fi
 echo "== tests"
-cargo test --locked --features train,cuda-emulation
+cargo test --locked --features train,pipewire,cuda-emulation
+echo "== the control page in a browser"
+# The tests have just built it.
+scripts/page_test.sh target/debug/effigy
+echo "== virtual cameras on real drivers"
+scripts/pipewire_test.sh
+scripts/vm_test.sh
 if [ "$(uname -sm)" = "Linux x86_64" ]; then
   echo "== CUDA kernels on the processor, against their twins"
-  EFFIGY_DEVICES=cuda cargo test --locked --features train,cuda-emulation --test kernels
+  EFFIGY_DEVICES=cuda cargo test --locked --features train,pipewire,cuda-emulation --test kernels
   echo "== CUDA kernels, compiled for cards"
   scripts/cuda_gates.py
 fi
 echo "== documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train
+RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train,pipewire

@@ -116,6 +116,8 @@ pub(crate) struct EnrollArgs {
 #[command(after_help = "Examples:
   effigy run --identity me.effigy
   effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
+  effigy run --identity me.effigy --sink http --sink window
+  effigy run --identity me.effigy --sink window --sink vcam
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
 
@@ -128,10 +130,15 @@ pub(crate) struct RunArgs {
     /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
     #[arg(long, default_value = "camera", value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
-    /// Where the picture goes: window, file:OUT.mp4, file:FOLDER/ (PNG sequence), null; may be repeated
+    /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
+    /// pipewire[@WxH], file:OUT.mp4, file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null;
+    /// may be repeated
     /// [default: window]
     #[arg(long, value_name = "SINK")]
     pub(crate) sink: Vec<SinkSpec>,
+    /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
     /// Size of the picture in pixels
     #[arg(long, default_value = "512", value_parser = parse_size())]
     pub(crate) size: usize,

@@ -15,6 +15,7 @@ use crate::trace::Trace;
 
 pub use background::Background;
 pub use card::CardReason;
+pub use shown::{BackgroundKind, Shown};
 
 use self::background::Plate;
 use self::badge::Badge;
@@ -23,6 +24,7 @@ use self::card::Cards;
 mod background;
 mod badge;
 mod card;
+mod shown;
 mod text;
 
 /// A picture that may leave the program.
@@ -34,12 +36,22 @@ pub struct OutFrame {
     /// The driver's points, for a window that draws them as lines; `None` without a face.
     /// In 0..1 of the driver's frame.
     pub driver_landmarks: Option<[Vec2; N_LANDMARKS]>,
+    /// Width of the driver's frame for its height, so that lines through the points keep their shape.
+    pub driver_aspect: f32,
+    /// Who and what is in the picture, for whoever steers.
+    pub shown: Shown,
 }
 
 impl OutFrame {
     /// Makes an empty (black, transparent) picture, as a spare for slots and sinks.
     pub fn blank(width_px: usize, height_px: usize) -> Self {
-        Self { picture: Rgba::new(width_px, height_px), trace: Trace::default(), driver_landmarks: None }
+        Self {
+            picture: Rgba::new(width_px, height_px),
+            trace: Trace::default(),
+            driver_landmarks: None,
+            driver_aspect: 1.0,
+            shown: Shown::default(),
+        }
     }
 
     /// Makes this frame equal to `other`, reusing its memory.
@@ -47,12 +59,14 @@ impl OutFrame {
         self.picture.copy_from(&other.picture);
         self.trace = other.trace;
         self.driver_landmarks = other.driver_landmarks;
+        self.driver_aspect = other.driver_aspect;
+        self.shown = other.shown;
     }
 
     /// Makes a frame from any picture, for tests of sinks.
     #[cfg(test)]
     pub(crate) fn from_picture_for_test(picture: Rgba, trace: Trace) -> Self {
-        Self { picture, trace, driver_landmarks: None }
+        Self { picture, trace, ..Self::blank(0, 0) }
     }
 
     /// The picture. Alpha is below 255 only where a transparent background was asked for.

@@ -164,6 +164,11 @@ impl Driver {
         self.options.strength = strength.clamp(0.0, 2.0);
     }
 
+    /// How strongly motion is carried over, 0..2.
+    pub fn strength(&self) -> f32 {
+        self.options.strength
+    }
+
     /// Writes the signal for this moment and says how sure it is of the face.
     ///
     /// `observation` is `None` when no face was seen; `now` is the frame's own time, or the

@@ -32,7 +32,7 @@ use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMe
 use crate::sink::{Delivery, Sink};
 use crate::trace::{Stage, Trace};
 
-pub use control::Control;
+pub use control::{Control, MAX_IDENTITIES};
 
 mod control;
 mod portray;

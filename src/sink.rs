@@ -1,22 +1,36 @@
-//! Where the picture goes: a window, a file, nowhere.
+//! Where the picture goes: a window, a virtual camera, a browser, a file, nowhere.
 
 use std::ops::ControlFlow;
 
 use crate::composite::OutFrame;
 use crate::error::Result;
 
+pub use camera::CameraOptions;
+pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;
+#[cfg(all(target_os = "linux", feature = "pipewire"))]
+pub use pipewire::PipewireSink;
 pub use recorder::{RateMode, Recorder, RecorderOptions};
 pub use sequence::SequenceSink;
 pub use spec::{SinkOptions, SinkSpec, open};
+#[cfg(target_os = "linux")]
+pub use vcam::{LoopbackEntry, VcamSink, loopbacks};
 #[cfg(feature = "window")]
 pub use window::WindowSink;
 pub use window_event::{Figures, WindowEvent};
 
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "virtual cameras are Linux's so far"))]
+mod camera;
+mod contours;
+pub mod http;
 mod null;
+#[cfg(all(target_os = "linux", feature = "pipewire"))]
+mod pipewire;
 mod recorder;
 mod sequence;
 mod spec;
+#[cfg(target_os = "linux")]
+mod vcam;
 #[cfg(feature = "window")]
 mod window;
 mod window_event;

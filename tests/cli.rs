@@ -171,13 +171,15 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 18] = [
+const SPOKEN: [&str; 20] = [
     "effigy: ",
     "warning: ",
     "warn: ",
     "source: ",
     "generator: ",
     "sink: ",
+    "control page: ",
+    "for OBS, ",
     "age of ",
     "audio delay: ",
     "median of ",
@@ -371,8 +373,16 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         ("man text.txt".into(), &["into a folder, found a file: text.txt"]),
         ("run --identity me.effigy --source ''".into(), &["the source is empty", "`--source` takes camera"]),
         ("run --identity me.effigy --source camera:".into(), &["`camera:` lacks", "camera:NAME, pattern"]),
-        (format!("{run} --sink screen"), &["no sink \"screen\"; `--sink` takes window, null, file:OUT.mp4"]),
-        (format!("{run} --sink vcam"), &["the sink vcam is not in this build"]),
+        (format!("{run} --sink http:example.org"), &["no address \"example.org\"", "a port (8080)"]),
+        (format!("{run} --sink http --sink http:8080"), &["one server is enough for all"]),
+        (format!("{run} --sink http:0.0.0.0:8080"), &["lets other machines reach the control page", "--allow-remote"]),
+        (format!("{run} --sink screen"), &["no sink \"screen\"; `--sink` takes window, http[:ADDRESS], vcam[:DEVICE]"]),
+        (
+            format!("{run} --sink vcam:x"),
+            &["no virtual camera \":x\"", "`--sink` takes window, http[:ADDRESS], vcam[:DEVICE]"],
+        ),
+        (format!("{run} --sink vcam@63x48"), &["no size \"63x48\" for a camera; give even sides from 64 to 4096"]),
+        (format!("{run} --sink vcam --sink vcam"), &["two sinks would be the same camera; give `--sink vcam` once"]),
         (format!("{run} --sink file:"), &["`file:` lacks a path"]),
         (format!("{run} --sink file:out.gif"), &["out.gif ends in none of .mp4, .mkv, .avi, .png and /"]),
         (format!("{run} --sink file:out"), &["out ends in none of"]),
@@ -718,9 +728,16 @@ fn devices_lists_what_there_is_on_stdout_alone() {
     let output = check("devices", &[], 0, &[]);
     let list = text(&output.stdout);
     assert_eq!(text(&output.stderr), "");
-    for part in
-        ["Cameras\n", "\nSinks\n", "  file ", "  null ", "\nGraphics cards\n", "\nBackends\n", "  warp         ready"]
-    {
+    for part in [
+        "Cameras\n",
+        "\nSinks\n",
+        "  http         ready",
+        "  file ",
+        "  null ",
+        "\nGraphics cards\n",
+        "\nBackends\n",
+        "  warp         ready",
+    ] {
         assert!(list.contains(part), "{part:?} is not in\n{list}");
     }
     if cfg!(feature = "window") && cfg!(target_os = "linux") {
@@ -907,4 +924,14 @@ fn the_demo_writes_its_files_where_there_is_no_display() {
     assert!((7.0..11.0).contains(&secs), "{secs} s");
     assert_eq!(image::image_dimensions(LAB.join("demo-files/contact-sheet.png")).unwrap(), (1024, 1024));
     assert_eq!(report("demo-files/demo.json")["badge"], true);
+}
+
+#[test]
+fn the_server_prints_its_address_once_and_ends_with_the_run() {
+    let output = check(&format!("{RUN} --sink http"), &[], 0, &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("control page: http://127.0.0.1:") && said.contains("/view?token="), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    let short = [("EFFIGY_HTTP_TOKEN", "short")];
+    check(&format!("{RUN} --sink http"), &short, 2, &["16 to 128 letters", "EFFIGY_HTTP_TOKEN"]);
 }

@@ -1,5 +1,6 @@
 //! Sinks from the outside: what they refuse, and the ways through `sink::open`.
 #![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![allow(clippy::print_stderr, reason = "what was skipped")]
 
 use std::path::PathBuf;
 
@@ -141,4 +142,17 @@ fn the_window_is_left_to_the_thread_that_polls_it() {
         ErrorKind::Config,
         &["the thread that polls its keys"],
     );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_loopback_device_the_error_says_how_to_make_one() {
+    if let Ok(found) = sink::loopbacks() {
+        eprintln!("SKIPPED: there are loopback devices: {found:?}");
+        return;
+    }
+    let spec: SinkSpec = "vcam".parse().unwrap();
+    let error = sink::open(&spec, &OPTIONS).err().unwrap();
+    let parts = ["sudo modprobe v4l2loopback exclusive_caps=1 card_label=effigy", "apt install v4l2loopback-dkms"];
+    check(error, ErrorKind::NoDevice, &parts);
 }

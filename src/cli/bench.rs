@@ -1,11 +1,13 @@
 //! `effigy bench`: how old the picture is, everywhere.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use crossbeam_channel::bounded;
 use effigy::bench::e2e::{self, Exit, FarEnd, WayFigures};
 use effigy::bench::reader::{self, ReaderSpec};
 use effigy::bench::record::{Recording, RunRecord};
@@ -18,7 +20,8 @@ use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::generate::Generator;
 use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
-use effigy::sink::{self, SinkOptions, SinkSpec};
+use effigy::report::LiveFigures;
+use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
 use super::{Backend, parse_secs, parse_size, run, terminal};
@@ -88,11 +91,11 @@ struct EngineArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   effigy bench e2e
-  xvfb-run effigy bench e2e --way null --way window --way file:out.mp4
+  xvfb-run effigy bench e2e --way null --way http:0 --way window --way file:out.mp4
   effigy bench e2e --way vcam:/dev/video9=/dev/video9
 
-A way is a sink, and behind `=` where it is watched, as in `effigy bench watch`. For null, file and
-window that is known. \"near\" is the age by the program's own trace when the sink had shown a frame,
+A way is a sink, and behind `=` where it is watched, as in `effigy bench watch`. For null, file,
+http and window that is known. \"near\" is the age by the program's own trace when the sink had shown a frame,
 \"far\" the age when the reader had it, \"gap\" the difference, frame by frame.")]
 struct E2eArgs {
     /// The ways to measure, one after the other; may be repeated [default: null]
@@ -256,6 +259,8 @@ impl Way {
         match (&self.reader, &self.sink) {
             (Some(reader), _) => Ok(FarEnd::Live(reader.clone())),
             (None, SinkSpec::Null) => Ok(FarEnd::Here),
+            // The server knows its own address when it is open.
+            (None, SinkSpec::Http(_)) => Ok(FarEnd::Here),
             (None, SinkSpec::Window) => Ok(FarEnd::Live(ReaderSpec::Window("effigy".to_owned()))),
             (None, SinkSpec::Video(path)) => Ok(FarEnd::File(path.clone())),
             (None, sink) => Err(Error::new(
@@ -265,18 +270,45 @@ impl Way {
         }
     }
 
-    /// Opens the sink.
-    fn exit(&self, size_px: usize) -> Result<Exit> {
-        Ok(match &self.sink {
+    /// Opens the sink; says where it is watched.
+    fn open(&self, far_end: &FarEnd, engine: &Engine<'_>) -> Result<(Exit, FarEnd)> {
+        let exit = match &self.sink {
             SinkSpec::Null => Exit::Nowhere,
-            SinkSpec::Window => Exit::Foreground(open_window(size_px)?),
-            spec => Exit::Background(sink::open(spec, &sink_options(size_px))?),
-        })
+            SinkSpec::Window => Exit::Foreground(open_window(engine.size_px)?),
+            SinkSpec::Http(address) => {
+                let server = open_server(*address, engine)?;
+                let stream = self.reader.clone().unwrap_or_else(|| ReaderSpec::Http(server.url("/stream")));
+                return Ok((Exit::Background(Box::new(server)), FarEnd::Live(stream)));
+            }
+            spec => Exit::Background(sink::open(spec, &sink_options(engine.size_px))?),
+        };
+        Ok((exit, far_end.clone()))
     }
 }
 
 fn sink_options(size_px: usize) -> SinkOptions {
     SinkOptions { size_px: (size_px, size_px), rate_hz: 30.0, every_frame: false }
+}
+
+/// A server whose page steers nothing: a bench has no controls.
+fn open_server(address: SocketAddr, engine: &Engine<'_>) -> Result<HttpSink> {
+    let (control, _) = bounded(1);
+    HttpSink::open(HttpOptions {
+        address,
+        allow_remote: false,
+        token: None,
+        control,
+        figures: Arc::new(LiveFigures::default()),
+        identities: engine.identities.clone(),
+        about: About {
+            source: "test pattern".to_owned(),
+            generator: "bench".to_owned(),
+            backend: "bench".to_owned(),
+            size_px: engine.size_px,
+        },
+        messages: terminal::messages(),
+        consent_by: "a bench".to_owned(),
+    })
 }
 
 #[cfg(feature = "window")]
@@ -304,7 +336,8 @@ fn end_to_end(args: &E2eArgs) -> Result<()> {
     let mut figures = Vec::new();
     terminal::print(format!("{}\n", WayFigures::HEAD).as_bytes())?;
     for (way, far_end) in ways.iter().zip(&far_ends) {
-        let way_figures = e2e::measure(&way.text, way.exit(engine.size_px)?, far_end, &engine, length)?;
+        let (exit, far_end) = way.open(far_end, &engine)?;
+        let way_figures = e2e::measure(&way.text, exit, &far_end, &engine, length)?;
         terminal::print(format!("{}\n", way_figures.row()).as_bytes())?;
         figures.push(way_figures);
     }

@@ -4,7 +4,7 @@ use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::neural;
 use effigy::generate::roofline::Estimates;
-use effigy::{Result, capture, models};
+use effigy::{Result, capture, models, sink};
 
 use super::{DevicesArgs, ModelSize, terminal};
 
@@ -24,7 +24,13 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     cameras(&mut list);
     list.heading("Sinks");
     list.row("window", &window());
-    list.row("file", "H.264 or MPEG-4 video (file:out.mp4), PNG sequence (file:folder/)");
+    list.row("http", &server());
+    vcam(&mut list);
+    list.row("pipewire", &pipewire());
+    list.row(
+        "file",
+        "H.264 or MPEG-4 video (file:out.mp4), one that survives a kill (file:out.mkv), PNG sequence (file:folder/)",
+    );
     list.row("null", "shows nothing; for measuring");
     list.heading("Graphics cards");
     for (kind, cards) in [("NVIDIA", cards::nvidia()), ("wgpu", cards::others())] {
@@ -95,6 +101,56 @@ fn window() -> String {
         "ready".to_owned()
     } else {
         "no display (DISPLAY is not set): use --sink file:out.mp4, or start a desktop session".to_owned()
+    }
+}
+
+/// Whether a port can be had for the control page.
+fn server() -> String {
+    match std::net::TcpListener::bind(sink::http::DEFAULT_ADDRESS) {
+        Ok(_) => "ready: control page and browser source for OBS (http, http:8080); on this machine only".to_owned(),
+        Err(error) => format!("no port can be opened here ({error}): look at the system's firewall or sandbox"),
+    }
+}
+
+/// One row for each loopback device, or what to do to get one.
+#[cfg(target_os = "linux")]
+fn vcam(list: &mut List) {
+    let entries = match effigy::sink::loopbacks() {
+        Ok(entries) => entries,
+        Err(error) => return list.row("vcam", &format!("none: {error}")),
+    };
+    for entry in entries {
+        let state = match &entry.trouble {
+            Some(trouble) => trouble.to_string(),
+            None if entry.is_both => format!(
+                "{} \"{}\": ready, but browsers do not show it; load v4l2loopback with exclusive_caps=1",
+                entry.path.display(),
+                entry.card
+            ),
+            None => format!("{} \"{}\": ready", entry.path.display(), entry.card),
+        };
+        list.row("vcam", &state);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn vcam(list: &mut List) {
+    list.row("vcam", "a part of Linux; on this system show the window in OBS and start OBS's virtual camera");
+}
+
+#[cfg(all(target_os = "linux", feature = "pipewire"))]
+fn pipewire() -> String {
+    match effigy::sink::PipewireSink::probe() {
+        Ok(()) => "ready: a camera without a kernel module, for programs that take PipeWire's".to_owned(),
+        Err(error) => format!("none: {error}"),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", feature = "pipewire")))]
+fn pipewire() -> String {
+    match "pipewire".parse::<effigy::sink::SinkSpec>() {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -98,9 +98,14 @@ fn consent_by(args: &EnrollArgs) -> Result<String> {
             ErrorKind::Config,
             "--consent subject needs the name of who agreed: --consent-by 'Ann Example'",
         )),
-        (None, _) => Ok(["USER", "USERNAME", "LOGNAME"]
-            .into_iter()
-            .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
-            .unwrap_or_else(|| "the user of this machine".to_owned())),
+        (None, _) => Ok(user_name()),
     }
+}
+
+/// Who stands for a consent when nobody else is named.
+pub(super) fn user_name() -> String {
+    ["USER", "USERNAME", "LOGNAME"]
+        .into_iter()
+        .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(|| "the user of this machine".to_owned())
 }

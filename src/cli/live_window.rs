@@ -39,12 +39,11 @@ mod with_window {
     ) -> Result<Box<dyn Sink>> {
         let mut window = WindowSink::open((size_px, size_px))?;
         window.set_identity(&names[0]);
-        Ok(Box::new(LiveWindow { window, names, backend, control, figures }))
+        Ok(Box::new(LiveWindow { window, backend, control, figures }))
     }
 
     struct LiveWindow {
         window: WindowSink,
-        names: Vec<String>,
         backend: String,
         control: Sender<Control>,
         figures: Arc<LiveFigures>,
@@ -69,10 +68,7 @@ mod with_window {
             let outcome = self.window.present(frame)?;
             for event in self.window.poll_events() {
                 let control = match event {
-                    WindowEvent::Identity(index) => match self.names.get(index) {
-                        Some(_) => Control::Identity(index),
-                        None => continue,
-                    },
+                    WindowEvent::Identity(index) => Control::Identity(index),
                     WindowEvent::Calibrate => Control::Calibrate,
                     WindowEvent::Mirror => Control::ToggleMirror,
                     WindowEvent::Background => Control::NextBackground,

@@ -17,13 +17,12 @@ use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::neural::{self, NeuralGenerator};
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
-use effigy::identity::Basis;
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
-use effigy::sink::{self, SinkOptions, SinkSpec};
+use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, live_window, terminal};
+use super::{Backend, RunArgs, enroll, live_window, terminal};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -58,6 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         frame_rate_hz,
         duration: args.duration.map(Duration::from_secs_f64),
         stamp: args.stamp,
+        allow_remote: args.allow_remote,
     };
     let drive = DriveOptions { motion: args.motion, strength: args.strength, is_filtered: !args.every_frame };
     let composite = CompositeOptions {
@@ -80,6 +80,7 @@ pub(crate) struct Stage {
     pub(crate) duration: Option<Duration>,
     /// Whether pictures carry number and time of the driver's frame.
     pub(crate) stamp: bool,
+    pub(crate) allow_remote: bool,
 }
 
 impl Stage {
@@ -99,7 +100,35 @@ impl Stage {
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
         // Files are made last, when nothing else can fail.
-        let sinks = self.open_files(sink_specs)?;
+        let mut sinks = self.open_files(sink_specs)?;
+        let server = sink_specs.iter().find_map(|spec| match spec {
+            SinkSpec::Http(address) => Some(HttpOptions {
+                address: *address,
+                allow_remote: self.allow_remote,
+                token: std::env::var("EFFIGY_HTTP_TOKEN").ok().filter(|token| !token.is_empty()),
+                control: control_tx.clone(),
+                figures: Arc::clone(&figures),
+                identities: identities.clone(),
+                about: About {
+                    source: source.name().to_owned(),
+                    generator: generator.name().to_owned(),
+                    backend: generator.backend().to_owned(),
+                    size_px: self.size_px,
+                },
+                messages: terminal::messages(),
+                consent_by: enroll::user_name(),
+            }),
+            _ => None,
+        });
+        if let Some(options) = server {
+            match HttpSink::open(options) {
+                Ok(server) => {
+                    announce(&server);
+                    sinks.push(Box::new(server));
+                }
+                Err(error) => return Err(undone(sinks, error)),
+            }
+        }
         quit_on_interrupt(control_tx.clone());
         if let Some(duration) = self.duration {
             quit_after(duration, control_tx.clone())?;
@@ -139,7 +168,7 @@ impl Stage {
         }
     }
 
-    /// Opens every sink but the window; none is left half made when one fails.
+    /// Opens every sink but the window and the server; none is left half made when one fails.
     fn open_files(&self, specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
             size_px: (self.size_px, self.size_px),
@@ -147,13 +176,25 @@ impl Stage {
             every_frame: self.every_frame,
         };
         let mut sinks = Vec::new();
-        for spec in specs.iter().filter(|spec| **spec != SinkSpec::Window) {
+        for spec in specs.iter().filter(|spec| !matches!(spec, SinkSpec::Window | SinkSpec::Http(_))) {
             match sink::open(spec, &options) {
                 Ok(sink) => sinks.push(sink),
                 Err(error) => return Err(undone(sinks, error)),
             }
         }
         Ok(sinks)
+    }
+}
+
+/// Says how to reach the page, and what it means when others can.
+fn announce(server: &HttpSink) {
+    log::info!("control page: {}", server.url("/"));
+    log::info!("for OBS, as a browser source: {}", server.url("/view"));
+    if !server.address().ip().is_loopback() {
+        log::warn!(
+            "other machines can reach the control page; everyone who learns its address and token can watch and \
+             steer, and nothing is encrypted"
+        );
     }
 }
 
@@ -256,8 +297,7 @@ fn check_backend(backend: Backend) -> Result<()> {
 
 /// The visible mark may go only where nobody can be wronged.
 fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
-    let bound =
-        identities.iter().find(|identity| !matches!(identity.manifest.consent.basis, Basis::Own | Basis::Synthetic));
+    let bound = identities.iter().find(|identity| !identity.manifest.consent.basis.may_go_unmarked());
     match bound {
         Some(identity) if no_badge => Err(Error::new(
             ErrorKind::Config,
@@ -280,7 +320,7 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
-    } else if sinks.contains(&SinkSpec::Window) {
+    } else if sinks.iter().any(SinkSpec::is_live_only) {
         "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
     } else {
         return Ok(());
@@ -301,6 +341,19 @@ fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         match sink {
             SinkSpec::Window if is_repeated => {
                 return config("one window is enough; give `--sink window` once".to_owned());
+            }
+            SinkSpec::Http(_) if sinks[..i].iter().any(|other| matches!(other, SinkSpec::Http(_))) => {
+                return config("one server is enough for all; give `--sink http` once".to_owned());
+            }
+            SinkSpec::Http(address) if !address.ip().is_loopback() && !args.allow_remote => {
+                return config(format!(
+                    "--sink http:{address} lets other machines reach the control page: everyone who learns its \
+                     address and token could watch and steer, and nothing is encrypted. If that is wanted, add \
+                     --allow-remote; if not: --sink http"
+                ));
+            }
+            SinkSpec::Vcam { .. } | SinkSpec::Pipewire { .. } if is_repeated => {
+                return config(format!("two sinks would be the same camera; give `--sink {sink}` once"));
             }
             SinkSpec::Video(path) | SinkSpec::Sequence(path) if is_repeated => {
                 return config(format!("two sinks would write the same file; give each its own: {}", path.display()));

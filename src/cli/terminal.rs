@@ -5,12 +5,16 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
+use effigy::sink::MessageLog;
 use effigy::{Error, ErrorKind};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Whether the user asked to stop.
 static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// What was printed, for the control page.
+static MESSAGES: LazyLock<Arc<MessageLog>> = LazyLock::new(Arc::default);
 
 /// Keeps libraries below from printing what the program says in its own words; `EFFIGY_LOG=debug` lets them.
 ///
@@ -71,6 +75,14 @@ pub(crate) fn show_warnings() {
         }
         fn log(&self, record: &log::Record<'_>) {
             if self.enabled(record.metadata()) {
+                // An address with its token is for this terminal alone: the page may be on a shared screen.
+                let text = record.args().to_string();
+                if record.target().starts_with("effigy")
+                    && record.level() <= log::Level::Info
+                    && !text.contains("?token=")
+                {
+                    MESSAGES.push(record.level() <= log::Level::Warn, &text);
+                }
                 match record.level() {
                     log::Level::Info => eprintln!("{}", record.args()),
                     level => eprintln!("{}: {}", level.as_str().to_lowercase(), record.args()),
@@ -83,6 +95,11 @@ pub(crate) fn show_warnings() {
     if log::set_boxed_logger(Box::new(Stderr { is_verbose })).is_ok() {
         log::set_max_level(if is_verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
     }
+}
+
+/// What the program has printed so far, and goes on to print.
+pub(crate) fn messages() -> Arc<MessageLog> {
+    Arc::clone(&MESSAGES)
 }
 
 /// Calls `stop` when the user presses Ctrl-C or the system asks to end; a second time ends at once.

@@ -30,6 +30,11 @@ impl Basis {
             Self::PublicDomain => "public-domain",
         }
     }
+
+    /// Whether the visible mark may be left out: only where nobody can be wronged.
+    pub fn may_go_unmarked(self) -> bool {
+        matches!(self, Self::Own | Self::Synthetic)
+    }
 }
 
 /// Who says that the face may be shown, on what basis, and when.

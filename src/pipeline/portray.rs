@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use super::{Control, Ending, MAX_WAIT, Observed};
+use super::{Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed};
 use crate::clock::Clock;
-use crate::composite::{Background, CardReason, Compositor, OutFrame};
+use crate::composite::{Background, BackgroundKind, CardReason, Compositor, OutFrame, Shown};
 use crate::drive::{Driver, DrivingSignal, Motion, Presence};
 use crate::error::Result;
 use crate::generate::{Generator, Portrait};
@@ -126,14 +126,17 @@ impl Portrayer {
             match control {
                 Control::Identity(index) if index < self.identities.len() => self.wanted = Some(index),
                 Control::Identity(_) => {}
+                Control::Add(identity) => self.add(identity),
                 Control::Calibrate => self.driver.calibrate(),
                 Control::ToggleMirror => self.compositor.set_mirror(!self.compositor.options().mirror),
+                Control::Mirror(mirror) => self.compositor.set_mirror(mirror),
                 Control::NextBackground => {
                     let next = self.compositor.options().background.next();
                     self.set_background(next)?;
                 }
                 Control::Background(background) => self.set_background(background)?,
                 Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
+                Control::Card(card) => self.is_card_asked = card,
                 Control::Strength(strength) => self.driver.set_strength(strength),
                 Control::Quit => {
                     ending.ask();
@@ -163,6 +166,14 @@ impl Portrayer {
             }
         }
         Ok(())
+    }
+
+    /// Takes one more identity, where there is room and the visible mark is on if it must be.
+    fn add(&mut self, identity: Arc<Identity>) {
+        let may_go_unmarked = identity.manifest.consent.basis.may_go_unmarked();
+        if self.identities.len() < MAX_IDENTITIES && (self.compositor.options().badge || may_go_unmarked) {
+            self.identities.push(identity);
+        }
     }
 
     fn set_background(&mut self, background: Background) -> Result<()> {
@@ -202,11 +213,28 @@ impl Portrayer {
         }
         self.was_badged &= self.compositor.options().badge;
         self.out.trace = trace;
+        self.out.shown = self.shown(reason);
         self.out.driver_landmarks = face.map(|face| {
+            self.out.driver_aspect = face.frame_size_px.0.max(1) as f32 / face.frame_size_px.1.max(1) as f32;
             let size = glam::Vec2::new(face.frame_size_px.0.max(1) as f32, face.frame_size_px.1.max(1) as f32);
             std::array::from_fn(|i| face.landmarks_px[i].truncate() / size)
         });
         Ok(())
+    }
+
+    fn shown(&self, card: Option<CardReason>) -> Shown {
+        let options = self.compositor.options();
+        Shown {
+            identity: self.shown,
+            n_identities: self.identities.len(),
+            wanted: self.wanted,
+            card,
+            is_card_asked: self.is_card_asked,
+            is_mirrored: options.mirror,
+            background: BackgroundKind::from(&options.background),
+            strength: self.driver.strength(),
+            is_badged: options.badge,
+        }
     }
 }
 

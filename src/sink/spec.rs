@@ -1,37 +1,61 @@
 //! What `--sink` says, and opening it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
+use super::camera::SIDES_PX;
+use super::http::DEFAULT_ADDRESS;
 use super::recorder::CONTAINERS;
-use super::{Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink};
+use super::{CameraOptions, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink};
 
-/// Sinks that the command line names and this build has not.
-const NOT_HERE: [&str; 3] = ["vcam", "pipewire", "http"];
 /// Sinks that can be named.
-const HERE: &str = "window, null, file:OUT.mp4 (.mkv, .avi), file:FOLDER/ or file:NAME_%04d.png";
+const HERE: &str = "window, http[:ADDRESS], vcam[:DEVICE], pipewire, null, file:OUT.mp4 (.mkv, .avi), file:FOLDER/ or \
+                    file:NAME_%04d.png";
 
-/// Where the picture goes: `window`, `null` or `file:PATH`.
+/// Where the picture goes: `window`, `http[:ADDRESS]`, `vcam[:DEVICE][@WIDTHxHEIGHT]`, `pipewire[@WIDTHxHEIGHT]`,
+/// `null` or `file:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkSpec {
     /// A window on the caller's thread.
     Window,
     /// Nowhere.
     Null,
+    /// Browsers, players and OBS, with the control page; port 0 is any free one.
+    Http(SocketAddr),
     /// A video file.
     Video(PathBuf),
     /// A picture for each frame: the path holds one `%0Nd` for its number.
     Sequence(PathBuf),
+    /// A v4l2loopback device (Linux).
+    Vcam {
+        /// Its node; `None` takes the first that is free.
+        device: Option<PathBuf>,
+        /// The camera's (width, height); `None` is the picture's own size.
+        size_px: Option<(usize, usize)>,
+    },
+    /// A PipeWire camera (Linux, feature `pipewire`).
+    Pipewire {
+        /// The camera's (width, height) unless a program asks for another; `None` is the picture's own size.
+        size_px: Option<(usize, usize)>,
+    },
+}
+
+impl SinkSpec {
+    /// Whether it shows the newest picture only and cannot take every one.
+    pub fn is_live_only(&self) -> bool {
+        matches!(self, Self::Window | Self::Http(_) | Self::Vcam { .. } | Self::Pipewire { .. })
+    }
 }
 
 impl FromStr for SinkSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let name = text.split(':').next().unwrap_or_default();
+        let name = text.split([':', '@']).next().unwrap_or_default();
         match text.split_once(':') {
             _ if text == "window" && cfg!(feature = "window") => Ok(Self::Window),
             _ if text == "window" => Err(Error::new(
@@ -40,11 +64,11 @@ impl FromStr for SinkSpec {
                  `--sink file:OUT.mp4`",
             )),
             _ if text == "null" => Ok(Self::Null),
+            None if text == "http" => Ok(Self::Http(DEFAULT_ADDRESS)),
+            Some(("http", address)) => parse_address(address).map(Self::Http),
             Some(("file", path)) => parse_path(path),
-            _ if NOT_HERE.contains(&name) => Err(Error::new(
-                ErrorKind::BackendUnavailable,
-                format!("the sink {name} is not in this build; it has {HERE}"),
-            )),
+            _ if name == "vcam" => parse_vcam(&text[name.len()..]),
+            _ if name == "pipewire" => parse_pipewire(&text[name.len()..]),
             _ => Err(config(format!("no sink {text:?}"))),
         }
     }
@@ -63,6 +87,72 @@ fn parse_path(path: &str) -> Result<SinkSpec> {
     }
 }
 
+/// An address, a port, or both.
+fn parse_address(text: &str) -> Result<SocketAddr> {
+    let numeric = match text.strip_prefix("localhost") {
+        Some(rest) => format!("{}{rest}", Ipv4Addr::LOCALHOST),
+        None => text.to_owned(),
+    };
+    let bare = numeric.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&numeric);
+    let whole = numeric.parse::<SocketAddr>().ok();
+    let alone = || bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DEFAULT_ADDRESS.port()));
+    let port = || numeric.parse::<u16>().ok().map(|port| SocketAddr::new(DEFAULT_ADDRESS.ip(), port));
+    whole.or_else(alone).or_else(port).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            format!("no address {text:?}; `--sink http:` takes a port (8080), an address (127.0.0.1) or both"),
+        )
+    })
+}
+
+/// What follows `vcam`: a device, a size.
+fn parse_vcam(rest: &str) -> Result<SinkSpec> {
+    if !cfg!(target_os = "linux") {
+        return Err(Error::new(
+            ErrorKind::BackendUnavailable,
+            "v4l2loopback is a part of Linux; on this system show the window in OBS and start OBS's virtual camera, \
+             or write a file: `--sink file:OUT.mp4`",
+        ));
+    }
+    let (device, size_px) = split_size(rest)?;
+    let device = match device.strip_prefix(':') {
+        None if device.is_empty() => None,
+        Some(number) if number.parse::<u32>().is_ok() => Some(format!("/dev/video{number}").into()),
+        Some(path) if path.starts_with('/') => Some(path.into()),
+        _ => return Err(config(format!("no virtual camera {device:?}, expected is one such as :/dev/video10"))),
+    };
+    Ok(SinkSpec::Vcam { device, size_px })
+}
+
+/// What follows `pipewire`: a size.
+fn parse_pipewire(rest: &str) -> Result<SinkSpec> {
+    if !cfg!(all(target_os = "linux", feature = "pipewire")) {
+        let how = if cfg!(target_os = "linux") {
+            "install libpipewire-0.3-dev and build with `--features pipewire`, or use `--sink vcam`"
+        } else {
+            "PipeWire is a part of Linux; on this system use the window, or write a file: `--sink file:OUT.mp4`"
+        };
+        let message = format!("the sink pipewire is not in this build: {how}");
+        return Err(Error::new(ErrorKind::BackendUnavailable, message));
+    }
+    match split_size(rest)? {
+        ("", size_px) => Ok(SinkSpec::Pipewire { size_px }),
+        (extra, _) => Err(config(format!("`pipewire` takes a size only, not {extra:?}"))),
+    }
+}
+
+/// Splits `REST@WIDTHxHEIGHT`.
+fn split_size(text: &str) -> Result<(&str, Option<(usize, usize)>)> {
+    let Some((rest, size)) = text.split_once('@') else { return Ok((text, None)) };
+    let sides = size.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    match sides {
+        Some(sides) if [sides.0, sides.1].iter().all(|side| side % 2 == 0 && SIDES_PX.contains(side)) => {
+            Ok((rest, Some(sides)))
+        }
+        _ => Err(config(format!("no size {size:?} for a camera; give even sides from 64 to 4096, such as 1280x720"))),
+    }
+}
+
 fn config(what: String) -> Error {
     Error::new(ErrorKind::Config, format!("{what}; `--sink` takes {HERE}"))
 }
@@ -72,9 +162,23 @@ impl fmt::Display for SinkSpec {
         match self {
             Self::Window => f.write_str("window"),
             Self::Null => f.write_str("null"),
+            Self::Http(address) => write!(f, "http:{address}"),
             Self::Video(path) | Self::Sequence(path) => write!(f, "file:{}", path.display()),
+            Self::Vcam { device, size_px } => {
+                f.write_str("vcam")?;
+                device.as_ref().map_or(Ok(()), |path| write!(f, ":{}", path.display()))?;
+                write_size(f, *size_px)
+            }
+            Self::Pipewire { size_px } => {
+                f.write_str("pipewire")?;
+                write_size(f, *size_px)
+            }
         }
     }
+}
+
+fn write_size(f: &mut fmt::Formatter<'_>, size_px: Option<(usize, usize)>) -> fmt::Result {
+    size_px.map_or(Ok(()), |(width_px, height_px)| write!(f, "@{width_px}x{height_px}"))
 }
 
 /// What a sink must know before the first frame.
@@ -82,34 +186,71 @@ impl fmt::Display for SinkSpec {
 pub struct SinkOptions {
     /// The size of all frames, (width, height).
     pub size_px: (usize, usize),
-    /// The rate of a video file, in frames a second.
+    /// The rate of a video file or virtual camera, in frames a second.
     pub rate_hz: f64,
     /// Takes every frame and keeps one for one, as when a clip is rendered to a file.
     pub every_frame: bool,
 }
 
-/// Opens any sink but the window, so far that a wrong path is found here.
+/// Opens any sink but the window and the server, so far that a wrong path is found here.
 ///
 /// # Errors
-/// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys.
+/// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys, and
+///   the server, which [`super::HttpSink::open`] opens with the run's controls.
 /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: the file cannot be written.
-/// - [`ErrorKind::BackendUnavailable`]: OpenCV can encode none of the formats tried.
+/// - [`ErrorKind::BackendUnavailable`]: OpenCV can encode none of the formats tried, or the sink is not in this build.
+/// - [`ErrorKind::NoDevice`], [`ErrorKind::DeviceBusy`]: there is no virtual camera that can be written to.
 pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Send>> {
     Ok(match spec {
         SinkSpec::Window => {
             return Err(Error::new(ErrorKind::Config, "the window is opened by the thread that polls its keys"));
         }
+        SinkSpec::Http(_) => {
+            return Err(Error::new(ErrorKind::Config, "the server is opened with the run's controls"));
+        }
         SinkSpec::Null if options.every_frame => Box::new(NullSink::new(Delivery::Every(8))),
         SinkSpec::Null => Box::new(NullSink::default()),
         SinkSpec::Video(path) => {
-            let mode = if options.every_frame { RateMode::OneForOne } else { RateMode::Constant };
+            let is_mkv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mkv"));
+            let mode = match (options.every_frame, is_mkv) {
+                (true, _) => RateMode::OneForOne,
+                (false, true) => RateMode::Variable,
+                (false, false) => RateMode::Constant,
+            };
             Box::new(Recorder::open(
                 path,
                 &RecorderOptions { mode, ..RecorderOptions::new(options.size_px, options.rate_hz) },
             )?)
         }
         SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern)?),
+        SinkSpec::Vcam { device, size_px } => open_vcam(device.as_deref(), &camera_options(*size_px, options))?,
+        SinkSpec::Pipewire { size_px } => open_pipewire(&camera_options(*size_px, options))?,
     })
+}
+
+fn camera_options(size_px: Option<(usize, usize)>, options: &SinkOptions) -> CameraOptions {
+    // A source's rate is what its driver or file claims.
+    CameraOptions { size_px: size_px.unwrap_or(options.size_px), rate_hz: options.rate_hz.clamp(1.0, 240.0) }
+}
+
+#[cfg(target_os = "linux")]
+fn open_vcam(device: Option<&Path>, options: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
+    Ok(Box::new(super::VcamSink::open(device, options)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_vcam(_: Option<&Path>, _: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
+    parse_vcam("").and(Err(Error::new(ErrorKind::Internal, "no virtual camera in this build")))
+}
+
+#[cfg(all(target_os = "linux", feature = "pipewire"))]
+fn open_pipewire(options: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
+    Ok(Box::new(super::PipewireSink::open(options)?))
+}
+
+#[cfg(not(all(target_os = "linux", feature = "pipewire")))]
+fn open_pipewire(_: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
+    parse_pipewire("").and(Err(Error::new(ErrorKind::Internal, "no PipeWire in this build")))
 }
 
 #[cfg(test)]
@@ -121,6 +262,12 @@ mod tests {
         let table = [
             ("window", SinkSpec::Window, "window"),
             ("null", SinkSpec::Null, "null"),
+            ("http", SinkSpec::Http(([127, 0, 0, 1], 0).into()), "http:127.0.0.1:0"),
+            ("http:8080", SinkSpec::Http(([127, 0, 0, 1], 8080).into()), "http:127.0.0.1:8080"),
+            ("http:localhost:8080", SinkSpec::Http(([127, 0, 0, 1], 8080).into()), "http:127.0.0.1:8080"),
+            ("http:0.0.0.0", SinkSpec::Http(([0, 0, 0, 0], 0).into()), "http:0.0.0.0:0"),
+            ("http:[::1]:81", SinkSpec::Http("[::1]:81".parse().unwrap()), "http:[::1]:81"),
+            ("http:[::1]", SinkSpec::Http("[::1]:0".parse().unwrap()), "http:[::1]:0"),
             ("file:out.mp4", SinkSpec::Video("out.mp4".into()), "file:out.mp4"),
             ("file:C:\\a b\\OUT.MKV", SinkSpec::Video("C:\\a b\\OUT.MKV".into()), "file:C:\\a b\\OUT.MKV"),
             ("file:frames/", SinkSpec::Sequence("frames/%06d.png".into()), "file:frames/%06d.png"),
@@ -147,18 +294,45 @@ mod tests {
             ("file:", ErrorKind::Config, "`file:` lacks a path; `--sink` takes"),
             ("file:out.gif", ErrorKind::Config, "out.gif ends in none of .mp4, .mkv, .avi, .png and /; `--sink` takes"),
             ("file:a.png", ErrorKind::Config, "a.png lacks the place for the frame's number, such as %04d; `--sink`"),
-            (
-                "vcam:/dev/video9",
-                ErrorKind::BackendUnavailable,
-                "the sink vcam is not in this build; it has window, null",
-            ),
-            ("http", ErrorKind::BackendUnavailable, "the sink http is not in this build; it has window, null"),
-            ("pipewire", ErrorKind::BackendUnavailable, "the sink pipewire is not in this build; it has window"),
+            ("https", ErrorKind::Config, "no sink \"https\"; `--sink` takes"),
         ];
         for (text, kind, message) in table {
             let error = text.parse::<SinkSpec>().unwrap_err();
             assert_eq!(error.kind(), kind, "{text}");
             assert!(error.to_string().starts_with(message) && error.to_string().contains("file:OUT.mp4"), "{error}");
+        }
+        for wrong in ["http:", "http:99999", "http:example.org:80", "http:-1", "http:1.2.3", "http:127.0.0.1:x"] {
+            let error = wrong.parse::<SinkSpec>().unwrap_err();
+            assert!(error.to_string().contains("takes a port (8080)"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn virtual_cameras_are_read_from_text_and_written_back() {
+        let vcam = |device: Option<&str>, size_px| SinkSpec::Vcam { device: device.map(PathBuf::from), size_px };
+        let table = [
+            ("vcam", vcam(None, None), "vcam"),
+            ("vcam:/dev/video10", vcam(Some("/dev/video10"), None), "vcam:/dev/video10"),
+            ("vcam:10", vcam(Some("/dev/video10"), None), "vcam:/dev/video10"),
+            ("vcam@1280x720", vcam(None, Some((1280, 720))), "vcam@1280x720"),
+            ("vcam:10@640x480", vcam(Some("/dev/video10"), Some((640, 480))), "vcam:/dev/video10@640x480"),
+            ("pipewire", SinkSpec::Pipewire { size_px: None }, "pipewire"),
+            ("pipewire@640x480", SinkSpec::Pipewire { size_px: Some((640, 480)) }, "pipewire@640x480"),
+        ];
+        for (text, spec, written) in table {
+            if text.starts_with("pipewire") && !cfg!(feature = "pipewire") {
+                let error = text.parse::<SinkSpec>().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::BackendUnavailable, "{error}");
+                assert!(error.to_string().contains("`--features pipewire`"), "{error}");
+                continue;
+            }
+            assert_eq!(text.parse::<SinkSpec>().unwrap(), spec, "{text}");
+            assert_eq!(spec.to_string(), written);
+        }
+        for text in ["vcam:", "vcam:video1", "vcam@", "vcam@641x480", "vcam@640", "vcam@32x32", "vcam10", "pipewired"] {
+            let error = text.parse::<SinkSpec>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}: {error}");
         }
     }
 }

@@ -18,7 +18,6 @@ use crate::frame::Rgba;
 use super::{Delivery, Figures, Sink, WindowEvent};
 use overlay::Overlay;
 
-mod contours;
 mod keys;
 mod overlay;
 #[cfg(test)]

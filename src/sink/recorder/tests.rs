@@ -63,11 +63,16 @@ fn psnr_db(written: &Rgba, read: &Rgb) -> f64 {
 #[test]
 fn every_frame_comes_back_in_each_container_also_at_an_odd_size() {
     let folder = Folder::new("round-trip");
-    for (container, (width_px, height_px)) in
-        [("mp4", (128, 96)), ("mkv", (128, 96)), ("avi", (128, 96)), ("mp4", (127, 95))]
-    {
+    let one = RateMode::OneForOne;
+    for (container, (width_px, height_px), mode) in [
+        ("mp4", (128, 96), one),
+        ("mkv", (128, 96), one),
+        ("avi", (128, 96), one),
+        ("mp4", (127, 95), one),
+        ("mkv", (128, 96), RateMode::Variable),
+        ("mkv", (127, 95), RateMode::Variable),
+    ] {
         let path = folder.0.join(format!("{width_px}.{container}"));
-        let mode = RateMode::OneForOne;
         let options = RecorderOptions { mode, ..RecorderOptions::new((width_px, height_px), 25.0) };
         let mut recorder = Recorder::open(&path, &options).unwrap();
         let written: Vec<_> = (0..20).map(|i| frame(width_px, height_px, i, 0.0)).collect();
@@ -100,6 +105,72 @@ fn uneven_times_become_a_file_of_true_length() {
     assert_eq!(n_found as u64, recorder.n_written());
     assert!(n_found.abs_diff(90) <= 1, "three seconds became {n_found} pictures");
     assert!(recorder.n_dropped().abs_diff(30) <= 1, "{} frames were left out", recorder.n_dropped());
+}
+
+/// The times of all pictures of a file, in milliseconds, as a player sees them.
+fn times_ms(path: &Path) -> Vec<f64> {
+    use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
+    use opencv::videoio::{CAP_PROP_POS_MSEC, VideoCapture};
+    let mut capture = VideoCapture::from_file_def(path.to_str().unwrap()).unwrap();
+    let mut times = Vec::new();
+    while capture.grab().unwrap() {
+        times.push(capture.get(CAP_PROP_POS_MSEC).unwrap());
+    }
+    times
+}
+
+fn variable(path: &Path) -> Recorder {
+    let mode = RateMode::Variable;
+    Recorder::open(path, &RecorderOptions { mode, ..RecorderOptions::new((64, 64), 30.0) }).unwrap()
+}
+
+#[test]
+fn with_a_variable_rate_every_picture_keeps_its_time() {
+    let folder = Folder::new("variable");
+    let path = folder.0.join("a.mkv");
+    let mut recorder = variable(&path);
+    // Uneven, and longer than a group of pictures.
+    let secs: Vec<f64> = (0..60).map(|i| f64::from(i) / 15.0 + f64::from(i % 3) * 0.011).chain([5.0, 8.5]).collect();
+    for (index, secs) in secs.iter().enumerate() {
+        assert!(recorder.present(&frame(64, 64, index, *secs)).unwrap().is_continue());
+    }
+    let unfinished = times_ms(&path);
+    recorder.finish().unwrap();
+    for found in [unfinished, times_ms(&path)] {
+        assert_eq!(found.len(), secs.len());
+        for (found, secs) in found.iter().zip(&secs) {
+            assert!((found - secs * 1e3).abs() <= 1.0, "{found} ms for {secs} s");
+        }
+    }
+    let error = Recorder::open(
+        &folder.0.join("a.mp4"),
+        &RecorderOptions { mode: RateMode::Variable, ..RecorderOptions::new((64, 64), 30.0) },
+    );
+    assert_eq!(error.err().unwrap().kind(), ErrorKind::Config);
+    assert!(!folder.0.join("a.mp4").exists());
+}
+
+#[test]
+fn wherever_a_file_of_variable_rate_is_torn_its_whole_pictures_play() {
+    let folder = Folder::new("torn");
+    let path = folder.0.join("a.mkv");
+    let mut recorder = variable(&path);
+    let mut ends = Vec::new();
+    for index in 0..90 {
+        assert!(recorder.present(&frame(64, 64, index, index as f64 / 30.0)).unwrap().is_continue());
+        ends.push(path.metadata().unwrap().len() as usize);
+    }
+    // As a kill leaves it: nothing was completed.
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(ends.last(), Some(&bytes.len()), "every picture is in the file at once");
+    let torn = folder.0.join("torn.mkv");
+    for n_bytes in [ends[0], ends[1] - 1, ends[1], ends[40] + 5, ends[61] + 100, ends[88] - 2, bytes.len()] {
+        std::fs::write(&torn, &bytes[..n_bytes]).unwrap();
+        let n_whole = ends.iter().filter(|end| **end <= n_bytes).count();
+        let n_found = times_ms(&torn).len();
+        // What is torn may be shown as far as it goes.
+        assert!(n_found == n_whole || n_found == n_whole + 1, "{n_found} of {n_whole} whole pictures");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::face::N_LANDMARKS;
 use crate::frame::Rgba;
 use crate::sink::Figures;
 
-use super::contours::CONTOURS;
+use crate::sink::contours::CONTOURS;
 
 /// The height of a line of text at scale 1 of OpenCV's plain font, with the space below.
 const LINE_PX: f64 = 34.0;

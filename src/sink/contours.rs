@@ -1,4 +1,4 @@
-//! The lines that a face is drawn with, as indices of the 478-point mesh.
+//! The lines that a face is drawn with in the window and on the control page, as indices of the 478-point mesh.
 
 /// A line through points, closed or not.
 pub(super) struct Contour {

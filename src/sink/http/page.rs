@@ -1,0 +1,179 @@
+//! The page's socket: state, figures and lines go out, commands come in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::shared::{STAGES, Shared, Watcher};
+use super::{command, upload};
+use crate::composite::{BackgroundKind, Shown};
+use crate::sink::contours::CONTOURS;
+
+/// Lines are sent so often, and state is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Figures are sent once in so many ticks.
+const FIGURES_EVERY: u32 = 4;
+/// A page that takes nothing for so long is let go.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves one page until it goes, or the run ends.
+pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>, page: Watcher) {
+    let mut sent = Sent::default();
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut frames = shared.frames.clone();
+    if !send(&mut socket, hello(&shared)).await {
+        return;
+    }
+    loop {
+        let is_open = tokio::select! {
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => match obey(&shared, text.as_str()) {
+                    Ok(()) => true,
+                    Err(why) => send(&mut socket, json!({ "type": "refused", "why": why })).await,
+                },
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => true,
+                _ => false,
+            },
+            _ = tick.tick() => sent.update(&mut socket, &shared).await,
+            // The sink has gone, and with it the run.
+            Err(_) = frames.changed() => false,
+        };
+        if !is_open {
+            break;
+        }
+    }
+    drop(page);
+    // The other side may be gone already.
+    let _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(None))).await;
+}
+
+/// Carries a command out, or says why not.
+pub(super) fn obey(shared: &Shared, text: &str) -> Result<(), String> {
+    if !Shared::take(&shared.commands) {
+        return Err("too many commands; slow down".to_owned());
+    }
+    Ok(command::send(&shared.control, command::parse(text)?)?)
+}
+
+async fn send(socket: &mut WebSocket, message: Value) -> bool {
+    send_message(socket, Message::text(message.to_string())).await
+}
+
+async fn send_message(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(timeout(SEND_TIMEOUT, socket.send(message)).await, Ok(Ok(())))
+}
+
+/// What a page knows already.
+#[derive(Default)]
+struct Sent {
+    n_ticks: u32,
+    state: Option<(Shown, u64, bool)>,
+    n_faces: u64,
+    last_message: u64,
+}
+
+impl Sent {
+    /// Sends what is new; `false` when the page is gone.
+    async fn update(&mut self, socket: &mut WebSocket, shared: &Shared) -> bool {
+        let (shown, face) = {
+            let live = shared.live();
+            let is_new = live.n_frames != self.n_faces;
+            self.n_faces = live.n_frames;
+            (live.shown, (is_new && !live.face.is_empty()).then(|| live.face.clone()))
+        };
+        let state = (shown, shared.gallery_version(), shared.uploads.available_permits() == 0);
+        if self.state != Some(state) {
+            self.state = Some(state);
+            if !send(socket, describe(shared, state)).await {
+                return false;
+            }
+        }
+        for message in shared.messages.after(self.last_message) {
+            self.last_message = message.number;
+            let message = json!({ "type": "message", "warning": message.is_warning, "text": message.text });
+            if !send(socket, message).await {
+                return false;
+            }
+        }
+        self.n_ticks = self.n_ticks.wrapping_add(1);
+        if self.n_ticks.is_multiple_of(FIGURES_EVERY) && !send(socket, figures(shared)).await {
+            return false;
+        }
+        match face {
+            Some(face) => send_message(socket, Message::binary(face)).await,
+            None => true,
+        }
+    }
+}
+
+/// What does not change during a run.
+fn hello(shared: &Shared) -> Value {
+    let stages: Vec<_> = STAGES.into_iter().map(crate::trace::Stage::name).collect();
+    let lines: Vec<_> = CONTOURS.iter().map(|line| json!([line.points.len(), line.is_closed])).collect();
+    json!({
+        "type": "hello",
+        "version": env!("CARGO_PKG_VERSION"),
+        "source": shared.about.source,
+        "generator": shared.about.generator,
+        "backend": shared.about.backend,
+        "size_px": shared.about.size_px,
+        "stages": stages,
+        "lines": lines,
+        "max_upload_bytes": upload::MAX_BYTES,
+        "max_identities": crate::pipeline::MAX_IDENTITIES,
+    })
+}
+
+/// What all pages show alike.
+fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Value {
+    let gallery = shared.gallery();
+    let identities: Vec<_> = gallery
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| {
+            let basis = entry.basis.name();
+            json!({ "index": index, "name": entry.name, "basis": basis, "unsaved": entry.unsaved.is_some() })
+        })
+        .collect();
+    let background = match shown.background {
+        BackgroundKind::Own => "own".to_owned(),
+        BackgroundKind::Blur => "blur".to_owned(),
+        BackgroundKind::None => "none".to_owned(),
+        BackgroundKind::Picture => "picture".to_owned(),
+        BackgroundKind::Colour([red, green, blue]) => format!("#{red:02x}{green:02x}{blue:02x}"),
+    };
+    json!({
+        "type": "state",
+        "identities": identities,
+        "identity": shown.identity,
+        "wanted": shown.wanted,
+        "card": shown.card.map(crate::composite::CardReason::text),
+        "panic": shown.is_card_asked,
+        "mirror": shown.is_mirrored,
+        "background": background,
+        "strength": shown.strength,
+        "badge": shown.is_badged,
+        "enrolling": is_enrolling,
+    })
+}
+
+fn figures(shared: &Shared) -> Value {
+    let (stages_ms, n_frames) = {
+        let live = shared.live();
+        (live.stages_ms, live.n_frames)
+    };
+    let figures = &shared.figures;
+    json!({
+        "type": "figures",
+        "age_ms": figures.age_ms(),
+        "fps": figures.rate_hz(),
+        "dropped": figures.dropped(),
+        "frames": n_frames,
+        "stages_ms": stages_ms,
+        "watchers": shared.n_watchers(),
+    })
+}

@@ -1,0 +1,151 @@
+//! Photos from a page: checked before they are decoded, enrolled one at a time.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use image::{ImageFormat, ImageReader, Limits};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::command;
+use super::shared::{Shared, entry};
+use crate::composite::Background;
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::identity::{Basis, EnrollOptions, Enroller, Framing, Identity};
+use crate::photo;
+use crate::pipeline::{Control, MAX_IDENTITIES};
+
+/// The largest upload, in bytes.
+pub(super) const MAX_BYTES: usize = 16 << 20;
+/// The largest picture, in pixels: more than phones take, and 150 MB when decoded.
+const MAX_PIXELS: u64 = 50_000_000;
+/// The longest side, in pixels.
+const MAX_SIDE_PX: u32 = 12_000;
+/// An upload must be there within this time.
+const UPLOAD_TIME: Duration = Duration::from_secs(50);
+/// The longest name, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// What comes with a photo, in the request's query.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Form {
+    /// The identity's name.
+    name: Option<String>,
+    /// On what basis the face may be shown.
+    basis: Option<Basis>,
+    /// Who says so.
+    by: Option<String>,
+    /// Which face, counted from the left from 1.
+    face: Option<usize>,
+}
+
+/// Reads an upload.
+pub(super) async fn receive(body: Body) -> Result<Bytes> {
+    let too_large = || format!("the upload is torn or larger than {} MB", MAX_BYTES >> 20);
+    timeout(UPLOAD_TIME, to_bytes(body, MAX_BYTES))
+        .await
+        .or_error(ErrorKind::Photo, || "the upload takes too long".to_owned())?
+        .or_error(ErrorKind::Photo, too_large)
+}
+
+/// Looks at a picture's head: kind and size. Nothing of it is decoded yet.
+pub(super) fn check(bytes: &[u8]) -> Result<(u32, u32)> {
+    const KINDS: &str = "expected a JPEG, PNG or WebP picture";
+    let kind = image::guess_format(bytes).or_error(ErrorKind::Photo, || KINDS.to_owned())?;
+    if !matches!(kind, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) {
+        return Err(Error::new(ErrorKind::Photo, KINDS));
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(1 << 20);
+    reader.limits(limits);
+    let (width, height) = reader.into_dimensions().or_error(ErrorKind::Photo, || KINDS.to_owned())?;
+    let n_pixels = u64::from(width) * u64::from(height);
+    if width.max(height) > MAX_SIDE_PX || n_pixels > MAX_PIXELS || n_pixels == 0 {
+        let most = MAX_PIXELS / 1_000_000;
+        let message = format!("the picture has {width}x{height} pixels; at most {most} million are taken here");
+        return Err(Error::new(ErrorKind::Photo, message));
+    }
+    Ok((width, height))
+}
+
+/// Checks what comes with a photo.
+pub(super) fn check_form(form: Form, consent_by: &str, is_badged: bool) -> Result<EnrollOptions> {
+    let refuse = |message: &'static str| Err(Error::new(ErrorKind::Config, message));
+    let Some(basis) = form.basis else {
+        return refuse("say on what basis this face may be shown: self, subject, synthetic or public-domain");
+    };
+    if !is_badged && !basis.may_go_unmarked() {
+        return refuse("without the visible mark only your own face or a synthetic one can be enrolled");
+    }
+    let is_fit = |text: &str| {
+        (1..=MAX_NAME_CHARS).contains(&text.chars().count())
+            && !text.contains(char::is_control)
+            && !text.trim().is_empty()
+    };
+    let name = form.name.unwrap_or_default();
+    if !is_fit(&name) {
+        return refuse("the identity's name must have 1 to 64 printable characters");
+    }
+    let consent_by = match (form.by, basis) {
+        (Some(by), _) if is_fit(&by) => by,
+        (Some(by), _) if !by.is_empty() => return refuse("who agreed must be a name of 1 to 64 printable characters"),
+        (_, Basis::Subject) => return refuse("another person's consent needs the name of who agreed"),
+        _ => consent_by.to_owned(),
+    };
+    Ok(EnrollOptions { name, basis, consent_by, framing: Framing::Face, face: form.face })
+}
+
+/// Does slow work beside the server, which goes on meanwhile.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .or_error(ErrorKind::Internal, || "the work broke down, which is a defect of this program".to_owned())?
+}
+
+/// Enrols a photo and adds it behind the other identities; its place.
+pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Result<usize> {
+    let (n_frames, is_badged) = {
+        let live = shared.live();
+        (live.n_frames, live.shown.is_badged)
+    };
+    if n_frames == 0 {
+        return Err(Error::new(ErrorKind::DeviceBusy, "the run has not shown anything yet; try again"));
+    }
+    if shared.gallery().len() >= MAX_IDENTITIES {
+        let message = format!("a run holds at most {MAX_IDENTITIES} identities");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    let options = check_form(form, &shared.consent_by, is_badged)?;
+    let (identity, entry) = beside(move || {
+        check(&photo)?;
+        let identity = Arc::new(Enroller::new()?.enroll(&photo, &options)?);
+        let entry = entry(&identity, true)?;
+        Ok((identity, entry))
+    })
+    .await?;
+    send(shared, Control::Add(identity))?;
+    // Nobody else adds any, so that a place in the gallery is the pipeline's own.
+    Ok(shared.add_to_gallery(entry))
+}
+
+/// Puts a picture behind the person.
+pub(super) async fn background(shared: &Arc<Shared>, photo: Bytes) -> Result<()> {
+    let picture = beside(move || {
+        check(&photo)?;
+        photo::decode(&photo)
+    })
+    .await?;
+    send(shared, Control::Background(Background::Picture(picture)))
+}
+
+/// The signed file of an identity that was enrolled on a page.
+pub(super) async fn file(identity: Arc<Identity>) -> Result<Vec<u8>> {
+    beside(move || identity.to_bytes(&crate::identity::Signer::open_or_create()?)).await
+}
+
+fn send(shared: &Shared, control: Control) -> Result<()> {
+    command::send(&shared.control, control).map_err(|why| Error::new(ErrorKind::DeviceBusy, why))
+}

@@ -1,0 +1,162 @@
+//! PipeWire in a session of its own: the program's camera, consumers of two makers, a daemon that ends and comes back.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ::pipewire::spa::param::video::VideoFormat;
+use effigy::composite::CardReason;
+
+use crate::common::{
+    Folder, Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv,
+};
+use consumer::{Consumer, Frame};
+
+mod consumer;
+
+/// Nothing here takes so long unless it is broken.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// The daemon and the session manager, which connects consumers with cameras.
+struct Daemons {
+    _manager: Running,
+    _daemon: Running,
+}
+
+impl Daemons {
+    fn start(folder: &Path) -> Self {
+        let socket = Path::new(&std::env::var_os("XDG_RUNTIME_DIR").unwrap()).join("pipewire-0");
+        let daemon = Running::start(&mut Command::new("pipewire"), &folder.join("pipewire.log"));
+        wait_until("the daemon's socket", BOUND, || socket.exists().then_some(()));
+        let manager = Running::start(&mut Command::new("wireplumber"), &folder.join("wireplumber.log"));
+        wait_until("the session manager", BOUND, || {
+            let status = Command::new("wpctl").arg("status").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            status.unwrap().success().then_some(())
+        });
+        Self { _manager: manager, _daemon: daemon }
+    }
+}
+
+/// What PipeWire tells about the program's node: its number, once it is there.
+fn node() -> Option<(u32, serde_json::Value)> {
+    let dump = Command::new("pw-dump").output().unwrap();
+    let objects: serde_json::Value = serde_json::from_slice(&dump.stdout).ok()?;
+    objects.as_array()?.iter().find_map(|object| {
+        let properties = &object["info"]["props"];
+        let is_ours = object["type"] == "PipeWire:Interface:Node" && properties["node.name"] == "effigy";
+        is_ours.then(|| Some((u32::try_from(object["id"].as_u64()?).ok()?, properties.clone())))?
+    })
+}
+
+/// An identity of a synthetic person; its signing key stays in the session's scratch folder.
+fn enrol(folder: &Path) -> PathBuf {
+    let (photo, identity) = (folder.join("photo.png"), folder.join("me.effigy"));
+    std::fs::write(&photo, effigy::demo::PORTRAITS[0].1).unwrap();
+    let enrolled = crate::common::effigy()
+        .arg("enroll")
+        .args([&photo, Path::new("-o"), &identity])
+        .args(["--consent", "synthetic"])
+        .output()
+        .unwrap();
+    assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
+    identity
+}
+
+/// GStreamer's consumer: so many frames of the camera as it comes, in YUYV.
+fn gstreamer(node: u32, n_frames: usize, to: &Path) -> Running {
+    let mut command = Command::new("gst-launch-1.0");
+    command
+        .args(["-q", "pipewiresrc", &format!("path={node}"), &format!("num-buffers={n_frames}"), "!"])
+        .args([&format!("video/x-raw,format=YUY2,width={SIZE_PX},height={SIZE_PX}"), "!", "filesink"])
+        .arg(format!("location={}", to.display()));
+    Running::start(&mut command, &to.with_extension("log"))
+}
+
+#[test]
+#[ignore = "needs the session of scripts/pipewire_test.sh"]
+fn a_camera_for_several_consumers_survives_the_daemon() {
+    assert!(std::env::var_os("EFFIGY_PIPEWIRE").is_some(), "this is a part of scripts/pipewire_test.sh");
+    let begin = Instant::now();
+    let say = |what: &str| println!("{:5.1} s: {what}", begin.elapsed().as_secs_f64());
+    let folder = Folder::new("pipewire");
+    let identity = enrol(&folder.0);
+    let looking = card(CardReason::LookingForFace, true);
+    let expected = yuyv(&looking);
+    let is_card = |frame: &Frame| is_same(&frame.bytes, &expected);
+    let source = faceless(&folder.0);
+    let run = |log: &str| {
+        let mut command = effigy();
+        command.args(["run", "--backend", "warp", "--sink", "pipewire", "--source"]).arg(&source);
+        Running::start(command.arg("--identity").arg(&identity), &folder.0.join(log))
+    };
+
+    // Without a daemon the error says what to do.
+    let mut refused = run("refused.log");
+    assert_eq!(refused.wait(BOUND), 1);
+    assert!(refused.said().contains("systemctl --user start pipewire wireplumber"), "{}", refused.said());
+    let listed = effigy().arg("devices").output().unwrap().stdout;
+    assert!(String::from_utf8(listed).unwrap().contains("pipewire     none: PipeWire does not run for this user"));
+    say("without a daemon the error says what to do");
+
+    let daemons = Daemons::start(&folder.0);
+    let listed = effigy().arg("devices").output().unwrap().stdout;
+    assert!(String::from_utf8(listed).unwrap().contains("pipewire     ready"));
+    let mut program = run("program.log");
+    program.wait_for("sink: PipeWire camera effigy, 512x512 30/s", BOUND);
+    let (id, properties) = wait_until("the node", BOUND, node);
+    for (key, value) in [("media.class", "Video/Source"), ("media.role", "Camera"), ("node.description", "effigy")] {
+        assert_eq!(properties[key], value, "{properties:#}");
+    }
+    say("the node is there");
+
+    // The first consumer chooses a format; what does not fill it is in the middle.
+    {
+        let consumer = Consumer::start(id, VideoFormat::NV12, (640, 480));
+        let frame = consumer.read_until("the card in the middle", |frame| {
+            shows_luma_in_the_middle(&frame.bytes[..640 * 480], 640, 480, &looking)
+        });
+        assert_eq!((frame.size_px, frame.bytes.len()), ((640, 480), 640 * 480 * 3 / 2));
+        say("a consumer reads NV12 640x480");
+    }
+
+    // Two at a time, one of which comes later and goes earlier.
+    let consumer = Consumer::start(id, VideoFormat::YUY2, (SIZE_PX as u32, SIZE_PX as u32));
+    consumer.read_until("the card", is_card);
+    let raw = folder.0.join("frames.yuyv");
+    let mut other = gstreamer(id, 20, &raw);
+    let n_before = consumer.n_frames();
+    assert_eq!(other.wait(BOUND), 0, "{}", other.said());
+    let n_meanwhile = consumer.n_frames() - n_before;
+    assert!(n_meanwhile >= 10, "the first consumer got {n_meanwhile} frames while the second one got 20");
+    let bytes = std::fs::read(&raw).unwrap();
+    assert_eq!(bytes.len(), 20 * SIZE_PX * SIZE_PX * 2);
+    assert!(bytes.chunks_exact(SIZE_PX * SIZE_PX * 2).all(|frame| is_same(frame, &expected)));
+    let n_before = consumer.n_frames();
+    wait_until("more frames after the other has gone", BOUND, || (consumer.n_frames() > n_before + 30).then_some(()));
+    say("two consumers of different makers read the same");
+
+    // The rate is the source's, as long as nobody asks for less. An emulated clock would be needed for more.
+    let (n_before, since) = (consumer.n_frames(), Instant::now());
+    std::thread::sleep(Duration::from_secs(2));
+    let rate_hz = (consumer.n_frames() - n_before) as f64 / since.elapsed().as_secs_f64();
+    assert!(rate_hz < 36.0, "{rate_hz:.1} frames a second from a source of 30");
+    say(&format!("{rate_hz:.1} frames a second"));
+    drop(consumer);
+
+    drop(daemons);
+    program.wait_for("PipeWire is lost", BOUND);
+    std::thread::sleep(Duration::from_secs(1));
+    program.assert_alive();
+    say("the daemon has ended, the run has not");
+    let _daemons = Daemons::start(&folder.0);
+    program.wait_for("PipeWire is back", BOUND);
+    let (id, _) = wait_until("the node after the restart", BOUND, node);
+    let consumer = Consumer::start(id, VideoFormat::YUY2, (SIZE_PX as u32, SIZE_PX as u32));
+    consumer.read_until("the card after the restart", is_card);
+    say("a restarted daemon has the camera again");
+
+    drop(consumer);
+    assert_eq!(program.interrupt(), 130);
+    wait_until("the node's end", BOUND, || node().is_none().then_some(()));
+    say("the camera goes with the run");
+}

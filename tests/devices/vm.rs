@@ -1,0 +1,212 @@
+//! Linux's own drivers: vivid as the webcam, v4l2loopback as the virtual camera.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use effigy::ErrorKind;
+use effigy::composite::CardReason;
+use effigy::sink::{self, SinkOptions};
+use v4l::buffer::Type;
+use v4l::capability::Flags;
+use v4l::io::mmap::Stream;
+use v4l::io::traits::CaptureStream as _;
+use v4l::video::{Capture, Output};
+use v4l::{Device, Format, FourCC};
+
+use crate::common::{
+    Folder, Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv,
+};
+
+/// The webcam, loaded so by the machine's first process.
+const WEBCAM: &str = "/dev/video0";
+/// The loopback with exclusive_caps=1, as the README says to load it.
+const LOOPBACK: &str = "/dev/video10";
+/// The loopback that is camera and output at once.
+const BOTH: &str = "/dev/video11";
+/// An emulated processor is slow; nothing here takes so long unless it is broken.
+const BOUND: Duration = Duration::from_secs(180);
+
+fn say(what: &str, since: Instant) {
+    println!("{:6.1} s: {what}", since.elapsed().as_secs_f64());
+}
+
+fn capabilities(path: &str) -> Flags {
+    Device::with_path(path).unwrap().query_caps().unwrap().capabilities
+}
+
+/// Reads frames until one is as expected; how many others came before.
+fn read_until(what: &str, stream: &mut Stream<'_>, mut is_expected: impl FnMut(&[u8]) -> bool) -> usize {
+    let begin = Instant::now();
+    let mut n_others = 0;
+    loop {
+        let (bytes, meta) = stream.next().unwrap_or_else(|error| panic!("{what}: no frame: {error}"));
+        if is_expected(&bytes[..meta.bytesused as usize]) {
+            return n_others;
+        }
+        n_others += 1;
+        if begin.elapsed() > BOUND {
+            std::fs::write("/out/unexpected.raw", bytes).unwrap();
+            panic!("{what}: {n_others} frames came and none was it; the last is unexpected.raw");
+        }
+    }
+}
+
+fn open_reader(device: &Device) -> Stream<'_> {
+    let mut stream = Stream::with_buffers(device, Type::VideoCapture, 2).unwrap();
+    stream.set_timeout(BOUND);
+    stream
+}
+
+fn run(arguments: &str, log: &Path) -> Running {
+    let mut command = effigy();
+    command.args("run --identity /out/me.effigy --backend warp".split(' ')).args(arguments.split(' '));
+    Running::start(&mut command, log)
+}
+
+#[test]
+#[ignore = "needs the devices of scripts/vm_test.sh"]
+fn a_webcam_drives_the_virtual_camera() {
+    assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
+    let begin = Instant::now();
+    let folder = Folder::new("vm");
+    let [looking, unmarked] = [true, false].map(|badge| yuyv(&card(CardReason::LookingForFace, badge)));
+    let silent = yuyv(&card(CardReason::NoSignal, true));
+
+    let listed = effigy().arg("devices").stderr(Stdio::inherit()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    for part in ["vivid", "/dev/video10 \"effigy\"", "/dev/video11 \"second\"", "exclusive_caps=1"] {
+        assert!(listed.contains(part), "{part} is not in:\n{listed}");
+    }
+    say("devices are listed", begin);
+
+    assert_eq!(capabilities(LOOPBACK) & (Flags::VIDEO_CAPTURE | Flags::VIDEO_OUTPUT), Flags::VIDEO_OUTPUT);
+    let report = folder.0.join("report.json");
+    let mut program =
+        run(&format!("--source camera --sink vcam --report {}", report.display()), &folder.0.join("first.log"));
+    wait_until("the loopback as a camera", BOUND, || {
+        program.assert_alive();
+        capabilities(LOOPBACK).contains(Flags::VIDEO_CAPTURE).then_some(())
+    });
+    assert!(!capabilities(LOOPBACK).contains(Flags::VIDEO_OUTPUT), "with exclusive_caps it is a camera only");
+    program.wait_for(&format!("sink: virtual camera {LOOPBACK} \"effigy\", YUYV 512x512"), BOUND);
+    say("the loopback is a camera", begin);
+
+    {
+        let device = Device::with_path(LOOPBACK).unwrap();
+        let format = Capture::format(&device).unwrap();
+        assert_eq!((format.width, format.height, format.fourcc), (512, 512, FourCC::new(b"YUYV")));
+        let mut reader = open_reader(&device);
+        // Nothing that vivid shows is a face.
+        let n_others = read_until("the card", &mut reader, |frame| is_same(frame, &looking));
+        say(&format!("the card is read, after {n_others} other frames"), begin);
+        assert!(!is_same(&looking, &unmarked), "the badge makes a difference");
+    }
+
+    // A reader of other makers, which comes while the first has gone.
+    let raw = folder.0.join("frames.yuyv");
+    let status = Command::new("v4l2-ctl")
+        .args(["-d", LOOPBACK, "--stream-mmap=3", "--stream-count=3", "--stream-to"])
+        .arg(&raw)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "v4l2-ctl: {status}");
+    let bytes = std::fs::read(&raw).unwrap();
+    assert_eq!(bytes.len(), 3 * SIZE_PX * SIZE_PX * 2);
+    // The emulated webcam stumbles at times; then the card says so.
+    let is_card = |frame: &[u8]| is_same(frame, &looking) || is_same(frame, &silent);
+    assert!(bytes.chunks_exact(SIZE_PX * SIZE_PX * 2).all(is_card));
+    say("v4l2-ctl reads the same", begin);
+
+    {
+        let device = Device::with_path(LOOPBACK).unwrap();
+        let mut reader = open_reader(&device);
+        unplug_and_plug(&mut program, &mut reader, |frame| is_same(frame, &silent), |frame| is_same(frame, &looking));
+        say("the webcam went and came back", begin);
+
+        // A second writer must be told who holds the device.
+        let options = SinkOptions { size_px: (SIZE_PX, SIZE_PX), rate_hz: 25.0, every_frame: false };
+        let refused = sink::open(&"vcam:10".parse().unwrap(), &options).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::DeviceBusy);
+        assert!(refused.to_string().contains("another program writes to /dev/video10"), "{refused}");
+        read_until("the first writer's card", &mut reader, is_card);
+        say("a second writer is refused", begin);
+    }
+
+    // The node goes, as when the module is unloaded, and comes back.
+    std::fs::rename(LOOPBACK, "/dev/hidden").unwrap();
+    program.wait_for("it is looked for again while the rest goes on", BOUND);
+    std::fs::rename("/dev/hidden", LOOPBACK).unwrap();
+    program.wait_for(&format!("{LOOPBACK} \"effigy\", YUYV 512x512 25/s is back"), BOUND);
+    {
+        let device = Device::with_path(LOOPBACK).unwrap();
+        read_until("the card after the loss", &mut open_reader(&device), is_card);
+    }
+    say("the loopback went and came back", begin);
+
+    assert_eq!(program.interrupt(), 130);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    println!("{}", report["sinks"]);
+    assert!(report["sinks"][0]["presented"].as_u64().unwrap() > 20);
+    assert!(report["source"].as_str().unwrap().contains("vivid"));
+    assert!(capabilities(LOOPBACK).contains(Flags::VIDEO_OUTPUT), "an output again, for the next program");
+    say("the first run has ended", begin);
+}
+
+/// Takes the webcam from its driver while the program runs, and gives it back.
+fn unplug_and_plug(
+    program: &mut Running,
+    reader: &mut Stream<'_>,
+    is_silent: impl FnMut(&[u8]) -> bool,
+    is_looking: impl FnMut(&[u8]) -> bool,
+) {
+    let driver = |what: &str| {
+        std::fs::write(format!("/sys/bus/platform/drivers/vivid/{what}"), "vivid.0")
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+    };
+    driver("unbind");
+    read_until("the card that says there is no signal", reader, is_silent);
+    program.wait_for("is lost", BOUND);
+    assert!(!Path::new(WEBCAM).exists());
+    driver("bind");
+    wait_until("the webcam's node", BOUND, || Path::new(WEBCAM).exists().then_some(()));
+    program.wait_for("is back", BOUND);
+    read_until("the card that says a face is looked for", reader, is_looking);
+}
+
+#[test]
+#[ignore = "needs the devices of scripts/vm_test.sh"]
+fn another_size_and_packing_are_negotiated() {
+    assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
+    let begin = Instant::now();
+    let folder = Folder::new("vm-format");
+    let looking = card(CardReason::LookingForFace, true);
+    // The device keeps the format of whoever wrote to it last; the picture is fitted into that.
+    let status = Command::new("v4l2-ctl").args(["-d", BOTH, "--set-ctrl=keep_format=1"]).status().unwrap();
+    assert!(status.success(), "v4l2-ctl: {status}");
+    {
+        let mut device = Device::with_path(BOTH).unwrap();
+        Output::set_format(&device, &Format::new(640, 480, FourCC::new(b"NV12"))).unwrap();
+        device.write_all(&[128; 640 * 480 * 3 / 2]).unwrap();
+    }
+    let mut program = {
+        let source = faceless(&folder.0);
+        run(&format!("--source {} --sink vcam:11", source.display()), &folder.0.join("second.log"))
+    };
+    program.wait_for("\"second\", NV12 640x480 30/s", BOUND);
+    assert!(program.said().contains("keeps its size of 640x480"), "{}", program.said());
+    program.wait_for("says that it is camera and output at once, which browsers do not show", BOUND);
+    let device = Device::with_path(BOTH).unwrap();
+    let format = Capture::format(&device).unwrap();
+    assert_eq!((format.width, format.height, format.fourcc), (640, 480, FourCC::new(b"NV12")));
+    let mut reader = open_reader(&device);
+    read_until("the card in the middle", &mut reader, |frame| {
+        assert_eq!(frame.len(), 640 * 480 * 3 / 2);
+        shows_luma_in_the_middle(&frame[..640 * 480], 640, 480, &looking)
+    });
+    assert_eq!(program.interrupt(), 130);
+    say("NV12 of another size is read", begin);
+}

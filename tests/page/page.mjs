@@ -1,0 +1,335 @@
+// The control page in a real browser, against the real program: loads, moves, switches, enrols, hides, keeps two pages
+// in step, and refuses what it must. Started by scripts/page_test.sh.
+//   node page.mjs BINARY MODELS_DEMO_FOLDER SCREENSHOT_FOLDER
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+// The packages lie outside the repository.
+const { chromium } = createRequire(join(process.env.EFFIGY_PAGE_MODULES ?? ".", "x.js"))("playwright-core");
+const [binary, demo, shots] = process.argv.slice(2);
+const chrome = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const lab = mkdtempSync(join(tmpdir(), "effigy-page-"));
+mkdirSync(shots, { recursive: true });
+
+let program = null, browser = null, n_steps = 0;
+const began = Date.now();
+const step = (what) => { n_steps++; console.log(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}`); };
+
+function run(...args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(binary, args, { cwd: lab, stdio: ["ignore", "ignore", "inherit"] });
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${args[0]} ended with ${code}`))));
+  });
+}
+
+/// Starts the program and gives the address that it prints.
+function start() {
+  const args = ["run", "--identity", "ada.effigy,ben.effigy", "--source", join(demo, "driver.mp4"), "--loop"];
+  program = spawn(binary, [...args, "--sink", "http", "--report", "report.json"], { cwd: lab });
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const patience = setTimeout(() => reject(new Error(`no address within a minute: ${said}`)), 60_000);
+    program.stderr.on("data", (chunk) => {
+      said += chunk;
+      const address = said.match(/control page: (http:\S+)/);
+      if (address) { clearTimeout(patience); resolve(new URL(address[1])); }
+    });
+    program.on("exit", (code) => reject(new Error(`the program ended with ${code}: ${said}`)));
+  });
+}
+
+/// A request below the browser, where every header can be set.
+function ask(url, { headers = {}, method = "GET", body } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = http.request(url, { method, headers, setHost: !("Host" in headers) }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+/// Some pixels of the live picture.
+const pixels = (page) => page.evaluate(() => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 32;
+  const context = canvas.getContext("2d");
+  context.drawImage(document.getElementById("picture"), 0, 0, 32, 32);
+  return [...context.getImageData(0, 0, 32, 32).data];
+});
+const difference = (a, b) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
+
+/// Waits until something holds; fails with its name.
+async function until(what, holds, patience_ms = 20_000) {
+  const end = Date.now() + patience_ms;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`not within ${patience_ms / 1000} s: ${what}`);
+    await new Promise((wake) => setTimeout(wake, 100));
+  }
+}
+
+const pressed = (page, selector) => page.getAttribute(selector, "aria-pressed").then((value) => value === "true");
+const shows = (page, index) => async () => (await page.locator(`[data-index="${index}"]`).count()) > 0 && pressed(page, `[data-index="${index}"]`);
+
+/// Drops a file onto the page, as a hand would.
+async function drop(page, path, type) {
+  const data = readFileSync(path).toString("base64");
+  const transfer = await page.evaluateHandle(([data, type]) => {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], "Cleo Example.png", { type }));
+    return transfer;
+  }, [data, type]);
+  await page.dispatchEvent("main", "dragenter", { dataTransfer: transfer });
+  assert(await page.isVisible("#drop"), "the page does not say that a photo can be dropped");
+  await page.dispatchEvent("main", "drop", { dataTransfer: transfer });
+}
+
+async function main() {
+  for (const [file, name] of [["portrait_a.png", "ada"], ["portrait_b.png", "ben"]]) {
+    await run("enroll", join(demo, file), "-o", `${name}.effigy`, "--consent", "synthetic", "--framing", "keep");
+  }
+  const address = await start();
+  const origin = address.origin, token = address.searchParams.get("token");
+  step("the program runs and has printed its address");
+  browser = await chromium.launch({ executablePath: chrome, args: ["--no-sandbox", "--disable-gpu"] });
+  const context = await browser.newContext({ viewport: { width: 1360, height: 940 }, colorScheme: "light" });
+  const page = await context.newPage();
+  const troubles = [];
+  for (const each of [page]) {
+    each.on("pageerror", (error) => troubles.push(String(error)));
+    each.on("console", (line) => { if (line.type() === "error") troubles.push(line.text()); });
+  }
+
+  // Without the token nothing is shown, with a wrong one neither.
+  const shut = await browser.newContext();
+  for (const wrong of ["/", "/?token=0123456789abcdef0123456789abcdef", "/stream", "/app.js", "/frame.png"]) {
+    assert.equal((await (await shut.newPage()).goto(origin + wrong)).status(), 401, wrong);
+  }
+  await shut.close();
+  step("without the token, or with a wrong one, nothing is shown");
+
+  await page.goto(address.href);
+  await until("the status is live", async () => (await page.textContent("#status")) === "Live");
+  assert.equal(page.url(), origin + "/", "the token stays in the address bar");
+  const [cookie] = await context.cookies();
+  assert(cookie.httpOnly && cookie.sameSite === "Strict" && cookie.value !== token, JSON.stringify(cookie));
+  await page.waitForFunction(() => document.getElementById("picture").naturalWidth === 512);
+  step("the page loads, the token has become a cookie");
+
+  const first = await pixels(page);
+  let most = 0;
+  await until("the picture moves", async () => (most = Math.max(most, difference(first, await pixels(page)))) > 1);
+  await until("figures come", async () => Number(await page.textContent("#age")) > 0);
+  assert((await page.textContent("#source")).includes("driver.mp4"));
+  assert.equal(await page.textContent("#generator"), "warp on cpu");
+  const inked = (id) => page.evaluate((id) => {
+    const canvas = document.getElementById(id);
+    return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0);
+  }, id);
+  await until("the driver's lines are drawn", () => inked("lines"));
+  await until("the chart is drawn", () => inked("chart"));
+  step("the picture moves; figures, chart and lines are there");
+
+  const second = await context.newPage();
+  await second.goto(origin + "/");
+  await until("the second page is live by its cookie", async () => (await second.textContent("#status")) === "Live");
+  assert(await shows(page, 0)());
+  const before = await pixels(page);
+  await page.click('[data-index="1"]');
+  await until("the click has switched", shows(page, 1));
+  await until("the second page follows", shows(second, 1));
+  await until("another face is in the picture", async () => difference(before, await pixels(page)) > 8);
+  await second.bringToFront();
+  await second.keyboard.press("1");
+  await until("the key has switched", shows(second, 0));
+  await until("the first page follows", shows(page, 0));
+  await page.bringToFront();
+  step("identities are switched by click and by key; two pages stay in step");
+
+  await page.keyboard.press("m");
+  await until("mirrored", () => pressed(second, "#mirror"));
+  await page.keyboard.press("m");
+  await page.click('[data-to="blur"]');
+  await until("blurred", () => pressed(second, '[data-to="blur"]'));
+  await page.keyboard.press("b");
+  await until("green", () => pressed(second, '[data-to="#00b140"]'));
+  await page.focus("#strength");
+  await page.keyboard.press("End");
+  await until("the strength is shared", async () => (await second.textContent("#strength-value")) === "200 %");
+  await page.keyboard.press("-");
+  await until("less", async () => (await second.textContent("#strength-value")) === "190 %");
+  await page.evaluate(() => { const s = document.getElementById("strength"); s.value = 1; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); });
+  await page.click('[data-to="own"]');
+  await page.setInputFiles("#backdrop", join(demo, "people.jpg"));
+  await until("a picture is behind", async () => (await second.getAttribute('[data-to="picture"]', "class")).includes("on"));
+  await page.click('[data-to="own"]');
+  await page.keyboard.press("c");
+  await until("calibrated", async () => (await page.textContent("#said")).includes("Calibrated"));
+  step("mirror, background, strength and calibration by page and keys");
+
+  const lively = await pixels(page);
+  await page.keyboard.press("p");
+  await until("hidden", async () => (await second.textContent("#status")) === "Hidden");
+  await until("the card is in the picture", async () => difference(lively, await pixels(page)) > 15);
+  await page.screenshot({ path: join(shots, "hidden.png") });
+  await second.click("#panic");
+  await until("shown again", async () => (await page.textContent("#status")) === "Live");
+  step("panic by key, back by click on the other page");
+
+  await drop(page, join(demo, "portrait_c.png"), "image/png");
+  await page.waitForSelector("#enroll[open]");
+  assert.equal(await page.inputValue("#enroll-name"), "Cleo Example");
+  await page.click("#enroll-go");
+  assert(await page.isVisible("#enroll[open]"), "it was enrolled without an answer to the consent question");
+  await page.check("[name=basis][value=subject]");
+  assert(await page.isVisible("#enroll-by"));
+  await page.screenshot({ path: join(shots, "enroll.png") });
+  await page.check("[name=basis][value=synthetic]");
+  await page.check("#enroll-sure");
+  await page.click("#enroll-go");
+  await until("the new identity is shown", shows(page, 2), 60_000);
+  await until("on the second page too", shows(second, 2));
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click("#gallery .save")]);
+  await file.saveAs(join(lab, "cleo.effigy"));
+  await run("verify", "cleo.effigy");
+  step("a photo is dropped, the consent question answered, the identity shown, saved and verified");
+
+  await drop(page, join(demo, "driver.mp4"), "image/png");
+  await page.check("[name=basis][value=self]");
+  await page.check("#enroll-sure");
+  await page.click("#enroll-go");
+  await page.waitForSelector("#enroll-error:visible");
+  assert((await page.textContent("#enroll-error")).includes("JPEG, PNG or WebP"));
+  await page.click("#enroll-cancel");
+  // The refused upload is the one thing that the console may complain of.
+  const others = troubles.filter((text) => !text.includes("422"));
+  assert.deepEqual(others, [], "the browser complains");
+  step("what is no photo is refused with a reason");
+
+  // Below the browser: every header as an attacker's page would have it.
+  const cookies = { Cookie: `${cookie.name}=${cookie.value}` };
+  const host = address.host, card = JSON.stringify({ do: "card", on: true });
+  const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" };
+  const post = (headers) => ask(origin + "/command", { method: "POST", body: card, headers: { ...cookies, ...headers } });
+  assert.equal(await ask(origin + "/", { headers: cookies }), 200);
+  assert.equal(await ask(origin + "/", { headers: { ...cookies, Host: "rebound.example:" + address.port } }), 421);
+  assert.equal(await ask(origin + "/", { headers: { ...cookies, Host: "127.0.0.1:1" } }), 421);
+  assert.equal(await ask(origin + "/socket", { headers: { ...cookies, ...upgrade, Origin: "http://evil.example" } }), 403);
+  assert.equal(await ask(origin + "/socket", { headers: { ...cookies, ...upgrade } }), 403);
+  assert.equal(await ask(origin + "/stream", { headers: { ...cookies, "Sec-Fetch-Site": "same-site" } }), 403);
+  assert.equal(await post({ Origin: "http://evil.example" }), 403);
+  assert.equal(await post({ Origin: `http://127.0.0.1:${Number(address.port) + 1}` }), 403);
+  assert.equal(await post({}), 403);
+  assert.equal(await page.textContent("#status"), "Live", "a refused command was carried out");
+  assert.equal(await post({ Origin: `http://${host}` }), 204);
+  await until("the right command is carried out", async () => (await page.textContent("#status")) === "Hidden");
+  await page.keyboard.press("p");
+
+  // A foreign page in the same browser, cookie and all.
+  const foreign = http.createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<p>evil</p>"));
+  await new Promise((ready) => foreign.listen(0, "127.0.0.1", ready));
+  const evil = await context.newPage();
+  await evil.goto(`http://127.0.0.1:${foreign.address().port}/`);
+  const harvest = await evil.evaluate(async ([origin, ws]) => {
+    const picture = (src) => new Promise((done) => { const i = new Image(); i.onload = () => done(true); i.onerror = () => done(false); i.src = src; setTimeout(() => done(false), 3000); });
+    const socket = () => new Promise((done) => { const s = new WebSocket(ws); s.onopen = () => done(true); s.onerror = () => done(false); });
+    await fetch(origin + "/command", { method: "POST", mode: "no-cors", credentials: "include", body: '{"do":"card","on":true}' }).catch(() => {});
+    return { picture: await picture(origin + "/frame.jpg"), stream: await picture(origin + "/stream"), socket: await socket() };
+  }, [origin, origin.replace("http", "ws") + "/socket"]);
+  assert.deepEqual(harvest, { picture: false, stream: false, socket: false });
+  await until("still live", async () => (await page.textContent("#status")) === "Live");
+  await evil.close();
+  foreign.close();
+  step("wrong Host, Origin and site are refused, for a real foreign page too");
+
+  const view = await context.newPage();
+  await view.setViewportSize({ width: 640, height: 360 });
+  await view.goto(`${origin}/view?token=${token}`);
+  await view.waitForFunction(() => document.getElementById("picture").naturalWidth === 512);
+  let n_loads = 0;
+  view.on("load", () => n_loads++);
+  await view.waitForTimeout(4500);
+  assert.equal(n_loads, 0, "the view starts again although nothing has ended");
+  assert(await view.isVisible("#picture"));
+  await view.close();
+  await second.close();
+
+  await page.click('[data-index="0"]');
+  await page.waitForTimeout(4000);
+  for (const [name, colorScheme, width, height] of [
+    ["wide-light", "light", 1360, 940], ["wide-dark", "dark", 1360, 940], ["middle-dark", "dark", 900, 1200],
+    ["narrow-light", "light", 390, 844], ["narrow-dark", "dark", 390, 844],
+  ]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height });
+    await page.waitForTimeout(600);
+    const { scroll, inner } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, inner: innerWidth }));
+    assert(scroll <= inner, `${name}: ${scroll} pixels wide in a window of ${inner}`);
+    await page.screenshot({ path: join(shots, name + ".png"), fullPage: true });
+  }
+  step("nothing sticks out at any width, light and dark");
+
+  // By keyboard alone: every control is reached and shows it.
+  await page.setViewportSize({ width: 1360, height: 940 });
+  await page.evaluate(() => document.activeElement?.blur());
+  const reached = new Set();
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press("Tab");
+    reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.index || document.activeElement.dataset.to));
+  }
+  for (const control of ["panic", "calibrate", "mirror", "0", "2", "strength", "own", "blur", "colour", "picture", "log"]) {
+    assert(reached.has(control), `${control} is not reached by Tab: ${[...reached]}`);
+  }
+  const contrasts = await page.evaluate(checkContrast);
+  await page.emulateMedia({ colorScheme: "light" });
+  const poor = [...contrasts, ...(await page.evaluate(checkContrast))];
+  assert.deepEqual(poor, [], "text with a contrast below 4.5");
+  step("every control is reached by keyboard; all text has a contrast of 4.5 or more");
+
+  program.removeAllListeners("exit");
+  const ended = new Promise((resolve) => program.on("exit", resolve));
+  program.kill("SIGTERM");
+  assert.equal(await ended, 130);
+  program = null;
+  await until("the page says that the run has ended", async () => (await page.textContent("#veil")).includes("not running"));
+  const report = JSON.parse(readFileSync(join(lab, "report.json")));
+  step(`the run ends cleanly and the page says so; age p50 ${report.age_ms.p50.toFixed(1)} ms, p99 ${report.age_ms.p99.toFixed(1)}`);
+}
+
+/// Every text whose colour stands out too little from what is behind it (WCAG 2, contrast ratio below 4.5).
+function checkContrast() {
+  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length === 3 || colour[3] > .75) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (!node.textContent.trim() || !element.checkVisibility() || element.closest("script, .skip, [aria-hidden=true] , :disabled")) continue;
+    let [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
+    if (a < b) [a, b] = [b, a];
+    if ((a + .05) / (b + .05) < 4.5) poor.push(`${node.textContent.trim().slice(0, 30)}: ${((a + .05) / (b + .05)).toFixed(2)}`);
+  }
+  return poor;
+}
+
+let failure = null;
+await main().catch((error) => { failure = error; });
+await browser?.close().catch(() => {});
+program?.kill("SIGKILL");
+rmSync(lab, { recursive: true, force: true });
+if (failure) { console.error(failure); process.exit(1); }
+console.log(`page: ${n_steps} steps passed, screenshots in ${shots}`);

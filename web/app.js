@@ -1,0 +1,320 @@
+// The control page: state comes in over a socket, commands go out over it.
+import { FaceLines, StageChart } from "/chart.js";
+
+const $ = (id) => document.getElementById(id);
+const BACKGROUNDS = ["own", "blur", "#00b140", "none"];
+const BASES = { self: "yourself", subject: "with consent", synthetic: "synthetic", "public-domain": "public domain" };
+
+// The token has become a cookie; it need not stand where a shared screen shows it.
+if (location.search) history.replaceState(null, "", "/");
+
+let state = null, socket = null, limits = { max_upload_bytes: 16 << 20 }, retry_ms = 500;
+const chart = new StageChart($("chart"), $("legend"));
+const face = new FaceLines($("lines"));
+
+// --- the socket
+
+function connect() {
+  socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/socket");
+  socket.binaryType = "arraybuffer";
+  let wasOpen = false;
+  socket.onopen = () => { wasOpen = true; retry_ms = 500; $("log").replaceChildren(); watch(); };
+  socket.onmessage = ({ data }) => {
+    if (data instanceof ArrayBuffer) return face.take(data);
+    const message = JSON.parse(data);
+    handlers[message.type]?.(message);
+  };
+  socket.onclose = async () => {
+    setStatus("off", "Not connected");
+    let why = "effigy is not running here any more. This page comes back when it does.";
+    if (!wasOpen) {
+      const answer = await fetch("/icon.svg", { cache: "no-store" }).catch(() => null);
+      if (answer?.status === 401) why = "effigy was started again: open the address that it printed.";
+    }
+    veil(why);
+    setTimeout(connect, retry_ms);
+    retry_ms = Math.min(5000, retry_ms * 1.6);
+  };
+}
+
+function send(command) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
+  else say("Not connected: nothing was changed.", true);
+}
+
+const handlers = {
+  hello(hello) {
+    limits = hello;
+    // Folders may say more than a shared screen should show.
+    $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
+    $("generator").textContent = `${hello.generator} on ${hello.backend}`;
+    $("size").textContent = `${hello.size_px} × ${hello.size_px}`;
+    $("version").textContent = `effigy ${hello.version}`;
+    chart.setStages(hello.stages);
+    face.lines = hello.lines;
+  },
+  state(next) {
+    state = next;
+    if (state.card) setStatus("card", state.panic ? "Hidden" : state.card); else setStatus("live", "Live");
+    press($("panic"), state.panic);
+    $("panic").querySelector(".text").textContent = state.panic ? "Show me again" : "Hide me now";
+    press($("mirror"), state.mirror);
+    face.isMirrored = state.mirror;
+    if (document.activeElement !== $("strength") || !isSliding) setStrength(state.strength);
+    showBackground();
+    showGallery();
+  },
+  figures(figures) {
+    $("age").textContent = figures.age_ms ? figures.age_ms.toFixed(0) : "–";
+    $("rate").textContent = figures.fps ? figures.fps.toFixed(1) : "–";
+    $("dropped").textContent = figures.dropped;
+    $("delay").textContent = figures.age_ms ? Math.round(figures.age_ms / 5) * 5 : "–";
+    chart.add(figures.stages_ms);
+  },
+  message({ warning, text }) {
+    const item = document.createElement("li"), log = $("log");
+    item.textContent = text;
+    item.className = warning ? "warning" : "";
+    const isAtEnd = log.scrollTop + log.clientHeight > log.scrollHeight - 30;
+    log.append(item);
+    while (log.children.length > 100) log.firstChild.remove();
+    if (isAtEnd) log.scrollTop = log.scrollHeight;
+  },
+  refused({ why }) { say(why, true); },
+};
+
+// --- the picture
+
+function veil(text) { $("veil").textContent = text; $("veil").hidden = !text; }
+
+function watch() {
+  veil("");
+  if (!document.hidden) $("picture").src = "/stream?" + Date.now();
+}
+
+$("picture").onerror = () => { if (socket?.readyState === WebSocket.OPEN && !document.hidden) setTimeout(watch, 1000); };
+document.addEventListener("visibilitychange", () => {
+  // A page that nobody looks at costs the pipeline nothing.
+  if (document.hidden) $("picture").removeAttribute("src"); else if (socket?.readyState === WebSocket.OPEN) watch();
+});
+
+function setStatus(kind, text) { $("status").dataset.kind = kind; $("status").textContent = text; }
+function press(button, isOn) { button.setAttribute("aria-pressed", String(Boolean(isOn))); }
+
+let saidUntil = 0;
+function say(text, isBad = false) {
+  $("said").textContent = text;
+  $("said").classList.toggle("bad", isBad);
+  clearTimeout(saidUntil);
+  saidUntil = setTimeout(() => { $("said").textContent = ""; }, 6000);
+}
+
+// --- steering
+
+const actions = {
+  panic() { send({ do: "card", on: !state?.panic }); },
+  calibrate() { send({ do: "calibrate" }); say("Calibrated: this is your face at rest."); },
+  mirror() { send({ do: "mirror", on: !state?.mirror }); },
+  identity(index) { if (index < (state?.identities.length ?? 0)) send({ do: "identity", index }); },
+  background(to) { send({ do: "background", to }); },
+  nextBackground() {
+    const at = BACKGROUNDS.indexOf(state?.background);
+    actions.background(BACKGROUNDS[(at + 1) % BACKGROUNDS.length]);
+  },
+  strength(value) {
+    const clamped = Math.min(2, Math.max(0, Math.round(value * 20) / 20));
+    setStrength(clamped);
+    send({ do: "strength", value: clamped });
+  },
+};
+
+let isSliding = false;
+function setStrength(value) {
+  $("strength").value = value;
+  $("strength-value").textContent = `${Math.round(value * 100)} %`;
+}
+$("strength").addEventListener("input", () => { isSliding = true; actions.strength(Number($("strength").value)); });
+$("strength").addEventListener("change", () => { isSliding = false; });
+$("panic").onclick = actions.panic;
+$("calibrate").onclick = actions.calibrate;
+$("mirror").onclick = actions.mirror;
+$("backgrounds").addEventListener("click", ({ target }) => {
+  const to = target.closest("button")?.dataset.to;
+  if (to) actions.background(to);
+});
+$("colour").addEventListener("input", () => actions.background($("colour").value));
+$("backdrop").addEventListener("change", () => { const [file] = $("backdrop").files; $("backdrop").value = ""; if (file) sendBackdrop(file); });
+document.querySelector("[data-to=picture]").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("backdrop").click(); }
+});
+
+function showBackground() {
+  const now = state.background, isColour = now.startsWith("#") && !BACKGROUNDS.includes(now);
+  for (const item of $("backgrounds").children) {
+    const to = item.dataset.to, isOn = to === now || (to === "colour" && isColour);
+    if (item.tagName === "BUTTON") press(item, isOn); else item.classList.toggle("on", isOn);
+  }
+  if (isColour && document.activeElement !== $("colour")) $("colour").value = now;
+  $("transparent").hidden = now !== "none";
+}
+
+async function sendBackdrop(file) {
+  if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);
+  const answer = await upload("/background", file);
+  if (answer.error) say(answer.error, true);
+}
+
+let shownGallery = "";
+function showGallery() {
+  const key = JSON.stringify([state.identities, state.enrolling]);
+  if (key !== shownGallery) {
+    shownGallery = key;
+    const focused = document.activeElement?.dataset?.index;
+    $("gallery").replaceChildren(...state.identities.map(tile), adder());
+    if (focused !== undefined) $("gallery").querySelector(`[data-index="${focused}"]`)?.focus();
+  }
+  for (const button of $("gallery").querySelectorAll("[data-index]")) {
+    const index = Number(button.dataset.index);
+    press(button, index === state.identity);
+    button.classList.toggle("wanted", index === state.wanted);
+  }
+}
+
+function tile({ index, name, basis, unsaved }) {
+  const item = document.createElement("li"), button = document.createElement("button");
+  const picture = document.createElement("img"), label = document.createElement("span"), small = document.createElement("span");
+  button.dataset.index = index;
+  button.title = name;
+  picture.src = `/thumbnail/${index}`;
+  picture.alt = "";
+  label.className = "name";
+  small.className = "basis";
+  small.textContent = BASES[basis] ?? basis;
+  label.append(name, small);
+  button.append(picture, label);
+  if (index < 9) {
+    const key = document.createElement("kbd");
+    key.textContent = index + 1;
+    button.append(key);
+  }
+  button.onclick = () => actions.identity(index);
+  item.append(button);
+  if (unsaved) {
+    const save = document.createElement("a");
+    save.className = "save";
+    save.href = `/identity/${index}`;
+    save.textContent = "Save its file";
+    item.append(save);
+  }
+  return item;
+}
+
+function adder() {
+  const item = document.createElement("li"), button = document.createElement("button");
+  button.className = "add" + (state.enrolling ? " busy" : "");
+  button.textContent = state.enrolling ? "Enrolling" : "Drop a photo or choose one";
+  button.disabled = state.enrolling;
+  button.onclick = () => $("photo").click();
+  item.append(button);
+  return item;
+}
+
+// --- enrolling
+
+const tooLarge = () => `The picture is larger than ${limits.max_upload_bytes >> 20} MB.`;
+let photo = null, photoUrl = null;
+
+async function upload(address, file) {
+  try {
+    const headers = { "Content-Type": file.type || "image/jpeg" };
+    const answer = await fetch(address, { method: "POST", headers, body: file });
+    if (answer.status === 204) return {};
+    const text = await answer.text();
+    try { return JSON.parse(text); } catch { return { error: text }; }
+  } catch {
+    return { error: "effigy could not be reached." };
+  }
+}
+
+function ask(file) {
+  if (!/^image\/(jpeg|png|webp)$/.test(file.type)) return say("A photo is a JPEG, PNG or WebP picture.", true);
+  if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);
+  if (state?.enrolling) return say("Another picture is being worked on.", true);
+  photo = file;
+  if (photoUrl) URL.revokeObjectURL(photoUrl);
+  photoUrl = URL.createObjectURL(file);
+  $("enroll-photo").src = photoUrl;
+  $("enroll").querySelector("form").reset();
+  $("enroll-name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 64);
+  $("enroll-by-row").hidden = $("enroll-face-row").hidden = true;
+  $("enroll-error").hidden = true;
+  if (!$("enroll").open) $("enroll").showModal();
+}
+
+$("photo").addEventListener("change", () => { const [file] = $("photo").files; $("photo").value = ""; if (file) ask(file); });
+$("enroll").addEventListener("change", () => {
+  const isSubject = $("enroll").querySelector("[name=basis]:checked")?.value === "subject";
+  $("enroll-by-row").hidden = !isSubject;
+  $("enroll-by").required = isSubject;
+});
+$("enroll-cancel").onclick = () => $("enroll").close();
+$("enroll").querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const basis = $("enroll").querySelector("[name=basis]:checked").value;
+  const query = new URLSearchParams({ name: $("enroll-name").value, basis });
+  if (basis === "subject") query.set("by", $("enroll-by").value);
+  if (!$("enroll-face-row").hidden) query.set("face", $("enroll-face").value);
+  const go = $("enroll-go");
+  go.disabled = true;
+  go.textContent = "Enrolling…";
+  $("enroll-error").hidden = true;
+  const { index, error } = await upload("/enroll?" + query, photo);
+  go.disabled = false;
+  go.textContent = "Enrol and show";
+  if (error) {
+    $("enroll-error").textContent = error;
+    $("enroll-error").hidden = false;
+    if (error.includes("--face")) $("enroll-face-row").hidden = false;
+    return;
+  }
+  $("enroll").close();
+  send({ do: "identity", index });
+});
+
+let dragDepth = 0;
+const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+addEventListener("dragenter", (event) => { if (hasFiles(event)) { dragDepth++; $("drop").hidden = false; } });
+addEventListener("dragleave", () => { dragDepth = Math.max(0, dragDepth - 1); $("drop").hidden = dragDepth === 0; });
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  dragDepth = 0;
+  $("drop").hidden = true;
+  const [file] = event.dataTransfer?.files ?? [];
+  if (file) ask(file);
+});
+
+// --- keys
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("enroll").open) return;
+  if (event.target.matches("input:not([type=range], [type=color])")) return;
+  const key = event.key.toLowerCase();
+  // A key that is held down shall not flicker: only motion repeats.
+  if (event.repeat && !"+-=".includes(key)) return;
+  if (/^[1-9]$/.test(key)) actions.identity(Number(key) - 1);
+  else if (key === "p") actions.panic();
+  else if (key === "c") actions.calibrate();
+  else if (key === "m") actions.mirror();
+  else if (key === "b") actions.nextBackground();
+  else if (key === "+" || key === "=") actions.strength(Number($("strength").value) + .1);
+  else if (key === "-") actions.strength(Number($("strength").value) - .1);
+  else return;
+  event.preventDefault();
+});
+
+for (const redraw of [chart, face]) {
+  new ResizeObserver(() => redraw.draw()).observe(redraw.canvas);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw.draw());
+}
+connect();
