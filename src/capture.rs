@@ -27,7 +27,7 @@ use crate::frame::Rgb;
 
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
-pub use pattern::PatternSource;
+pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
 pub use still::StillSource;
 pub use webcam::{WebcamSource, cameras};

@@ -10,6 +10,7 @@ use effigy::drive::Motion;
 use effigy::identity::{Basis, Framing};
 use effigy::sink::SinkSpec;
 
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod enroll;
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Devices(DevicesArgs),
     /// Say what an identity file tells about its origin
     Verify(VerifyArgs),
+    /// Measure how old the picture is: scenes, far ends, motion, other programs
+    Bench(bench::BenchArgs),
     /// Render synthetic people with ground truth
     #[cfg(feature = "train")]
     Synth(synth::SynthArgs),
@@ -187,6 +190,9 @@ pub(crate) struct RunArgs {
     /// Size to ask a camera for
     #[arg(long, default_value = "640x480", value_name = "WxH", value_parser = parse_camera_size)]
     pub(crate) camera_size: (usize, usize),
+    /// Draw frame number and time over the picture's upper edge, for `effigy bench watch`
+    #[arg(long)]
+    pub(crate) stamp: bool,
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
     pub(crate) duration: Option<f64>,

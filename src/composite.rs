@@ -10,6 +10,7 @@ use crate::face::N_LANDMARKS;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
 use crate::identity::Identity;
+use crate::latency::{self, Origin, Stamp};
 use crate::trace::Trace;
 
 pub use background::Background;
@@ -102,6 +103,7 @@ pub struct Compositor {
     plate: Plate,
     badge: Badge,
     cards: Cards,
+    has_stamp: bool,
 }
 
 impl Compositor {
@@ -115,6 +117,7 @@ impl Compositor {
             plate: Plate::new(&options.background, None, size)?,
             badge: Badge::new(size),
             cards: Cards::new(size)?,
+            has_stamp: false,
             options,
         })
     }
@@ -141,6 +144,16 @@ impl Compositor {
     /// Flips the picture from now on, or no longer.
     pub fn set_mirror(&mut self, mirror: bool) {
         self.options.mirror = mirror;
+    }
+
+    /// Draws number and time of the driver's frame over the upper edge from now on, or no longer; see [`latency`].
+    pub fn set_stamp(&mut self, has_stamp: bool) {
+        self.has_stamp = has_stamp;
+    }
+
+    /// Whether pictures carry number and time.
+    pub fn has_stamp(&self) -> bool {
+        self.has_stamp
     }
 
     /// How pictures are built now.
@@ -176,6 +189,12 @@ impl Compositor {
     fn mark(&self, out: &mut OutFrame) {
         if self.options.badge {
             self.badge.stamp(&mut out.picture);
+        }
+        // A picture that no frame is behind has no age to tell.
+        if self.has_stamp && out.trace.frame_id != 0 {
+            let own = Stamp { origin: Origin::Output, frame_id: out.trace.frame_id as u32, time: out.trace.captured };
+            let stamp = out.trace.stamp.map_or(own, |driver| Stamp { origin: Origin::Output, ..driver });
+            latency::draw(&stamp, &mut out.picture);
         }
     }
 }

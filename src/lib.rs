@@ -59,6 +59,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod capture;
 pub mod clock;
 pub mod composite;
@@ -70,6 +71,7 @@ pub mod frame;
 pub mod generate;
 pub mod identity;
 pub mod kernels;
+pub mod latency;
 pub mod latest;
 pub mod models;
 pub mod photo;

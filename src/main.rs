@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cli::run::run(&args),
         Command::Devices(args) => cli::devices::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
+        Command::Bench(args) => cli::bench::run(&args),
         #[cfg(feature = "train")]
         Command::Synth(args) => cli::synth::run(&args),
         #[cfg(feature = "train")]

@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceObservation, Tracker};
 use crate::generate::Generator;
 use crate::identity::Identity;
+use crate::latency;
 use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
 use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMeter};
 use crate::sink::{Delivery, Sink};
@@ -143,6 +144,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     }
     let mut inlets = inlets.into_iter();
 
+    let reads_stamps = stages.compositor.has_stamp();
     let driver = Driver::new(stages.drive, identity);
     let portrayer =
         Portrayer::new(driver, stages.generator, stages.compositor, stages.identities, control, stages.size_px)?;
@@ -152,7 +154,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         let capture =
             spawn(scope, "capture", ending, move || capture_loop(&mut *source, captured_tx, clock, ending, figures))?;
         let face = spawn(scope, "face", ending, move || {
-            face_loop(&mut *tracker, captured_rx, observed_tx, clock, ending, figures)
+            face_loop(&mut *tracker, reads_stamps, captured_rx, observed_tx, clock, ending, figures)
         })?;
         let foreground_inlet = stages.foreground.is_some().then(|| inlets.next()).flatten();
         let mut sinks = Vec::new();
@@ -281,9 +283,11 @@ fn capture_loop(
     Ok(counts)
 }
 
-/// Finds the face in every frame that it has time for; counts those replaced unseen after it.
+/// Finds the face, and the in-band code where it is asked for, in every frame that it has time for; counts those
+/// replaced unseen after it.
 fn face_loop(
     tracker: &mut dyn Tracker,
+    reads_stamps: bool,
     mut frames: Subscriber<Captured>,
     mut out: Publisher<Observed>,
     clock: &dyn Clock,
@@ -306,6 +310,9 @@ fn face_loop(
             observed.spare = Some(face);
         }
         observed.trace = captured.trace;
+        if reads_stamps {
+            observed.trace.stamp = latency::read_whole(captured.frame.picture());
+        }
         observed.trace.record(Stage::Face, begin, clock.now());
         match out.publish(&mut observed) {
             Published::InTime => {}

@@ -16,6 +16,9 @@ pub const SCHEMA: u32 = 1;
 /// The longest time a histogram tells apart, in microseconds.
 const MAX_MICROS: u64 = 120_000_000;
 
+/// A picture that comes later after the one before than so many of the source's intervals is a stutter.
+const STUTTER: f64 = 1.5;
+
 /// Times, kept so that any percentile can be asked for, within 0.1 %.
 #[derive(Clone, Debug)]
 pub struct Times {
@@ -46,7 +49,8 @@ impl Times {
         self.micros.value_at_quantile(quantile) as f64 / 1e3
     }
 
-    fn max_ms(&self) -> f64 {
+    /// The longest time, in milliseconds.
+    pub fn max_ms(&self) -> f64 {
         self.micros.max() as f64 / 1e3
     }
 }
@@ -61,7 +65,13 @@ pub struct SinkMeter {
     first: Option<Timestamp>,
     last: Timestamp,
     age: Times,
+    jitter: Times,
     stages: [Times; Stage::ALL.len()],
+    waits: [Times; Stage::ALL.len()],
+    /// The first and the last frame shown, and when the last was.
+    ends: Option<(Trace, Trace, Timestamp)>,
+    n_stutters: u64,
+    n_duplicates: u64,
 }
 
 impl SinkMeter {
@@ -75,7 +85,12 @@ impl SinkMeter {
             first: None,
             last: Timestamp::default(),
             age: Times::default(),
+            jitter: Times::default(),
             stages: Default::default(),
+            waits: Default::default(),
+            ends: None,
+            n_stutters: 0,
+            n_duplicates: 0,
         }
     }
 
@@ -93,10 +108,27 @@ impl SinkMeter {
         // A frame that waits for its turn is as old as the queue is long.
         if is_live {
             self.age.record(trace.age(now));
+            self.follow(trace, now);
         }
-        for (stage, times) in Stage::ALL.into_iter().zip(&mut self.stages) {
-            times.record(trace.span(stage).duration());
+        for (stage, (work, wait)) in Stage::ALL.into_iter().zip(self.stages.iter_mut().zip(&mut self.waits)) {
+            work.record(trace.span(stage).duration());
+            wait.record(trace.wait(stage));
         }
+    }
+
+    /// Compares the frame with the one before.
+    fn follow(&mut self, trace: &Trace, now: Timestamp) {
+        let (first, last, last_shown) = *self.ends.get_or_insert((*trace, *trace, now));
+        self.ends = Some((first, *trace, now));
+        if trace.frame_id == last.frame_id {
+            // Only the very first frame is its own predecessor.
+            self.n_duplicates += u64::from(self.age.count() > 1);
+            return;
+        }
+        self.jitter.record(trace.age(now).abs_diff(last.age(last_shown)));
+        let n_intervals = trace.frame_id.saturating_sub(first.frame_id).max(1);
+        let interval_secs = trace.captured.since(first.captured).as_secs_f64() / n_intervals as f64;
+        self.n_stutters += u64::from(now.since(last_shown).as_secs_f64() > STUTTER * interval_secs);
     }
 
     /// Frames shown a second, from first to last.
@@ -110,6 +142,7 @@ impl SinkMeter {
 #[derive(Debug, Default)]
 pub struct LiveFigures {
     age_micros: AtomicU64,
+    audio_delay_micros: AtomicU64,
     rate_millihertz: AtomicU64,
     dropped: AtomicU64,
     presented: AtomicU64,
@@ -119,6 +152,12 @@ impl LiveFigures {
     /// Median age of the picture in the last second, in milliseconds.
     pub fn age_ms(&self) -> f64 {
         self.age_micros.load(Ordering::Relaxed) as f64 / 1e3
+    }
+
+    /// By how much sound must be delayed to meet the picture, in milliseconds: the median age since the start, which
+    /// does not move about like that of one second. Zero until it is known.
+    pub fn audio_delay_ms(&self) -> f64 {
+        self.audio_delay_micros.load(Ordering::Relaxed) as f64 / 1e3
     }
 
     /// Frames shown in the last second.
@@ -148,6 +187,7 @@ pub(crate) struct LiveMeter {
     since: Option<Timestamp>,
     frames: u64,
     age: Times,
+    age_of_all: Times,
 }
 
 impl LiveMeter {
@@ -157,11 +197,13 @@ impl LiveMeter {
         figures.presented.fetch_add(1, Ordering::Relaxed);
         if trace.frame_id != 0 {
             self.age.record(trace.age(now));
+            self.age_of_all.record(trace.age(now));
         }
         let elapsed_secs = now.since(since).as_secs_f64();
         if elapsed_secs >= 1.0 {
             figures.rate_millihertz.store((self.frames as f64 / elapsed_secs * 1e3) as u64, Ordering::Relaxed);
             figures.age_micros.store((self.age.quantile_ms(0.5) * 1e3) as u64, Ordering::Relaxed);
+            figures.audio_delay_micros.store((self.age_of_all.quantile_ms(0.5) * 1e3) as u64, Ordering::Relaxed);
             self.frames = 0;
             self.age.micros.reset();
             self.since = Some(now);
@@ -202,6 +244,8 @@ pub struct AgeFigures {
     pub p90: f64,
     /// 99 of 100 are younger.
     pub p99: f64,
+    /// 999 of 1000 are younger.
+    pub p999: f64,
     /// The oldest.
     pub max: f64,
 }
@@ -212,12 +256,13 @@ impl From<&Times> for AgeFigures {
             p50: times.quantile_ms(0.5),
             p90: times.quantile_ms(0.9),
             p99: times.quantile_ms(0.99),
+            p999: times.quantile_ms(0.999),
             max: times.max_ms(),
         }
     }
 }
 
-/// Percentiles of a stage's work on one frame, waiting not included.
+/// Percentiles of a stage's work on one frame, or of a frame's waiting for it.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct StageFigures {
     /// Median, in milliseconds.
@@ -283,8 +328,16 @@ pub struct Report {
     pub drops: DropCounts,
     /// Age of the picture when the first sink had shown it, in milliseconds.
     pub age_ms: AgeFigures,
-    /// Time of every stage, by name.
+    /// How much the age differs from one picture to the next (RFC 3550, section 6.4.1: D), in milliseconds.
+    pub jitter_ms: AgeFigures,
+    /// Pictures that came later than 1.5 of the source's intervals after the one before.
+    pub stutters: u64,
+    /// Frames that were shown twice.
+    pub duplicates: u64,
+    /// Time of every stage's own work, by name.
     pub stages: BTreeMap<&'static str, StageFigures>,
+    /// Time that frames waited for each stage, by name.
+    pub waits: BTreeMap<&'static str, StageFigures>,
     /// All sinks.
     pub sinks: Vec<SinkFigures>,
     /// What the generator ran on.
@@ -316,6 +369,11 @@ pub(crate) struct RunFacts {
     pub(crate) badge: bool,
 }
 
+fn by_stage(times: &[Times]) -> BTreeMap<&'static str, StageFigures> {
+    let figures = |times: &Times| StageFigures { p50_ms: times.quantile_ms(0.5), p99_ms: times.quantile_ms(0.99) };
+    Stage::ALL.into_iter().zip(times).map(|(stage, times)| (stage.name(), figures(times))).collect()
+}
+
 impl Report {
     pub(crate) fn new(facts: RunFacts, sinks: &[SinkMeter]) -> Self {
         let nothing = SinkMeter::new("none");
@@ -332,14 +390,11 @@ impl Report {
             },
             drops: facts.drops,
             age_ms: AgeFigures::from(&first.age),
-            stages: Stage::ALL
-                .into_iter()
-                .zip(&first.stages)
-                .map(|(stage, times)| {
-                    let figures = StageFigures { p50_ms: times.quantile_ms(0.5), p99_ms: times.quantile_ms(0.99) };
-                    (stage.name(), figures)
-                })
-                .collect(),
+            jitter_ms: AgeFigures::from(&first.jitter),
+            stutters: first.n_stutters,
+            duplicates: first.n_duplicates,
+            stages: by_stage(&first.stages),
+            waits: by_stage(&first.waits),
             sinks: sinks
                 .iter()
                 .map(|sink| SinkFigures {

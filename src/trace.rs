@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::latency::Stamp;
 
 /// The stages in the order in which a frame meets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +62,15 @@ pub struct Trace {
     pub frame_id: u64,
     /// When the picture was taken: the driver's own buffer time where there is one.
     pub captured: Timestamp,
+    /// What the driver's picture itself says, where it carries the in-band code and someone asked for it.
+    pub stamp: Option<Stamp>,
     spans: [Span; Stage::ALL.len()],
 }
 
 impl Trace {
     /// Starts the trace of a frame.
     pub fn new(frame_id: u64, captured: Timestamp) -> Self {
-        Self { frame_id, captured, spans: Default::default() }
+        Self { frame_id, captured, stamp: None, spans: Default::default() }
     }
 
     /// Records when `stage` worked.
@@ -78,6 +81,16 @@ impl Trace {
     /// When `stage` worked; all zero if it has not.
     pub fn span(&self, stage: Stage) -> Span {
         self.spans[stage as usize]
+    }
+
+    /// How long the frame waited for `stage` since the one before was done with it; zero if one of them has not worked.
+    pub fn wait(&self, stage: Stage) -> Duration {
+        let before = Stage::ALL[..stage as usize].iter().rev().map(|&before| self.span(before).end);
+        let before = before.into_iter().find(|&end| end != Timestamp::default());
+        match (before, self.span(stage).begin) {
+            (Some(end), begin) if begin != Timestamp::default() => begin.since(end),
+            _ => Duration::ZERO,
+        }
     }
 
     /// How old the picture is at `now`.

@@ -173,12 +173,14 @@ fn a_run_allocates_nothing_once_it_has_warmed_up() {
     let nobody = Rgb::from_data(CAMERA_PX.0, CAMERA_PX.1, vec![90; CAMERA_PX.0 * CAMERA_PX.1 * 3]).unwrap();
     let (shown_tx, shown_rx) = bounded(1);
     let n_with_face = Arc::new(AtomicU64::new(0));
+    let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
+    compositor.set_stamp(true);
     let stages = Stages {
         source: Box::new(Mover { pictures: pictures.collect(), nobody, n_delivered: 0, shown: shown_rx }),
         tracker: Box::new(FaceTracker::new(TrackerOptions::default()).unwrap()),
         drive: DriveOptions::default(),
         generator: Box::new(WarpGenerator::new(512)),
-        compositor: Compositor::new(CompositeOptions::default()).unwrap(),
+        compositor,
         identities: vec![identity],
         sinks: vec![Box::new(Watched {
             sink: NullSink::new(Delivery::Latest),

@@ -171,7 +171,7 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 19] = [
+const SPOKEN: [&str; 20] = [
     "effigy: ",
     "warning: ",
     "warn: ",
@@ -181,6 +181,7 @@ const SPOKEN: [&str; 19] = [
     "control page: ",
     "for OBS, ",
     "age of ",
+    "audio delay: ",
     "median of ",
     "identity: ",
     "preview: ",
@@ -227,7 +228,7 @@ const RUN: &str = "run --identity me.effigy --source pattern --duration 0.7";
 
 #[test]
 fn help_names_commands_flags_values_and_examples() {
-    let table: [(&str, &[&str]); 8] = [
+    let table: [(&str, &[&str]); 17] = [
         (
             "",
             &[
@@ -236,6 +237,7 @@ fn help_names_commands_flags_values_and_examples() {
                 "run",
                 "devices",
                 "verify",
+                "bench",
                 "completions",
                 "man",
                 "Examples:",
@@ -291,6 +293,7 @@ fn help_names_commands_flags_values_and_examples() {
                 "--camera-format",
                 "--camera-size",
                 "--strength",
+                "--stamp",
                 "--duration <SECONDS>",
                 "--report <FILE.json>",
                 "Examples:",
@@ -301,6 +304,28 @@ fn help_names_commands_flags_values_and_examples() {
         ),
         ("devices", &["Examples:", "  effigy devices"]),
         ("verify", &["<FILE>", "Examples:", "  effigy verify me.effigy"]),
+        ("bench", &["run", "compare", "e2e", "watch", "pattern", "lag", "code", "cost", "Examples:"]),
+        (
+            "bench run",
+            &[
+                "--scenario <NAME>",
+                "--secs <SECONDS>",
+                "--warm-up <SECONDS>",
+                "--rounds <N>",
+                "--versus <'OPTIONS'>",
+                "--versus-binary <FILE>",
+                "--out <DIR>",
+                "steady, bursty",
+                "Examples:",
+            ],
+        ),
+        ("bench compare", &["<A>", "<B>", "moving-block bootstrap", "Examples:"]),
+        ("bench e2e", &["--way <SINK[=READER]>", "--report <FILE.json>", "\"gap\"", "Examples:"]),
+        ("bench watch", &["<DEVICE|URL|FILE>", "window:TITLE", "--secs <SECONDS>", "--report", "Examples:"]),
+        ("bench pattern", &["--sink <SINK>", "[default: window]", "--size", "--secs", "Examples:"]),
+        ("bench lag", &["[CLIP]", "--no-filter", "--identity", "--backend", "Examples:"]),
+        ("bench code", &["--pictures <N>", "[default: 200]", "Examples:"]),
+        ("bench cost", &["--size", "Examples:"]),
         ("completions", &["<SHELL>", "bash", "zsh", "fish", "powershell", "Examples:"]),
         ("man", &["<DIR>", "Examples:", "  effigy man"]),
     ];
@@ -352,7 +377,10 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink http --sink http:8080"), &["one server is enough for all"]),
         (format!("{run} --sink http:0.0.0.0:8080"), &["lets other machines reach the control page", "--allow-remote"]),
         (format!("{run} --sink screen"), &["no sink \"screen\"; `--sink` takes window, http[:ADDRESS], vcam[:DEVICE]"]),
-        (format!("{run} --sink vcam:x"), &["no virtual camera \":x\"", "`--sink` takes window, http[:ADDRESS], vcam[:DEVICE]"]),
+        (
+            format!("{run} --sink vcam:x"),
+            &["no virtual camera \":x\"", "`--sink` takes window, http[:ADDRESS], vcam[:DEVICE]"],
+        ),
         (format!("{run} --sink vcam@63x48"), &["no size \"63x48\" for a camera; give even sides from 64 to 4096"]),
         (format!("{run} --sink vcam --sink vcam"), &["two sinks would be the same camera; give `--sink vcam` once"]),
         (format!("{run} --sink file:"), &["`file:` lacks a path"]),
@@ -407,6 +435,71 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         assert!(!LAB.join(made).exists(), "{made} was made by a command that was typed wrongly");
     }
     assert_eq!(std::fs::read(LAB.join("driver.mp4")).unwrap(), std::fs::read(demo_file("driver.mp4")).unwrap());
+}
+
+#[test]
+fn what_cannot_be_measured_is_told() {
+    check_failures(&[
+        ("bench run --scenario dance", 2, &["no scenario \"dance\"; there are steady, bursty"]),
+        ("bench run --secs 0", 2, &["expected a number of seconds above 0"]),
+        ("bench watch ''", 2, &["nothing to watch", "/dev/videoN, http://HOST:PORT/PATH, window:TITLE"]),
+        ("bench watch https://a.example/x", 2, &["only plain http://"]),
+        ("bench e2e --way file:frames/", 2, &["say where file:frames/", "--way 'file:frames/%06d.png=READER'"]),
+        ("bench code --pictures 0", 2, &["--pictures"]),
+        ("bench compare text.txt text.txt", 2, &["text.txt is no recording", "effigy bench run --out DIR"]),
+        ("bench compare missing missing", 1, &["cannot read missing"]),
+        ("bench watch text.txt", 1, &["text.txt is no video"]),
+        ("bench watch short.mp4", 1, &["no code in 14 pictures of short.mp4", "effigy bench pattern"]),
+        ("bench watch http://127.0.0.1:1/x?token=abc", 1, &["cannot connect to http://127.0.0.1:1/x; is the program"]),
+        ("bench lag short.mp4", 2, &["give a clip with more than 60"]),
+    ]);
+    if cfg!(target_os = "linux") {
+        check_failures(&[("bench watch /dev/video77", 1, &["cannot open /dev/video77", "ls /dev/video*"])]);
+    }
+    if cfg!(all(target_os = "linux", feature = "window")) {
+        check_failures(&[
+            ("bench watch window:x", 1, &["no X display to look at"]),
+            ("bench pattern --secs 1", 1, &["no display to open a window on"]),
+        ]);
+    }
+}
+
+#[test]
+fn numbers_and_times_survive_the_way_through_files() {
+    check("bench pattern --sink file:pattern.mp4 --secs 1.5", &[], 0, &["sink: pattern.mp4", "with number and time"]);
+    check(&format!("{RUN} --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
+    for file in ["pattern.mp4", "stamped.mp4"] {
+        let output = check(&format!("bench watch {file} --report watch.json"), &[], 0, &[]);
+        assert!(text(&output.stdout).starts_with(file), "{}", text(&output.stdout));
+        let figures: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(LAB.join("watch.json")).unwrap()).unwrap();
+        assert!(figures["frames"].as_u64().unwrap() > 3, "{figures}");
+        assert_eq!((figures["unread"].as_u64(), figures["backward"].as_u64()), (Some(0), Some(0)), "{figures}");
+        assert!(figures["age_ms"].is_null(), "a file has no age");
+    }
+}
+
+#[test]
+fn a_bench_is_recorded_reported_and_compared() {
+    let scenes = "bench run --scenario steady --scenario replug --secs 3.2 --warm-up 0.3 --out scenes";
+    let output = check(scenes, &[], 0, &["next: open scenes/report.html"]);
+    let table = text(&output.stdout);
+    assert!(table.contains("steady") && table.contains("replug"), "{table}");
+    let html = std::fs::read_to_string(LAB.join("scenes/report.html")).unwrap();
+    assert_eq!(html.matches("<svg").count(), 8, "four plots a scene");
+    assert!(!html.contains("http") && !html.contains("src="), "a report needs nothing but itself");
+    assert_eq!(std::fs::read_to_string(LAB.join("scenes/runs.jsonl")).unwrap().lines().count(), 2);
+    let output = check("bench compare scenes/bench.json scenes/bench.json", &[], 0, &[]);
+    assert_eq!(text(&output.stdout).matches("no difference shown").count(), 4, "{}", text(&output.stdout));
+
+    let output = check("bench e2e --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
+    assert!(text(&output.stdout).contains("null"));
+    let ways: serde_json::Value = serde_json::from_slice(&std::fs::read(LAB.join("e2e.json")).unwrap()).unwrap();
+    assert_eq!(ways[0]["lost_behind_sink"], 0, "{ways}");
+    let (near, far) = (&ways[0]["near_ms"]["p50"], &ways[0]["far"]["age_ms"]["p50"]);
+    assert!((near.as_f64().unwrap() - far.as_f64().unwrap()).abs() < 2.0, "{ways}");
+    let output = check("bench cost", &[], 0, &[]);
+    assert!(text(&output.stdout).contains("in every run"));
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         every_frame: false,
         frame_rate_hz: source.frame_rate_hz().unwrap_or(30.0),
         duration: (!in_window).then(|| std::time::Duration::from_secs(10)),
+        stamp: false,
         allow_remote: false,
     };
     let composite = CompositeOptions { size_px: args.size, ..CompositeOptions::default() };

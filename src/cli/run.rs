@@ -55,6 +55,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         every_frame: args.every_frame,
         frame_rate_hz,
         duration: args.duration.map(Duration::from_secs_f64),
+        stamp: args.stamp,
         allow_remote: args.allow_remote,
     };
     let drive = DriveOptions { motion: args.motion, strength: args.strength, is_filtered: !args.every_frame };
@@ -67,9 +68,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
-    if !args.every_frame && sinks.iter().any(|sink| *sink != SinkSpec::Null) {
-        suggest_audio_delay(&report);
-    }
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
 
@@ -79,6 +77,8 @@ pub(crate) struct Stage {
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
     pub(crate) duration: Option<Duration>,
+    /// Whether pictures carry number and time of the driver's frame.
+    pub(crate) stamp: bool,
     pub(crate) allow_remote: bool,
 }
 
@@ -96,7 +96,8 @@ impl Stage {
         let (control_tx, control_rx) = bounded(MAX_PENDING_CONTROLS);
         let figures = Arc::new(LiveFigures::default());
         let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
-        let compositor = Compositor::new(composite)?;
+        let mut compositor = Compositor::new(composite)?;
+        compositor.set_stamp(self.stamp);
         // Files are made last, when nothing else can fail.
         let mut sinks = self.open_files(sink_specs)?;
         let server = sink_specs.iter().find_map(|spec| match spec {
@@ -395,13 +396,6 @@ pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
 }
 
-/// Sound is left alone, and is early by the picture's age wherever both meet.
-fn suggest_audio_delay(report: &Report) {
-    if report.age_ms.p50 > 0.0 {
-        log::info!("sound: delay the microphone by {:.0} ms where it meets this picture", report.age_ms.p50);
-    }
-}
-
 /// Says how the run went, age first where it was a live one.
 pub(crate) fn summarize(report: &Report, is_live: bool) {
     let (age, frames) = (&report.age_ms, &report.frames);
@@ -413,6 +407,7 @@ pub(crate) fn summarize(report: &Report, is_live: bool) {
             age.p99,
             age.max
         );
+        log::info!("audio delay: {:.0} ms bring the sound to the picture (README.md, \"How late is it?\")", age.p50);
     }
     log::info!(
         "{:.1} pictures a second; {} captured, {} shown, {} dropped, {} without a face",

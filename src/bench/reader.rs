@@ -1,0 +1,185 @@
+//! The far end: something that shows pictures, looked at from outside.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use opencv::core::{Mat, MatTraitConst as _};
+use opencv::imgcodecs;
+
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Grey;
+use crate::latency::Place;
+
+pub use clip::ClipReader;
+#[cfg(target_os = "linux")]
+pub use device::DeviceReader;
+pub use http::HttpReader;
+#[cfg(all(target_os = "linux", feature = "window"))]
+pub use screen::ScreenReader;
+
+mod clip;
+#[cfg(target_os = "linux")]
+mod device;
+mod http;
+#[cfg(all(target_os = "linux", feature = "window"))]
+mod screen;
+
+/// The longest a [`Reader::read`] may wait.
+pub const MAX_READ_WAIT: Duration = Duration::from_millis(100);
+
+/// What a [`Reader::read`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Look {
+    /// A picture, which was there at this moment: before it was decoded or searched for a code.
+    At(Timestamp),
+    /// Nothing new yet.
+    Idle,
+    /// There will be no more.
+    Ended,
+}
+
+/// Something at the far end of a sink, one owner, one thread.
+pub trait Reader: Send {
+    /// What it is, for the user.
+    fn name(&self) -> &str;
+
+    /// Waits for the next picture, at most [`MAX_READ_WAIT`], and writes its brightness into `picture`.
+    ///
+    /// # Errors
+    /// When nothing more can come: the device or the other side is gone.
+    fn read(&mut self, picture: &mut Grey, clock: &dyn Clock) -> Result<Look>;
+
+    /// Whether the same picture is looked at again and again, so that seeing it twice says nothing.
+    fn is_polled(&self) -> bool {
+        false
+    }
+
+    /// Whether the moment of reading says how old the picture is; not for files.
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    /// Tells where the code was found, or that it was not: a reader that can may then read only that part.
+    fn focus(&mut self, place: Option<&Place>) {
+        let _ = place;
+    }
+}
+
+/// What can be watched: `/dev/videoN`, `http://…`, `window:TITLE`, `screen`, or a video file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReaderSpec {
+    /// A video device (Linux).
+    Device(PathBuf),
+    /// A stream of JPEG pictures.
+    Http(String),
+    /// The window whose title contains this, whatever the case (X11).
+    Window(String),
+    /// The whole screen (X11).
+    Screen,
+    /// A video file.
+    Clip(PathBuf),
+}
+
+impl FromStr for ReaderSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            _ if text.is_empty() => Err(config("nothing to watch")),
+            _ if text == "screen" => Ok(Self::Screen),
+            Some(("window", "")) => Err(config("`window:` lacks a part of the window's title")),
+            Some(("window", title)) => Ok(Self::Window(title.to_owned())),
+            Some(("http", rest)) if rest.starts_with("//") => Ok(Self::Http(text.to_owned())),
+            Some(("https", _)) => Err(config("only plain http:// can be read")),
+            _ if text.starts_with("/dev/") => Ok(Self::Device(text.into())),
+            _ => Ok(Self::Clip(text.into())),
+        }
+    }
+}
+
+fn config(what: &str) -> Error {
+    let list = "/dev/videoN, http://HOST:PORT/PATH, window:TITLE, screen, or a video file";
+    Error::new(ErrorKind::Config, format!("{what}; what can be watched is {list}"))
+}
+
+impl fmt::Display for ReaderSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(path) | Self::Clip(path) => write!(f, "{}", path.display()),
+            Self::Http(url) => f.write_str(url),
+            Self::Window(title) => write!(f, "window:{title}"),
+            Self::Screen => f.write_str("screen"),
+        }
+    }
+}
+
+/// Opens what is to be watched.
+///
+/// # Errors
+/// - [`ErrorKind::NoDevice`]: there is no such device or window.
+/// - [`ErrorKind::BackendUnavailable`]: this build or system cannot read it.
+/// - [`ErrorKind::Io`]: the other side does not answer, or answers something else.
+pub fn open(spec: &ReaderSpec) -> Result<Box<dyn Reader>> {
+    match spec {
+        ReaderSpec::Http(url) => Ok(Box::new(HttpReader::open(url)?)),
+        ReaderSpec::Clip(path) => Ok(Box::new(ClipReader::open(path)?)),
+        #[cfg(target_os = "linux")]
+        ReaderSpec::Device(path) => Ok(Box::new(DeviceReader::open(path)?)),
+        #[cfg(all(target_os = "linux", feature = "window"))]
+        ReaderSpec::Window(title) => Ok(Box::new(ScreenReader::window(title)?)),
+        #[cfg(all(target_os = "linux", feature = "window"))]
+        ReaderSpec::Screen => Ok(Box::new(ScreenReader::screen()?)),
+        #[cfg(not(all(target_os = "linux", feature = "window")))]
+        _ => Err(Error::new(
+            ErrorKind::BackendUnavailable,
+            format!("this build cannot watch {spec}; it needs Linux, and for windows the feature `window`"),
+        )),
+    }
+}
+
+/// Decodes the brightness of a JPEG; false when it is torn.
+fn decode_jpeg(bytes: &[u8], picture: &mut Grey) -> Result<bool> {
+    // Looked at first, because OpenCV writes a warning to the terminal for what is no JPEG.
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return Ok(false);
+    }
+    let decoded = imgcodecs::imdecode(&Mat::from_slice(bytes)?, imgcodecs::IMREAD_GRAYSCALE)?;
+    if decoded.empty() {
+        return Ok(false);
+    }
+    picture.reshape(decoded.cols() as usize, decoded.rows() as usize);
+    decoded.copy_to(&mut picture.as_mat_mut()?)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_is_read_from_text_and_written_back() {
+        let table = [
+            ("/dev/video3", ReaderSpec::Device("/dev/video3".into())),
+            (
+                "http://127.0.0.1:8080/stream?token=a:b",
+                ReaderSpec::Http("http://127.0.0.1:8080/stream?token=a:b".into()),
+            ),
+            ("window:Cam: 1", ReaderSpec::Window("Cam: 1".into())),
+            ("screen", ReaderSpec::Screen),
+            ("out.mp4", ReaderSpec::Clip("out.mp4".into())),
+        ];
+        for (text, spec) in table {
+            assert_eq!(text.parse::<ReaderSpec>().unwrap(), spec);
+            assert_eq!(spec.to_string(), text);
+        }
+        for (text, says) in [("", "nothing to watch"), ("window:", "lacks a part"), ("https://a/b", "only plain http")]
+        {
+            let error = text.parse::<ReaderSpec>().unwrap_err();
+            assert!(error.to_string().contains(says) && error.to_string().contains("/dev/videoN"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `effigy bench run`: scenes, rounds, two variants in turn, and what is written down.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cli::run as run_command;
+use clap::Args;
+use effigy::bench::page;
+use effigy::bench::record::Label;
+use effigy::bench::scenario;
+use effigy::error::OrError as _;
+use effigy::{Error, ErrorKind, Result};
+
+use super::{
+    Engine, EngineArgs, Recording, RunRecord, Scenario, compare, comparison_text, length, parse_secs, terminal,
+};
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy bench run --out bench
+  effigy bench run --scenario steady --scenario cpu-load --secs 30
+  effigy bench run --scenario steady --rounds 3 --versus '--size 1024' --out sizes
+  effigy bench run --scenario steady --rounds 3 --versus-binary ../old/effigy --out builds
+
+With --versus or --versus-binary the variants A and B play in turn (A, B, A, B), each in a process
+of its own. --out DIR gets bench.json, runs.jsonl (a run a line) and report.html with plots.
+Scenarios: steady, bursty, slow-generator, cpu-load, switches, face-lost, replug, overload-capture,
+overload-face, overload-generate, overload-sink.")]
+pub(crate) struct ScenesArgs {
+    /// The scenes to play; may be repeated [default: all]
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<Scenario>,
+    /// Seconds to measure in each run
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = parse_secs)]
+    secs: f64,
+    /// Seconds to play before
+    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = parse_secs)]
+    warm_up: f64,
+    /// Runs of each scene and variant
+    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Options of variant B, in addition to those of A, as one argument
+    #[arg(long, value_name = "'OPTIONS'", allow_hyphen_values = true)]
+    versus: Option<String>,
+    /// The program of variant B: another build of effigy
+    #[arg(long, value_name = "FILE")]
+    versus_binary: Option<PathBuf>,
+    /// Write bench.json, runs.jsonl and report.html into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Plays scenes, prints a line for each run, and writes everything down.
+pub(super) fn run(args: &ScenesArgs) -> Result<()> {
+    let scenarios = if args.scenario.is_empty() { &Scenario::ALL[..] } else { &args.scenario };
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
+        run_command::check_writable(&folder.join("bench.json"))?;
+    }
+    let mut recording = Recording::begin();
+    terminal::print(format!("{}\n", RunRecord::HEAD).as_bytes())?;
+    if args.versus.is_some() || args.versus_binary.is_some() {
+        play_in_turn(args, scenarios, &mut recording)?;
+    } else {
+        play_here(args, scenarios, &mut recording)?;
+    }
+    recording.end();
+    if recording.runs.iter().any(|run| run.variant == "B") {
+        terminal::print(format!("\n{}", comparison_text(&compare::recordings(&recording, &recording))).as_bytes())?;
+    }
+    let Some(folder) = &args.out else { return Ok(()) };
+    for (name, text) in [
+        ("bench.json", recording.to_json()? + "\n"),
+        ("runs.jsonl", recording.to_json_lines()?),
+        ("report.html", page::html(&recording)),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|error| run_command::cannot_write(&path, error))?;
+    }
+    log::info!("next: open {}", folder.join("report.html").display());
+    Ok(())
+}
+
+/// Plays every scene in this process.
+fn play_here(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recording) -> Result<()> {
+    let generator = || args.engine.generator();
+    let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
+    let backend = format!("{:?}", args.engine.backend).to_lowercase();
+    for round in 1..=args.rounds {
+        for &scenario in scenarios {
+            let label = Label {
+                scenario: scenario.name().to_owned(),
+                variant: "A".to_owned(),
+                settings: format!("--size {} --backend {backend}", args.engine.size),
+                round,
+            };
+            let run = scenario::play(scenario, &engine, length(args.secs, args.warm_up), label)?;
+            terminal::print(format!("{}\n", run.row()).as_bytes())?;
+            recording.runs.push(run);
+        }
+    }
+    Ok(())
+}
+
+/// Plays A, B, A, B, each run in a process of its own: what warms up or fills up in one cannot help or hurt the next.
+fn play_in_turn(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recording) -> Result<()> {
+    let own =
+        std::env::current_exe().or_error(ErrorKind::Internal, || "cannot find this program's own file".to_owned())?;
+    let other = args.versus_binary.as_deref().unwrap_or(&own);
+    let added: Vec<OsString> = args.versus.as_deref().unwrap_or_default().split_whitespace().map(Into::into).collect();
+    let folder = std::env::temp_dir().join(format!("effigy-bench-{}", std::process::id()));
+    let outcome = (1..=args.rounds).try_for_each(|round| {
+        for scenario in scenarios {
+            for (variant, program, added) in [("A", &*own, &[][..]), ("B", other, &added[..])] {
+                let mut run = play_there(args, program, scenario.name(), added, &folder)?;
+                run.variant = variant.to_owned();
+                run.round = round;
+                if program != own {
+                    run.settings += &format!(" ({})", program.display());
+                }
+                terminal::print(format!("{}\n", run.row()).as_bytes())?;
+                recording.runs.push(run);
+            }
+        }
+        Ok(())
+    });
+    // Removing it matters to nobody if it fails: it lies in the system's temporary folder.
+    let _ = std::fs::remove_dir_all(folder);
+    outcome
+}
+
+/// Plays one scene in another process.
+fn play_there(
+    args: &ScenesArgs,
+    program: &Path,
+    scenario: &str,
+    added: &[OsString],
+    folder: &Path,
+) -> Result<RunRecord> {
+    let mut command = Command::new(program);
+    command.args(["bench", "run", "--scenario", scenario]);
+    command.args(["--secs", &args.secs.to_string(), "--warm-up", &args.warm_up.to_string()]);
+    let size = args.engine.size.to_string();
+    let backend = format!("{:?}", args.engine.backend).to_lowercase();
+    let is_added = |name: &str| added.iter().any(|option| option.to_string_lossy().starts_with(name));
+    for (name, value) in [("--size", &size), ("--backend", &backend)] {
+        if !is_added(name) {
+            command.args([name, value]);
+        }
+    }
+    if !is_added("--identity") && !args.engine.identity.is_empty() {
+        let identities: Vec<_> = args.engine.identity.iter().map(|path| path.display().to_string()).collect();
+        command.args(["--identity", &identities.join(",")]);
+    }
+    command.args(added).arg("--out").arg(folder);
+    let context = || format!("cannot start {}", program.display());
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let output = output.or_error(ErrorKind::Io, context)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+        return Err(Error::new(ErrorKind::Config, format!("{} failed: {last}", program.display())));
+    }
+    let recording = Recording::load(&folder.join("bench.json"))?;
+    recording
+        .runs
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "the other process recorded nothing"))
+}
