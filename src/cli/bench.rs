@@ -240,7 +240,7 @@ impl EngineArgs {
 
     /// Makes the generator.
     fn generator(&self) -> Result<Box<dyn Generator>> {
-        run::open_generator(self.backend, self.size)
+        run::open_generator(self.backend, None, self.size)
     }
 }
 
