@@ -11,6 +11,7 @@ use crate::generate::warp::WarpGenerator;
 const READS: usize = 4;
 
 /// Where the face mesh and the sheet around it say that each pixel comes from.
+#[derive(Clone)]
 pub(super) struct Maps {
     /// (s, s), packed places in the photo; see [`crate::generate::plan::Finish`].
     pub(super) full: Vec<u32>,
