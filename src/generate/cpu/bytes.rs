@@ -307,8 +307,7 @@ impl InBytes<'_> {
         if let Some(residual) = residual {
             let total = self.ranges.totals[y.index()].scale();
             let other = self.bytes(residual);
-            let [[a, b], [c, d], [e, f]] =
-                [scale, self.scale(residual), total].map(|scale| self.constants(scale));
+            let [[a, b], [c, d], [e, f]] = [scale, self.scale(residual), total].map(|scale| self.constants(scale));
             let inputs = [&sum, &a, &b, &other, &c, &d, &e, &f].map(String::as_str);
             sum = self.exact.model.node("com.microsoft.QLinearAdd", &inputs, &[]);
             scale = total;
