@@ -1,4 +1,4 @@
-//! How long the network takes on the processor, folded and unfolded in one run, and a whole frame.
+//! How long the network takes on the processor, folded, unfolded and in 8 bits in one run, and a whole frame.
 //!
 //! `cargo bench --bench network [-- small|large]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench talks to its reader and may stop at once")]
@@ -13,7 +13,7 @@ use common::{identity, open_mouth, rest};
 use effigy::generate::cpu::{CpuExecutor, Form};
 use effigy::generate::network::{self, FrameOptions, Size, frame};
 use effigy::generate::neural::{NeuralGenerator, encode};
-use effigy::generate::plan::{Executor, Op, Plan, Role, TensorView};
+use effigy::generate::plan::{Adoption, Executor, Op, Plan, Role, TensorView};
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::{Generator, Portrait};
@@ -29,6 +29,10 @@ fn open(plan: Plan) -> effigy::Result<Box<dyn Executor>> {
     Ok(Box::new(CpuExecutor::new(plan, n_threads())?))
 }
 
+fn open_in_f32(plan: Plan) -> effigy::Result<Box<dyn Executor>> {
+    Ok(Box::new(CpuExecutor::new(plan, n_threads())?.in_f32()))
+}
+
 fn main() {
     let wanted = std::env::args().find_map(|arg| Size::ALL.into_iter().find(|size| size.name() == arg));
     let peak = peak_gmacs();
@@ -42,7 +46,7 @@ fn main() {
 
 /// What ONNX Runtime makes of one convolution that suits it, on a network of one layer.
 fn peak_gmacs() -> f64 {
-    use effigy::generate::plan::{Adoption, ConvSpec, Element, Recorder, Shape};
+    use effigy::generate::plan::{ConvSpec, Element, Recorder, Shape};
     let mut r = Recorder::new("peak");
     let x = r.input("x", Shape::new(64, 128, 128), Element::Half);
     let y = r.conv2d("conv", x, ConvSpec::new(64));
@@ -75,16 +79,29 @@ fn forms(size: Size, weights: &Weights, peak: f64) {
     folded.adopt_form(Form::Folded(&params), &embedding, &constants).unwrap();
     let mut unfolded = CpuExecutor::new(plan, n_threads()).unwrap();
     unfolded.adopt_form(Form::Unfolded(weights), &embedding, &constants).unwrap();
-    let (mut a, mut b) = (Vec::new(), Vec::new());
+    let mut bytes = CpuExecutor::new(folded.plan().clone(), n_threads()).unwrap();
+    let adoption = Adoption { params: params.clone(), constants: constants.clone() };
+    bytes.adopt(&adoption).unwrap();
+    let inputs: Vec<_> = folded.plan().of_role(Role::Input).map(|id| folded.plan().tensor(id).clone()).collect();
+    let numbers: Vec<Vec<f32>> =
+        inputs.iter().map(|t| (0..t.shape.len()).map(|i| 0.5 + 0.4 * (i as f32 * 0.3).sin()).collect()).collect();
+    let words: Vec<Vec<u32>> = inputs.iter().map(|t| vec![u32::MAX; t.shape.len()]).collect();
+    let example = (0..inputs.len())
+        .map(|i| if inputs[i].name == "map" { TensorView::Words(&words[i]) } else { TensorView::F32(&numbers[i]) });
+    bytes.settle(&adoption, &[example.collect()]).unwrap();
+    let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..FRAMES {
         a.extend(measure(1, || folded.run_models().unwrap()));
         b.extend(measure(1, || unfolded.run_models().unwrap()));
+        c.extend(measure(1, || bytes.run_models().unwrap()));
     }
     let (fast, slow) = (at(&mut a, 0.5), at(&mut b, 0.5));
     let rate = macs as f64 * 1e-6 / at(&mut a, 0.0);
     println!("{}: convolutions, {:.3} GMAC folded", size.name(), macs as f64 * 1e-9);
     print("folded", &mut a);
     print("unfolded", &mut b);
+    print(bytes.backend(), &mut c);
+    println!("  {}: {:.2} times as fast as folded in f32", bytes.backend(), fast / at(&mut c, 0.5));
     println!("  folding: {:.2} times; at best {rate:.0} GMAC/s, {:.0} % of the peak", slow / fast, rate / peak * 100.0);
 }
 
@@ -99,21 +116,26 @@ fn frames(weights: &Weights) {
         let begin = Instant::now();
         neural.adopt(Arc::clone(&identity)).unwrap();
         let adopting = begin.elapsed();
+        let mut f32 = NeuralGenerator::new(weights.clone(), output_px, open_in_f32).unwrap();
+        f32.adopt(Arc::clone(&identity)).unwrap();
         let mut warp = WarpGenerator::new(output_px);
         warp.adopt(Arc::clone(&identity)).unwrap();
         let mut portrait = Portrait::default();
-        let mut times = [Vec::new(), Vec::new()];
+        let mut times = [Vec::new(), Vec::new(), Vec::new()];
         for i in 0..FRAMES {
             let t = i as f32 * 0.05;
             let mut signal = rest();
             signal.rotation = Quat::from_rotation_y(0.6 * t.sin()) * Quat::from_rotation_z(0.3 * (t * 0.7).sin());
             open_mouth(&mut signal, &identity, 0.1 + 0.1 * (t * 3.0).sin());
             times[0].extend(measure(1, || neural.generate(&signal, &mut portrait).unwrap()));
-            times[1].extend(measure(1, || warp.generate(&signal, &mut portrait).unwrap()));
+            times[1].extend(measure(1, || f32.generate(&signal, &mut portrait).unwrap()));
+            times[2].extend(measure(1, || warp.generate(&signal, &mut portrait).unwrap()));
         }
         println!("{} at {output_px}: encoding {encoding:.0?}, all of adopting {adopting:.0?}", weights.size().name());
-        let [neural, warp] = &mut times;
-        print("frame", neural);
+        let [chosen, exact, warp] = &mut times;
+        print(neural.backend(), chosen);
+        print("f32", exact);
+        println!("  {}: {:.2} times as fast as f32", neural.backend(), at(exact, 0.5) / at(chosen, 0.5));
         print("warp", warp);
     }
 }

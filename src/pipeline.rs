@@ -148,6 +148,8 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let driver = Driver::new(stages.drive, identity);
     let portrayer =
         Portrayer::new(driver, stages.generator, stages.compositor, stages.identities, control, stages.size_px)?;
+    // What the first identity was given may be another form than what was opened.
+    portrayer.backend().clone_into(&mut facts.backend);
 
     let (captured, face_drops, portrayed, meters) = std::thread::scope(|scope| {
         let (mut source, mut tracker, mut portrayer) = (stages.source, stages.tracker, portrayer);

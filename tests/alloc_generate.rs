@@ -42,9 +42,12 @@ static COUNTING: Counting = Counting;
 /// The warp and the network, one after the other: the count belongs to the process.
 #[test]
 fn the_frame_path_allocates_nothing() {
-    let network =
-        NeuralGenerator::new(Weights::random(Size::Small, 1), 512, |plan| Ok(Box::new(CpuExecutor::new(plan, 1)?)));
-    let generators: [Box<dyn Generator>; 2] = [Box::new(WarpGenerator::new(512)), Box::new(network.unwrap())];
+    let weights = || Weights::random(Size::Small, 1);
+    // In 8 bits, where the processor multiplies bytes; and in f32.
+    let network = NeuralGenerator::new(weights(), 512, |plan| Ok(Box::new(CpuExecutor::new(plan, 1)?)));
+    let in_f32 = NeuralGenerator::new(weights(), 512, |plan| Ok(Box::new(CpuExecutor::new(plan, 1)?.in_f32())));
+    let generators: [Box<dyn Generator>; 3] =
+        [Box::new(WarpGenerator::new(512)), Box::new(network.unwrap()), Box::new(in_f32.unwrap())];
     generators.into_iter().for_each(check);
 }
 

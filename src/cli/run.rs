@@ -245,11 +245,7 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 }
 
 /// Opens what makes the picture and says which and why.
-pub(crate) fn open_generator(
-    backend: Backend,
-    weights: Option<&Path>,
-    size_px: usize,
-) -> Result<Box<dyn Generator>> {
+pub(crate) fn open_generator(backend: Backend, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
     let why = if backend == Backend::Warp {
         "as asked for"
     } else {

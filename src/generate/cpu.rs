@@ -4,6 +4,9 @@
 //! buffers are bound once. Warps, drawings and the finished picture are memory-bound, and ONNX
 //! has no good words for them: they run between the models (`native`) and write straight into
 //! the next model's input.
+//!
+//! Where the processor multiplies bytes, an executor that is shown examples runs most convolutions in
+//! 8 bits (`bytes`), if its pictures of the examples stay close to those in f32 (`settle`).
 
 use super::plan::{Adoption, Element, Executor, Flow, Op, Plan, Role, TensorId, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,10 +17,12 @@ pub use self::lower::Form;
 use self::lower::Segment;
 use self::native::{FinishLoop, WarpLoop};
 
+mod bytes;
 mod lower;
 pub(crate) mod native;
 mod onnx;
 mod segments;
+mod settle;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -44,6 +49,9 @@ pub struct CpuExecutor {
     stages: Vec<Stage>,
     segments: Vec<Segment>,
     sessions: Vec<Session>,
+    /// Whether 8 bits may be tried, and whether `sessions` run in them.
+    may_use_bytes: bool,
+    is_in_bytes: bool,
     places: Vec<Place>,
     /// By tensor; empty for what lives elsewhere.
     values: Vec<Vec<f32>>,
@@ -87,6 +95,8 @@ impl CpuExecutor {
             stages,
             segments,
             sessions: Vec::new(),
+            may_use_bytes: settle::multiplies_bytes(),
+            is_in_bytes: false,
             places,
             values,
             constants: vec![Vec::new(); n_constants],
@@ -98,27 +108,46 @@ impl CpuExecutor {
         })
     }
 
+    /// The same, but never in 8 bits.
+    #[must_use]
+    pub fn in_f32(mut self) -> Self {
+        self.may_use_bytes = false;
+        self
+    }
+
     /// Takes constants, and weights in a form of the caller's choice: for comparing forms.
     ///
     /// # Errors
     /// As [`Executor::adopt`].
     pub fn adopt_form(&mut self, form: Form, embedding: &[f32], constants: &[TensorView]) -> Result<()> {
-        let mut sessions = Vec::with_capacity(self.segments.len());
-        for (i, segment) in self.segments.iter().enumerate() {
-            let model = lower::lower(&self.plan, segment, form)?;
-            let mut session = Session::open(&format!("{} part {}", self.plan.name(), i + 1), &model, self.n_threads)?;
+        let mut sessions = self.open(|segment| lower::lower(&self.plan, segment, form))?;
+        for (session, segment) in sessions.iter_mut().zip(&self.segments) {
             if session.n_inputs() > segment.inputs.len() {
                 session.input_mut(segment.inputs.len()).copy_from_slice(embedding);
             }
-            sessions.push(session);
         }
-        self.sessions = sessions;
         for (k, values) in constants.iter().enumerate() {
             match values {
                 TensorView::F32(values) => self.constants[k] = values.to_vec(),
                 TensorView::Words(values) => self.constant_words[k] = values.to_vec(),
             }
         }
+        self.take(sessions);
+        self.is_in_bytes = false;
+        Ok(())
+    }
+
+    /// Opens a model for each segment.
+    fn open(&self, lower: impl Fn(&Segment) -> Result<Vec<u8>>) -> Result<Vec<Session>> {
+        let open = |(i, segment)| {
+            Session::open(&format!("{} part {}", self.plan.name(), i + 1), &lower(segment)?, self.n_threads)
+        };
+        self.segments.iter().enumerate().map(open).collect()
+    }
+
+    /// Runs on these models from now on; returns those before.
+    fn take(&mut self, sessions: Vec<Session>) -> Vec<Session> {
+        let before = std::mem::replace(&mut self.sessions, sessions);
         // A constant that a model reads is copied into its input now and never again.
         for id in self.plan.of_role(Role::Constant) {
             for (model, segment) in self.segments.iter().enumerate() {
@@ -127,7 +156,7 @@ impl CpuExecutor {
                 }
             }
         }
-        Ok(())
+        before
     }
 
     /// Runs the convolutions on what their inputs hold: for benches.
@@ -218,7 +247,12 @@ impl CpuExecutor {
 
 impl Executor for CpuExecutor {
     fn backend(&self) -> &str {
-        "cpu"
+        if self.is_in_bytes { "cpu int8" } else { "cpu" }
+    }
+
+    fn device(&self) -> String {
+        let bytes = if self.may_use_bytes { " (in 8 bits for a portrait that allows it)" } else { "" };
+        format!("cpu{bytes}")
     }
 
     fn plan(&self) -> &Plan {
@@ -228,6 +262,15 @@ impl Executor for CpuExecutor {
     fn adopt(&mut self, adoption: &Adoption) -> Result<()> {
         adoption.check(&self.plan);
         self.adopt_form(Form::Folded(&adoption.params), &[], &adoption.constants)
+    }
+
+    fn wants_examples(&self) -> bool {
+        self.may_use_bytes
+    }
+
+    fn settle(&mut self, adoption: &Adoption, examples: &[Vec<TensorView>]) -> Result<()> {
+        adoption.check(&self.plan);
+        self.settle_on(&adoption.params, examples)
     }
 
     fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {

@@ -19,6 +19,7 @@ use self::player::Player;
 
 pub(crate) mod maps;
 mod player;
+mod typical;
 
 pub use self::player::encode;
 #[cfg(feature = "train")]
@@ -116,7 +117,7 @@ impl Generator for NeuralGenerator {
     }
 
     fn backend(&self) -> &str {
-        &self.backend
+        self.shown.as_ref().map_or(&self.backend, |player| player.backend())
     }
 
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
@@ -154,13 +155,18 @@ fn joined(thread: JoinHandle<Result<Box<Player>>>) -> Result<Box<Player>> {
         .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "preparing an identity panicked; adopt it again")))
 }
 
-/// Opens the processor for a plan, on at most four threads: the layers are too small for more.
+/// `EFFIGY_CPU_F32=1` keeps the processor's executor from 8 bits, for comparison.
+pub const CPU_F32_VARIABLE: &str = "EFFIGY_CPU_F32";
+
+/// Opens the processor for a plan, on at most four threads: the layers are too small for more. See [`CPU_F32_VARIABLE`].
 ///
 /// # Errors
 /// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
 pub fn open_on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Box::new(CpuExecutor::new(plan, n_cores.min(4))?))
+    let executor = CpuExecutor::new(plan, n_cores.min(4))?;
+    let is_f32 = std::env::var_os(CPU_F32_VARIABLE).is_some_and(|value| value == "1");
+    Ok(Box::new(if is_f32 { executor.in_f32() } else { executor }))
 }
 
 /// Checks what [`encode`] made.

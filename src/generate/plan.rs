@@ -28,6 +28,11 @@ mod text;
 pub struct TensorId(pub(super) usize);
 
 impl TensorId {
+    /// The tensor at this place in [`Plan::tensors`].
+    pub(super) fn at(index: usize) -> Self {
+        Self(index)
+    }
+
     /// Its place in [`Plan::tensors`].
     pub fn index(self) -> usize {
         self.0

@@ -67,6 +67,11 @@ impl Portrayer {
         })
     }
 
+    /// What the identity that is shown runs on.
+    pub(super) fn backend(&self) -> &str {
+        self.generator.backend()
+    }
+
     pub(super) fn identity_name(&self) -> String {
         self.identities[self.shown].manifest.name.clone()
     }

@@ -24,10 +24,7 @@ pub fn save(path: &Path, parameters: &Parameters, n_steps: usize) -> Result<()> 
         .map(|(name, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
         .or_error(ErrorKind::Internal, about)?;
-    let header = [
-        ("size".to_owned(), parameters.size().name().to_owned()),
-        ("steps".to_owned(), n_steps.to_string()),
-    ];
+    let header = [("size".to_owned(), parameters.size().name().to_owned()), ("steps".to_owned(), n_steps.to_string())];
     let bytes =
         safetensors::serialize(views, Some(header.into_iter().collect())).or_error(ErrorKind::Internal, about)?;
     replace(path, &bytes)

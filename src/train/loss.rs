@@ -86,8 +86,7 @@ pub fn loss(
     let flow = mean((made.flow.clone() - places).abs().sum_dim(1), &known);
     let mut parts =
         vec![("picture", picture), ("decoder", decoder), ("warped", warped), ("alpha", alpha), ("flow", flow)];
-    let mut scales =
-        vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
+    let mut scales = vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
     let trust = trust_prior(weights, progress);
     if trust > 0.0 {
         parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));

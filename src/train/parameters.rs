@@ -41,12 +41,8 @@ impl Parameters {
     /// Puts weights on a device that records gradients.
     pub fn new(weights: &Weights, device: &Device) -> Self {
         let leaves = weights.iter().map(|(name, dims, values)| {
-            let leaf = Leaf {
-                dims: dims.to_vec(),
-                values: leaf(values.to_vec(), device),
-                state: None,
-                mean: values.to_vec(),
-            };
+            let leaf =
+                Leaf { dims: dims.to_vec(), values: leaf(values.to_vec(), device), state: None, mean: values.to_vec() };
             (name.to_owned(), leaf)
         });
         let optimizer = AdamWConfig::new().with_beta_2(0.99).with_epsilon(1e-8).with_weight_decay(1e-4).build();

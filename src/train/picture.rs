@@ -68,10 +68,7 @@ impl Tensors {
             point_flow: many(n, 3, &group.point_flow),
             portrait: many(1, 4, &group.portrait),
             portrait_lines: many(1, 8, &group.portrait_lines),
-            photo: Tensor::from_data(
-                TensorData::new(group.photo.clone(), [1, 4, s + s / 4, s + s / 4]),
-                device,
-            ),
+            photo: Tensor::from_data(TensorData::new(group.photo.clone(), [1, 4, s + s / 4, s + s / 4]), device),
             candidates: [0, 1, 2].map(|i| many(n, 4, &group.candidates[i])),
             lines: [0, 1, 2].map(|i| many(n, 8, &group.lines[i])),
             maps: [0, 1, 2].map(|i| many(n, 3, &group.maps[i])),
@@ -135,9 +132,8 @@ fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
     let drawn = group.full_map.clone().narrow(1, 2, 1);
     let photo_alpha: Tensor<4> =
         photo.clone().narrow(1, 3, 1) * (drawn.clone() + (1.0 - drawn) * (1.0 - flow.mix.narrow(1, 2, 1)));
-    let over = |colour: Tensor<4>, alpha: Tensor<4>| {
-        group.background.clone() + alpha * (colour - group.background.clone())
-    };
+    let over =
+        |colour: Tensor<4>, alpha: Tensor<4>| group.background.clone() + alpha * (colour - group.background.clone());
     let warped = over(photo.narrow(1, 0, 3), photo_alpha.clone());
     let decoder_alpha = decoded.clone().narrow(1, 3, 1);
     let trust = decoded.clone().narrow(1, 4, 1);

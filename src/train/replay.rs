@@ -155,9 +155,8 @@ impl<'a> Replay<'a> {
         let y = conv2d(self.value(op.x), phases, None, ConvOptions::new([1; 2], [1; 2], [1; 2], 1));
         let [n, _, h, w] = y.dims();
         let (h, w) = (h - 1, w - 1);
-        let phase = |p: usize| -> Tensor<4> {
-            y.clone().narrow(1, p * c_out, c_out).narrow(2, p / 2, h).narrow(3, p % 2, w)
-        };
+        let phase =
+            |p: usize| -> Tensor<4> { y.clone().narrow(1, p * c_out, c_out).narrow(2, p / 2, h).narrow(3, p % 2, w) };
         // (n, c, h, w) four times, to (n, c, h, 2, w, 2).
         let rows = [0, 2].map(|p| Tensor::stack::<5>(vec![phase(p), phase(p + 1)], 4).reshape([n, c_out, h, 2 * w]));
         let y: Tensor<5> = Tensor::stack(rows.to_vec(), 3);

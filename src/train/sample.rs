@@ -173,7 +173,9 @@ impl Sampler {
         group.full_map.extend(unpacked(&self.maps.full, size));
         let target = resized(&change.picture(&clip.picture(frame)?)?, size)?;
         group.target.extend(rgb_planes(&target));
-        group.matte.extend(resized(&change.moved(&clip.matte(frame)?)?, size)?.data().iter().map(|&v| f32::from(v) / 255.0));
+        group
+            .matte
+            .extend(resized(&change.moved(&clip.matte(frame)?)?, size)?.data().iter().map(|&v| f32::from(v) / 255.0));
         group.mouth.extend(around(&MOUTH, &landmarks_px, size, 0.35));
         let [right, left] = EYES.map(|eye| around(&eye, &landmarks_px, size, 0.45));
         group.eyes.extend(right.iter().zip(left).map(|(a, b)| a.max(b)));
@@ -183,13 +185,7 @@ impl Sampler {
     }
 
     /// What the generator without a network makes of a frame, over the portrait's background.
-    fn warp_only(
-        &mut self,
-        identity: &Identity,
-        clip: &Clip,
-        frame: usize,
-        change: &Augmentation,
-    ) -> Result<Vec<f32>> {
+    fn warp_only(&mut self, identity: &Identity, clip: &Clip, frame: usize, change: &Augmentation) -> Result<Vec<f32>> {
         let (signal, _) = signal(clip, frame, change, identity);
         let mut portrait = Portrait { picture: Rgba::new(self.size_px, self.size_px) };
         self.plain.generate(&signal, &mut portrait)?;
@@ -255,14 +251,7 @@ fn resized<const C: usize>(picture: &Picture<C>, px: usize) -> Result<Picture<C>
         return Ok(picture.clone());
     }
     let mut small = Picture::new(px, px);
-    resize(
-        &picture.as_mat()?,
-        &mut small.as_mat_mut()?,
-        CvSize::new(px as i32, px as i32),
-        0.0,
-        0.0,
-        INTER_AREA,
-    )?;
+    resize(&picture.as_mat()?, &mut small.as_mat_mut()?, CvSize::new(px as i32, px as i32), 0.0, 0.0, INTER_AREA)?;
     Ok(small)
 }
 
@@ -284,13 +273,8 @@ fn units(landmarks_px: &Landmarks, size_px: usize) -> Vec<f32> {
 
 fn drawn(points: &[f32], px: usize, radius_px: f32) -> Vec<f32> {
     let n = px as u32;
-    let shape = RasterShape {
-        c: FACE.n_channels as u32,
-        h: n,
-        w: n,
-        n_segments: FACE.segments.len() as u32,
-        radius_px,
-    };
+    let shape =
+        RasterShape { c: FACE.n_channels as u32, h: n, w: n, n_segments: FACE.segments.len() as u32, radius_px };
     let mut y = vec![0.0; FACE.n_channels * px * px];
     native::raster(&shape, points, FACE.segments, &mut y);
     y
@@ -305,11 +289,8 @@ fn unpacked(map: &[u32], size_px: usize) -> Vec<f32> {
         let is_drawn = packed != UNDRAWN;
         let place = |steps: u32| (steps as f32 / PLACES_PER_PX - margin_px) / size_px as f32;
         let own = |at: usize| (at as f32 + 0.5) / size_px as f32;
-        let (u, v) = if is_drawn {
-            (place(packed & 0xffff), place(packed >> 16))
-        } else {
-            (own(i % size_px), own(i / size_px))
-        };
+        let (u, v) =
+            if is_drawn { (place(packed & 0xffff), place(packed >> 16)) } else { (own(i % size_px), own(i / size_px)) };
         (planes[i], planes[n + i], planes[2 * n + i]) = (u, v, f32::from(is_drawn));
     }
     planes

@@ -182,10 +182,8 @@ impl Training<'_> {
             let norm = parameters.step(gradients, &StepOptions { rate, max_norm: 1.0, averaging });
             step += 1;
             if step.is_multiple_of(20) {
-                let parts: serde_json::Map<_, _> = parts
-                    .into_iter()
-                    .map(|(name, part)| (name.to_owned(), json!(part.into_scalar::<f32>())))
-                    .collect();
+                let parts: serde_json::Map<_, _> =
+                    parts.into_iter().map(|(name, part)| (name.to_owned(), json!(part.into_scalar::<f32>()))).collect();
                 let n_samples = (step - first) * options.n_portraits * options.n_frames;
                 let samples_hz = n_samples as f64 / begun.elapsed().as_secs_f64();
                 let line = json!({

@@ -32,7 +32,8 @@ struct Scene {
 impl Scene {
     fn random(seed: u64) -> Self {
         let mut rng = Rng::new(seed, 0);
-        let mut numbers = |n: usize, low: f32, high: f32| -> Vec<f32> { (0..n).map(|_| rng.range(low, high)).collect() };
+        let mut numbers =
+            |n: usize, low: f32, high: f32| -> Vec<f32> { (0..n).map(|_| rng.range(low, high)).collect() };
         let maps = [32, 64, 128].map(|px: usize| numbers(3 * px * px, 0.0, 1.0));
         let margin_px = network::margin_px(SIZE_PX);
         let side = SIZE_PX + 2 * margin_px;

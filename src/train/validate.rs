@@ -46,9 +46,10 @@ impl Scores {
 
     /// For people.
     pub fn line(&self) -> String {
-        let parts = REGIONS.iter().zip(self.psnr_db()).map(|(name, (network, warp))| {
-            format!("{name} {network:.2} dB ({:+.2} to warp)", network - warp)
-        });
+        let parts = REGIONS
+            .iter()
+            .zip(self.psnr_db())
+            .map(|(name, (network, warp))| format!("{name} {network:.2} dB ({:+.2} to warp)", network - warp));
         parts.collect::<Vec<_>>().join(", ")
     }
 }

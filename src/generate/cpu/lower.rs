@@ -1,5 +1,6 @@
 //! Turns the convolutions of a plan into an ONNX model.
 
+use super::bytes::{Watched, is_in_bytes, watched};
 use super::onnx::{Attribute, ModelWriter};
 use crate::error::Result;
 use crate::generate::network::EMBEDDING;
@@ -11,6 +12,8 @@ use crate::generate::weights::Weights;
 pub enum Form<'a> {
     /// Folded weights, values of [`Plan::params`]: plain convolutions.
     Folded(&'a [&'a [f32]]),
+    /// The same, and all that a model in 8 bits has to hold is an output too: see [`super::bytes::Ranges`].
+    Watched(&'a [&'a [f32]]),
     /// The network as it is trained: the embedding is an input of the model, enlarging and convolving are two steps. For
     /// comparison.
     Unfolded(&'a Weights),
@@ -48,14 +51,11 @@ pub(super) fn is_left_in_phases(plan: &Plan, steps: &[usize], y: TensorId) -> bo
 /// When unfolded weights lack a layer.
 pub(super) fn lower(plan: &Plan, segment: &Segment, form: Form) -> Result<Vec<u8>> {
     let mut lowering = Lowering { plan, form, model: ModelWriter::default(), segment };
-    for &id in &segment.inputs {
-        lowering.model.input(&name(id), &dims(plan.tensor(id).shape));
-    }
-    for (&id, &in_phases) in segment.outputs.iter().zip(&segment.in_phases) {
-        let [n, c, h, w] = dims(plan.tensor(id).shape);
-        let in_phases = in_phases && matches!(form, Form::Folded(_));
-        let extents = if in_phases { [n, 4 * c, h / 2 + 1, w / 2 + 1] } else { [n, c, h, w] };
-        lowering.model.output(&name(id), &extents);
+    declare(&mut lowering);
+    if matches!(form, Form::Watched(_)) {
+        for (watched, id) in watched(plan, segment) {
+            lowering.model.output(&watched.name(id), &dims(plan.tensor(id).shape));
+        }
     }
     let is_modulated = |step: &usize| plan.steps()[*step].0.starts_with("decoder.");
     if matches!(form, Form::Unfolded(_)) && segment.steps.iter().any(is_modulated) {
@@ -73,19 +73,40 @@ pub(super) fn lower(plan: &Plan, segment: &Segment, form: Form) -> Result<Vec<u8
     Ok(lowering.model.finish(plan.name()))
 }
 
-fn name(id: TensorId) -> String {
+/// Declares what goes in and out of the segment's model, in f32.
+pub(super) fn declare(lowering: &mut Lowering) {
+    let Lowering { plan, form, model, segment } = lowering;
+    for &id in &segment.inputs {
+        model.input(&name(id), &dims(plan.tensor(id).shape));
+    }
+    for (&id, &in_phases) in segment.outputs.iter().zip(&segment.in_phases) {
+        let [n, c, h, w] = dims(plan.tensor(id).shape);
+        let in_phases = in_phases && !matches!(form, Form::Unfolded(_));
+        let extents = if in_phases { [n, 4 * c, h / 2 + 1, w / 2 + 1] } else { [n, c, h, w] };
+        model.output(&name(id), &extents);
+    }
+}
+
+/// The parts of a concatenation, in order; none for any other tensor.
+pub(super) fn parts(plan: &Plan, id: TensorId) -> Vec<TensorId> {
+    let is_part = |part: &usize| plan.tensors()[*part].parent.is_some_and(|(whole, _)| whole == id);
+    (0..plan.tensors().len()).filter(is_part).map(TensorId::at).collect()
+}
+
+pub(super) fn name(id: TensorId) -> String {
     format!("t{}", id.index())
 }
 
-fn dims(shape: Shape) -> [usize; 4] {
+pub(super) fn dims(shape: Shape) -> [usize; 4] {
     [1, shape.c, shape.h, shape.w]
 }
 
-struct Lowering<'a> {
-    plan: &'a Plan,
-    form: Form<'a>,
-    model: ModelWriter,
-    segment: &'a Segment,
+/// A model while it is written.
+pub(super) struct Lowering<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) form: Form<'a>,
+    pub(super) model: ModelWriter,
+    pub(super) segment: &'a Segment,
 }
 
 impl Lowering<'_> {
@@ -95,26 +116,25 @@ impl Lowering<'_> {
         let reads: Vec<TensorId> =
             self.segment.steps.iter().flat_map(|&step| self.plan.steps()[step].1.reads()).collect();
         for (i, tensor) in tensors.iter().enumerate() {
-            let parts: Vec<usize> =
-                (0..tensors.len()).filter(|&part| tensors[part].parent.is_some_and(|(p, _)| p.index() == i)).collect();
+            let parts = parts(self.plan, TensorId::at(i));
             let is_given = self.segment.inputs.iter().any(|input| input.index() == i);
             if parts.is_empty() || is_given || !reads.iter().any(|id| id.index() == i) {
                 continue;
             }
-            let names: Vec<String> = parts.iter().map(|part| format!("t{part}")).collect();
+            let names: Vec<String> = parts.iter().map(|&part| name(part)).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            debug_assert_eq!(parts.iter().map(|&part| tensors[part].shape.c).sum::<usize>(), tensor.shape.c);
+            debug_assert_eq!(parts.iter().map(|&part| self.plan.tensor(part).shape.c).sum::<usize>(), tensor.shape.c);
             self.model.node_to("Concat", &names, &[("axis", Attribute::Int(1))], &format!("t{i}"));
         }
     }
 
-    fn conv2d(&mut self, layer: &str, op: &Conv2d) -> Result<()> {
+    pub(super) fn conv2d(&mut self, layer: &str, op: &Conv2d) -> Result<()> {
         let (c_in, c_out) = (self.plan.tensor(op.x).shape.c, self.plan.tensor(op.y).shape.c);
         let pads = [(op.kernel / 2) as i64; 4];
         let strides = [op.stride as i64; 2];
         let attributes = [("pads", Attribute::Ints(&pads)), ("strides", Attribute::Ints(&strides))];
         let sum = match self.form {
-            Form::Folded(params) => {
+            Form::Folded(params) | Form::Watched(params) => {
                 let weight = self.model.floats(&[c_out, c_in, op.kernel, op.kernel], params[op.weight.index()]);
                 let bias = self.model.floats(&[c_out], params[op.bias.index()]);
                 self.model.node("Conv", &[&name(op.x), &weight, &bias], &attributes)
@@ -127,10 +147,10 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn up_conv2d(&mut self, layer: &str, op: &UpConv2d) -> Result<()> {
+    pub(super) fn up_conv2d(&mut self, layer: &str, op: &UpConv2d) -> Result<()> {
         let (c_in, c_out) = (self.plan.tensor(op.x).shape.c, self.plan.tensor(op.y).shape.c);
         let sum = match self.form {
-            Form::Folded(params) => {
+            Form::Folded(params) | Form::Watched(params) => {
                 let (weight, bias) = (params[op.weight.index()], params[op.bias.index()]);
                 self.phases(op, weight, bias, c_in, c_out)
             }
@@ -223,11 +243,19 @@ impl Lowering<'_> {
     }
 
     fn finish(&mut self, sum: String, residual: Option<TensorId>, activation: Activation, y: TensorId) {
+        let is_watched = matches!(self.form, Form::Watched(_)) && is_in_bytes(self.plan, self.segment, y);
+        let (watched_sum, watched_total) = (Watched::Sum.name(y), Watched::Total.name(y));
         let y = name(y);
+        if is_watched {
+            self.model.node_to("Identity", &[&sum], &[], &watched_sum);
+        }
         let sum = match residual {
             Some(residual) => self.model.node("Add", &[&sum, &name(residual)], &[]),
             None => sum,
         };
+        if is_watched && residual.is_some() {
+            self.model.node_to("Identity", &[&sum], &[], &watched_total);
+        }
         match activation {
             Activation::None => self.model.node_to("Identity", &[&sum], &[], &y),
             Activation::Relu => self.model.node_to("Relu", &[&sum], &[], &y),

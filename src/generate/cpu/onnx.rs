@@ -2,9 +2,14 @@
 //!
 //! Field numbers are those of `onnx.proto` (ONNX 1.16, IR version 8, operator set 17).
 
-/// Elements of 32-bit floats and 64-bit integers, as ONNX numbers them.
+/// Kinds of elements, as ONNX numbers them.
 const FLOAT: u64 = 1;
+const UINT8: u64 = 2;
+const INT8: u64 = 3;
+const INT32: u64 = 6;
 const INT64: u64 = 7;
+/// Operators beyond ONNX's own that ONNX Runtime brings; nodes name them `com.microsoft.KIND`.
+const EXTENSION: &str = "com.microsoft";
 const IR_VERSION: u64 = 8;
 const OPERATOR_SET: u64 = 17;
 
@@ -45,6 +50,21 @@ impl ModelWriter {
         self.initializer(&[values.len()], INT64, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
+    /// Adds one constant byte, without extents, and returns its name.
+    pub(super) fn byte(&mut self, value: u8) -> String {
+        self.initializer(&[], UINT8, vec![value])
+    }
+
+    /// Adds constant signed bytes and returns their name.
+    pub(super) fn signed_bytes(&mut self, dims: &[usize], values: &[i8]) -> String {
+        self.initializer(dims, INT8, values.iter().map(|value| value.cast_unsigned()).collect())
+    }
+
+    /// Adds a row of constant 32-bit integers and returns its name.
+    pub(super) fn short_ints(&mut self, values: &[i32]) -> String {
+        self.initializer(&[values.len()], INT32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
     fn initializer(&mut self, dims: &[usize], kind: u64, data: Vec<u8>) -> String {
         let name = self.name();
         let mut tensor = Message::default();
@@ -68,6 +88,7 @@ impl ModelWriter {
         let mut node = Message::default();
         inputs.iter().for_each(|input| node.bytes(1, input.as_bytes()));
         node.bytes(2, output.as_bytes());
+        let (domain, kind) = kind.rsplit_once('.').unwrap_or(("", kind));
         node.bytes(4, kind.as_bytes());
         for (name, value) in attributes {
             let mut attribute = Message::default();
@@ -92,19 +113,22 @@ impl ModelWriter {
             }
             node.message(5, &attribute);
         }
+        node.bytes(7, domain.as_bytes());
         self.graph.message(1, &node);
     }
 
     /// The model's bytes.
     pub(super) fn finish(mut self, name: &str) -> Vec<u8> {
         self.graph.bytes(2, name.as_bytes());
-        let mut operators = Message::default();
-        operators.bytes(1, b"");
-        operators.varint(2, OPERATOR_SET);
         let mut model = Message::default();
         model.varint(1, IR_VERSION);
         model.message(7, &self.graph);
-        model.message(8, &operators);
+        for (domain, version) in [("", OPERATOR_SET), (EXTENSION, 1)] {
+            let mut operators = Message::default();
+            operators.bytes(1, domain.as_bytes());
+            operators.varint(2, version);
+            model.message(8, &operators);
+        }
         model.0
     }
 

@@ -11,6 +11,7 @@ use crate::generate::warp::WarpGenerator;
 const READS: usize = 4;
 
 /// Where the face mesh and the sheet around it say that each pixel comes from.
+#[derive(Clone)]
 pub(crate) struct Maps {
     /// (s, s), packed places in the photo; see [`crate::generate::plan::Finish`].
     pub(crate) full: Vec<u32>,

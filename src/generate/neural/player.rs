@@ -6,6 +6,7 @@ use opencv::core::Size;
 use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 
 use super::maps::{Maps, head_pose};
+use super::typical::typical_signals;
 use super::{Network, check_embedding};
 use crate::drive::DrivingSignal;
 use crate::error::Result;
@@ -21,15 +22,58 @@ use crate::generate::weights::Weights;
 use crate::generate::{Generator as _, Portrait};
 use crate::identity::Identity;
 
+/// What the plan of a frame reads anew for each.
+#[derive(Clone)]
+struct FrameInputs {
+    /// (478, 2) in picture units.
+    landmarks: Vec<f32>,
+    pose: [f32; 6],
+    maps: Maps,
+    output_px: usize,
+}
+
+impl FrameInputs {
+    fn new(output_px: usize) -> Self {
+        Self {
+            landmarks: vec![0.0; 2 * N_LANDMARKS],
+            pose: [0.0; 6],
+            maps: Maps::new(output_px, FEATURES_PX),
+            output_px,
+        }
+    }
+
+    /// Takes the motion of `signal` for a head that rests at `rest`.
+    fn follow(&mut self, signal: &DrivingSignal, rest: &HeadPlacement, mapper: &mut WarpGenerator) -> Result<()> {
+        let size = self.output_px;
+        mapper.follow(signal)?;
+        self.maps.take(mapper);
+        for (to, point) in self.landmarks.as_chunks_mut::<2>().0.iter_mut().zip(mapper.landmarks_px()) {
+            *to = [point.x / size as f32, point.y / size as f32];
+        }
+        self.pose = head_pose(rest, &rest.driven(size, signal), size);
+        Ok(())
+    }
+
+    fn views(&self) -> [TensorView<'_>; 6] {
+        let [map32, map64, map128] = &self.maps.coarse;
+        [
+            TensorView::F32(&self.landmarks),
+            TensorView::F32(&self.pose),
+            TensorView::F32(map32),
+            TensorView::F32(map64),
+            TensorView::F32(map128),
+            TensorView::Words(&self.maps.full),
+        ]
+    }
+}
+
 /// Everything that one identity's frames need.
 pub(super) struct Player {
     identity: Arc<Identity>,
     output_px: usize,
     rest: HeadPlacement,
     mapper: WarpGenerator,
-    maps: Maps,
-    /// (478, 2) in picture units.
-    landmarks: Vec<f32>,
+    inputs: FrameInputs,
     executor: Box<dyn Executor>,
 }
 
@@ -45,7 +89,16 @@ impl Player {
         let params = network::fold(executor.plan(), &network.weights, &encoded.embedding)?;
         let portrait = planes(&identity, MOTION_PX)?;
         let [features32, features64, features128] = &encoded.features;
-        executor.adopt(&Adoption {
+        let rest = HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32);
+        let mut inputs = FrameInputs::new(output_px);
+        let mut examples = Vec::new();
+        if executor.wants_examples() {
+            for signal in typical_signals(&identity.shape, identity.size_px()) {
+                inputs.follow(&signal, &rest, &mut mapper)?;
+                examples.push(inputs.clone());
+            }
+        }
+        let adoption = Adoption {
             params: params.iter().map(Vec::as_slice).collect(),
             constants: vec![
                 TensorView::F32(&portrait),
@@ -54,16 +107,18 @@ impl Player {
                 TensorView::F32(features128),
                 TensorView::Words(mapper.source_pixels()),
             ],
-        })?;
-        Ok(Self {
-            rest: HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32),
-            maps: Maps::new(output_px, FEATURES_PX),
-            landmarks: vec![0.0; 2 * N_LANDMARKS],
-            identity,
-            output_px,
-            mapper,
-            executor,
-        })
+        };
+        executor.adopt(&adoption)?;
+        if !examples.is_empty() {
+            let examples: Vec<Vec<TensorView>> = examples.iter().map(|example| example.views().to_vec()).collect();
+            executor.settle(&adoption, &examples)?;
+        }
+        Ok(Self { rest, inputs, identity, output_px, mapper, executor })
+    }
+
+    /// What its frames run on, in the form that this identity got.
+    pub(super) fn backend(&self) -> &str {
+        self.executor.backend()
     }
 
     /// Whether it plays this identity.
@@ -74,22 +129,9 @@ impl Player {
     /// Makes one picture.
     pub(super) fn play(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
         let size = self.output_px;
-        self.mapper.follow(signal)?;
-        self.maps.take(&self.mapper);
-        for (to, point) in self.landmarks.as_chunks_mut::<2>().0.iter_mut().zip(self.mapper.landmarks_px()) {
-            *to = [point.x / size as f32, point.y / size as f32];
-        }
-        let pose = head_pose(&self.rest, &self.rest.driven(size, signal), size);
+        self.inputs.follow(signal, &self.rest, &mut self.mapper)?;
         portrait.picture.reshape(size, size);
-        let [map32, map64, map128] = &self.maps.coarse;
-        let inputs = [
-            TensorView::F32(&self.landmarks),
-            TensorView::F32(&pose),
-            TensorView::F32(map32),
-            TensorView::F32(map64),
-            TensorView::F32(map128),
-            TensorView::Words(&self.maps.full),
-        ];
+        let inputs = self.inputs.views();
         self.executor.run(&inputs, &mut [TensorViewMut::Bytes(portrait.picture.data_mut())])
     }
 }

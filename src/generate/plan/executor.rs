@@ -52,6 +52,23 @@ pub trait Executor: Send {
     /// When a value has not the plan's length.
     fn adopt(&mut self, adoption: &Adoption) -> Result<()>;
 
+    /// Whether it wants to see typical inputs once, after [`Executor::adopt`]: see [`Executor::settle`].
+    fn wants_examples(&self) -> bool {
+        false
+    }
+
+    /// Sees typical inputs of what was adopted, so that it can choose the formats of its numbers by them. Each example
+    /// is what a run would be given. Slow: not for the frame path.
+    ///
+    /// # Errors
+    /// When the device fails. What was adopted stays then.
+    ///
+    /// # Panics
+    /// When a value has not the plan's length.
+    fn settle(&mut self, _adoption: &Adoption, _examples: &[Vec<TensorView>]) -> Result<()> {
+        Ok(())
+    }
+
     /// Runs all steps. Values are in the order of [`Plan::of_role`]; shapes were checked when the plan was recorded.
     ///
     /// # Errors

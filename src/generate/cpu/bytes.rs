@@ -1,0 +1,321 @@
+//! Convolutions in 8 bits: weights signed with a scale for each channel, activations unsigned with one for each tensor.
+//!
+//! Where a processor multiplies bytes (VNNI), a convolution takes a third of the time. The scales of activations come
+//! from what examples showed ([`Ranges`]). The models run on channels-last bytes with ONNX Runtime's own operators;
+//! what goes in and out stays f32, and layers whose answer is a place, a colour or a trust stay f32 too.
+
+use std::collections::BTreeSet;
+
+use super::lower::{Form, Lowering, Segment, declare, name, parts};
+use super::onnx::{Attribute, ModelWriter};
+use crate::error::Result;
+use crate::generate::plan::{Activation, Conv2d, Op, Plan, TensorId, UpConv2d};
+use crate::models::Session;
+
+/// From (1, c, h, w) to (1, h, w, c), and back.
+const CHANNELS_LAST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 2, 3, 1]))];
+const CHANNELS_FIRST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 3, 1, 2]))];
+
+/// The least and the largest of all values seen, and zero, which every padding holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Range {
+    least: f32,
+    most: f32,
+}
+
+impl Range {
+    fn see(&mut self, values: &[f32]) {
+        for &value in values {
+            self.least = self.least.min(value);
+            self.most = self.most.max(value);
+        }
+    }
+
+    fn scale(self) -> Scale {
+        // What never moved from zero still needs a step.
+        let step = ((self.most - self.least) / 255.0).max(1e-9);
+        Scale { step, zero: (-self.least / step).round() as u8 }
+    }
+}
+
+/// How bytes stand for numbers: `number = step * (byte - zero)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Scale {
+    step: f32,
+    zero: u8,
+}
+
+/// What of a step is watched besides the model's outputs, by the tensor that the step writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// The convolution's sum.
+    Sum,
+    /// The sum with the residual.
+    Total,
+    /// What the step writes.
+    Tensor,
+}
+
+impl Watched {
+    /// What it is called in the model.
+    pub(super) fn name(self, id: TensorId) -> String {
+        match self {
+            Self::Sum => format!("sum{}", id.index()),
+            Self::Total => format!("total{}", id.index()),
+            Self::Tensor => name(id),
+        }
+    }
+}
+
+/// What the model of a segment shows in [`Form::Watched`], in order, after its outputs.
+pub(super) fn watched(plan: &Plan, segment: &Segment) -> Vec<(Watched, TensorId)> {
+    let mut all = Vec::new();
+    for &step in &segment.steps {
+        let op = &plan.steps()[step].1;
+        let y = op.writes();
+        if is_in_bytes(plan, segment, y) {
+            all.push((Watched::Sum, y));
+            if residual(op).is_some() {
+                all.push((Watched::Total, y));
+            }
+        }
+        if !segment.outputs.contains(&y) {
+            all.push((Watched::Tensor, y));
+        }
+    }
+    all
+}
+
+/// Whether the step of a segment that writes `y` runs in 8 bits: all leaky ones, but for one whose phases the executor
+/// interleaves. The others are the last of their network, few and exact.
+pub(super) fn is_in_bytes(plan: &Plan, segment: &Segment, y: TensorId) -> bool {
+    let is_in_phases = segment.outputs.iter().zip(&segment.in_phases).any(|(&output, &is)| output == y && is);
+    let is_leaky = |step: &usize| match plan.steps()[*step].1 {
+        Op::Conv2d(Conv2d { y: writes, activation, .. }) | Op::UpConv2d(UpConv2d { y: writes, activation, .. }) => {
+            writes == y && activation == Activation::Leaky
+        }
+        _ => false,
+    };
+    !is_in_phases && segment.steps.iter().any(is_leaky)
+}
+
+fn residual(op: &Op) -> Option<TensorId> {
+    match op {
+        Op::Conv2d(op) => op.residual,
+        Op::UpConv2d(op) => op.residual,
+        _ => None,
+    }
+}
+
+/// The ranges of a plan's activations.
+#[derive(Clone, Debug)]
+pub(super) struct Ranges {
+    /// By tensor; a concatenation and its parts share one, so that joining them moves bytes only.
+    tensors: Vec<Range>,
+    /// By the tensor that the step writes.
+    sums: Vec<Range>,
+    totals: Vec<Range>,
+}
+
+impl Ranges {
+    /// Nothing seen yet.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let none = vec![Range::default(); plan.tensors().len()];
+        Self { tensors: none.clone(), sums: none.clone(), totals: none }
+    }
+
+    /// Takes in what a run of a watched model left.
+    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, session: &mut Session) {
+        for (i, &id) in segment.inputs.iter().enumerate() {
+            self.tensors[plan.home(id).0.index()].see(session.input_mut(i));
+        }
+        let outputs = segment.outputs.iter().map(|&id| (Watched::Tensor, id));
+        for (i, (what, id)) in outputs.chain(watched(plan, segment)).enumerate() {
+            let range = match what {
+                Watched::Sum => &mut self.sums[id.index()],
+                Watched::Total => &mut self.totals[id.index()],
+                Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
+            };
+            range.see(session.output(i));
+        }
+    }
+}
+
+/// Writes the model of a segment in 8 bits from folded weights.
+///
+/// # Errors
+/// As [`super::lower::lower`].
+pub(super) fn lower(plan: &Plan, segment: &Segment, params: &[&[f32]], ranges: &Ranges) -> Result<Vec<u8>> {
+    let exact = Lowering { plan, form: Form::Folded(params), model: ModelWriter::default(), segment };
+    let in_floats = segment.inputs.iter().copied().collect();
+    let mut lowering = InBytes { exact, params, ranges, in_bytes: BTreeSet::new(), in_floats };
+    declare(&mut lowering.exact);
+    for &step in &segment.steps {
+        lowering.step(step)?;
+    }
+    for &id in &segment.outputs {
+        lowering.floats(id);
+    }
+    Ok(lowering.exact.model.finish(plan.name()))
+}
+
+struct InBytes<'a> {
+    exact: Lowering<'a>,
+    params: &'a [&'a [f32]],
+    ranges: &'a Ranges,
+    /// Tensors that the model has in bytes by now, and in f32.
+    in_bytes: BTreeSet<TensorId>,
+    in_floats: BTreeSet<TensorId>,
+}
+
+impl InBytes<'_> {
+    fn step(&mut self, step: usize) -> Result<()> {
+        let plan = self.exact.plan;
+        let (layer, op) = &plan.steps()[step];
+        let y = op.writes();
+        if is_in_bytes(plan, self.exact.segment, y) {
+            let sum = match op {
+                Op::Conv2d(op) => self.conv2d(op),
+                Op::UpConv2d(op) => self.up_conv2d(op),
+                _ => return Ok(()),
+            };
+            self.finish(sum, residual(op), y);
+            self.in_bytes.insert(y);
+            return Ok(());
+        }
+        for id in op.reads() {
+            self.floats(id);
+        }
+        match op {
+            Op::Conv2d(op) => self.exact.conv2d(layer, op)?,
+            Op::UpConv2d(op) => self.exact.up_conv2d(layer, op)?,
+            _ => {}
+        }
+        self.in_floats.insert(y);
+        Ok(())
+    }
+
+    fn scale(&self, id: TensorId) -> Scale {
+        self.ranges.tensors[self.exact.plan.home(id).0.index()].scale()
+    }
+
+    /// The two constants of a scale.
+    fn constants(&mut self, scale: Scale) -> [String; 2] {
+        [self.exact.model.floats(&[], &[scale.step]), self.exact.model.byte(scale.zero)]
+    }
+
+    /// A tensor in bytes, channels last; made from the one in f32, or from its parts, when nothing made it yet.
+    fn bytes(&mut self, id: TensorId) -> String {
+        let bytes = format!("bytes{}", id.index());
+        if !self.in_bytes.insert(id) {
+            return bytes;
+        }
+        if self.in_floats.contains(&id) {
+            let [step, zero] = self.constants(self.scale(id));
+            let rounded = self.exact.model.node("QuantizeLinear", &[&name(id), &step, &zero], &[]);
+            self.exact.model.node_to("Transpose", &[&rounded], &CHANNELS_LAST, &bytes);
+        } else {
+            let parts = parts(self.exact.plan, id);
+            let parts: Vec<String> = parts.into_iter().map(|part| self.bytes(part)).collect();
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            self.exact.model.node_to("Concat", &parts, &[("axis", Attribute::Int(3))], &bytes);
+        }
+        bytes
+    }
+
+    /// Sees to it that a tensor is there in f32.
+    fn floats(&mut self, id: TensorId) {
+        if self.in_floats.contains(&id) {
+            return;
+        }
+        let bytes = self.bytes(id);
+        let [step, zero] = self.constants(self.scale(id));
+        let first = self.exact.model.node("Transpose", &[&bytes], &CHANNELS_FIRST);
+        self.exact.model.node_to("DequantizeLinear", &[&first, &step, &zero], &[], &name(id));
+        self.in_floats.insert(id);
+    }
+
+    fn conv2d(&mut self, op: &Conv2d) -> String {
+        let (pads, strides) = ([(op.kernel / 2) as i64; 4], [op.stride as i64; 2]);
+        let (weight, bias) = (self.params[op.weight.index()], self.params[op.bias.index()]);
+        self.convolution((op.x, op.y), weight, bias, (op.kernel, &pads, &strides))
+    }
+
+    /// Four 2×2 convolutions. Channels last, interleaving columns and then rows is joining along the last axis.
+    fn up_conv2d(&mut self, op: &UpConv2d) -> String {
+        let (weight, bias) = (self.params[op.weight.index()], self.params[op.bias.index()]);
+        let shape = self.exact.plan.tensor(op.y).shape;
+        let mut phases = Vec::new();
+        for (phase, weight) in weight.chunks_exact(weight.len() / 4).enumerate() {
+            let (a, b) = ((phase / 2) as i64, (phase % 2) as i64);
+            phases.push(self.convolution((op.x, op.y), weight, bias, (2, &[1 - a, 1 - b, a, b], &[1, 1])));
+        }
+        let m = &mut self.exact.model;
+        let join = |m: &mut ModelWriter, parts: [&str; 2], axis| m.node("Concat", &parts, &[("axis", axis)]);
+        let row = m.ints(&[1, (shape.h / 2) as i64, (shape.w * shape.c) as i64]);
+        let rows: Vec<String> = phases
+            .chunks_exact(2)
+            .map(|pair| {
+                let columns = join(m, [&pair[0], &pair[1]], Attribute::Int(3));
+                m.node("Reshape", &[&columns, &row], &[])
+            })
+            .collect();
+        let joined = join(m, [&rows[0], &rows[1]], Attribute::Int(2));
+        let extents = m.ints(&[1, shape.h as i64, shape.w as i64, shape.c as i64]);
+        m.node("Reshape", &[&joined, &extents], &[])
+    }
+
+    /// A convolution in bytes: from the tensor `x` to the sum of the step that writes `y`.
+    fn convolution(
+        &mut self,
+        (x, y): (TensorId, TensorId),
+        weight: &[f32],
+        bias: &[f32],
+        (kernel, pads, strides): (usize, &[i64; 4], &[i64; 2]),
+    ) -> String {
+        let c_in = self.exact.plan.tensor(x).shape.c;
+        let scale_x = self.scale(x);
+        let (mut weights, mut steps, mut offsets) = (Vec::with_capacity(weight.len()), Vec::new(), Vec::new());
+        for (taps, &bias) in weight.chunks_exact(c_in * kernel * kernel).zip(bias) {
+            let largest = taps.iter().fold(0.0_f32, |largest, tap| largest.max(tap.abs()));
+            // The bias counts in steps of the product; a channel of nearly no weight must not overflow it.
+            let step = (largest / 127.0).max(bias.abs() / (scale_x.step * 1e9)).max(1e-12);
+            weights.extend(taps.iter().map(|tap| (tap / step).round() as i8));
+            offsets.push((bias / (step * scale_x.step)).round() as i32);
+            steps.push(step);
+        }
+        let c_out = steps.len();
+        let x = self.bytes(x);
+        let [step_x, zero_x] = self.constants(scale_x);
+        let [step_y, zero_y] = self.constants(self.ranges.sums[y.index()].scale());
+        let m = &mut self.exact.model;
+        let weights = m.signed_bytes(&[c_out, c_in, kernel, kernel], &weights);
+        let zeros = m.signed_bytes(&[c_out], &vec![0; c_out]);
+        let (steps, offsets) = (m.floats(&[c_out], &steps), m.short_ints(&offsets));
+        let attributes = [
+            ("channels_last", Attribute::Int(1)),
+            ("pads", Attribute::Ints(pads)),
+            ("strides", Attribute::Ints(strides)),
+        ];
+        let inputs = [&x, &step_x, &zero_x, &weights, &steps, &zeros, &step_y, &zero_y, &offsets];
+        m.node("com.microsoft.QLinearConv", &inputs.map(String::as_str), &attributes)
+    }
+
+    fn finish(&mut self, sum: String, residual: Option<TensorId>, y: TensorId) {
+        let mut scale = self.ranges.sums[y.index()].scale();
+        let mut sum = sum;
+        if let Some(residual) = residual {
+            let total = self.ranges.totals[y.index()].scale();
+            let other = self.bytes(residual);
+            let [[a, b], [c, d], [e, f]] = [scale, self.scale(residual), total].map(|scale| self.constants(scale));
+            let inputs = [&sum, &a, &b, &other, &c, &d, &e, &f].map(String::as_str);
+            sum = self.exact.model.node("com.microsoft.QLinearAdd", &inputs, &[]);
+            scale = total;
+        }
+        let [[a, b], [c, d]] = [scale, self.scale(y)].map(|scale| self.constants(scale));
+        let inputs = [&sum, &a, &b, &c, &d].map(String::as_str);
+        let alpha = [("alpha", Attribute::Float(0.2))];
+        let bytes = format!("bytes{}", y.index());
+        self.exact.model.node_to("com.microsoft.QLinearLeakyRelu", &inputs, &alpha, &bytes);
+    }
+}
