@@ -171,7 +171,8 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 20] = [
+const SPOKEN: [&str; 21] = [
+    "small ",
     "effigy: ",
     "warning: ",
     "warn: ",

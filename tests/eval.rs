@@ -52,7 +52,8 @@ fn two_generators_are_compared_in_a_table_json_a_page_and_a_strip() {
     let n_frames = suite["n_frames"].as_u64().unwrap();
     assert!((9..=10).contains(&n_frames), "{n_frames}");
     let [warp, new] = [0, 1].map(|i| &suite["generators"][i]);
-    assert_eq!((&warp["label"], &new["label"], &new["backend"]), (&"warp".into(), &"new".into(), &"cpu".into()));
+    assert_eq!((&warp["label"], &new["label"]), (&"warp".into(), &"new".into()));
+    assert!(["cpu", "cpu int8"].contains(&new["backend"].as_str().unwrap()), "{}", new["backend"]);
     let mean = |of: &Value, key: &str| of["figures"][key]["mean"].as_f64().unwrap();
     // What the demo's driver gives, with room for other processors' rounding and no more.
     assert!(mean(warp, "psnr_db") > 22.0 && mean(warp, "akd_px") < 2.5, "{warp:#}");
