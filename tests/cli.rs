@@ -826,7 +826,7 @@ fn a_run_feeds_several_sinks_and_reports_its_figures() {
     }
     assert_eq!(report["schema"], 1);
     assert_eq!(keys(&report["frames"]), ["captured", "dropped", "no_face", "presented"]);
-    assert_eq!(keys(&report["age_ms"]), ["max", "p50", "p90", "p99"]);
+    assert_eq!(keys(&report["age_ms"]), ["max", "p50", "p90", "p99", "p999"]);
     assert_eq!(keys(&report["stages"]), ["capture", "composite", "drive", "face", "generate", "present"]);
     for (stage, figures) in report["stages"].as_object().unwrap() {
         assert_eq!(keys(figures), ["p50_ms", "p99_ms"], "{stage}");

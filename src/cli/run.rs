@@ -87,7 +87,7 @@ impl Stage {
     pub(crate) fn play(
         &self,
         source: Box<dyn effigy::Source>,
-        generator: Box<dyn Generator>,
+        mut generator: Box<dyn Generator>,
         drive: DriveOptions,
         composite: CompositeOptions,
         identities: Vec<Arc<Identity>>,
@@ -98,6 +98,10 @@ impl Stage {
         let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
+        // Slow, so before the source runs and the time counts; the pipeline finds it done.
+        if let Some(first) = identities.first() {
+            generator.adopt(Arc::clone(first))?;
+        }
         // Files are made last, when nothing else can fail.
         let mut sinks = self.open_files(sink_specs)?;
         let server = sink_specs.iter().find_map(|spec| match spec {

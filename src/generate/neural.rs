@@ -111,6 +111,16 @@ impl NeuralGenerator {
     }
 }
 
+impl Drop for NeuralGenerator {
+    /// Waits for the identity that is being made, a second or so: ONNX Runtime must not compute while the program ends.
+    fn drop(&mut self) {
+        if let Some((_, thread)) = self.pending.take() {
+            // What it made or why it failed matters to nobody any more.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Generator for NeuralGenerator {
     fn name(&self) -> &str {
         self.network.options.size.name()
