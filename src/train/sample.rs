@@ -157,8 +157,8 @@ impl Sampler {
         self.maps.take(&self.mapper);
         let points = units(self.mapper.landmarks_px(), size);
         let pose = head_pose(rest, &rest.driven(size, &signal), size);
-        for level in 0..3 {
-            group.lines[level].extend(drawn(&points, size >> (3 - level), LINE_PX[level]));
+        for (level, radius_px) in LINE_PX.into_iter().enumerate() {
+            group.lines[level].extend(drawn(&points, size >> (3 - level), radius_px));
             group.maps[level].extend(&self.maps.coarse[level]);
         }
         let m = size / 4;

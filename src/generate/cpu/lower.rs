@@ -12,7 +12,7 @@ use crate::generate::weights::Weights;
 pub enum Form<'a> {
     /// Folded weights, values of [`Plan::params`]: plain convolutions.
     Folded(&'a [&'a [f32]]),
-    /// The same, and all that a model in 8 bits has to hold is an output too: see [`super::bytes::Ranges`].
+    /// The same, and all that a model in 8 bits has to hold is an output too: see `Ranges`.
     Watched(&'a [&'a [f32]]),
     /// The network as it is trained: the embedding is an input of the model, enlarging and convolving are two steps. For
     /// comparison.

@@ -13,10 +13,10 @@ pub(in crate::sink) enum Packing {
     /// A plane of Y, then a plane of U V pairs for each 2×2 pixels.
     Nv12,
     /// R G B A, alpha not multiplied in.
-    #[cfg_attr(not(feature = "pipewire"), expect(dead_code, reason = "v4l2loopback's readers want YUV"))]
+    #[cfg_attr(not(feature = "pipewire"), allow(dead_code, reason = "v4l2loopback's readers want YUV"))]
     Rgba,
     /// B G R and one byte without meaning.
-    #[cfg_attr(not(feature = "pipewire"), expect(dead_code, reason = "v4l2loopback's readers want YUV"))]
+    #[cfg_attr(not(feature = "pipewire"), allow(dead_code, reason = "v4l2loopback's readers want YUV"))]
     Bgrx,
 }
 
