@@ -36,7 +36,7 @@ if [ ! -e "$place/modules.done" ]; then
   tree="$place/root/usr/src/linux-headers-$release"
   # The headers refer to where they would be installed.
   sed -i "s#^include /usr/src/#include $place/root/usr/src/#" "$tree/Makefile"
-  source=$(echo "$place"/root/usr/src/v4l2loopback-*)
+  source=$(echo "$place/root/usr/src"/v4l2loopback-*)
   make -s -C "$tree" M="$source" modules > "$place/build.log" 2>&1 || { cat "$place/build.log" >&2; fail "v4l2loopback does not build"; }
   mkdir -p "$place/root/lib/modules/$release/extra"
   cp "$source/v4l2loopback.ko" "$place/root/lib/modules/$release/extra/"

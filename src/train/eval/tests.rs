@@ -220,7 +220,9 @@ fn motion_carried_to_another_person_is_nearer_to_the_truth_than_a_still() {
         let [still, warp] = suite.generators.as_slice() else { panic!("two generators were asked for") };
         for key in ["akd_px", "expression", "pose_degs"] {
             let (still, warp) = (still.figures[key].mean, warp.figures[key].mean);
-            assert!(warp < 0.85 * still, "{}: {key} of the warp {warp}, of a still {still}", suite.name);
+            // Absolute motion takes over the driver's face shape too, which the coefficients see most.
+            let share = if key == "expression" && suite.name.contains("absolute") { 0.85 } else { 0.8 };
+            assert!(warp < share * still, "{}: {key} of the warp {warp}, of a still {still}", suite.name);
         }
         // The frames are random instants: none follows another.
         assert!(!warp.figures.contains_key("flicker"));
