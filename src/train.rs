@@ -2,11 +2,13 @@
 //!
 //! The network is not described again here: [`replay`] runs the plans of [`crate::generate::network`] with gradients.
 
+pub mod adversary;
 pub mod augment;
 pub mod checkpoint;
 pub mod dataset;
 pub mod eval;
 pub mod features;
+pub mod leaves;
 pub mod loss;
 pub mod parameters;
 pub mod pick;

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
+use super::adversary::{Adversary, Evidence};
 use super::features::FrozenFeatures;
 use super::picture::{Made, Tensors};
 
@@ -28,6 +29,10 @@ pub struct LossWeights {
     pub temporal: f32,
     /// Distance of frozen features (MobileNetV2).
     pub features: f32,
+    /// How surely the adversary finds the network's pictures out.
+    pub adversarial: f32,
+    /// Distance of what the adversary sees inside.
+    pub matching: f32,
     /// Trust against "mouth and eyes, and nothing else"; fades out, see [`trust_prior`].
     pub trust: f32,
 }
@@ -37,13 +42,15 @@ impl Default for LossWeights {
         Self {
             mouth: 8.0,
             eyes: 16.0,
-            square: 3.0,
+            square: 8.0,
             decoder: 0.4,
             warped: 0.3,
             alpha: 0.1,
             flow: 0.5,
             temporal: 0.3,
             features: 0.05,
+            adversarial: 0.01,
+            matching: 0.1,
             trust: 0.2,
         }
     }
@@ -54,23 +61,34 @@ pub fn trust_prior(weights: &LossWeights, progress: f32) -> f32 {
     weights.trust * (1.0 - 10.0 * progress).max(0.0)
 }
 
+/// What judges pictures by more than their pixels.
+#[derive(Clone, Copy, Default)]
+pub struct Judges<'a> {
+    /// Frozen features; without them neither of the two.
+    pub features: Option<&'a FrozenFeatures>,
+    /// The adversary, once it has learned a little.
+    pub adversary: Option<&'a Adversary>,
+}
+
 /// The parts of the loss, for the log.
 pub struct Loss {
     /// What is to be followed downhill.
     pub total: Tensor<1>,
     /// Names and values of the parts before weighting.
     pub parts: Vec<(&'static str, Tensor<1>)>,
+    /// What the adversary learns from, where there are frozen features.
+    pub evidence: Option<Evidence>,
 }
 
-/// The loss of one group.
+/// The loss of one group. `trust_prior` is the weight of [`trust_prior`] at the moment.
 pub fn loss(
     made: &Made,
     group: &Tensors,
     weights: &LossWeights,
-    progress: f32,
+    trust_prior: f32,
     is_sequence: bool,
     matte_belief: f32,
-    features: Option<&FrozenFeatures>,
+    judges: Judges,
 ) -> Loss {
     let regions = group.mouth.clone().max_pair(group.eyes.clone());
     let extra = group.mouth.clone() * weights.mouth + group.eyes.clone() * weights.eyes;
@@ -87,30 +105,37 @@ pub fn loss(
     let mut parts =
         vec![("picture", picture), ("decoder", decoder), ("warped", warped), ("alpha", alpha), ("flow", flow)];
     let mut scales = vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
-    let trust = trust_prior(weights, progress);
-    if trust > 0.0 {
+    if trust_prior > 0.0 {
         parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));
-        scales.push(trust);
+        scales.push(trust_prior);
     }
     let [n, _, _, _] = group.target.dims();
     if is_sequence && n > 1 && weights.temporal > 0.0 {
         let step = |x: &Tensor<4>| x.clone().narrow(0, 1, n - 1) - x.clone().narrow(0, 0, n - 1);
         let difference = (step(&made.picture) - step(&group.target)).abs();
-        parts.push(("temporal", mean(difference, &counts.narrow(0, 1, n - 1))));
+        parts.push(("temporal", mean(difference, &counts.clone().narrow(0, 1, n - 1))));
         scales.push(weights.temporal);
     }
-    if let Some(features) = features.filter(|_| weights.features > 0.0) {
+    let evidence = judges.features.map(|features| {
         let of = |x: &Tensor<4>| features.features(x.clone() * 2.0 - 1.0);
-        let pairs = of(&made.picture).into_iter().zip(of(&group.target));
-        let distances = pairs.map(|(a, b)| (a - b).abs().mean());
+        Evidence { made: of(&made.picture), seen: of(&group.target), counts }
+    });
+    if let Some(evidence) = &evidence {
+        let pairs = evidence.made.iter().zip(&evidence.seen);
+        let distances = pairs.map(|(a, b)| (a.clone() - b.clone()).abs().mean());
         if let Some(distance) = distances.reduce(|a, b| a + b) {
             parts.push(("features", distance));
             scales.push(weights.features);
         }
+        if let Some(adversary) = judges.adversary {
+            let (found_out, apart) = adversary.judge(evidence);
+            parts.extend([("adversarial", found_out), ("matching", apart)]);
+            scales.extend([weights.adversarial, weights.matching]);
+        }
     }
     let weighted = parts.iter().zip(scales).map(|((_, part), scale)| part.clone() * scale);
     let total = weighted.reduce(|a, b| a + b);
-    Loss { total: total.unwrap_or_else(|| made.picture.clone().sum() * 0.0), parts }
+    Loss { total: total.unwrap_or_else(|| made.picture.clone().sum() * 0.0), parts, evidence }
 }
 
 /// Absolute and squared differences at full, half and quarter size.

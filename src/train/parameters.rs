@@ -1,52 +1,25 @@
-//! The weights as tensors that learn.
+//! The generator's weights as tensors that learn.
 
-use std::collections::BTreeMap;
+use burn::tensor::{Device, Gradients, Tensor};
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer as _};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
-
-use crate::error::{Error, ErrorKind, Result};
+use super::leaves::Leaves;
+use crate::error::Result;
 use crate::generate::network::Size;
 use crate::generate::weights::Weights;
 
-/// One weight: its values in a row, and what the optimizer remembers of it.
-struct Leaf {
-    dims: Vec<usize>,
-    values: Tensor<1>,
-    state: Option<AdamWState<1>>,
-    /// The moving average of the values.
-    mean: Vec<f32>,
-}
+pub use super::leaves::StepOptions;
 
-/// All weights of one network.
+/// All weights of a generator.
 pub struct Parameters {
     size: Size,
-    leaves: BTreeMap<String, Leaf>,
-    optimizer: AdamW,
-    device: Device,
-}
-
-/// How far one step goes.
-#[derive(Clone, Copy, Debug)]
-pub struct StepOptions {
-    /// Learning rate.
-    pub rate: f64,
-    /// Gradients of a larger norm, over all weights, are scaled down to this one.
-    pub max_norm: f32,
-    /// How much of the moving average stays in each step, 0..1.
-    pub averaging: f32,
+    leaves: Leaves,
 }
 
 impl Parameters {
     /// Puts weights on a device that records gradients.
     pub fn new(weights: &Weights, device: &Device) -> Self {
-        let leaves = weights.iter().map(|(name, dims, values)| {
-            let leaf =
-                Leaf { dims: dims.to_vec(), values: leaf(values.to_vec(), device), state: None, mean: values.to_vec() };
-            (name.to_owned(), leaf)
-        });
-        let optimizer = AdamWConfig::new().with_beta_2(0.99).with_epsilon(1e-8).with_weight_decay(1e-4).build();
-        Self { size: weights.size(), leaves: leaves.collect(), optimizer, device: device.clone() }
+        let rows = weights.iter().map(|(name, dims, values)| (name.to_owned(), dims.to_vec(), values.to_vec()));
+        Self { size: weights.size(), leaves: Leaves::new(rows, device) }
     }
 
     /// Size of the network they belong to.
@@ -56,135 +29,53 @@ impl Parameters {
 
     /// Where they are.
     pub fn device(&self) -> &Device {
-        &self.device
+        self.leaves.device()
     }
 
     /// One weight in its own extents.
     ///
     /// # Panics
-    /// When the network has no such weight: plans and weights are of one making.
+    /// As [`Leaves::get`].
     pub fn get<const D: usize>(&self, name: &str) -> Tensor<D> {
-        let Some(leaf) = self.leaves.get(name) else { panic!("the network has no weight {name}") };
-        let dims: [usize; D] = std::array::from_fn(|i| leaf.dims[i]);
-        leaf.values.clone().reshape(dims)
+        self.leaves.get(name)
     }
 
-    /// Follows the gradients by one step; gives their norm. A step whose gradients are not finite is left out.
-    pub fn step(&mut self, mut gradients: Gradients, options: &StepOptions) -> f32 {
-        let mut found = Vec::with_capacity(self.leaves.len());
-        let mut square = 0.0_f32;
-        for leaf in self.leaves.values() {
-            let gradient = leaf.values.grad_remove(&mut gradients);
-            if let Some(gradient) = &gradient {
-                square += gradient.clone().square().sum().into_scalar::<f32>();
-            }
-            found.push(gradient);
-        }
-        let norm = square.sqrt();
-        if !norm.is_finite() {
-            return norm;
-        }
-        let scale = (options.max_norm / norm.max(1e-12)).min(1.0);
-        for (leaf, gradient) in self.leaves.values_mut().zip(found) {
-            let Some(gradient) = gradient else { continue };
-            let values = leaf.values.clone().inner();
-            let (values, state) = self.optimizer.step(options.rate, values, gradient * scale, leaf.state.take());
-            leaf.state = state;
-            for (mean, now) in leaf.mean.iter_mut().zip(read(&values)) {
-                *mean += (now - *mean) * (1.0 - options.averaging);
-            }
-            leaf.values = Tensor::from_inner(values).require_grad();
-        }
-        norm
+    /// Follows the gradients by one step; see [`Leaves::step`].
+    pub fn step(&mut self, gradients: Gradients, options: &StepOptions) -> f32 {
+        self.leaves.step(gradients, options)
     }
 
     /// The weights as they are.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] only.
+    /// [`crate::ErrorKind::Internal`] only.
     pub fn weights(&self) -> Result<Weights> {
-        self.with_values(|leaf| read(&leaf.values.clone().inner()))
+        self.with_values(self.leaves.values())
     }
 
     /// The moving average of the weights: what is worth keeping.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] only.
+    /// [`crate::ErrorKind::Internal`] only.
     pub fn averaged(&self) -> Result<Weights> {
-        self.with_values(|leaf| leaf.mean.clone())
+        self.with_values(self.leaves.means())
     }
 
-    fn with_values(&self, values: impl Fn(&Leaf) -> Vec<f32>) -> Result<Weights> {
+    /// What a checkpoint keeps.
+    pub(super) fn leaves(&self) -> &Leaves {
+        &self.leaves
+    }
+
+    /// What a checkpoint restores.
+    pub(super) fn leaves_mut(&mut self) -> &mut Leaves {
+        &mut self.leaves
+    }
+
+    fn with_values<'a>(&self, values: impl Iterator<Item = (&'a str, Vec<f32>)>) -> Result<Weights> {
         let mut weights = Weights::random(self.size, 0);
-        for (name, leaf) in &self.leaves {
-            weights.set(name, &values(leaf))?;
+        for (name, values) in values {
+            weights.set(name, &values)?;
         }
         Ok(weights)
     }
-
-    /// What must be kept to go on: for each weight its values, their moving average and the two moments, by name.
-    pub fn state(&self) -> Vec<(String, Vec<f32>)> {
-        let mut rows = Vec::with_capacity(4 * self.leaves.len());
-        for (name, leaf) in &self.leaves {
-            rows.push((format!("{name}/values"), read(&leaf.values.clone().inner())));
-            rows.push((format!("{name}/mean"), leaf.mean.clone()));
-            if let Some(state) = &leaf.state {
-                rows.push((format!("{name}/moment1"), read(&state.momentum.moment_1)));
-                rows.push((format!("{name}/moment2"), read(&state.momentum.moment_2)));
-            }
-        }
-        rows
-    }
-
-    /// Goes on from what [`Self::state`] gave after `n_steps` steps.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Model`] when a row is missing or of another length.
-    pub fn restore(&mut self, mut row: impl FnMut(&str) -> Option<Vec<f32>>, n_steps: usize) -> Result<()> {
-        let inner = self.device.clone().inner();
-        for (name, leaf) in &mut self.leaves {
-            let len = leaf.mean.len();
-            let mut get = |what: &str| {
-                let key = format!("{name}/{what}");
-                match row(&key) {
-                    Some(values) if values.len() == len => Ok(Some(values)),
-                    Some(values) => Err(Error::new(
-                        ErrorKind::Model,
-                        format!("checkpoint: expected {len} numbers in {key}, found {}", values.len()),
-                    )),
-                    None => Ok(None),
-                }
-            };
-            let missing = || Error::new(ErrorKind::Model, format!("checkpoint: {name} is missing"));
-            leaf.values = self::leaf(get("values")?.ok_or_else(missing)?, &self.device);
-            leaf.mean = get("mean")?.ok_or_else(missing)?;
-            leaf.state = match (get("moment1")?, get("moment2")?) {
-                (Some(first), Some(second)) => Some(AdamWState {
-                    momentum: AdaptiveMomentumState {
-                        time: n_steps,
-                        moment_1: tensor(first, &inner),
-                        moment_2: tensor(second, &inner),
-                        max_moment_2: None,
-                    },
-                }),
-                _ => None,
-            };
-        }
-        Ok(())
-    }
-}
-
-fn tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
-    let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n]), device)
-}
-
-/// Learns where the device records gradients.
-fn leaf(values: Vec<f32>, device: &Device) -> Tensor<1> {
-    let values = tensor(values, device);
-    if device.is_autodiff() { values.require_grad() } else { values }
-}
-
-fn read(values: &Tensor<1>) -> Vec<f32> {
-    values.try_to_vec_as().unwrap_or_default()
 }

@@ -10,11 +10,12 @@ use burn::tensor::{Device, Tensor};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
+use super::adversary::Adversary;
 use super::augment::{Augmentation, Ranges};
 use super::checkpoint;
 use super::dataset::{Dataset, Split};
 use super::features::FrozenFeatures;
-use super::loss::{LossWeights, loss};
+use super::loss::{Judges, LossWeights, loss, trust_prior};
 use super::parameters::{Parameters, StepOptions};
 use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
@@ -49,7 +50,7 @@ pub struct TeachOptions {
     pub rate: f64,
     /// Parts of the loss.
     pub loss: LossWeights,
-    /// Weights of the frozen features; without them that part of the loss is left out.
+    /// Weights of the frozen features; without them there is neither the perceptual nor the adversarial part.
     pub features: Option<PathBuf>,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
@@ -61,6 +62,8 @@ pub struct TeachOptions {
 
 /// Steps over which the learning rate rises.
 const WARM_UP: usize = 200;
+/// Steps that the adversary learns before it counts.
+const ADVERSARY_WARM_UP: usize = 200;
 /// Groups that lie ready.
 const READY: usize = 4;
 
@@ -89,10 +92,15 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
     };
     let mut parameters = Parameters::new(&weights, &device);
     let checkpoint_path = options.output.join("checkpoint.safetensors");
-    let first = if checkpoint_path.exists() { checkpoint::load(&checkpoint_path, &mut parameters)? } else { 0 };
     let features = match &options.features {
         Some(path) => Some(FrozenFeatures::load(path, &device.clone().inner())?),
         None => None,
+    };
+    let is_opposed = features.is_some() && (options.loss.adversarial > 0.0 || options.loss.matching > 0.0);
+    let mut adversary = is_opposed.then(|| Adversary::new(options.seed, &device));
+    let first = match checkpoint_path.exists() {
+        true => checkpoint::load(&checkpoint_path, &mut parameters, adversary.as_mut())?,
+        false => 0,
     };
     let validation = validate::groups(&dataset, options.picture_px)?;
     let plans = Plans::new(options.size);
@@ -112,7 +120,8 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
         loader
             .spawn_scoped(scope, load)
             .or_error(ErrorKind::Internal, || "cannot start the thread that loads pictures".to_owned())?;
-        let mut training = Training { options, plans: &plans, features: features.as_ref(), validation: &validation };
+        let mut training =
+            Training { options, plans: &plans, features: features.as_ref(), adversary, validation: &validation };
         training.run(&mut parameters, first, from, stop, &mut log, &report)
     })
 }
@@ -135,6 +144,7 @@ struct Training<'a> {
     options: &'a TeachOptions,
     plans: &'a Plans,
     features: Option<&'a FrozenFeatures>,
+    adversary: Option<Adversary>,
     validation: &'a [Group],
 }
 
@@ -154,23 +164,24 @@ impl Training<'_> {
         let begun = Instant::now();
         while step < options.n_steps && !stop.load(Ordering::Relaxed) {
             let progress = step as f32 / options.n_steps as f32;
+            // Weights that were given know already what to trust.
+            let prior = if options.initial.is_some() { 0.0 } else { trust_prior(&options.loss, progress) };
             let mut total: Option<Tensor<1>> = None;
             let mut parts = Vec::new();
+            let mut opposition: Option<Tensor<1>> = None;
             for _ in 0..options.n_portraits {
                 let group = groups
                     .recv()
                     .or_error(ErrorKind::Internal, || "the thread that loads pictures ended".to_owned())??;
                 let tensors = Tensors::new(&group, parameters.device());
                 let made = make(self.plans, parameters, &tensors);
-                let found = loss(
-                    &made,
-                    &tensors,
-                    &options.loss,
-                    progress,
-                    group.is_sequence,
-                    group.matte_belief,
-                    self.features,
-                );
+                let adversary = self.adversary.as_ref().filter(|_| step >= first + ADVERSARY_WARM_UP);
+                let judges = Judges { features: self.features, adversary };
+                let found = loss(&made, &tensors, &options.loss, prior, group.is_sequence, group.matte_belief, judges);
+                if let (Some(adversary), Some(evidence)) = (&self.adversary, &found.evidence) {
+                    let loss = adversary.loss(evidence) / options.n_portraits as f32;
+                    opposition = Some(opposition.map_or_else(|| loss.clone(), |sum| sum + loss.clone()));
+                }
                 let mean = found.total / options.n_portraits as f32;
                 total = Some(total.map_or_else(|| mean.clone(), |sum| sum + mean.clone()));
                 parts = found.parts;
@@ -180,6 +191,10 @@ impl Training<'_> {
             let rate = rate(options, step);
             let averaging = (1.0 - 1.0 / (1.0 + step as f32 / 10.0)).min(0.998);
             let norm = parameters.step(gradients, &StepOptions { rate, max_norm: 1.0, averaging });
+            if let (Some(adversary), Some(loss)) = (&mut self.adversary, opposition) {
+                parts.push(("adversary", loss.clone()));
+                adversary.step(loss.backward());
+            }
             step += 1;
             if step.is_multiple_of(20) {
                 let parts: serde_json::Map<_, _> =
@@ -208,7 +223,7 @@ impl Training<'_> {
 
     /// Writes what to go on from, and the averaged weights as the engine reads them.
     fn keep(&self, parameters: &Parameters, step: usize, checkpoint_path: &Path) -> Result<()> {
-        checkpoint::save(checkpoint_path, parameters, step)?;
+        checkpoint::save(checkpoint_path, parameters, self.adversary.as_ref(), step)?;
         let name = format!("generator_{}.safetensors", self.options.size.name());
         checkpoint::replace(&self.options.output.join(name), &parameters.averaged()?.to_bytes()?)
     }

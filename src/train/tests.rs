@@ -1,7 +1,9 @@
 //! The network as training runs it is the network as the engine does.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 
+use super::adversary::{Adversary, Evidence};
+use super::features::TAP_CHANNELS;
 use super::parameters::{Parameters, StepOptions};
 use super::picture::{Plans, Tensors, make};
 use super::sample::Group;
@@ -190,6 +192,50 @@ fn every_weight_learns_and_the_loss_falls() {
     }
 }
 
+/// Features of pictures that were made and seen, told apart by their mean alone.
+fn evidence(seed: u64, device: &Device) -> Evidence {
+    let mut rng = Rng::new(seed, 0);
+    let mut features = |mean: f32| -> Vec<Tensor<4>> {
+        let taps = TAP_CHANNELS.iter().zip([16, 16, 8, 4, 2]);
+        taps.map(|(&c, px)| {
+            let values: Vec<f32> = (0..2 * c * px * px).map(|_| mean + rng.range(-1.0, 1.0)).collect();
+            Tensor::from_data(TensorData::new(values, [2, c, px, px]), device)
+        })
+        .collect()
+    };
+    Evidence { made: features(-0.3), seen: features(0.3), counts: Tensor::ones([2, 1, 32, 32], device) }
+}
+
+#[test]
+fn the_adversary_learns_what_was_made_and_says_where_to_go() {
+    let device = Device::flex().autodiff();
+    let mut adversary = Adversary::new(1, &device);
+    let before = adversary.loss(&evidence(0, &device)).into_scalar::<f32>();
+    for step in 1..=40 {
+        let loss = adversary.loss(&evidence(step, &device));
+        adversary.step(loss.backward());
+    }
+    // New features: what it says of those it learned from would prove nothing.
+    let mut unseen = evidence(1000, &device);
+    let after = adversary.loss(&unseen).into_scalar::<f32>();
+    assert!(after < 0.5 * before, "hinge loss {before} before, {after} after");
+
+    let start = unseen.made[2].clone().inner();
+    let made: Tensor<4> = Tensor::from_inner(start.clone()).require_grad();
+    unseen.made[2] = made.clone();
+    let (found_out, _) = adversary.judge(&unseen);
+    let gradients = found_out.clone().backward();
+    let downhill = made.grad(&gradients).unwrap();
+    unseen.made[2] = Tensor::from_inner(start - downhill * 1e3);
+    let later = adversary.judge(&unseen).0.into_scalar::<f32>();
+    assert!(later < found_out.into_scalar::<f32>(), "following the gradient does not help to pass");
+    let learned = adversary.loss(&unseen).backward();
+    let untouched: Vec<_> = adversary.leaves().values().map(|(_, values)| values).collect();
+    adversary.step(learned);
+    let stepped: Vec<_> = adversary.leaves().values().map(|(_, values)| values).collect();
+    assert!(untouched.iter().zip(&stepped).all(|(a, b)| a != b), "a weight of the adversary never learns");
+}
+
 #[test]
 fn a_checkpoint_goes_on_where_it_was_written() {
     let device = Device::flex().autodiff();
@@ -202,10 +248,15 @@ fn a_checkpoint_goes_on_where_it_was_written() {
         parameters.step(loss.backward(), &StepOptions { rate: 1e-3, max_norm: 1.0, averaging: 0.5 });
     };
     step(&mut parameters);
+    let mut adversary = Adversary::new(1, &device);
+    let loss = adversary.loss(&evidence(0, &device));
+    adversary.step(loss.backward());
     let path = std::env::temp_dir().join(format!("effigy-checkpoint-{}.safetensors", std::process::id()));
-    super::checkpoint::save(&path, &parameters, 1).unwrap();
+    super::checkpoint::save(&path, &parameters, Some(&adversary), 1).unwrap();
     let mut restored = Parameters::new(&Weights::random(Size::Small, 4), &device);
-    assert_eq!(super::checkpoint::load(&path, &mut restored).unwrap(), 1);
+    let mut restored_adversary = Adversary::new(2, &device);
+    assert_eq!(super::checkpoint::load(&path, &mut restored, Some(&mut restored_adversary)).unwrap(), 1);
+    assert_eq!(adversary.leaves().state(), restored_adversary.leaves().state());
     step(&mut parameters);
     step(&mut restored);
     assert_eq!(parameters.weights().unwrap(), restored.weights().unwrap());
@@ -213,6 +264,6 @@ fn a_checkpoint_goes_on_where_it_was_written() {
 
     let torn = std::fs::read(&path).unwrap();
     std::fs::write(&path, &torn[..torn.len() / 2]).unwrap();
-    assert!(super::checkpoint::load(&path, &mut restored).is_err());
+    assert!(super::checkpoint::load(&path, &mut restored, None).is_err());
     std::fs::remove_file(&path).unwrap();
 }
