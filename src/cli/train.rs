@@ -84,6 +84,9 @@ enum Compute {
     /// LibTorch on an NVIDIA card
     #[cfg(feature = "train-tch")]
     TorchCuda,
+    /// Any graphics card, through wgpu
+    #[cfg(feature = "train-wgpu")]
+    Wgpu,
 }
 
 impl Compute {
@@ -95,6 +98,10 @@ impl Compute {
         best
     }
 
+    #[cfg_attr(
+        feature = "train-tch",
+        expect(deprecated, reason = "Burn means to drop LibTorch, which is still its fastest backend on a processor")
+    )]
     fn device(self) -> Device {
         match self {
             Self::Flex => Device::flex(),
@@ -102,6 +109,8 @@ impl Compute {
             Self::Torch => Device::libtorch(),
             #[cfg(feature = "train-tch")]
             Self::TorchCuda => Device::libtorch_cuda(0),
+            #[cfg(feature = "train-wgpu")]
+            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
         }
     }
 }
