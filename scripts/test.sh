@@ -20,6 +20,7 @@ done
 cargo clippy -q --locked --features train,pipewire,cuda-emulation --all-targets -- -D warnings
 cargo clippy -q --locked --no-default-features --features pipewire --lib --bins -- -D warnings
 cargo clippy -q --locked --features cuda-ptx --lib --bins -- -D warnings
+cargo clippy -q --locked --no-default-features --features train-wgpu --lib --bins -- -D warnings
 if command -v cargo-deny > /dev/null; then
   echo "== licences and sources of dependencies"
   cargo deny --offline check licenses bans sources
