@@ -169,10 +169,17 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
             let n_frames = (secs * rate).round().max(1.0) as u64;
             let bar = terminal::bar(n_frames, "frames");
             let mut clip = ClipWriter::create(output, *size, f64::from(*rate))?;
+            let mut rendering = std::time::Duration::ZERO;
             for i in 0..n_frames {
-                clip.write(&renderer.render(&motion.at(i as f32 / rate), i))?;
+                let begun = std::time::Instant::now();
+                let frame = renderer.render(&motion.at(i as f32 / rate), i);
+                rendering += begun.elapsed();
+                clip.write(&frame)?;
                 bar.inc(1);
             }
+            bar.finish_and_clear();
+            let rate_hz = n_frames as f64 / rendering.as_secs_f64().max(1e-9);
+            log::info!("{n_frames} frames of {size} x {size} in {}: rendered {rate_hz:.1} a second", output.display());
             clip.finish()
         }
         What::Demo { head, output } => write_demo(&Studio::load(&head.head)?, output),
