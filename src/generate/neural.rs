@@ -113,7 +113,7 @@ impl NeuralGenerator {
 
 impl Drop for NeuralGenerator {
     /// Waits for the identity that is being made, a second or so: ONNX Runtime must not compute while the program ends.
-    /// A driver that never answers is not waited for longer than [`PATIENCE`].
+    /// A driver that never answers is not waited for longer than a minute.
     fn drop(&mut self) {
         if let Some((whom, player)) = self.pending.take()
             && !player.end_within(PATIENCE)
