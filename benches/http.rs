@@ -6,12 +6,15 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod common;
+
 use std::error::Error;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use common::Outcome;
 use crossbeam_channel::bounded;
 use effigy::Identity;
 use effigy::capture::{self, SourceOptions, SourceSpec};
@@ -20,14 +23,11 @@ use effigy::composite::{CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::warp::WarpGenerator;
-use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::{About, HttpOptions, HttpSink, NullSink};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const N_CLIENTS: usize = 50;
 const N_STALLED: usize = 5;
@@ -39,16 +39,9 @@ fn main() -> Outcome<()> {
     if let Ok(address) = std::env::var(CLIENTS) {
         return clients(&address);
     }
-    let duration = Duration::from_secs(std::env::var("EFFIGY_BENCH_SECS").map_or(Ok(120), |secs| secs.parse())?);
-    let load_before = load();
-    let options = EnrollOptions {
-        name: "bench".to_owned(),
-        basis: Basis::Synthetic,
-        consent_by: "a bench".to_owned(),
-        framing: Framing::Keep,
-        face: None,
-    };
-    let identity = Arc::new(Enroller::new()?.enroll(effigy::demo::PORTRAITS[0].1, &options)?);
+    let duration = common::duration(120)?;
+    let load_before = common::load();
+    let identity = common::identity()?;
     println!(
         "{:<8} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10}",
         "clients", "fps", "age p50", "p90", "p99", "max", "dropped", "MB early", "MB late"
@@ -76,30 +69,17 @@ fn main() -> Outcome<()> {
     }
     let [without, with] = &runs[..] else { return Err("two runs were to be made".into()) };
     let ratio = with.report.age_ms.p99 / without.report.age_ms.p99;
-    println!("age p99 with clients / without: {ratio:.3}; load before {load_before:?}, after {:?}", load());
-    if let Some(path) = std::env::var_os("EFFIGY_RECORD") {
-        let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output()?;
-        let runs: Vec<_> = runs
-            .iter()
-            .map(|run| {
-                serde_json::json!({
-                    "clients": run.clients, "memory_early_mb": run.early_mb, "memory_late_mb": run.late_mb,
-                    "report": run.report,
-                })
+    println!("age p99 with clients / without: {ratio:.3}; load before {load_before:?}, after {:?}", common::load());
+    let runs: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            serde_json::json!({
+                "clients": run.clients, "memory_early_mb": run.early_mb, "memory_late_mb": run.late_mb,
+                "report": run.report,
             })
-            .collect();
-        let record = serde_json::json!({
-            "bench": "http",
-            "unix_secs": SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-            "commit": String::from_utf8_lossy(&commit.stdout).trim(),
-            "load_before": load_before,
-            "load_after": load(),
-            "age_p99_ratio": ratio,
-            "runs": runs,
-        });
-        std::fs::write(path, serde_json::to_string_pretty(&record)? + "\n")?;
-    }
-    Ok(())
+        })
+        .collect();
+    common::record("http", load_before, serde_json::json!({ "age_p99_ratio": ratio, "runs": runs }))
 }
 
 struct Run {
@@ -213,9 +193,4 @@ fn resident_mb() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
     pages.map_or(f64::NAN, |pages| pages * 4096.0 / 1e6)
-}
-
-/// The system's load over the last minute, where it tells.
-fn load() -> Option<f64> {
-    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }

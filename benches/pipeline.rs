@@ -5,11 +5,12 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use std::error::Error;
-use std::process::Command;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod common;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::Outcome;
 use crossbeam_channel::bounded;
 use effigy::capture::{self, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
@@ -17,30 +18,22 @@ use effigy::composite::{CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::warp::WarpGenerator;
-use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::NullSink;
 use effigy::{Identity, Result};
 
-fn main() -> std::result::Result<(), Box<dyn Error>> {
-    let secs = std::env::var("EFFIGY_BENCH_SECS").map_or(Ok(20), |secs| secs.parse())?;
-    let load_before = load();
-    let options = EnrollOptions {
-        name: "bench".to_owned(),
-        basis: Basis::Synthetic,
-        consent_by: "a bench".to_owned(),
-        framing: Framing::Keep,
-        face: None,
-    };
-    let identity = Arc::new(Enroller::new()?.enroll(effigy::demo::PORTRAITS[0].1, &options)?);
+fn main() -> Outcome<()> {
+    let duration = common::duration(20)?;
+    let load_before = common::load();
+    let identity = common::identity()?;
     println!(
         "{:<6} {:>6} {:>8} {:>8} {:>8} {:>8} {:>10} {:>8}",
         "size", "fps", "age p50", "p90", "p99", "max", "p50/frame", "dropped"
     );
     let mut runs = Vec::new();
     for size_px in [512, 1024] {
-        let report = run(&identity, size_px, Duration::from_secs(secs))?;
+        let report = run(&identity, size_px, duration)?;
         let age = &report.age_ms;
         println!(
             "{size_px:<6} {:>6.1} {:>8.1} {:>8.1} {:>8.1} {:>8.1} {:>10.2} {:>8}",
@@ -54,19 +47,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         );
         runs.push(serde_json::json!({ "size_px": size_px, "report": report }));
     }
-    if let Some(path) = std::env::var_os("EFFIGY_RECORD") {
-        let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output()?;
-        let record = serde_json::json!({
-            "bench": "pipeline",
-            "unix_secs": SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-            "commit": String::from_utf8_lossy(&commit.stdout).trim(),
-            "load_before": load_before,
-            "load_after": load(),
-            "runs": runs,
-        });
-        std::fs::write(path, serde_json::to_string_pretty(&record)? + "\n")?;
-    }
-    Ok(())
+    common::record("pipeline", load_before, serde_json::json!({ "runs": runs }))
 }
 
 fn run(identity: &Arc<Identity>, size_px: usize, duration: Duration) -> Result<Report> {
@@ -96,9 +77,4 @@ fn run(identity: &Arc<Identity>, size_px: usize, duration: Duration) -> Result<R
     // It has done its work, or the run has failed on its own.
     drop(timer);
     report
-}
-
-/// The system's load over the last minute, where it tells.
-fn load() -> Option<f64> {
-    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }

@@ -2,13 +2,13 @@
 // i' = i * stride + a - kernel / 2, j' = j * stride + b - kernel / 2; zero outside of x
 // x (c_in, h_in, w_in) half · weight [c_in, kernel, kernel, c_out padded to 4] half · bias [c_out] f32 · residual, y
 // (c_out, h_out, w_out) half; h_out = ceil(h_in / stride).
-// A block of 64 threads makes `rows` × 8 pixels of `channels` channels; a thread makes 4 neighbours in j of 8 channels.
+// A block of 64 threads makes `rows` × 8 pixels of `channels` channels, see tile.wgsl.
 // block.x, .y tile y by 8 × rows, block.z tiles the channels. `depth` channels of x, with their border, and their
 // weights go through workgroup memory at a time: 3×3 reads x once instead of nine times.
 // Sums in f32; activation and residual in the last store. Twin: conv2d.rs, within 2e-3 + 4e-3 |y| in f16, 1e-4 + 1e-4
 // |y| in f32. Compute-bound from 32 channels on: c_out * h_out * w_out * c_in * kernel² multiplications with addition, 12
 // for each 16-byte read of workgroup memory in 3×3, 10 in 1×1.
-// Constants of the variant: kernel 1 | 3, stride 1 | 2, rows 8 | 16 | 32 (fewer channels, more rows), depth.
+// Constants of the variant: kernel 1 | 3, stride 1 | 2, rows (fewer channels, more rows), depth.
 
 struct Scalars {
     c_in: u32,
@@ -30,51 +30,11 @@ struct Scalars {
 
 @group(0) @binding(0) var<uniform> s: Scalars;
 
-const columns = 8u;
-const lanes = 64u;
-const quads = 2u * rows; // of 4 neighbours in j
-const channels = 8u * (lanes / quads);
-const x_rows = (rows - 1u) * stride + kernel;
-const x_fours = ((columns - 1u) * stride + kernel + 3u) / 4u;
-const x_len = depth * x_rows * x_fours;
-const w_fours = channels / 4u;
-const w_len = depth * kernel * kernel * w_fours;
-
-var<workgroup> x_tile: array<vec4<f32>, x_len>; // [depth, x_rows, x_fours]
-var<workgroup> w_tile: array<vec4<f32>, w_len>; // [depth, kernel, kernel, w_fours]
-var<private> sums: array<vec4<f32>, 8>; // [channel] of 4 pixels
-
-fn load(c: u32, i: i32, j: i32) -> f32 {
-    if c >= s.c_in || i < 0 || i >= i32(s.h_in) || j < 0 || j >= i32(s.w_in) {
-        return 0.0; // guard: zero outside
-    }
-    return x_value(s.x_at + (c * s.h_in + u32(i)) * s.w_in + u32(j));
-}
-
-// Adds one tap: 4 pixels × 8 channels.
-fn add(w_at: u32, x: vec4<f32>) {
-    let w = w_tile[w_at];
-    let v = w_tile[w_at + 1u];
-    sums[0] += w.x * x;
-    sums[1] += w.y * x;
-    sums[2] += w.z * x;
-    sums[3] += w.w * x;
-    sums[4] += v.x * x;
-    sums[5] += v.y * x;
-    sums[6] += v.z * x;
-    sums[7] += v.w * x;
-}
-
 fn store_pixel(o: u32, i: u32, j: u32, sum: f32) {
     if j >= s.w_out {
         return; // guard
     }
-    let at = (o * s.h_out + i) * s.w_out + j;
-    var value = sum + biases[s.bias_at + o];
-    if s.has_residual == 1u {
-        value += f32(halves[s.residual_at + at]);
-    }
-    halves[s.y_at + at] = half(activate(s.activation, value));
+    store_sum(o, (o * s.h_out + i) * s.w_out + j, sum);
 }
 
 fn store(o: u32, i: u32, j: u32, sum: vec4<f32>) {
@@ -95,25 +55,11 @@ fn conv2d(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_ind
     let eight = lane / quads;
     let first_row = i32(block.y * rows * stride) - i32(kernel / 2u);
     let first_column = i32(block.x * columns * stride) - i32(kernel / 2u);
-    let c_out_fours = (s.c_out + 3u) / 4u;
     let first_four = block.z * w_fours;
 
     for (var c0 = 0u; c0 < s.c_in; c0 += depth) {
-        for (var t = lane; t < x_len; t += lanes) {
-            let c = c0 + t / (x_rows * x_fours);
-            let i = first_row + i32(t / x_fours % x_rows);
-            let j = first_column + i32(4u * (t % x_fours));
-            x_tile[t] = vec4(load(c, i, j), load(c, i, j + 1), load(c, i, j + 2), load(c, i, j + 3));
-        }
-        for (var t = lane; t < w_len; t += lanes) {
-            let r = c0 * kernel * kernel + t / w_fours;
-            let four = first_four + t % w_fours;
-            var w = vec4<f32>();
-            if r < s.c_in * kernel * kernel && four < c_out_fours {
-                w = vec4<f32>(weights[s.weight_at + r * c_out_fours + four]);
-            }
-            w_tile[t] = w;
-        }
+        fill_x(lane, c0, first_row, first_column);
+        fill_w(lane, c0, first_four, s.weight_at);
         workgroupBarrier();
         for (var r = 0u; r < depth * kernel; r += 1u) {
             // Row r % kernel of the window in channel r / kernel.

@@ -7,7 +7,7 @@
 // Sums in f32. Twin: upconv2d.rs, tolerance as conv2d. Cost: c_out * 4 h_in w_in * c_in * 4 multiplications with
 // addition, 10 for each 16-byte read of workgroup memory. A phase stores every second pixel: y's lines are completed in
 // the cache by the next phase.
-// Constants of the variant: rows 8 | 16 | 32 (fewer channels, more rows), depth.
+// Constants of the variant: kernel 2, stride 1, rows (fewer channels, more rows), depth.
 
 struct Scalars {
     c_in: u32,
@@ -25,52 +25,12 @@ struct Scalars {
 
 @group(0) @binding(0) var<uniform> s: Scalars;
 
-const columns = 8u;
-const lanes = 64u;
-const quads = 2u * rows; // of 4 neighbours in j
-const channels = 8u * (lanes / quads);
-const x_rows = rows + 1u;
-const x_fours = 3u;
-const x_len = depth * x_rows * x_fours;
-const w_fours = channels / 4u;
-const w_len = depth * 4u * w_fours;
-
-var<workgroup> x_tile: array<vec4<f32>, x_len>; // [depth, x_rows, x_fours]
-var<workgroup> w_tile: array<vec4<f32>, w_len>; // [depth, 2, 2, w_fours]
-var<private> sums: array<vec4<f32>, 8>; // [channel] of 4 pixels
-
-fn load(c: u32, i: i32, j: i32) -> f32 {
-    if c >= s.c_in || i < 0 || i >= i32(s.h_in) || j < 0 || j >= i32(s.w_in) {
-        return 0.0; // guard: zero outside
-    }
-    return x_value(s.x_at + (c * s.h_in + u32(i)) * s.w_in + u32(j));
-}
-
-// Adds one tap: 4 pixels × 8 channels.
-fn add(w_at: u32, x: vec4<f32>) {
-    let w = w_tile[w_at];
-    let v = w_tile[w_at + 1u];
-    sums[0] += w.x * x;
-    sums[1] += w.y * x;
-    sums[2] += w.z * x;
-    sums[3] += w.w * x;
-    sums[4] += v.x * x;
-    sums[5] += v.y * x;
-    sums[6] += v.z * x;
-    sums[7] += v.w * x;
-}
-
 // (i, j) is a pixel of x, (a, b) the phase.
 fn store_pixel(o: u32, i: u32, j: u32, a: u32, b: u32, sum: f32) {
     if j >= s.w_in {
         return; // guard
     }
-    let at = (o * 2u * s.h_in + 2u * i + a) * 2u * s.w_in + 2u * j + b;
-    var value = sum + biases[s.bias_at + o];
-    if s.has_residual == 1u {
-        value += f32(halves[s.residual_at + at]);
-    }
-    halves[s.y_at + at] = half(activate(s.activation, value));
+    store_sum(o, (o * 2u * s.h_in + 2u * i + a) * 2u * s.w_in + 2u * j + b, sum);
 }
 
 fn store(o: u32, i: u32, j: u32, a: u32, b: u32, sum: vec4<f32>) {
@@ -95,25 +55,12 @@ fn upconv2d(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_i
     let b = phase % 2u;
     let first_row = i32(block.y * rows + a) - 1;
     let first_column = i32(block.x * columns + b) - 1;
-    let c_out_fours = (s.c_out + 3u) / 4u;
     let first_four = block.z % n_groups * w_fours;
+    let weight_at = s.weight_at + phase * 4u * s.c_in * ((s.c_out + 3u) / 4u);
 
     for (var c0 = 0u; c0 < s.c_in; c0 += depth) {
-        for (var t = lane; t < x_len; t += lanes) {
-            let c = c0 + t / (x_rows * x_fours);
-            let i = first_row + i32(t / x_fours % x_rows);
-            let j = first_column + i32(4u * (t % x_fours));
-            x_tile[t] = vec4(load(c, i, j), load(c, i, j + 1), load(c, i, j + 2), load(c, i, j + 3));
-        }
-        for (var t = lane; t < w_len; t += lanes) {
-            let r = 4u * c0 + t / w_fours;
-            let four = first_four + t % w_fours;
-            var w = vec4<f32>();
-            if r < 4u * s.c_in && four < c_out_fours {
-                w = vec4<f32>(weights[s.weight_at + (phase * 4u * s.c_in + r) * c_out_fours + four]);
-            }
-            w_tile[t] = w;
-        }
+        fill_x(lane, c0, first_row, first_column);
+        fill_w(lane, c0, first_four, weight_at);
         workgroupBarrier();
         for (var r = 0u; r < 2u * depth; r += 1u) {
             // Row r % 2 of the window in channel r / 2.

@@ -8,11 +8,12 @@ use crate::error::Result;
 pub use camera::CameraOptions;
 pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;
+pub use open::{SinkOptions, open};
 #[cfg(all(target_os = "linux", feature = "pipewire"))]
 pub use pipewire::PipewireSink;
 pub use recorder::{RateMode, Recorder, RecorderOptions};
 pub use sequence::SequenceSink;
-pub use spec::{SinkOptions, SinkSpec, open};
+pub use spec::SinkSpec;
 #[cfg(target_os = "linux")]
 pub use vcam::{LoopbackEntry, VcamSink, loopbacks};
 #[cfg(feature = "window")]
@@ -24,6 +25,7 @@ mod camera;
 mod contours;
 pub mod http;
 mod null;
+mod open;
 #[cfg(all(target_os = "linux", feature = "pipewire"))]
 mod pipewire;
 mod recorder;

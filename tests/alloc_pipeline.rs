@@ -1,14 +1,16 @@
 //! The whole way of a frame, on all its threads, takes no memory from the allocator once it has warmed up.
-#![expect(unsafe_code, reason = "a counting allocator is an allocator")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/allocator.rs"]
+mod allocator;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use allocator::Noting;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use effigy::capture::{MAX_READ_WAIT, Read};
 use effigy::clock::{Clock, MonotonicClock};
@@ -22,32 +24,18 @@ use effigy::report::LiveFigures;
 use effigy::sink::{Delivery, NullSink};
 use effigy::{OutFrame, RawFrame, Result, Rgb, Sink, Source};
 
-struct Counting;
-
 static IS_COUNTING: AtomicBool = AtomicBool::new(false);
 static N_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 /// The size of the last one, which tells what it was.
 static LAST_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IS_COUNTING.load(Ordering::Relaxed) {
-            N_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-            LAST_BYTES.store(layout.size(), Ordering::Relaxed);
-        }
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Noting = Noting(|n_bytes| {
+    if n_bytes > 0 && IS_COUNTING.load(Ordering::Relaxed) {
+        N_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LAST_BYTES.store(n_bytes.unsigned_abs(), Ordering::Relaxed);
+    }
+});
 
 /// Frames before the count begins, and frames that are counted.
 const N_FRAMES: u64 = 60;

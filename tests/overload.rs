@@ -3,18 +3,19 @@
 //!
 //! One test alone in its process, since it counts all of its memory.
 #![cfg(target_os = "linux")]
-#![expect(unsafe_code, reason = "a counting allocator is an allocator")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "common/allocator.rs"]
+mod allocator;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use allocator::Noting;
 use crossbeam_channel::bounded;
 use effigy::capture::Read;
 use effigy::clock::{Clock, Timestamp};
@@ -29,27 +30,12 @@ use effigy::{
     DrivingSignal, FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame, Result, Rgb, Sink, Source,
 };
 
-struct Counting;
-
 static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
 
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Noting = Noting(|n_bytes| {
+    LIVE_BYTES.fetch_add(n_bytes, Ordering::Relaxed);
+});
 
 /// Frames of a run, and those after which memory must not grow any more.
 const N_FRAMES: u64 = 150;

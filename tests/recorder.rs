@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "how far a long test got, and what was skipped")]
 
-use std::path::{Path, PathBuf};
+#[path = "common/folder.rs"]
+mod folder;
+
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +14,7 @@ use effigy::composite::{CardReason, CompositeOptions, Compositor};
 use effigy::sink::{RateMode, Recorder, RecorderOptions};
 use effigy::trace::Trace;
 use effigy::{ErrorKind, OutFrame, Sink as _};
+use folder::Folder;
 use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
 use opencv::videoio::VideoCapture;
 
@@ -18,23 +22,6 @@ use opencv::videoio::VideoCapture;
 const BOUND: Duration = Duration::from_secs(120);
 /// Tells the second half of a test where its small disk is to be.
 const SMALL_DISK: &str = "EFFIGY_TEST_SMALL_DISK";
-
-/// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("effigy-recording-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The number of pictures that a player gets out of a file.
 fn n_pictures(path: &Path) -> usize {
@@ -54,7 +41,7 @@ fn effigy() -> Command {
 
 #[test]
 fn a_killed_recording_plays_up_to_the_kill() {
-    let folder = Folder::new("kill");
+    let folder = Folder::new("recording-kill");
     let (photo, identity, video) = (folder.0.join("a.png"), folder.0.join("a.effigy"), folder.0.join("a.mkv"));
     std::fs::write(&photo, effigy::demo::PORTRAITS[0].1).unwrap();
     let enrolled = effigy()
@@ -95,7 +82,7 @@ fn on_a_disk_that_is_really_full_the_recording_is_kept() {
     if let Some(place) = std::env::var_os(SMALL_DISK) {
         return fill_small_disk(Path::new(&place));
     }
-    let folder = Folder::new("full");
+    let folder = Folder::new("recording-full");
     // A disk of 1 MiB that only this command sees.
     let script = format!("mount -t tmpfs -o size=1m small '{0}' && echo MOUNTED && exec \"$@\"", folder.0.display());
     let output = Command::new("unshare")

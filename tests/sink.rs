@@ -2,27 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 #![allow(clippy::print_stderr, reason = "what was skipped")]
 
-use std::path::PathBuf;
+#[path = "common/folder.rs"]
+mod folder;
 
 use effigy::sink::{self, Delivery, NullSink, Recorder, RecorderOptions, SequenceSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, OutFrame, Sink};
-
-/// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("effigy-sink-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use folder::Folder;
 
 const OPTIONS: SinkOptions = SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true };
 
@@ -35,7 +20,7 @@ fn check(error: Error, kind: ErrorKind, parts: &[&str]) {
 
 #[test]
 fn a_bad_path_fails_before_the_run_and_says_why() {
-    let folder = Folder::new("paths");
+    let folder = Folder::new("sink-paths");
     let folder_text = folder.0.to_str().unwrap();
     std::fs::create_dir(folder.0.join("folder.mp4")).unwrap();
     std::fs::write(folder.0.join("file"), "").unwrap();
@@ -65,7 +50,7 @@ fn a_place_where_nothing_may_be_written_is_a_matter_of_permission() {
 
 #[test]
 fn sizes_and_rates_that_no_video_has_are_refused() {
-    let folder = Folder::new("sizes");
+    let folder = Folder::new("sink-sizes");
     let path = folder.0.join("a.mp4");
     let table = [
         ((1, 48), 30.0, "a video of 1x48 was asked for; give a size from 2 to 8192"),
@@ -83,7 +68,7 @@ fn sizes_and_rates_that_no_video_has_are_refused() {
 
 #[test]
 fn a_full_disk_is_noticed_before_the_run_and_leaves_no_file() {
-    let folder = Folder::new("full");
+    let folder = Folder::new("sink-full");
     let path = folder.0.join("a.mp4");
     let options = RecorderOptions { reserve_bytes: u64::MAX, ..RecorderOptions::new((64, 48), 30.0) };
     check(Recorder::open(&path, &options).err().unwrap(), ErrorKind::Io, &["MiB left", "make space"]);
@@ -92,7 +77,7 @@ fn a_full_disk_is_noticed_before_the_run_and_leaves_no_file() {
 
 #[test]
 fn a_recorder_says_what_it_writes_and_takes_no_other_size() {
-    let folder = Folder::new("names");
+    let folder = Folder::new("sink-names");
     let path = folder.0.join("a.mp4");
     let mut recorder = Recorder::open(&path, &RecorderOptions::new((63, 48), 25.0)).unwrap();
     let name = recorder.name().to_owned();
@@ -108,7 +93,7 @@ fn a_recorder_says_what_it_writes_and_takes_no_other_size() {
 
 #[test]
 fn a_folder_gets_numbered_pictures() {
-    let folder = Folder::new("folder");
+    let folder = Folder::new("sink-folder");
     let spec: SinkSpec = format!("file:{}/pictures/", folder.0.display()).parse().unwrap();
     let mut sink = sink::open(&spec, &OPTIONS).unwrap();
     assert_eq!(sink.delivery(), Delivery::Every(8));

@@ -3,13 +3,15 @@
 //! `EFFIGY_DEVICES=cpu,wgpu` lists what must work: with `wgpu` in it, an adapter that cannot be opened is a failure.
 //! Without it these tests are skipped, aloud, where no adapter opens.
 #![cfg(feature = "wgpu")]
-#![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests, and say what was skipped")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/allocator.rs"]
+mod allocator;
+
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
+use allocator::Noting;
 use effigy::ErrorKind;
 use effigy::generate::choose::{automatic, named};
 use effigy::generate::network::{EMBEDDING, FrameOptions, Size, fold, frame, margin_px};
@@ -638,28 +640,16 @@ fn nothing_runs_before_something_is_adopted() {
     assert_eq!(error.kind(), ErrorKind::Internal);
 }
 
-struct Counting;
-
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the system allocator's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above; the pointer came from `alloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: Noting = Noting(|n_bytes| {
+    if n_bytes > 0 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    }
+});
 
 #[test]
 fn a_frame_allocates_little_and_ever_the_same() {

@@ -19,12 +19,11 @@ use effigy::clock::MonotonicClock;
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::generate::Generator;
-use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
 use effigy::report::LiveFigures;
 use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
-use super::{Backend, parse_secs, parse_size, run, terminal};
+use super::{Backend, demo, parse_secs, parse_size, run, terminal};
 
 mod scenes;
 
@@ -221,21 +220,7 @@ impl EngineArgs {
         if !self.identity.is_empty() {
             return self.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect();
         }
-        let progress = terminal::spinner("enrolling the program's own portraits");
-        let mut enroller = Enroller::new()?;
-        let mut enroll = |(name, photo): (&str, &[u8])| {
-            let options = EnrollOptions {
-                name: name.to_owned(),
-                basis: Basis::Synthetic,
-                consent_by: "the makers of this program".to_owned(),
-                framing: Framing::Keep,
-                face: None,
-            };
-            enroller.enroll(photo, &options).map(Arc::new)
-        };
-        let identities = effigy::demo::PORTRAITS.into_iter().map(&mut enroll).collect();
-        progress.finish_and_clear();
-        identities
+        demo::enroll_portraits()
     }
 
     /// Makes the generator.

@@ -31,9 +31,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         std::fs::create_dir_all(&folder)
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     }
-    let progress = terminal::spinner("enrolling the demo's portraits");
     let identities = enroll_portraits()?;
-    progress.finish_and_clear();
     let generator = run::open_generator(Backend::Auto, None, args.size)?;
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
@@ -70,9 +68,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path))
 }
 
-fn enroll_portraits() -> Result<Vec<Arc<Identity>>> {
+/// Enrols the synthetic people that the program carries with it.
+pub(super) fn enroll_portraits() -> Result<Vec<Arc<Identity>>> {
+    let progress = terminal::spinner("enrolling the program's own portraits");
     let mut enroller = Enroller::new()?;
-    let mut enroll = |(name, file): (&str, &[u8])| {
+    let mut enroll = |(name, photo): (&str, &[u8])| {
         let options = EnrollOptions {
             name: name.to_owned(),
             basis: Basis::Synthetic,
@@ -80,9 +80,11 @@ fn enroll_portraits() -> Result<Vec<Arc<Identity>>> {
             framing: Framing::Keep,
             face: None,
         };
-        enroller.enroll(file, &options).map(Arc::new)
+        enroller.enroll(photo, &options).map(Arc::new)
     };
-    PORTRAITS.into_iter().map(&mut enroll).collect()
+    let identities = PORTRAITS.into_iter().map(&mut enroll).collect();
+    progress.finish_and_clear();
+    identities
 }
 
 /// Pairs of driver and result at even distances, two pairs a row.

@@ -6,9 +6,9 @@
 //! the next model's input.
 //!
 //! Where the processor multiplies bytes, an executor that is shown examples runs most convolutions in
-//! 8 bits (`bytes`), if its pictures of the examples stay close to those in f32 (`settle`).
+//! 8 bits (`bytes`, with scales from `ranges`), if its pictures of the examples stay close to those in f32 (`settle`).
 
-use super::plan::{Adoption, Element, Executor, Flow, Op, Plan, Role, TensorId, TensorView, TensorViewMut};
+use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::Session;
 
@@ -21,6 +21,8 @@ mod bytes;
 mod lower;
 pub(crate) mod native;
 mod onnx;
+mod ranges;
+mod replay;
 mod segments;
 mod settle;
 
@@ -166,83 +168,6 @@ impl CpuExecutor {
     pub fn run_models(&mut self) -> Result<()> {
         self.sessions.iter_mut().try_for_each(Session::run)
     }
-
-    fn run_model(&mut self, model: usize, inputs: &[TensorView]) -> Result<()> {
-        let segment = &self.segments[model];
-        let session = &mut self.sessions[model];
-        for (i, &id) in segment.inputs.iter().enumerate() {
-            let tensor = self.plan.tensor(id);
-            match (tensor.role, self.places[id.index()]) {
-                (Role::Constant, _) | (_, Place::Input(..)) => {}
-                (Role::Input, Place::Own) => {
-                    session.input_mut(i).copy_from_slice(number(&inputs[self.ordinals[id.index()]]));
-                }
-                (Role::Inner | Role::Output, Place::Own) => {
-                    let (home, first) = self.plan.home(id);
-                    let values = &self.values[home.index()][first..][..tensor.shape.len()];
-                    session.input_mut(i).copy_from_slice(values);
-                }
-            }
-        }
-        session.run()?;
-        for (i, &id) in segment.outputs.iter().enumerate() {
-            let (home, first) = self.plan.home(id);
-            let from = session.output(i);
-            let shape = self.plan.tensor(id).shape;
-            let to = &mut self.values[home.index()][first..][..shape.len()];
-            if from.len() == to.len() {
-                to.copy_from_slice(from);
-            } else {
-                native::interleave(from, (shape.h / 2, shape.w / 2), to);
-            }
-        }
-        Ok(())
-    }
-
-    fn run_native(&mut self, step: usize, inputs: &[TensorView], outputs: &mut [TensorViewMut]) {
-        let Self { plan, sessions, places, values, constants, constant_words, ordinals, .. } = self;
-        let op = &plan.steps()[step].1;
-        if let Op::Finish(op) = op {
-            let read = |id: TensorId| read(plan, values, constants, ordinals, inputs, id);
-            let words = |id: TensorId| match plan.tensor(id).role {
-                Role::Input => word(&inputs[ordinals[id.index()]]),
-                _ => &constant_words[ordinals[id.index()]],
-            };
-            if let TensorViewMut::Bytes(out) = &mut outputs[ordinals[op.y.index()]] {
-                let given = native::given(op, read, words);
-                self.finish_loop.run(&plan.finish_shape(op), &given, out);
-            }
-            return;
-        }
-        let (home, first) = plan.home(op.writes());
-        let len = plan.tensor(op.writes()).shape.len();
-        // The op's own memory is set aside while the rest is read.
-        let mut own = std::mem::take(&mut values[home.index()]);
-        let read = |id: TensorId| read(plan, values, constants, ordinals, inputs, id);
-        let part = places[op.writes().index()];
-        let y = match (part, places[home.index()]) {
-            (Place::Input(model, input), _) => sessions[model].input_mut(input),
-            (_, Place::Input(model, input)) => &mut sessions[model].input_mut(input)[first..][..len],
-            _ => &mut own[first..][..len],
-        };
-        match op {
-            Op::Warp(op) => {
-                let shape = plan.warp_shape(op);
-                match op.flow {
-                    Flow::Stay => self.warp_loop.run(&shape, read(op.x), &[], &[], &[], y),
-                    Flow::Head { pose } => self.warp_loop.run(&shape, read(op.x), read(pose), &[], &[], y),
-                    Flow::Mesh { map } => self.warp_loop.run(&shape, read(op.x), &[], read(map), &[], y),
-                    Flow::Mixed { mix, map, pose } => {
-                        self.warp_loop.run(&shape, read(op.x), read(pose), read(map), read(mix), y);
-                    }
-                }
-            }
-            Op::Motion(op) => crate::kernels::motion::motion(&plan.motion_shape(op), read(op.x), y),
-            Op::Raster(op) => native::raster(&plan.raster_shape(op), read(op.points), op.drawing.segments, y),
-            Op::Conv2d(_) | Op::UpConv2d(_) | Op::Finish(_) => {}
-        }
-        values[home.index()] = own;
-    }
 }
 
 impl Executor for CpuExecutor {
@@ -290,38 +215,5 @@ impl Executor for CpuExecutor {
             }
         }
         Ok(())
-    }
-}
-
-/// The values of a tensor of numbers that is not a model's input only.
-fn read<'a>(
-    plan: &Plan,
-    values: &'a [Vec<f32>],
-    constants: &'a [Vec<f32>],
-    ordinals: &[usize],
-    inputs: &[TensorView<'a>],
-    id: TensorId,
-) -> &'a [f32] {
-    match plan.tensor(id).role {
-        Role::Input => number(&inputs[ordinals[id.index()]]),
-        Role::Constant => &constants[ordinals[id.index()]],
-        Role::Inner | Role::Output => {
-            let (home, first) = plan.home(id);
-            &values[home.index()][first..][..plan.tensor(id).shape.len()]
-        }
-    }
-}
-
-fn number<'a>(view: &TensorView<'a>) -> &'a [f32] {
-    match view {
-        TensorView::F32(values) => values,
-        TensorView::Words(_) => &[],
-    }
-}
-
-fn word<'a>(view: &TensorView<'a>) -> &'a [u32] {
-    match view {
-        TensorView::Words(values) => values,
-        TensorView::F32(_) => &[],
     }
 }

@@ -10,9 +10,8 @@
 use std::sync::Arc;
 
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr as _, result};
-use half::f16;
 
-use super::plan::{Adoption, Element, Executor, Plan, Role, TensorId, TensorView, TensorViewMut};
+use super::plan::{Adoption, Executor, Plan, Role, TensorId, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
 
 use device::{Device, Graph, Pinned, lost, unavailable};
@@ -24,6 +23,7 @@ mod device;
 mod launch;
 mod memory;
 mod pack;
+mod values;
 
 /// Threads of a block, in every kernel.
 const THREADS: u32 = 128;
@@ -161,12 +161,14 @@ impl Executor for CudaExecutor {
         self.plan.check_run(inputs, outputs);
         for ((id, offset), values) in self.memory.inputs().zip(inputs) {
             let bytes = self.memory.bytes(id);
-            store(&self.plan, &self.memory, id, *values, &mut self.inputs.bytes_mut()[offset..][..bytes]);
+            let to = &mut self.inputs.bytes_mut()[offset..][..bytes];
+            values::encode(&self.plan, &self.memory, id, *values, to);
         }
         self.graph.launch().map_err(lost)?;
         self.stream.synchronize().map_err(lost)?;
         for ((id, offset), values) in self.memory.outputs().zip(outputs) {
-            load(&self.plan, &self.memory, id, &self.outputs.bytes()[offset..][..self.memory.bytes(id)], values);
+            let from = &self.outputs.bytes()[offset..][..self.memory.bytes(id)];
+            values::decode(&self.plan, &self.memory, id, from, values);
         }
         Ok(())
     }
@@ -174,53 +176,6 @@ impl Executor for CudaExecutor {
 
 fn address(memory: &CudaSlice<u8>, stream: &CudaStream) -> u64 {
     memory.device_ptr(stream).0
-}
-
-/// Writes a tensor's values as the card wants them.
-fn store(plan: &Plan, memory: &Memory, id: TensorId, values: TensorView, to: &mut [u8]) {
-    let tensor = plan.tensor(id);
-    match values {
-        TensorView::Words(words) => {
-            for (to, word) in to.chunks_exact_mut(4).zip(words) {
-                to.copy_from_slice(&word.to_le_bytes());
-            }
-        }
-        TensorView::F32(values) if tensor.element == Element::Exact => {
-            for (to, value) in to.chunks_exact_mut(4).zip(values) {
-                to.copy_from_slice(&value.to_le_bytes());
-            }
-        }
-        TensorView::F32(values) => {
-            let n_pixels = tensor.shape.h * tensor.shape.w;
-            for (pixel, to) in to.chunks_exact_mut(2 * memory.pitch(plan, id) as usize).enumerate() {
-                for (channel, to) in to.chunks_exact_mut(2).enumerate() {
-                    let value = values.get(channel * n_pixels + pixel).copied().unwrap_or(0.0);
-                    to.copy_from_slice(&f16::from_f32(value).to_le_bytes());
-                }
-            }
-        }
-    }
-}
-
-/// Reads a tensor's values as the card wrote them.
-fn load(plan: &Plan, memory: &Memory, id: TensorId, from: &[u8], values: &mut TensorViewMut) {
-    let tensor = plan.tensor(id);
-    match values {
-        TensorViewMut::Bytes(bytes) => bytes.copy_from_slice(from),
-        TensorViewMut::F32(values) if tensor.element == Element::Exact => {
-            for (from, value) in from.chunks_exact(4).zip(values.iter_mut()) {
-                *value = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);
-            }
-        }
-        TensorViewMut::F32(values) => {
-            let n_pixels = tensor.shape.h * tensor.shape.w;
-            for (pixel, from) in from.chunks_exact(2 * memory.pitch(plan, id) as usize).enumerate() {
-                for (channel, from) in from.chunks_exact(2).take(tensor.shape.c).enumerate() {
-                    values[channel * n_pixels + pixel] = f16::from_le_bytes([from[0], from[1]]).to_f32();
-                }
-            }
-        }
-    }
 }
 
 /// What this card is, or why there is none; for the list of devices.

@@ -4,7 +4,7 @@
 //! path. Adopting an identity that has one is a swap; [`Generator::prepare`] makes one in the background.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::cpu::CpuExecutor;
 use super::network::{self, EMBEDDING, Encoded, FrameOptions};
@@ -12,12 +12,14 @@ use super::plan::{Executor, Plan};
 use super::weights::Weights;
 use super::{Generator, Portrait};
 use crate::drive::DrivingSignal;
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 
+use self::pending::Pending;
 use self::player::Player;
 
 pub(crate) mod maps;
+mod pending;
 mod player;
 mod typical;
 
@@ -27,6 +29,9 @@ pub(crate) use self::player::planes;
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;
+
+/// An identity that takes longer to prepare hangs in a driver.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Opens a backend for a plan.
 pub type OpenExecutor = fn(Plan) -> Result<Box<dyn Executor>>;
@@ -38,16 +43,14 @@ pub(super) struct Network {
     pub(super) open: OpenExecutor,
 }
 
-/// An identity whose player is being made.
-type Pending = (Arc<Identity>, JoinHandle<Result<Box<Player>>>);
-
 /// The generator with a network, on any backend.
 pub struct NeuralGenerator {
     network: Arc<Network>,
     backend: String,
     shown: Option<Box<Player>>,
     kept: Vec<Box<Player>>,
-    pending: Option<Pending>,
+    /// The player that is being made, and whose.
+    pending: Option<(Arc<Identity>, Pending<Box<Player>>)>,
 }
 
 impl NeuralGenerator {
@@ -65,20 +68,17 @@ impl NeuralGenerator {
     /// Starts to make everything for `identity` on a thread of its own. One at a time.
     fn start(&mut self, identity: &Arc<Identity>) -> Result<()> {
         let (network, whom) = (Arc::clone(&self.network), Arc::clone(identity));
-        let thread = std::thread::Builder::new()
-            .name("adopt".to_owned())
-            .spawn(move || Player::new(&network, whom).map(Box::new))
-            .or_error(ErrorKind::Internal, || "cannot start the thread that prepares an identity".to_owned())?;
-        self.pending = Some((Arc::clone(identity), thread));
+        let player = Pending::start(move || Player::new(&network, whom).map(Box::new))?;
+        self.pending = Some((Arc::clone(identity), player));
         Ok(())
     }
 
     /// Takes over the player that was being made, when it is done.
     fn collect(&mut self) -> Result<()> {
-        if self.pending.as_ref().is_some_and(|(_, thread)| thread.is_finished())
-            && let Some((_, thread)) = self.pending.take()
+        if self.pending.as_ref().is_some_and(|(_, player)| player.is_finished())
+            && let Some((_, player)) = self.pending.take()
         {
-            let player = joined(thread)?;
+            let player = player.join()?;
             self.keep(player);
         }
         Ok(())
@@ -101,11 +101,11 @@ impl NeuralGenerator {
         if let Some(at) = self.kept.iter().position(|player| player.is_of(&identity)) {
             return Ok(self.kept.remove(at));
         }
-        if let Some((whom, thread)) = self.pending.take() {
+        if let Some((whom, player)) = self.pending.take() {
             if Arc::ptr_eq(&whom, &identity) {
-                return joined(thread);
+                return player.join();
             }
-            self.pending = Some((whom, thread));
+            self.pending = Some((whom, player));
         }
         Player::new(&self.network, identity).map(Box::new)
     }
@@ -113,10 +113,12 @@ impl NeuralGenerator {
 
 impl Drop for NeuralGenerator {
     /// Waits for the identity that is being made, a second or so: ONNX Runtime must not compute while the program ends.
+    /// A driver that never answers is not waited for longer than a minute.
     fn drop(&mut self) {
-        if let Some((_, thread)) = self.pending.take() {
-            // What it made or why it failed matters to nobody any more.
-            let _ = thread.join();
+        if let Some((whom, player)) = self.pending.take()
+            && !player.end_within(PATIENCE)
+        {
+            log::warn!("preparing {} does not end; its thread is left behind", whom.manifest.name);
         }
     }
 }
@@ -157,12 +159,6 @@ impl Generator for NeuralGenerator {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
         player.play(signal, portrait)
     }
-}
-
-fn joined(thread: JoinHandle<Result<Box<Player>>>) -> Result<Box<Player>> {
-    thread
-        .join()
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "preparing an identity panicked; adopt it again")))
 }
 
 /// `EFFIGY_CPU_F32=1` keeps the processor's executor from 8 bits, for comparison.

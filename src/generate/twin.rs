@@ -2,7 +2,7 @@
 //!
 //! For tests and for machines without ONNX Runtime at enrolment; far too slow for a live picture, and it allocates.
 
-use super::plan::{Adoption, Element, Executor, Flow, Layout, Op, Plan, Role, TensorId, TensorView, TensorViewMut};
+use super::plan::{Adoption, Element, Executor, Layout, Op, Plan, Role, TensorId, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::conv2d::conv2d;
 use crate::kernels::finish::{FinishInputs, finish};
@@ -77,13 +77,7 @@ impl TwinExecutor {
                 upconv2d(&plan.up_conv2d_shape(op), self.values(op.x), weight, bias, residual, &mut y);
             }
             Op::Warp(op) => {
-                let (pose, map, mix) = match op.flow {
-                    Flow::Stay => (None, None, None),
-                    Flow::Head { pose } => (Some(pose), None, None),
-                    Flow::Mesh { map } => (None, Some(map), None),
-                    Flow::Mixed { mix, map, pose } => (Some(pose), Some(map), Some(mix)),
-                };
-                let [pose, map, mix] = [pose, map, mix].map(|id| self.optional(id));
+                let [pose, map, mix] = op.flow.parts().map(|id| self.optional(id));
                 warp(&plan.warp_shape(op), self.values(op.x), pose, map, mix, &mut y);
             }
             Op::Motion(op) => motion(&plan.motion_shape(op), self.values(op.x), &mut y),

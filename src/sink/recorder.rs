@@ -17,11 +17,14 @@ use crate::frame::Rgb;
 use crate::trace::{Stage, Trace};
 
 use super::{Delivery, Sink};
+pub(super) use disk::cannot_write;
+use disk::{check_space, free_bytes};
 use encoder::EncodedVideo;
 use matroska::MatroskaWriter;
 use rate::{Place, RateMap};
 use time::TimeMap;
 
+mod disk;
 mod encoder;
 mod matroska;
 mod rate;
@@ -283,49 +286,4 @@ fn bgr_from_frame(frame: &OutFrame, bgr: &mut Rgb) {
             bgr.copy_from_slice(&[over_black(rgba[2]), over_black(rgba[1]), over_black(rgba[0])]);
         }
     }
-}
-
-fn check_space(path: &Path, reserve_bytes: u64, free_bytes: fn(&Path) -> Option<u64>) -> Result<()> {
-    match free_bytes(path) {
-        Some(free) if free < reserve_bytes => Err(Error::new(
-            ErrorKind::Io,
-            format!(
-                "the disk of {} has {} MiB left, {} MiB are kept free; make space or choose another disk",
-                path.display(),
-                free >> 20,
-                reserve_bytes >> 20
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(path).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
-}
-
-/// A file or folder that cannot be written, with the kind that says why.
-pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (kind, advice) = match error.kind() {
-        _ if path.is_dir() && error.kind() == std::io::ErrorKind::IsADirectory => {
-            (ErrorKind::Io, "; it is a folder: name a file in it".to_owned())
-        }
-        std::io::ErrorKind::NotFound => {
-            (ErrorKind::Io, format!("; make its folder first with `mkdir -p {}`", folder.display()))
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            (ErrorKind::PermissionDenied, format!("; choose another folder, or allow writing to {}", folder.display()))
-        }
-        std::io::ErrorKind::StorageFull => (ErrorKind::Io, "; make space or choose another disk".to_owned()),
-        _ => (ErrorKind::Io, String::new()),
-    };
-    Error::new(kind, format!("cannot write {}{advice}", path.display())).because(error)
 }

@@ -1,16 +1,16 @@
-//! What `--sink` says, and opening it.
+//! What `--sink` says.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
+use super::SequenceSink;
 use super::camera::SIDES_PX;
 use super::http::DEFAULT_ADDRESS;
 use super::recorder::CONTAINERS;
-use super::{CameraOptions, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink};
 
 /// Sinks that can be named.
 const HERE: &str = "window, http[:ADDRESS], vcam[:DEVICE], pipewire, null, file:OUT.mp4 (.mkv, .avi), file:FOLDER/ or \
@@ -106,7 +106,7 @@ fn parse_address(text: &str) -> Result<SocketAddr> {
 }
 
 /// What follows `vcam`: a device, a size.
-fn parse_vcam(rest: &str) -> Result<SinkSpec> {
+pub(super) fn parse_vcam(rest: &str) -> Result<SinkSpec> {
     if !cfg!(target_os = "linux") {
         return Err(Error::new(
             ErrorKind::BackendUnavailable,
@@ -125,7 +125,7 @@ fn parse_vcam(rest: &str) -> Result<SinkSpec> {
 }
 
 /// What follows `pipewire`: a size.
-fn parse_pipewire(rest: &str) -> Result<SinkSpec> {
+pub(super) fn parse_pipewire(rest: &str) -> Result<SinkSpec> {
     if !cfg!(all(target_os = "linux", feature = "pipewire")) {
         let how = if cfg!(target_os = "linux") {
             "install libpipewire-0.3-dev and build with `--features pipewire`, or use `--sink vcam`"
@@ -179,78 +179,6 @@ impl fmt::Display for SinkSpec {
 
 fn write_size(f: &mut fmt::Formatter<'_>, size_px: Option<(usize, usize)>) -> fmt::Result {
     size_px.map_or(Ok(()), |(width_px, height_px)| write!(f, "@{width_px}x{height_px}"))
-}
-
-/// What a sink must know before the first frame.
-#[derive(Clone, Debug)]
-pub struct SinkOptions {
-    /// The size of all frames, (width, height).
-    pub size_px: (usize, usize),
-    /// The rate of a video file or virtual camera, in frames a second.
-    pub rate_hz: f64,
-    /// Takes every frame and keeps one for one, as when a clip is rendered to a file.
-    pub every_frame: bool,
-}
-
-/// Opens any sink but the window and the server, so far that a wrong path is found here.
-///
-/// # Errors
-/// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys, and
-///   the server, which [`super::HttpSink::open`] opens with the run's controls.
-/// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: the file cannot be written.
-/// - [`ErrorKind::BackendUnavailable`]: OpenCV can encode none of the formats tried, or the sink is not in this build.
-/// - [`ErrorKind::NoDevice`], [`ErrorKind::DeviceBusy`]: there is no virtual camera that can be written to.
-pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Send>> {
-    Ok(match spec {
-        SinkSpec::Window => {
-            return Err(Error::new(ErrorKind::Config, "the window is opened by the thread that polls its keys"));
-        }
-        SinkSpec::Http(_) => {
-            return Err(Error::new(ErrorKind::Config, "the server is opened with the run's controls"));
-        }
-        SinkSpec::Null if options.every_frame => Box::new(NullSink::new(Delivery::Every(8))),
-        SinkSpec::Null => Box::new(NullSink::default()),
-        SinkSpec::Video(path) => {
-            let is_mkv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mkv"));
-            let mode = match (options.every_frame, is_mkv) {
-                (true, _) => RateMode::OneForOne,
-                (false, true) => RateMode::Variable,
-                (false, false) => RateMode::Constant,
-            };
-            Box::new(Recorder::open(
-                path,
-                &RecorderOptions { mode, ..RecorderOptions::new(options.size_px, options.rate_hz) },
-            )?)
-        }
-        SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern)?),
-        SinkSpec::Vcam { device, size_px } => open_vcam(device.as_deref(), &camera_options(*size_px, options))?,
-        SinkSpec::Pipewire { size_px } => open_pipewire(&camera_options(*size_px, options))?,
-    })
-}
-
-fn camera_options(size_px: Option<(usize, usize)>, options: &SinkOptions) -> CameraOptions {
-    // A source's rate is what its driver or file claims.
-    CameraOptions { size_px: size_px.unwrap_or(options.size_px), rate_hz: options.rate_hz.clamp(1.0, 240.0) }
-}
-
-#[cfg(target_os = "linux")]
-fn open_vcam(device: Option<&Path>, options: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
-    Ok(Box::new(super::VcamSink::open(device, options)?))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_vcam(_: Option<&Path>, _: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
-    parse_vcam("").and(Err(Error::new(ErrorKind::Internal, "no virtual camera in this build")))
-}
-
-#[cfg(all(target_os = "linux", feature = "pipewire"))]
-fn open_pipewire(options: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
-    Ok(Box::new(super::PipewireSink::open(options)?))
-}
-
-#[cfg(not(all(target_os = "linux", feature = "pipewire")))]
-fn open_pipewire(_: &CameraOptions) -> Result<Box<dyn Sink + Send>> {
-    parse_pipewire("").and(Err(Error::new(ErrorKind::Internal, "no PipeWire in this build")))
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use crate::latest::{Received, Subscriber};
 use super::camera::{CameraOptions, Due, Fitter, Pacer, Worker, beside};
 use super::{Delivery, Sink};
 use device::Loopback;
-pub use device::{LoopbackEntry, loopbacks};
+pub use find::{LoopbackEntry, loopbacks};
 
 mod device;
+mod find;
 
 /// The pause before a lost device is looked for the first time, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -8,83 +8,13 @@ use std::collections::BTreeSet;
 
 use super::lower::{Form, Lowering, Segment, declare, name, parts};
 use super::onnx::{Attribute, ModelWriter};
+use super::ranges::{Ranges, Scale};
 use crate::error::Result;
 use crate::generate::plan::{Activation, Conv2d, Op, Plan, TensorId, UpConv2d};
-use crate::models::Session;
 
 /// From (1, c, h, w) to (1, h, w, c), and back.
 const CHANNELS_LAST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 2, 3, 1]))];
 const CHANNELS_FIRST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 3, 1, 2]))];
-
-/// The least and the largest of all values seen, and zero, which every padding holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Range {
-    least: f32,
-    most: f32,
-}
-
-impl Range {
-    fn see(&mut self, values: &[f32]) {
-        for &value in values {
-            self.least = self.least.min(value);
-            self.most = self.most.max(value);
-        }
-    }
-
-    fn scale(self) -> Scale {
-        // What never moved from zero still needs a step.
-        let step = ((self.most - self.least) / 255.0).max(1e-9);
-        Scale { step, zero: (-self.least / step).round() as u8 }
-    }
-}
-
-/// How bytes stand for numbers: `number = step * (byte - zero)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Scale {
-    step: f32,
-    zero: u8,
-}
-
-/// What of a step is watched besides the model's outputs, by the tensor that the step writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Watched {
-    /// The convolution's sum.
-    Sum,
-    /// The sum with the residual.
-    Total,
-    /// What the step writes.
-    Tensor,
-}
-
-impl Watched {
-    /// What it is called in the model.
-    pub(super) fn name(self, id: TensorId) -> String {
-        match self {
-            Self::Sum => format!("sum{}", id.index()),
-            Self::Total => format!("total{}", id.index()),
-            Self::Tensor => name(id),
-        }
-    }
-}
-
-/// What the model of a segment shows in [`Form::Watched`], in order, after its outputs.
-pub(super) fn watched(plan: &Plan, segment: &Segment) -> Vec<(Watched, TensorId)> {
-    let mut all = Vec::new();
-    for &step in &segment.steps {
-        let op = &plan.steps()[step].1;
-        let y = op.writes();
-        if is_in_bytes(plan, segment, y) {
-            all.push((Watched::Sum, y));
-            if residual(op).is_some() {
-                all.push((Watched::Total, y));
-            }
-        }
-        if !segment.outputs.contains(&y) {
-            all.push((Watched::Tensor, y));
-        }
-    }
-    all
-}
 
 /// Whether the step of a segment that writes `y` runs in 8 bits: all leaky ones, but for one whose phases the executor
 /// interleaves. The others are the last of their network, few and exact.
@@ -99,45 +29,12 @@ pub(super) fn is_in_bytes(plan: &Plan, segment: &Segment, y: TensorId) -> bool {
     !is_in_phases && segment.steps.iter().any(is_leaky)
 }
 
-fn residual(op: &Op) -> Option<TensorId> {
+/// What a convolution adds to its sum.
+pub(super) fn residual(op: &Op) -> Option<TensorId> {
     match op {
         Op::Conv2d(op) => op.residual,
         Op::UpConv2d(op) => op.residual,
         _ => None,
-    }
-}
-
-/// The ranges of a plan's activations.
-#[derive(Clone, Debug)]
-pub(super) struct Ranges {
-    /// By tensor; a concatenation and its parts share one, so that joining them moves bytes only.
-    tensors: Vec<Range>,
-    /// By the tensor that the step writes.
-    sums: Vec<Range>,
-    totals: Vec<Range>,
-}
-
-impl Ranges {
-    /// Nothing seen yet.
-    pub(super) fn new(plan: &Plan) -> Self {
-        let none = vec![Range::default(); plan.tensors().len()];
-        Self { tensors: none.clone(), sums: none.clone(), totals: none }
-    }
-
-    /// Takes in what a run of a watched model left.
-    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, session: &mut Session) {
-        for (i, &id) in segment.inputs.iter().enumerate() {
-            self.tensors[plan.home(id).0.index()].see(session.input_mut(i));
-        }
-        let outputs = segment.outputs.iter().map(|&id| (Watched::Tensor, id));
-        for (i, (what, id)) in outputs.chain(watched(plan, segment)).enumerate() {
-            let range = match what {
-                Watched::Sum => &mut self.sums[id.index()],
-                Watched::Total => &mut self.totals[id.index()],
-                Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
-            };
-            range.see(session.output(i));
-        }
     }
 }
 
@@ -196,7 +93,7 @@ impl InBytes<'_> {
     }
 
     fn scale(&self, id: TensorId) -> Scale {
-        self.ranges.tensors[self.exact.plan.home(id).0.index()].scale()
+        self.ranges.tensor(self.exact.plan, id)
     }
 
     /// The two constants of a scale.
@@ -287,7 +184,7 @@ impl InBytes<'_> {
         let c_out = steps.len();
         let x = self.bytes(x);
         let [step_x, zero_x] = self.constants(scale_x);
-        let [step_y, zero_y] = self.constants(self.ranges.sums[y.index()].scale());
+        let [step_y, zero_y] = self.constants(self.ranges.sum(y));
         let m = &mut self.exact.model;
         let weights = m.signed_bytes(&[c_out, c_in, kernel, kernel], &weights);
         let zeros = m.signed_bytes(&[c_out], &vec![0; c_out]);
@@ -302,10 +199,10 @@ impl InBytes<'_> {
     }
 
     fn finish(&mut self, sum: String, residual: Option<TensorId>, y: TensorId) {
-        let mut scale = self.ranges.sums[y.index()].scale();
+        let mut scale = self.ranges.sum(y);
         let mut sum = sum;
         if let Some(residual) = residual {
-            let total = self.ranges.totals[y.index()].scale();
+            let total = self.ranges.total(y);
             let other = self.bytes(residual);
             let [[a, b], [c, d], [e, f]] = [scale, self.scale(residual), total].map(|scale| self.constants(scale));
             let inputs = [&sum, &a, &b, &other, &c, &d, &e, &f].map(String::as_str);

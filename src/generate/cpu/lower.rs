@@ -1,7 +1,8 @@
 //! Turns the convolutions of a plan into an ONNX model.
 
-use super::bytes::{Watched, is_in_bytes, watched};
+use super::bytes::is_in_bytes;
 use super::onnx::{Attribute, ModelWriter};
+use super::ranges::{Watched, watched};
 use crate::error::Result;
 use crate::generate::network::EMBEDDING;
 use crate::generate::plan::{Activation, Conv2d, Op, Plan, Shape, TensorId, UpConv2d};

@@ -1,8 +1,9 @@
 //! Chooses between f32 and 8 bits, by examples.
 
 use super::CpuExecutor;
-use super::bytes::{self, Ranges};
+use super::bytes;
 use super::lower::{self, Form};
+use super::ranges::Ranges;
 use crate::error::Result;
 use crate::generate::plan::{Element, Executor as _, Role, TensorView, TensorViewMut};
 

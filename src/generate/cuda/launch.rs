@@ -6,7 +6,7 @@ use std::ptr::from_ref;
 use super::memory::Memory;
 use super::unsupported;
 use crate::error::Result;
-use crate::generate::plan::{Element, Flow, Op, Plan, TensorId};
+use crate::generate::plan::{Element, Op, Plan, TensorId};
 use crate::kernels::conv2d::Conv2dShape;
 use crate::kernels::finish::FinishShape;
 use crate::kernels::motion::MotionShape;
@@ -173,12 +173,7 @@ pub(super) fn launches(
             }
             Op::Warp(op) => {
                 let s = plan.warp_shape(op);
-                let (pose, map, mix) = match op.flow {
-                    Flow::Stay => (None, None, None),
-                    Flow::Head { pose } => (Some(pose), None, None),
-                    Flow::Mesh { map } => (None, Some(map), None),
-                    Flow::Mixed { mix, map, pose } => (Some(pose), Some(map), Some(mix)),
-                };
+                let [pose, map, mix] = op.flow.parts();
                 let pitches = Argument::WarpPitch(WarpPitch { x: pitch(op.x), y: pitch(op.y) });
                 let arguments =
                     vec![at(op.x), maybe(pose), maybe(map), maybe(mix), at(op.y), Argument::Warp(s), pitches];

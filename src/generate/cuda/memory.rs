@@ -1,7 +1,6 @@
 //! Where everything lies on the card.
 
-use super::pack;
-use super::{of_role, store};
+use super::{of_role, pack, values};
 use crate::generate::plan::{Adoption, Element, Layout, Op, Plan, Role, Shape, Tensor, TensorId, UpConv2d};
 
 /// All places begin at a multiple of this many bytes, as fast copies want it.
@@ -166,7 +165,8 @@ impl Memory {
     pub(super) fn pack(&self, plan: &Plan, adoption: &Adoption) -> Vec<u8> {
         let mut packed = vec![0; self.fixed_offset];
         for (id, values) in plan.of_role(Role::Constant).zip(&adoption.constants) {
-            store(plan, self, id, *values, &mut packed[self.constants[id.index()]..][..self.bytes(id)]);
+            let to = &mut packed[self.constants[id.index()]..][..self.bytes(id)];
+            values::encode(plan, self, id, *values, to);
         }
         for (_, op) in plan.steps() {
             let Some([weight, bias]) = op.params() else { continue };

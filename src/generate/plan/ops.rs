@@ -85,6 +85,18 @@ pub enum Flow {
     },
 }
 
+impl Flow {
+    /// Its pose, map and mix, as far as it has them.
+    pub fn parts(self) -> [Option<TensorId>; 3] {
+        match self {
+            Self::Stay => [None; 3],
+            Self::Head { pose } => [Some(pose), None, None],
+            Self::Mesh { map } => [None, Some(map), None],
+            Self::Mixed { mix, map, pose } => [Some(pose), Some(map), Some(mix)],
+        }
+    }
+}
+
 /// `y[c, i, j] = weight * bilinear(x[c], u * w_x - 0.5, v * h_x - 0.5)`; beyond the border the border's pixel is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warp {
@@ -199,19 +211,14 @@ pub enum Op {
 impl Op {
     /// The tensors it reads.
     pub fn reads(&self) -> impl Iterator<Item = TensorId> + use<> {
-        let flow = |flow: Flow| match flow {
-            Flow::Stay => [None; 3],
-            Flow::Head { pose } => [Some(pose), None, None],
-            Flow::Mesh { map } => [Some(map), None, None],
-            Flow::Mixed { mix, map, pose } => [Some(mix), Some(map), Some(pose)],
-        };
         let mut reads = [None; 7];
         match *self {
             Self::Conv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
             Self::UpConv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
             Self::Warp(op) => {
                 reads[0] = Some(op.x);
-                reads[1..4].copy_from_slice(&flow(op.flow));
+                let [pose, map, mix] = op.flow.parts();
+                reads[1..4].copy_from_slice(&[mix, map, pose]);
             }
             Self::Motion(op) => reads[0] = Some(op.x),
             Self::Raster(op) => reads[0] = Some(op.points),

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 const MEMORY: &str = include_str!("../../../kernels/memory.wgsl");
-const ACTIVATE: &str = include_str!("../../../kernels/activate.wgsl");
 const SAMPLE: &str = include_str!("../../../kernels/sample.wgsl");
+const TILE: &str = include_str!("../../../kernels/tile.wgsl");
 
 /// How numbers of [`crate::generate::plan::Element::Half`] are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,8 +97,8 @@ impl Kernel {
 
     fn texts(self) -> [&'static str; 2] {
         match self {
-            Self::Conv2d(_) => [ACTIVATE, include_str!("../../../kernels/conv2d.wgsl")],
-            Self::UpConv2d(_) => [ACTIVATE, include_str!("../../../kernels/upconv2d.wgsl")],
+            Self::Conv2d(_) => [TILE, include_str!("../../../kernels/conv2d.wgsl")],
+            Self::UpConv2d(_) => [TILE, include_str!("../../../kernels/upconv2d.wgsl")],
             Self::Warp => [SAMPLE, include_str!("../../../kernels/warp.wgsl")],
             Self::Motion => ["", include_str!("../../../kernels/motion.wgsl")],
             Self::Raster => ["", include_str!("../../../kernels/raster.wgsl")],

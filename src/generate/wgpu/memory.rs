@@ -1,29 +1,40 @@
-//! Where everything of a plan lies in the device's buffers, and how values get into that form.
-
-use half::f16;
+//! Where everything of a plan lies in the device's buffers.
 
 use super::kernels::Precision;
-use crate::generate::plan::{Element, Layout, Op, ParamId, Plan, Role, TensorId};
+use super::pack::Packing;
+use super::values;
+use crate::generate::plan::{Adoption, Element, Layout, Op, ParamId, Plan, Role, TensorId};
 
 /// Tensors begin at multiples of this many bytes in buffers that are copied to and from.
 const ALIGNMENT: usize = 256;
 
-/// Which buffer holds a tensor.
+/// Which buffer holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Store {
-    /// Of [`Element::Half`].
+    /// Tensors of [`Element::Half`].
     Halves,
-    /// Of [`Element::Exact`] and [`Element::Word`].
+    /// Tensors of [`Element::Exact`] and [`Element::Word`].
     Words,
+    /// Weights of all layers.
+    Weights,
+    /// Biases of all layers.
+    Biases,
 }
 
-/// How a parameter is laid out on the device.
+/// Everything that one identity brings, as the device wants it.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    pub(super) bytes: Vec<u8>,
+    pub(super) parts: Vec<PackedPart>,
+}
+
+/// A piece of [`Packed`] and where it goes, in bytes.
 #[derive(Clone, Copy, Debug)]
-enum Packing {
-    /// `[groups, c_out, taps]` as `[groups, taps, c_out padded to 4]` halves, from this multiple of four on.
-    Weight { first_four: usize, groups: usize, c_out: usize, taps: usize },
-    /// As it is, from this element on.
-    Bias { first: usize },
+pub(super) struct PackedPart {
+    pub(super) from: usize,
+    pub(super) len: usize,
+    pub(super) to: Store,
+    pub(super) offset: usize,
 }
 
 /// The places of one plan.
@@ -31,20 +42,20 @@ enum Packing {
 /// Tensors share memory as [`Layout`] says, in two buffers with the same offsets: a device may not see one buffer as
 /// halves and as words while it writes to it. Behind the arena follow the constants, and what is drawn, as words.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Memory {
     precision: Precision,
     stores: Vec<Store>,
     offsets_bytes: Vec<usize>,
     packings: Vec<Packing>,
     /// Segments of each step, in words, and where they lie.
     drawings: Vec<(usize, Vec<u32>)>,
-    pub(super) halves_bytes: usize,
-    pub(super) words_bytes: usize,
-    pub(super) weights_bytes: usize,
-    pub(super) biases_bytes: usize,
+    halves_bytes: usize,
+    words_bytes: usize,
+    weights_bytes: usize,
+    biases_bytes: usize,
 }
 
-impl Places {
+impl Memory {
     pub(super) fn new(plan: &Plan, precision: Precision) -> Self {
         let layout = Layout::new(plan, precision.bytes());
         let stores: Vec<_> = plan
@@ -52,7 +63,7 @@ impl Places {
             .iter()
             .map(|tensor| if tensor.element == Element::Half { Store::Halves } else { Store::Words })
             .collect();
-        let mut places = Self {
+        let mut memory = Self {
             precision,
             stores,
             offsets_bytes: Vec::new(),
@@ -64,18 +75,18 @@ impl Places {
             biases_bytes: 0,
         };
         // Each buffer ends with its last tensor of the arena, then come the constants.
-        places.offsets_bytes = ids(plan).map(|id| layout.offset_bytes(id).unwrap_or(0)).collect();
+        memory.offsets_bytes = ids(plan).map(|id| layout.offset_bytes(id).unwrap_or(0)).collect();
         for id in ids(plan).filter(|&id| plan.tensor(id).role != Role::Constant) {
-            let end = places.offset_bytes(id) + places.padded_bytes(plan, id);
-            let total = places.total_mut(places.store(id));
+            let end = memory.offset_bytes(id) + memory.padded_bytes(plan, id);
+            let total = memory.total_mut(memory.store(id));
             *total = (*total).max(end.next_multiple_of(ALIGNMENT));
         }
         for id in plan.of_role(Role::Constant) {
-            let bytes = places.padded_bytes(plan, id).next_multiple_of(ALIGNMENT);
-            let total = places.total_mut(places.store(id));
+            let bytes = memory.padded_bytes(plan, id).next_multiple_of(ALIGNMENT);
+            let total = memory.total_mut(memory.store(id));
             let offset = *total;
             *total += bytes;
-            places.offsets_bytes[id.index()] = offset;
+            memory.offsets_bytes[id.index()] = offset;
         }
         for (_, op) in plan.steps() {
             let mut segments = Vec::new();
@@ -85,15 +96,15 @@ impl Places {
                 sorted.sort_by_key(|&[_, _, channel]| channel);
                 segments = sorted.into_iter().flatten().map(u32::from).collect();
             }
-            let offset = places.words_bytes;
-            places.words_bytes += (4 * segments.len()).next_multiple_of(ALIGNMENT);
-            places.drawings.push((offset, segments));
+            let offset = memory.words_bytes;
+            memory.words_bytes += (4 * segments.len()).next_multiple_of(ALIGNMENT);
+            memory.drawings.push((offset, segments));
         }
-        places.pack(plan);
-        places
+        memory.place_params(plan);
+        memory
     }
 
-    fn pack(&mut self, plan: &Plan) {
+    fn place_params(&mut self, plan: &Plan) {
         let mut n_fours = 0;
         let mut n_biases = 0;
         self.packings = vec![Packing::Bias { first: 0 }; plan.params().len()];
@@ -115,6 +126,18 @@ impl Places {
         match store {
             Store::Halves => &mut self.halves_bytes,
             Store::Words => &mut self.words_bytes,
+            Store::Weights => &mut self.weights_bytes,
+            Store::Biases => &mut self.biases_bytes,
+        }
+    }
+
+    /// Size of a buffer.
+    pub(super) fn total_bytes(&self, store: Store) -> usize {
+        match store {
+            Store::Halves => self.halves_bytes,
+            Store::Words => self.words_bytes,
+            Store::Weights => self.weights_bytes,
+            Store::Biases => self.biases_bytes,
         }
     }
 
@@ -133,17 +156,9 @@ impl Places {
         (self.offset_bytes(id) / self.element_bytes(id)) as u32
     }
 
-    /// Where the weights of a layer begin, in fours.
-    pub(super) fn weight(&self, id: ParamId) -> u32 {
-        match self.packings[id.index()] {
-            Packing::Weight { first_four, .. } => first_four as u32,
-            Packing::Bias { first } => first as u32,
-        }
-    }
-
-    /// Where the bias of a layer begins.
-    pub(super) fn bias(&self, id: ParamId) -> u32 {
-        self.weight(id)
+    /// Where the weights of a layer begin, in fours, or its bias, in elements.
+    pub(super) fn param(&self, id: ParamId) -> u32 {
+        self.packings[id.index()].first() as u32
     }
 
     /// The segments that a step draws, in words, and where they lie in the buffer of words, in bytes.
@@ -154,10 +169,7 @@ impl Places {
 
     /// Bytes of one element of a tensor.
     pub(super) fn element_bytes(&self, id: TensorId) -> usize {
-        match self.store(id) {
-            Store::Halves => self.precision.bytes(),
-            Store::Words => 4,
-        }
+        if self.store(id) == Store::Halves { self.precision.bytes() } else { 4 }
     }
 
     /// Bytes of a tensor, as copies want them: whole words. What is beyond belongs to no other.
@@ -165,60 +177,28 @@ impl Places {
         (plan.tensor(id).shape.len() * self.element_bytes(id)).next_multiple_of(4)
     }
 
-    /// Appends a parameter in the device's form; answers whether it is a bias and where it lies, in bytes.
-    pub(super) fn encode_param(&self, id: usize, values: &[f32], bytes: &mut Vec<u8>) -> (bool, usize) {
-        match self.packings[id] {
-            Packing::Bias { first } => {
-                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-                (true, 4 * first)
-            }
-            Packing::Weight { first_four, groups, c_out, taps } => {
-                for group in 0..groups {
-                    let values = &values[group * c_out * taps..][..c_out * taps];
-                    for tap in 0..taps {
-                        for o in 0..c_out.next_multiple_of(4) {
-                            let value = if o < c_out { values[o * taps + tap] } else { 0.0 };
-                            match self.precision {
-                                Precision::F16 => bytes.extend(f16::from_f32(value).to_le_bytes()),
-                                Precision::F32 => bytes.extend(value.to_le_bytes()),
-                            }
-                        }
-                    }
-                }
-                (false, first_four * 4 * self.precision.bytes())
-            }
+    /// Packs everything that one identity brings.
+    pub(super) fn pack(&self, plan: &Plan, adoption: &Adoption) -> Packed {
+        let mut packed = Packed::default();
+        for (packing, values) in self.packings.iter().zip(&adoption.params) {
+            let from = packed.bytes.len();
+            packing.encode(values, self.precision, &mut packed.bytes);
+            let (to, offset) = match packing {
+                Packing::Weight { first_four, .. } => (Store::Weights, first_four * 4 * self.precision.bytes()),
+                Packing::Bias { first } => (Store::Biases, 4 * first),
+            };
+            packed.parts.push(PackedPart { from, len: packed.bytes.len() - from, to, offset });
         }
+        for (id, values) in plan.of_role(Role::Constant).zip(&adoption.constants) {
+            let from = packed.bytes.len();
+            values::encode(*values, self.element_bytes(id), |_, block| packed.bytes.extend_from_slice(block));
+            let (to, offset) = (self.store(id), self.offset_bytes(id));
+            packed.parts.push(PackedPart { from, len: packed.bytes.len() - from, to, offset });
+        }
+        packed
     }
 }
 
 fn ids(plan: &Plan) -> impl Iterator<Item = TensorId> {
     (0..plan.tensors().len()).map(TensorId)
-}
-
-/// Writes numbers behind each other with `write(offset, bytes)`, a few at a time; allocates nothing. What is missing of
-/// the last word is zero.
-pub(super) fn encode<T: Copy, const N: usize>(
-    values: &[T],
-    each: impl Fn(T) -> [u8; N],
-    mut write: impl FnMut(usize, &[u8]),
-) {
-    let mut block = [0_u8; 2048];
-    let per_block = block.len() / N;
-    for (i, values) in values.chunks(per_block).enumerate() {
-        for (bytes, &value) in block.chunks_exact_mut(N).zip(values) {
-            bytes.copy_from_slice(&each(value));
-        }
-        let filled = values.len() * N;
-        let end = filled.next_multiple_of(4);
-        block[filled..end].fill(0);
-        write(i * per_block * N, &block[..end]);
-    }
-}
-
-/// The inverse: reads numbers of `N` bytes.
-pub(super) fn decode<const N: usize>(bytes: &[u8], each: impl Fn([u8; N]) -> f32, values: &mut [f32]) {
-    let (chunks, _) = bytes.as_chunks::<N>();
-    for (value, bytes) in values.iter_mut().zip(chunks) {
-        *value = each(*bytes);
-    }
 }

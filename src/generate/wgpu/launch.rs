@@ -1,32 +1,32 @@
-//! What each step of a plan launches: the kernel's variant, its scalars, its grid.
+//! Which kernel each op is, over what grid, with what scalars.
 
 use super::kernels::{Kernel, Precision, Tiling, Variant};
-use super::places::{Places, Store};
-use crate::generate::plan::{Flow, Op, Plan, TensorId};
+use super::memory::{Memory, Store};
+use crate::generate::plan::{Op, Plan, TensorId};
 
 /// Scalars by name, each 32 bits; the order is that of `struct Scalars` in the kernel's text.
 pub(super) type Scalars = Vec<(&'static str, u32)>;
 
-/// One launch.
+/// One launch of a kernel.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct Launch {
     pub(super) variant: Variant,
     pub(super) scalars: Scalars,
     /// Blocks along x, y, z.
     pub(super) grid: [u32; 3],
 }
 
-/// The launches of a plan, in order.
-pub(super) fn steps(plan: &Plan, places: &Places, precision: Precision) -> Vec<Step> {
+/// All launches of a plan, in order.
+pub(super) fn launches(plan: &Plan, memory: &Memory, precision: Precision) -> Vec<Launch> {
     let ops = plan.steps().iter().map(|(_, op)| op).enumerate();
-    ops.map(|(i, op)| step(plan, places, precision, i, op)).collect()
+    ops.map(|(i, op)| launch(plan, memory, precision, i, op)).collect()
 }
 
-fn step(plan: &Plan, places: &Places, precision: Precision, i: usize, op: &Op) -> Step {
-    let at = |id: TensorId| places.first(id);
+fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op) -> Launch {
+    let at = |id: TensorId| memory.first(id);
     // What is not there is not read.
     let at_any = |id: Option<TensorId>| id.map_or(0, at);
-    let x_is_exact = |id: TensorId| places.store(id) == Store::Words;
+    let x_is_exact = |id: TensorId| memory.store(id) == Store::Words;
     let (kernel, x_is_exact, scalars, grid) = match op {
         Op::Conv2d(op) => {
             let s = plan.conv2d_shape(op);
@@ -45,8 +45,8 @@ fn step(plan: &Plan, places: &Places, precision: Precision, i: usize, op: &Op) -
                 ("x_at", at(op.x)),
                 ("residual_at", at_any(op.residual)),
                 ("y_at", at(op.y)),
-                ("weight_at", places.weight(op.weight)),
-                ("bias_at", places.bias(op.bias)),
+                ("weight_at", memory.param(op.weight)),
+                ("bias_at", memory.param(op.bias)),
             ];
             let grid = tiles(tiling, [s.c_out, s.h_out, s.w_out]);
             (Kernel::Conv2d(tiling), x_is_exact(op.x), scalars, grid)
@@ -64,20 +64,15 @@ fn step(plan: &Plan, places: &Places, precision: Precision, i: usize, op: &Op) -
                 ("x_at", at(op.x)),
                 ("residual_at", at_any(op.residual)),
                 ("y_at", at(op.y)),
-                ("weight_at", places.weight(op.weight)),
-                ("bias_at", places.bias(op.bias)),
+                ("weight_at", memory.param(op.weight)),
+                ("bias_at", memory.param(op.bias)),
             ];
             let [columns, rows, channels] = tiles(tiling, [s.c_out, s.h_in, s.w_in]);
             (Kernel::UpConv2d(tiling), x_is_exact(op.x), scalars, [columns, rows, 4 * channels])
         }
         Op::Warp(op) => {
             let s = plan.warp_shape(op);
-            let (pose, map, mix) = match op.flow {
-                Flow::Stay => (None, None, None),
-                Flow::Head { pose } => (Some(pose), None, None),
-                Flow::Mesh { map } => (None, Some(map), None),
-                Flow::Mixed { mix, map, pose } => (Some(pose), Some(map), Some(mix)),
-            };
+            let [pose, map, mix] = op.flow.parts();
             let scalars = vec![
                 ("c", s.c),
                 ("h_in", s.h_in),
@@ -110,7 +105,7 @@ fn step(plan: &Plan, places: &Places, precision: Precision, i: usize, op: &Op) -
                 ("n_segments", s.n_segments),
                 ("radius_px", s.radius_px.to_bits()),
                 ("points_at", at(op.points)),
-                ("segments_at", (places.drawing(i).0 / 4) as u32),
+                ("segments_at", (memory.drawing(i).0 / 4) as u32),
                 ("y_at", at(op.y)),
             ];
             (Kernel::Raster, false, scalars, [s.w.div_ceil(8), s.h.div_ceil(8), 1])
@@ -142,7 +137,7 @@ fn step(plan: &Plan, places: &Places, precision: Precision, i: usize, op: &Op) -
             (Kernel::Finish, x_is_exact(op.decoded), scalars, grid)
         }
     };
-    Step { variant: Variant { kernel, precision, x_is_exact }, scalars, grid }
+    Launch { variant: Variant { kernel, precision, x_is_exact }, scalars, grid }
 }
 
 fn tiles(tiling: Tiling, [c, h, w]: [u32; 3]) -> [u32; 3] {
@@ -153,7 +148,7 @@ fn tiles(tiling: Tiling, [c, h, w]: [u32; 3]) -> [u32; 3] {
 mod tests {
     use super::super::kernels::tests::scalars_in_text;
     use super::*;
-    use crate::generate::plan::{ConvSpec, Drawing, Element, Finish, PictureFormat, Recorder, Shape};
+    use crate::generate::plan::{ConvSpec, Drawing, Element, Finish, Flow, PictureFormat, Recorder, Shape};
 
     /// Every kind of op once.
     fn plan() -> Plan {
@@ -179,15 +174,15 @@ mod tests {
     fn scalars_lie_where_the_kernels_text_has_them() {
         let plan = plan();
         for precision in [Precision::F16, Precision::F32] {
-            let places = Places::new(&plan, precision);
-            let steps = steps(&plan, &places, precision);
-            assert_eq!(steps.len(), 6);
-            for step in steps {
+            let memory = Memory::new(&plan, precision);
+            let launches = launches(&plan, &memory, precision);
+            assert_eq!(launches.len(), 6);
+            for launch in launches {
                 let ours: Vec<_> =
-                    step.scalars.iter().zip(0..).map(|((name, _), i)| (name.to_string(), 4 * i)).collect();
-                let (theirs, size) = scalars_in_text(step.variant);
-                assert_eq!(ours, theirs, "{:?}", step.variant);
-                assert_eq!(4 * ours.len() as u32, size, "{:?}", step.variant);
+                    launch.scalars.iter().zip(0..).map(|((name, _), i)| (name.to_string(), 4 * i)).collect();
+                let (theirs, size) = scalars_in_text(launch.variant);
+                assert_eq!(ours, theirs, "{:?}", launch.variant);
+                assert_eq!(4 * ours.len() as u32, size, "{:?}", launch.variant);
             }
         }
     }

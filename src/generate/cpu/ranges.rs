@@ -1,0 +1,125 @@
+//! What examples showed of a plan's activations, and the scales of bytes that follow from it.
+
+use super::bytes::{is_in_bytes, residual};
+use super::lower::{Segment, name};
+use crate::generate::plan::{Plan, TensorId};
+use crate::models::Session;
+
+/// The least and the largest of all values seen, and zero, which every padding holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Range {
+    least: f32,
+    most: f32,
+}
+
+impl Range {
+    fn see(&mut self, values: &[f32]) {
+        for &value in values {
+            self.least = self.least.min(value);
+            self.most = self.most.max(value);
+        }
+    }
+
+    fn scale(self) -> Scale {
+        // What never moved from zero still needs a step.
+        let step = ((self.most - self.least) / 255.0).max(1e-9);
+        Scale { step, zero: (-self.least / step).round() as u8 }
+    }
+}
+
+/// How bytes stand for numbers: `number = step * (byte - zero)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Scale {
+    pub(super) step: f32,
+    pub(super) zero: u8,
+}
+
+/// What of a step is watched besides the model's outputs, by the tensor that the step writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// The convolution's sum.
+    Sum,
+    /// The sum with the residual.
+    Total,
+    /// What the step writes.
+    Tensor,
+}
+
+impl Watched {
+    /// What it is called in the model.
+    pub(super) fn name(self, id: TensorId) -> String {
+        match self {
+            Self::Sum => format!("sum{}", id.index()),
+            Self::Total => format!("total{}", id.index()),
+            Self::Tensor => name(id),
+        }
+    }
+}
+
+/// What the model of a segment shows in [`super::lower::Form::Watched`], in order, after its outputs.
+pub(super) fn watched(plan: &Plan, segment: &Segment) -> Vec<(Watched, TensorId)> {
+    let mut all = Vec::new();
+    for &step in &segment.steps {
+        let op = &plan.steps()[step].1;
+        let y = op.writes();
+        if is_in_bytes(plan, segment, y) {
+            all.push((Watched::Sum, y));
+            if residual(op).is_some() {
+                all.push((Watched::Total, y));
+            }
+        }
+        if !segment.outputs.contains(&y) {
+            all.push((Watched::Tensor, y));
+        }
+    }
+    all
+}
+
+/// The ranges of a plan's activations.
+#[derive(Clone, Debug)]
+pub(super) struct Ranges {
+    /// By tensor; a concatenation and its parts share one, so that joining them moves bytes only.
+    tensors: Vec<Range>,
+    /// By the tensor that the step writes.
+    sums: Vec<Range>,
+    totals: Vec<Range>,
+}
+
+impl Ranges {
+    /// Nothing seen yet.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let none = vec![Range::default(); plan.tensors().len()];
+        Self { tensors: none.clone(), sums: none.clone(), totals: none }
+    }
+
+    /// Takes in what a run of a watched model left.
+    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, session: &mut Session) {
+        for (i, &id) in segment.inputs.iter().enumerate() {
+            self.tensors[plan.home(id).0.index()].see(session.input_mut(i));
+        }
+        let outputs = segment.outputs.iter().map(|&id| (Watched::Tensor, id));
+        for (i, (what, id)) in outputs.chain(watched(plan, segment)).enumerate() {
+            let range = match what {
+                Watched::Sum => &mut self.sums[id.index()],
+                Watched::Total => &mut self.totals[id.index()],
+                Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
+            };
+            range.see(session.output(i));
+        }
+    }
+
+    /// How bytes stand for the numbers of a tensor.
+    pub(super) fn tensor(&self, plan: &Plan, id: TensorId) -> Scale {
+        self.tensors[plan.home(id).0.index()].scale()
+    }
+
+    /// The same for the sum of the step that writes `y`.
+    pub(super) fn sum(&self, y: TensorId) -> Scale {
+        self.sums[y.index()].scale()
+    }
+
+    /// The same for its sum with the residual.
+    pub(super) fn total(&self, y: TensorId) -> Scale {
+        self.totals[y.index()].scale()
+    }
+}
