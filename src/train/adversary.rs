@@ -94,16 +94,16 @@ impl Adversary {
     /// Answers for features of one kind of picture. Its weights are constants unless it `learns`.
     fn answer(&self, evidence: &Evidence, features: &[Tensor<4>], learns: bool) -> Answers {
         let mut answers = Answers { hidden: Vec::new(), verdicts: Vec::new() };
-        for tap in FIRST_TAP..TAP_CHANNELS.len() {
+        for (tap, (x, seen)) in features.iter().zip(&evidence.seen).enumerate().skip(FIRST_TAP) {
             // Frozen features are unbounded and of another size at each tap.
-            let size = evidence.seen[tap].clone().square().mean().sqrt().detach().reshape([1, 1, 1, 1]) + 1e-6;
+            let size = seen.clone().square().mean().sqrt().detach().reshape([1, 1, 1, 1]) + 1e-6;
             let layer = |x: Tensor<4>, name: &str| {
                 let (weight, bias) = (format!("{tap}.{name}.weight"), format!("{tap}.{name}.bias"));
                 let (weight, bias): (Tensor<4>, Tensor<1>) = (self.leaves.get(&weight), self.leaves.get(&bias));
                 let (weight, bias) = if learns { (weight, bias) } else { (weight.detach(), bias.detach()) };
                 conv2d(x, weight, Some(bias), ConvOptions::new([1; 2], [1; 2], [1; 2], 1))
             };
-            let hidden = activation::leaky_relu(layer(features[tap].clone() / size, "in"), 0.2);
+            let hidden = activation::leaky_relu(layer(x.clone() / size, "in"), 0.2);
             answers.verdicts.push(layer(hidden.clone(), "out"));
             answers.hidden.push(hidden);
         }
