@@ -25,7 +25,7 @@ mod contours;
 pub mod http;
 mod null;
 #[cfg(all(target_os = "linux", feature = "pipewire"))]
-mod pipewire;
+pub(crate) mod pipewire;
 mod recorder;
 mod sequence;
 mod spec;
