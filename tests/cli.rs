@@ -321,7 +321,10 @@ fn help_names_commands_flags_values_and_examples() {
             ],
         ),
         ("bench compare", &["<A>", "<B>", "moving-block bootstrap", "Examples:"]),
-        ("bench e2e", &["--way <SINK[=READER]>", "--report <FILE.json>", "\"gap\"", "--way pipewire", "Examples:"]),
+        (
+            "bench e2e",
+            &["--way <SINK[=READER]>", "--report <FILE.json>", "\"gap\"", "--way pipewire", "--no-face", "Examples:"],
+        ),
         (
             "bench watch",
             &["<DEVICE|URL|FILE>", "window:TITLE", "pipewire[:NODE]", "--secs <SECONDS>", "--report", "Examples:"],
@@ -446,7 +449,11 @@ fn what_cannot_be_measured_is_told() {
     check_failures(&[
         ("bench run --scenario dance", 2, &["no scenario \"dance\"; there are steady, bursty"]),
         ("bench run --secs 0", 2, &["expected a number of seconds above 0"]),
-        ("bench watch ''", 2, &["nothing to watch", "/dev/videoN, http://HOST:PORT/PATH, window:TITLE"]),
+        (
+            "bench watch ''",
+            2,
+            &["nothing to watch", "/dev/videoN, http://HOST:PORT/PATH, pipewire[:NODE], window:TITLE"],
+        ),
         ("bench watch https://a.example/x", 2, &["only plain http://"]),
         ("bench e2e --way file:frames/", 2, &["say where file:frames/", "--way 'file:frames/%06d.png=READER'"]),
         ("bench code --pictures 0", 2, &["--pictures"]),
@@ -527,7 +534,7 @@ fn builds_play_in_turn_and_are_compared() {
     let other = LAB.join("other build/effigy");
     std::fs::copy(env!("CARGO_BIN_EXE_effigy"), &other).unwrap();
     let play = |secs: &str, other: &str| {
-        let scene = "bench run --scenario steady --size 256 --backend warp --identity me.effigy --out builds --secs";
+        let scene = "bench run --scenario steady --size 512 --backend warp --identity me.effigy --out builds --secs";
         let mut command = command(&LAB);
         command.args(words(scene)).args([secs, "--warm-up", "0.2", "--versus-binary", other]);
         command.output().unwrap()
@@ -541,8 +548,8 @@ fn builds_play_in_turn_and_are_compared() {
         serde_json::from_slice(&std::fs::read(LAB.join("builds/bench.json")).unwrap()).unwrap();
     let runs = recording["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 2);
-    assert_eq!(runs[0]["settings"], "--size 256 --backend warp");
-    assert_eq!(runs[1]["settings"], "--size 256 --backend warp (other build/effigy)");
+    assert_eq!(runs[0]["settings"], "--size 512 --backend warp");
+    assert_eq!(runs[1]["settings"], "--size 512 --backend warp (other build/effigy)");
     assert_ne!(runs[0]["frames"], runs[1]["frames"], "one run stands for both");
     let html = std::fs::read_to_string(LAB.join("builds/report.html")).unwrap();
     assert!(html.contains("B against A"));

@@ -10,13 +10,15 @@ use crossbeam_channel::bounded;
 use super::reader::{self, Arrival, Reader, ReaderSpec};
 use super::samples::{Sample, SamplingSink};
 use super::scenario::{Engine, Length, open_pattern};
+use super::stage::{BlankSource, NoTracker};
 use super::watch::Watch;
 use super::way::WayFigures;
+use crate::capture::Source;
 use crate::clock::{Clock, MonotonicClock, Timestamp};
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
 use crate::drive::DriveOptions;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceTracker, TrackerOptions};
+use crate::face::{FaceTracker, Tracker, TrackerOptions};
 use crate::frame::Grey;
 use crate::latency;
 use crate::pipeline::{self, Control, Stages};
@@ -25,6 +27,9 @@ use crate::sink::{Delivery, Sink};
 
 /// How long the far end is tried until it can be read: a device has pictures only when the first was written.
 const MAX_OPEN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the first picture is waited for: networks are loaded before it.
+const MAX_FIRST_WAIT: Duration = Duration::from_secs(60);
 
 /// Where pictures leave.
 pub enum Exit {
@@ -91,19 +96,31 @@ impl Reader for Kept {
     }
 }
 
+/// What a way is, beside its two ends.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// Its name.
+    pub way: &'a str,
+    /// What presenting a frame is for its sink, in words.
+    pub presenting: &'a str,
+    /// Whether the test pattern's face is followed. Otherwise a blank camera of ten frames a second leads to the card:
+    /// that says nothing about the engine and as much about the way behind it, also where decoding a clip and following
+    /// a face take seconds.
+    pub follows_face: bool,
+}
+
 /// Plays the pattern through the engine to `exit` and watches it at `far_end`.
-///
-/// `way` names it, `presenting` says in words what its sink does with a frame.
 ///
 /// # Errors
 /// As [`pipeline::run`] and [`reader::open`]; [`ErrorKind::DeviceLost`] when nothing arrived that has a code.
 pub fn measure(
-    (way, presenting): (&str, &str),
+    about: About<'_>,
     exit: Exit,
     far_end: &FarEnd,
     engine: &Engine<'_>,
     length: Length,
 ) -> Result<WayFigures> {
+    let About { way, presenting, follows_face } = about;
     let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
     let watched = Arc::new(Mutex::new(Watch::default()));
     let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
@@ -128,11 +145,16 @@ pub fn measure(
             samples
         }
     };
+    let (source, tracker): (Box<dyn Source>, Box<dyn Tracker>) = if follows_face {
+        (open_pattern()?, Box::new(FaceTracker::new(TrackerOptions::default())?))
+    } else {
+        (Box::new(BlankSource::new()), Box::new(NoTracker))
+    };
     let mut compositor = Compositor::new(CompositeOptions { size_px: engine.size_px, ..CompositeOptions::default() })?;
     compositor.set_stamp(true);
     let stages = Stages {
-        source: open_pattern()?,
-        tracker: Box::new(FaceTracker::new(TrackerOptions::default())?),
+        source,
+        tracker,
         drive: DriveOptions::default(),
         generator: (engine.generator)()?,
         compositor,
@@ -187,7 +209,15 @@ fn run_watched(stages: Stages, far: Option<&ReaderSpec>, clock: &Arc<dyn Clock>,
         let quit = control.clone();
         let (over_tx, over_rx) = bounded::<()>(0);
         let time = length.warm_up + length.measured;
+        let figures = Arc::clone(&stages.figures);
         let timer = move || {
+            // What a slow machine takes to begin is not taken from what is measured.
+            let started = Instant::now();
+            while figures.presented() == 0 && started.elapsed() < MAX_FIRST_WAIT {
+                if over_rx.recv_timeout(Duration::from_millis(10)).is_err_and(|error| error.is_disconnected()) {
+                    return;
+                }
+            }
             if over_rx.recv_timeout(time).is_err_and(|error| error.is_timeout()) {
                 let _ = quit.send_timeout(Control::Quit, Duration::from_secs(1));
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::reader::Reader;
+use super::reader::{Legs, Reader};
 use super::record::{MachineRecord, Recording, StageRecord, stage_records};
 use super::samples::Sample;
 use super::watch::{Ages, Sighting, Watch, WatchFigures};
@@ -31,15 +31,17 @@ pub struct WaysRecord {
     pub load: [Option<f64>; 2],
     /// Size of the picture, in pixels a side.
     pub size_px: usize,
+    /// Whether the test pattern's face was followed; otherwise a blank camera led to the card.
+    pub follows_face: bool,
     /// The ways, in the order in which they were measured.
     pub ways: Vec<WayFigures>,
 }
 
 impl WaysRecord {
     /// Starts a record: the machine, the time, the commit, the load.
-    pub fn begin(size_px: usize) -> Self {
+    pub fn begin(size_px: usize, follows_face: bool) -> Self {
         let Recording { version, unix_secs, commit, machine, load, .. } = Recording::begin();
-        Self { schema: SCHEMA, version, unix_secs, commit, machine, load, size_px, ways: Vec::new() }
+        Self { schema: SCHEMA, version, unix_secs, commit, machine, load, size_px, follows_face, ways: Vec::new() }
     }
 
     /// Notes what is known only at the end.
@@ -73,7 +75,8 @@ pub struct WayFigures {
     /// For every frame that arrived: how much later the reader had it than the sink had shown it; negative differences
     /// count as zero. `None` for files.
     pub gap_ms: Option<Ages>,
-    /// What the gap consists of, frame by frame; empty where the reader cannot tell.
+    /// What the gap consists of, frame by frame: two legs, or one where nothing says when the first ended. Empty where
+    /// the reader knows of none.
     pub legs: Vec<LegFigures>,
     /// Frames that the sink showed and that never arrived.
     pub lost_behind_sink: u64,
@@ -106,9 +109,13 @@ impl WayFigures {
                 Err(_) => lost += u64::from(sample.trace.frame_id < last_id),
             }
         }
-        let legs = reader.legs().filter(|_| last_leg.count() > 0).map(|legs| {
-            let leg = |what: &str, times: &Times| LegFigures { what: what.to_owned(), ms: Ages::of(times) };
-            vec![leg(legs.first, &first_leg), leg(legs.last, &last_leg)]
+        let legs = reader.legs().map(|Legs { first, last }| {
+            let leg = |what: String, times: &Times| LegFigures { what, ms: Ages::of(times) };
+            if last_leg.count() > 0 {
+                vec![leg(first.to_owned(), &first_leg), leg(last.to_owned(), &last_leg)]
+            } else {
+                vec![leg(format!("{first}, and {last}"), &gap)]
+            }
         });
         Self {
             way: way.to_owned(),
@@ -142,7 +149,7 @@ impl WayFigures {
             number(far.map(|age| age.max)),
             number(gap.map(|age| age.p50)),
             number(gap.map(|age| age.p99)),
-            number(self.legs.last().map(|leg| leg.ms.p50)),
+            number(self.legs.get(1).map(|leg| leg.ms.p50)),
             self.shown,
             self.far.frames,
             self.lost_behind_sink,
@@ -184,7 +191,7 @@ impl WayFigures {
 mod tests {
     use std::time::Duration;
 
-    use super::super::reader::{Arrival, Legs, Look};
+    use super::super::reader::{Arrival, Look};
     use super::*;
     use crate::clock::{Clock, Timestamp};
     use crate::error::Result;
@@ -225,6 +232,12 @@ mod tests {
                 watch.see(Some(stamp), arrival, Duration::from_millis(9));
             }
         }
+        let mut blind = Watch::default();
+        for Sighting { stamp, at, reading, .. } in &watch.sightings {
+            blind.see(Some(*stamp), Arrival { since: None, at: *at }, *reading);
+        }
+        let whole = WayFigures::new("http", "making the JPEG", &shown, &blind, &Socket).legs;
+        assert_eq!((whole.len(), whole[0].what.as_str()), (1, "to the first byte, and to the last byte"));
         let figures = WayFigures::new("http", "making the JPEG", &shown, &watch, &Socket);
         assert_eq!((figures.shown, figures.far.frames, figures.lost_behind_sink), (5, 4, 1));
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 0.05, "{found}, not {expected}");
@@ -232,6 +245,7 @@ mod tests {
         near(figures.stages["present"].work_p50, 5.0);
         near(figures.gap_ms.unwrap().p50, 7.0);
         near(figures.far.age_ms.unwrap().p50, 27.0);
+        near(whole[0].ms.p50, 7.0);
         near(figures.legs[0].ms.p50, 3.0);
         near(figures.legs[1].ms.p50, 4.0);
         near(figures.legs[1].ms.max, 7.0);

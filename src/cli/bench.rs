@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use crossbeam_channel::bounded;
-use effigy::bench::e2e::{self, Exit, FarEnd};
+use effigy::bench::e2e::{self, About as AboutWay, Exit, FarEnd};
 use effigy::bench::reader::{self, ReaderSpec};
 use effigy::bench::record::{Recording, RunRecord};
 use effigy::bench::scenario::{Engine, Length, Scenario};
@@ -112,6 +112,10 @@ struct E2eArgs {
     /// Seconds to play before
     #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = parse_secs)]
     warm_up: f64,
+    /// Show the card for a blank camera of 10 frames a second: for machines so slow that only the way behind the sink
+    /// can be measured
+    #[arg(long)]
+    no_face: bool,
     #[command(flatten)]
     engine: EngineArgs,
     /// Write the figures to this file as JSON
@@ -348,11 +352,12 @@ fn end_to_end(args: &E2eArgs) -> Result<()> {
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
     let length = length(args.secs, args.warm_up);
-    let mut record = WaysRecord::begin(engine.size_px);
+    let mut record = WaysRecord::begin(engine.size_px, !args.no_face);
     terminal::print(format!("{}\n", WayFigures::HEAD).as_bytes())?;
     for (way, far_end) in ways.iter().zip(&far_ends) {
         let (exit, far_end) = way.open(far_end, &engine)?;
-        let figures = e2e::measure((&way.text, way.sink.presenting()), exit, &far_end, &engine, length)?;
+        let about = AboutWay { way: &way.text, presenting: way.sink.presenting(), follows_face: !args.no_face };
+        let figures = e2e::measure(about, exit, &far_end, &engine, length)?;
         terminal::print(format!("{}\n", figures.row()).as_bytes())?;
         record.ways.push(figures);
     }

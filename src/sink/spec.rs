@@ -54,7 +54,7 @@ impl SinkSpec {
     pub fn presenting(&self) -> &'static str {
         match self {
             Self::Window => "scaling the picture and sending it to the display",
-            Self::Null => "nothing",
+            Self::Null => "nothing, or for a bench reading the code there",
             Self::Http(_) => "making the JPEG and leaving it for the server's thread",
             Self::Video(_) | Self::Sequence(_) => "encoding the picture and writing it to the file",
             Self::Vcam { .. } | Self::Pipewire { .. } => {

