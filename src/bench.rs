@@ -3,7 +3,7 @@
 //! | part | question |
 //! |---|---|
 //! | [`reader`], [`watch`] | what arrives at the far end of a device, stream or window, and how old it is |
-//! | [`e2e`] | does that agree with what the pipeline says of itself |
+//! | [`e2e`], [`way`] | does that agree with what the pipeline says of itself |
 //! | [`pattern`] | something to give to any other program, so that it can be watched too |
 //! | [`lag`] | what time stamps cannot see: motion that a filter delays or weakens |
 //! | [`scenario`], [`record`], [`page`] | fixed scenes, their figures, and a page with plots |
@@ -25,3 +25,4 @@ pub mod samples;
 pub mod scenario;
 mod stage;
 pub mod watch;
+pub mod way;

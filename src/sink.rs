@@ -27,7 +27,7 @@ pub mod http;
 mod null;
 mod open;
 #[cfg(all(target_os = "linux", feature = "pipewire"))]
-mod pipewire;
+pub(crate) mod pipewire;
 mod recorder;
 mod sequence;
 mod spec;

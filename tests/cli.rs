@@ -321,8 +321,14 @@ fn help_names_commands_flags_values_and_examples() {
             ],
         ),
         ("bench compare", &["<A>", "<B>", "moving-block bootstrap", "Examples:"]),
-        ("bench e2e", &["--way <SINK[=READER]>", "--report <FILE.json>", "\"gap\"", "Examples:"]),
-        ("bench watch", &["<DEVICE|URL|FILE>", "window:TITLE", "--secs <SECONDS>", "--report", "Examples:"]),
+        (
+            "bench e2e",
+            &["--way <SINK[=READER]>", "--report <FILE.json>", "\"gap\"", "--way pipewire", "--no-face", "Examples:"],
+        ),
+        (
+            "bench watch",
+            &["<DEVICE|URL|FILE>", "window:TITLE", "pipewire[:NODE]", "--secs <SECONDS>", "--report", "Examples:"],
+        ),
         ("bench pattern", &["--sink <SINK>", "[default: window]", "--size", "--secs", "Examples:"]),
         ("bench lag", &["[CLIP]", "--no-filter", "--identity", "--backend", "Examples:"]),
         ("bench code", &["--pictures <N>", "[default: 200]", "Examples:"]),
@@ -443,7 +449,11 @@ fn what_cannot_be_measured_is_told() {
     check_failures(&[
         ("bench run --scenario dance", 2, &["no scenario \"dance\"; there are steady, bursty"]),
         ("bench run --secs 0", 2, &["expected a number of seconds above 0"]),
-        ("bench watch ''", 2, &["nothing to watch", "/dev/videoN, http://HOST:PORT/PATH, window:TITLE"]),
+        (
+            "bench watch ''",
+            2,
+            &["nothing to watch", "/dev/videoN, http://HOST:PORT/PATH, pipewire[:NODE], window:TITLE"],
+        ),
         ("bench watch https://a.example/x", 2, &["only plain http://"]),
         ("bench e2e --way file:frames/", 2, &["say where file:frames/", "--way 'file:frames/%06d.png=READER'"]),
         ("bench code --pictures 0", 2, &["--pictures"]),
@@ -462,6 +472,18 @@ fn what_cannot_be_measured_is_told() {
             ("bench watch window:x", 1, &["no X display to look at"]),
             ("bench pattern --secs 1", 1, &["no display to open a window on"]),
         ]);
+    }
+    let ways = ["bench watch pipewire", "bench watch pipewire:Cam", "bench e2e --way pipewire"];
+    let is_there = cfg!(all(target_os = "linux", feature = "pipewire"));
+    let (code, says): (i32, &[&str]) = match is_there {
+        true => (1, &["PipeWire does not run for this user; start it with `systemctl --user start"]),
+        false => (2, &["not in this build"]),
+    };
+    for way in ways {
+        let started = std::time::Instant::now();
+        let output = check(way, &[("PIPEWIRE_RUNTIME_DIR", "/nonexistent")], code, says);
+        assert!(is_there || text(&output.stderr).contains("`--features pipewire`") || !cfg!(target_os = "linux"));
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{way} took {:?}", started.elapsed());
     }
 }
 
@@ -495,12 +517,52 @@ fn a_bench_is_recorded_reported_and_compared() {
 
     let output = check("bench e2e --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
     assert!(text(&output.stdout).contains("null"));
-    let ways: serde_json::Value = serde_json::from_slice(&std::fs::read(LAB.join("e2e.json")).unwrap()).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(LAB.join("e2e.json")).unwrap()).unwrap();
+    assert!(record["machine"]["cores"].as_u64().unwrap() > 0 && record["machine"]["kind"].is_string(), "{record}");
+    let ways = &record["ways"];
     assert_eq!(ways[0]["lost_behind_sink"], 0, "{ways}");
     let (near, far) = (&ways[0]["near_ms"]["p50"], &ways[0]["far"]["age_ms"]["p50"]);
     assert!((near.as_f64().unwrap() - far.as_f64().unwrap()).abs() < 2.0, "{ways}");
     let output = check("bench cost", &[], 0, &[]);
     assert!(text(&output.stdout).contains("in every run"));
+}
+
+#[test]
+fn builds_play_in_turn_and_are_compared() {
+    // The program against a copy of itself, named by a path that holds a blank.
+    std::fs::create_dir_all(LAB.join("other build")).unwrap();
+    let other = LAB.join("other build/effigy");
+    std::fs::copy(env!("CARGO_BIN_EXE_effigy"), &other).unwrap();
+    let play = |secs: &str, other: &str| {
+        let scene = "bench run --scenario steady --size 512 --backend warp --identity me.effigy --out builds --secs";
+        let mut command = command(&LAB);
+        command.args(words(scene)).args([secs, "--warm-up", "0.2", "--versus-binary", other]);
+        command.output().unwrap()
+    };
+    let output = play("2.2", "other build/effigy");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(table.contains("steady             A 1") && table.contains("steady             B 1"), "{table}");
+    assert!(table.contains("B − A"), "{table}");
+    let recording: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(LAB.join("builds/bench.json")).unwrap()).unwrap();
+    let runs = recording["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert_eq!(runs[0]["settings"], "--size 512 --backend warp");
+    assert_eq!(runs[1]["settings"], "--size 512 --backend warp (other build/effigy)");
+    assert_ne!(runs[0]["frames"], runs[1]["frames"], "one run stands for both");
+    let html = std::fs::read_to_string(LAB.join("builds/report.html")).unwrap();
+    assert!(html.contains("B against A"));
+
+    // What is no such program is said, and never taken for one that recorded what A did.
+    let output = play("2.2", "missing/effigy");
+    assert!(text(&output.stderr).contains("there is no program missing/effigy"), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 1, "nothing has played before that");
+    #[cfg(unix)]
+    {
+        let output = play("0.3", "/bin/true");
+        assert!(text(&output.stderr).contains("failed: it recorded nothing"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]

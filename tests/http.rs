@@ -468,7 +468,10 @@ fn pages_are_told_everything_and_stay_in_step() {
     assert_eq!(state["identities"].as_array().unwrap().len(), 2);
     let message = one.wait("message", |_| true);
     assert_eq!((message["warning"].as_bool(), message["text"].as_str()), (Some(true), Some("the camera is slow")));
-    one.wait("figures", |figures| figures["stages_ms"].as_array().is_some_and(|stages| stages.len() == 5));
+    one.wait("figures", |figures| {
+        assert!(figures["audio_delay_ms"].is_number(), "{figures}");
+        figures["stages_ms"].as_array().is_some_and(|stages| stages.len() == 5)
+    });
 
     // Lines, with as many points as hello says.
     let n_points: u64 = hello["lines"].as_array().unwrap().iter().map(|line| line[0].as_u64().unwrap()).sum();

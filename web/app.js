@@ -68,7 +68,9 @@ const handlers = {
     $("age").textContent = figures.age_ms ? figures.age_ms.toFixed(0) : "–";
     $("rate").textContent = figures.fps ? figures.fps.toFixed(1) : "–";
     $("dropped").textContent = figures.dropped;
-    $("delay").textContent = figures.age_ms ? Math.round(figures.age_ms / 5) * 5 : "–";
+    const delay_ms = Math.round(figures.audio_delay_ms);
+    $("delay").textContent = $("delay-obs").textContent = delay_ms || "–";
+    $("delay-pipewire").textContent = delay_ms ? (delay_ms / 1000).toFixed(3) : "SECONDS";
     chart.add(figures.stages_ms);
   },
   message({ warning, text }) {

@@ -6,25 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
-use serde::{Deserialize, Serialize};
 
-use super::reader::{self, Reader, ReaderSpec};
+use super::reader::{self, Arrival, Reader, ReaderSpec};
 use super::samples::{Sample, SamplingSink};
 use super::scenario::{Engine, Length, open_pattern};
-use super::watch::{Ages, Sighting, Watch, WatchFigures};
+use super::stage::{BlankSource, NoTracker};
+use super::watch::Watch;
+use super::way::WayFigures;
+use crate::capture::Source;
 use crate::clock::{Clock, MonotonicClock, Timestamp};
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
 use crate::drive::DriveOptions;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceTracker, TrackerOptions};
+use crate::face::{FaceTracker, Tracker, TrackerOptions};
 use crate::frame::Grey;
 use crate::latency;
 use crate::pipeline::{self, Control, Stages};
-use crate::report::{LiveFigures, Report, Times};
+use crate::report::{LiveFigures, Report};
 use crate::sink::{Delivery, Sink};
 
 /// How long the far end is tried until it can be read: a device has pictures only when the first was written.
 const MAX_OPEN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the first picture is waited for: networks are loaded before it.
+const MAX_FIRST_WAIT: Duration = Duration::from_secs(60);
 
 /// Where pictures leave.
 pub enum Exit {
@@ -47,51 +52,6 @@ pub enum FarEnd {
     Here,
 }
 
-/// The figures of one way from source to reader.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WayFigures {
-    /// The way's name.
-    pub way: String,
-    /// Age when the sink had shown the picture, by the frame's trace.
-    pub near_ms: Ages,
-    /// What arrived.
-    pub far: WatchFigures,
-    /// For every frame that arrived: how much later the reader had it than the sink had shown it; negative differences
-    /// count as zero. `None` for files.
-    pub gap_ms: Option<Ages>,
-    /// Frames that the sink showed and that never arrived.
-    pub lost_behind_sink: u64,
-    /// Frames shown by the sink.
-    pub shown: u64,
-}
-
-impl WayFigures {
-    /// The head of [`WayFigures::row`].
-    pub const HEAD: &str = "way                      near p50    p99 | far p50    p90    p99    max | gap p50    p99 |  shown  arrived  lost behind sink  without code";
-
-    /// The way as a line of a table.
-    pub fn row(&self) -> String {
-        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
-        let (far, gap) = (self.far.age_ms, self.gap_ms);
-        format!(
-            "{:<24} {:>8.1} {:>6.1} | {:>7} {:>6} {:>6} {:>6} | {:>7} {:>6} | {:>6} {:>8} {:>17} {:>13}",
-            self.way,
-            self.near_ms.p50,
-            self.near_ms.p99,
-            number(far.map(|age| age.p50)),
-            number(far.map(|age| age.p90)),
-            number(far.map(|age| age.p99)),
-            number(far.map(|age| age.max)),
-            number(gap.map(|age| age.p50)),
-            number(gap.map(|age| age.p99)),
-            self.shown,
-            self.far.frames,
-            self.lost_behind_sink,
-            self.far.unread
-        )
-    }
-}
-
 /// The trivial far end: reads the code in the sink.
 struct ReadingSink {
     watch: Watch,
@@ -111,7 +71,8 @@ impl Sink for ReadingSink {
     fn present(&mut self, frame: &OutFrame) -> Result<std::ops::ControlFlow<()>> {
         let at = self.clock.now();
         if frame.trace.frame_id != 0 {
-            self.watch.see(latency::read_whole(frame.picture()), at);
+            let stamp = latency::read_whole(frame.picture());
+            self.watch.see(stamp, Arrival { since: None, at }, self.clock.now().since(at));
         }
         Ok(std::ops::ControlFlow::Continue(()))
     }
@@ -135,11 +96,31 @@ impl Reader for Kept {
     }
 }
 
+/// What a way is, beside its two ends.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// Its name.
+    pub way: &'a str,
+    /// What presenting a frame is for its sink, in words.
+    pub presenting: &'a str,
+    /// Whether the test pattern's face is followed. Otherwise a blank camera of ten frames a second leads to the card:
+    /// that says nothing about the engine and as much about the way behind it, also where decoding a clip and following
+    /// a face take seconds.
+    pub follows_face: bool,
+}
+
 /// Plays the pattern through the engine to `exit` and watches it at `far_end`.
 ///
 /// # Errors
 /// As [`pipeline::run`] and [`reader::open`]; [`ErrorKind::DeviceLost`] when nothing arrived that has a code.
-pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, length: Length) -> Result<WayFigures> {
+pub fn measure(
+    about: About<'_>,
+    exit: Exit,
+    far_end: &FarEnd,
+    engine: &Engine<'_>,
+    length: Length,
+) -> Result<WayFigures> {
+    let About { way, presenting, follows_face } = about;
     let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
     let watched = Arc::new(Mutex::new(Watch::default()));
     let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
@@ -164,11 +145,16 @@ pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, len
             samples
         }
     };
+    let (source, tracker): (Box<dyn Source>, Box<dyn Tracker>) = if follows_face {
+        (open_pattern()?, Box::new(FaceTracker::new(TrackerOptions::default())?))
+    } else {
+        (Box::new(BlankSource::new()), Box::new(NoTracker))
+    };
     let mut compositor = Compositor::new(CompositeOptions { size_px: engine.size_px, ..CompositeOptions::default() })?;
     compositor.set_stamp(true);
     let stages = Stages {
-        source: open_pattern()?,
-        tracker: Box::new(FaceTracker::new(TrackerOptions::default())?),
+        source,
+        tracker,
         drive: DriveOptions::default(),
         generator: (engine.generator)()?,
         compositor,
@@ -183,7 +169,7 @@ pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, len
         FarEnd::Live(spec) => Some(spec),
         _ => None,
     };
-    let (report, far) = run_watched(stages, live, &clock, length)?;
+    let far = run_watched(stages, live, &clock, length)?;
     let samples = samples.take();
     // Stamps keep whole microseconds.
     let whole = |moment: Timestamp| Timestamp::from_nanos(moment.as_nanos() / 1000 * 1000);
@@ -208,42 +194,13 @@ pub fn measure(way: &str, exit: Exit, far_end: &FarEnd, engine: &Engine<'_>, len
         return Err(Error::new(ErrorKind::DeviceLost, message));
     }
     let shown: Vec<Sample> = samples.into_iter().filter(|sample| whole(sample.trace.captured) >= begin).collect();
-    Ok(figures(way, &report, &shown, &watch, &*reader))
-}
-
-/// Compares what the sink showed with what arrived.
-fn figures(way: &str, _: &Report, shown: &[Sample], watch: &Watch, reader: &dyn Reader) -> WayFigures {
-    let (mut near, mut gap) = (Times::default(), Times::default());
-    let mut lost = 0;
-    let arrived = &watch.sightings;
-    let last_id = arrived.last().map_or(0, |sighting| u64::from(sighting.stamp.frame_id));
-    for sample in shown.iter().filter(|sample| sample.trace.frame_id != 0) {
-        near.record(sample.trace.age(sample.shown));
-        let is_it = |sighting: &Sighting| u64::from(sighting.stamp.frame_id).cmp(&sample.trace.frame_id);
-        match arrived.binary_search_by(is_it) {
-            Ok(i) => gap.record(arrived[i].at.since(sample.shown)),
-            Err(_) => lost += u64::from(sample.trace.frame_id < last_id),
-        }
-    }
-    WayFigures {
-        way: way.to_owned(),
-        near_ms: Ages::of(&near),
-        far: watch.figures(reader),
-        gap_ms: reader.is_live().then(|| Ages::of(&gap)),
-        lost_behind_sink: lost,
-        shown: near.count(),
-    }
+    Ok(WayFigures::new(way, presenting, &shown, &watch, &*reader))
 }
 
 type Far = Option<(Watch, Box<dyn Reader>)>;
 
 /// Runs the pipeline on this thread and the reader on another.
-fn run_watched(
-    stages: Stages,
-    far: Option<&ReaderSpec>,
-    clock: &Arc<dyn Clock>,
-    length: Length,
-) -> Result<(Report, Far)> {
+fn run_watched(stages: Stages, far: Option<&ReaderSpec>, clock: &Arc<dyn Clock>, length: Length) -> Result<Far> {
     let (control, control_rx) = bounded(4);
     let is_over = AtomicBool::new(false);
     let is_over = &is_over;
@@ -252,7 +209,15 @@ fn run_watched(
         let quit = control.clone();
         let (over_tx, over_rx) = bounded::<()>(0);
         let time = length.warm_up + length.measured;
+        let figures = Arc::clone(&stages.figures);
         let timer = move || {
+            // What a slow machine takes to begin is not taken from what is measured.
+            let started = Instant::now();
+            while figures.presented() == 0 && started.elapsed() < MAX_FIRST_WAIT {
+                if over_rx.recv_timeout(Duration::from_millis(10)).is_err_and(|error| error.is_disconnected()) {
+                    return;
+                }
+            }
             if over_rx.recv_timeout(time).is_err_and(|error| error.is_timeout()) {
                 let _ = quit.send_timeout(Control::Quit, Duration::from_secs(1));
             }
@@ -285,7 +250,8 @@ fn run_watched(
             Some(Err(_)) => Some(Err(Error::new(ErrorKind::Internal, "the reader at the far end broke down"))),
         };
         // The pipeline's own error explains the reader's.
-        Ok((report?, far.transpose()?))
+        let _: Report = report?;
+        far.transpose()
     })
 }
 

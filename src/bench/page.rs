@@ -19,12 +19,13 @@ pub fn html(recording: &Recording) -> String {
     let mut page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
          <title>effigy: how late is the picture</title><style>{STYLE}</style><h1>How late is the picture?</h1>\
-         <p class=n>effigy {}, commit {}; {} ({} cores, {} MiB), {}; load {} before, {} after; {} seconds since 1970.</p>",
+         <p class=n>effigy {}, commit {}; {} ({} cores, {} MiB; {}), {}; load {} before, {} after; {} seconds since 1970.</p>",
         escaped(&recording.version),
         escaped(recording.commit.as_deref().unwrap_or("unknown")),
         escaped(&machine.cpu),
         machine.cores,
         machine.memory_mib,
+        escaped(&machine.kind),
         escaped(&machine.os),
         number(recording.load[0]),
         number(recording.load[1]),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opencv::core::{Mat, MatTraitConst as _};
 use opencv::imgcodecs;
@@ -17,6 +17,8 @@ pub use clip::ClipReader;
 #[cfg(target_os = "linux")]
 pub use device::DeviceReader;
 pub use http::HttpReader;
+#[cfg(all(target_os = "linux", feature = "pipewire"))]
+pub use pipewire::PipewireReader;
 #[cfg(all(target_os = "linux", feature = "window"))]
 pub use screen::ScreenReader;
 
@@ -24,18 +26,40 @@ mod clip;
 #[cfg(target_os = "linux")]
 mod device;
 mod http;
+#[cfg(target_os = "linux")]
+mod packing;
+#[cfg(all(target_os = "linux", feature = "pipewire"))]
+mod pipewire;
 #[cfg(all(target_os = "linux", feature = "window"))]
 mod screen;
 
 /// The longest a [`Reader::read`] may wait.
 pub const MAX_READ_WAIT: Duration = Duration::from_millis(100);
 
+/// When a picture was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When the last leg of its way began, where the reader knows: see [`Legs`].
+    pub since: Option<Timestamp>,
+    /// When all of it was there: before it was decoded or searched for a code.
+    pub at: Timestamp,
+}
+
+/// The two legs of the way from a sink to a reader, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Legs {
+    /// From the sink's end of work to [`Arrival::since`].
+    pub first: &'static str,
+    /// From there to [`Arrival::at`].
+    pub last: &'static str,
+}
+
 /// What a [`Reader::read`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Look {
-    /// A picture, which was there at this moment: before it was decoded or searched for a code.
-    At(Timestamp),
+    /// A picture.
+    At(Arrival),
     /// Nothing new yet.
     Idle,
     /// There will be no more.
@@ -63,19 +87,29 @@ pub trait Reader: Send {
         true
     }
 
+    /// What [`Arrival::since`] divides the way into; `None` where the reader cannot tell.
+    fn legs(&self) -> Option<Legs> {
+        None
+    }
+
     /// Tells where the code was found, or that it was not: a reader that can may then read only that part.
     fn focus(&mut self, place: Option<&Place>) {
         let _ = place;
     }
 }
 
-/// What can be watched: `/dev/videoN`, `http://…`, `window:TITLE`, `screen`, or a video file.
+/// The camera that `pipewire` means without a name: this program's own.
+const OWN_NODE: &str = "effigy";
+
+/// What can be watched: `/dev/videoN`, `http://…`, `pipewire[:NODE]`, `window:TITLE`, `screen`, or a video file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReaderSpec {
     /// A video device (Linux).
     Device(PathBuf),
     /// A stream of JPEG pictures.
     Http(String),
+    /// The PipeWire camera whose node has this name or description (Linux, feature `pipewire`).
+    Pipewire(String),
     /// The window whose title contains this, whatever the case (X11).
     Window(String),
     /// The whole screen (X11).
@@ -91,6 +125,7 @@ impl FromStr for ReaderSpec {
         match text.split_once(':') {
             _ if text.is_empty() => Err(config("nothing to watch")),
             _ if text == "screen" => Ok(Self::Screen),
+            _ if text == "pipewire" || text.starts_with("pipewire:") => parse_pipewire(text),
             Some(("window", "")) => Err(config("`window:` lacks a part of the window's title")),
             Some(("window", title)) => Ok(Self::Window(title.to_owned())),
             Some(("http", rest)) if rest.starts_with("//") => Ok(Self::Http(text.to_owned())),
@@ -101,8 +136,25 @@ impl FromStr for ReaderSpec {
     }
 }
 
+fn parse_pipewire(text: &str) -> Result<ReaderSpec> {
+    if !cfg!(all(target_os = "linux", feature = "pipewire")) {
+        let how = if cfg!(target_os = "linux") {
+            "install libpipewire-0.3-dev and build with `--features pipewire`"
+        } else {
+            "PipeWire is a part of Linux"
+        };
+        let message = format!("reading PipeWire's cameras is not in this build: {how}");
+        return Err(Error::new(ErrorKind::BackendUnavailable, message));
+    }
+    match text.split_once(':') {
+        None => Ok(ReaderSpec::Pipewire(OWN_NODE.to_owned())),
+        Some((_, "")) => Err(config("`pipewire:` lacks the name of a camera's node")),
+        Some((_, node)) => Ok(ReaderSpec::Pipewire(node.to_owned())),
+    }
+}
+
 fn config(what: &str) -> Error {
-    let list = "/dev/videoN, http://HOST:PORT/PATH, window:TITLE, screen, or a video file";
+    let list = "/dev/videoN, http://HOST:PORT/PATH, pipewire[:NODE], window:TITLE, screen, or a video file";
     Error::new(ErrorKind::Config, format!("{what}; what can be watched is {list}"))
 }
 
@@ -111,6 +163,8 @@ impl fmt::Display for ReaderSpec {
         match self {
             Self::Device(path) | Self::Clip(path) => write!(f, "{}", path.display()),
             Self::Http(url) => f.write_str(url),
+            Self::Pipewire(node) if node == OWN_NODE => f.write_str("pipewire"),
+            Self::Pipewire(node) => write!(f, "pipewire:{node}"),
             Self::Window(title) => write!(f, "window:{title}"),
             Self::Screen => f.write_str("screen"),
         }
@@ -129,16 +183,27 @@ pub fn open(spec: &ReaderSpec) -> Result<Box<dyn Reader>> {
         ReaderSpec::Clip(path) => Ok(Box::new(ClipReader::open(path)?)),
         #[cfg(target_os = "linux")]
         ReaderSpec::Device(path) => Ok(Box::new(DeviceReader::open(path)?)),
+        #[cfg(all(target_os = "linux", feature = "pipewire"))]
+        ReaderSpec::Pipewire(node) => Ok(Box::new(PipewireReader::open(node)?)),
         #[cfg(all(target_os = "linux", feature = "window"))]
         ReaderSpec::Window(title) => Ok(Box::new(ScreenReader::window(title)?)),
         #[cfg(all(target_os = "linux", feature = "window"))]
         ReaderSpec::Screen => Ok(Box::new(ScreenReader::screen()?)),
-        #[cfg(not(all(target_os = "linux", feature = "window")))]
+        #[cfg(not(all(target_os = "linux", feature = "window", feature = "pipewire")))]
         _ => Err(Error::new(
             ErrorKind::BackendUnavailable,
-            format!("this build cannot watch {spec}; it needs Linux, and for windows the feature `window`"),
+            format!(
+                "this build cannot watch {spec}; it needs Linux, for windows the feature `window`, for PipeWire's \
+                 cameras the feature `pipewire`"
+            ),
         )),
     }
+}
+
+/// `moment` on `clock`.
+fn on_clock(moment: Instant, clock: &dyn Clock) -> Timestamp {
+    let elapsed = u64::try_from(moment.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Timestamp::from_nanos(clock.now().as_nanos().saturating_sub(elapsed))
 }
 
 /// Decodes the brightness of a JPEG; false when it is torn.
@@ -175,6 +240,19 @@ mod tests {
         for (text, spec) in table {
             assert_eq!(text.parse::<ReaderSpec>().unwrap(), spec);
             assert_eq!(spec.to_string(), text);
+        }
+        #[cfg(all(target_os = "linux", feature = "pipewire"))]
+        for (text, node) in [("pipewire", "effigy"), ("pipewire:Cam: 1", "Cam: 1")] {
+            let spec: ReaderSpec = text.parse().unwrap();
+            assert_eq!((spec.to_string(), spec), (text.to_owned(), ReaderSpec::Pipewire(node.to_owned())));
+        }
+        #[cfg(all(target_os = "linux", feature = "pipewire"))]
+        assert!("pipewire:".parse::<ReaderSpec>().unwrap_err().to_string().contains("lacks the name"));
+        #[cfg(not(feature = "pipewire"))]
+        for text in ["pipewire", "pipewire:", "pipewire:Cam"] {
+            let error = text.parse::<ReaderSpec>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BackendUnavailable);
+            assert!(error.to_string().contains("not in this build"), "{error}");
         }
         for (text, says) in [("", "nothing to watch"), ("window:", "lacks a part"), ("https://a/b", "only plain http")]
         {

@@ -1,6 +1,7 @@
 //! What a bench writes down: one entry a run, with every frame of it, the machine and the circumstances.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +48,9 @@ pub struct MachineRecord {
     pub memory_mib: u64,
     /// The operating system and its kernel.
     pub os: String,
+    /// Whether it is a machine at all: one whose processor is emulated says nothing about any other.
+    #[serde(default)]
+    pub kind: String,
 }
 
 impl MachineRecord {
@@ -55,13 +59,34 @@ impl MachineRecord {
         let machine = Machine::describe();
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
         Self {
             cpu: machine.cpu,
             cores: machine.cores,
             memory_mib: kib.unwrap_or(0) / 1024,
             os: format!("{} {} {}", machine.os, kernel.trim(), machine.arch),
+            kind: kind_of(&cpuinfo).to_owned(),
         }
+    }
+}
+
+impl fmt::Display for MachineRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, cores, memory_mib, os, kind } = self;
+        write!(f, "{cpu}, {cores} cores, {memory_mib} MiB, {os}; {kind}")
+    }
+}
+
+/// What /proc/cpuinfo tells about the kind of a machine.
+fn kind_of(cpuinfo: &str) -> &'static str {
+    let mut lines = cpuinfo.lines();
+    if lines.clone().any(|line| line.starts_with("model name") && line.contains("QEMU TCG")) {
+        "virtual machine under TCG emulation: its times are no hardware's"
+    } else if lines.any(|line| line.starts_with("flags") && line.split(' ').any(|flag| flag == "hypervisor")) {
+        "virtual machine"
+    } else {
+        "no virtual machine that could be told"
     }
 }
 
@@ -161,6 +186,21 @@ pub struct Label {
     pub round: u32,
 }
 
+/// The stages of frames, by name.
+pub(super) fn stage_records<'a>(samples: impl Iterator<Item = &'a Sample> + Clone) -> BTreeMap<String, StageRecord> {
+    let record = |stage: Stage| {
+        let (mut wait, mut work) = (Times::default(), Times::default());
+        for sample in samples.clone() {
+            wait.record(sample.trace.wait(stage));
+            work.record(sample.trace.span(stage).duration());
+        }
+        let [wait_p50, wait_p99, work_p50, work_p99] =
+            [(&wait, 0.5), (&wait, 0.99), (&work, 0.5), (&work, 0.99)].map(|(times, q)| times.quantile_ms(q));
+        (stage.name().to_owned(), StageRecord { wait_p50, wait_p99, work_p50, work_p99 })
+    };
+    Stage::ALL.into_iter().map(record).collect()
+}
+
 impl RunRecord {
     /// Makes a record from what a run left: those of its samples that were taken after the warm-up.
     ///
@@ -203,19 +243,8 @@ impl RunRecord {
                 }
             }
         }
-        let mut bound_ms = interval.as_secs_f64() * 1e3;
-        let mut stages = BTreeMap::new();
-        for stage in Stage::ALL {
-            let (mut wait, mut work) = (Times::default(), Times::default());
-            for sample in &measured {
-                wait.record(sample.trace.wait(stage));
-                work.record(sample.trace.span(stage).duration());
-            }
-            let [wait_p50, wait_p99, work_p50, work_p99] =
-                [(&wait, 0.5), (&wait, 0.99), (&work, 0.5), (&work, 0.99)].map(|(times, q)| times.quantile_ms(q));
-            bound_ms += work_p99;
-            stages.insert(stage.name().to_owned(), StageRecord { wait_p50, wait_p99, work_p50, work_p99 });
-        }
+        let stages = stage_records(measured.iter().copied());
+        let bound_ms = interval.as_secs_f64() * 1e3 + stages.values().map(|stage| stage.work_p99).sum::<f64>();
         let secs = last.shown.since(first.shown).as_secs_f64();
         let due_secs = last.trace.captured.since(first.trace.captured).as_secs_f64();
         Ok(Self {
@@ -336,7 +365,7 @@ impl Recording {
 }
 
 /// The system's load over the last minute, where it tells.
-fn load() -> Option<f64> {
+pub(super) fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
@@ -345,4 +374,23 @@ pub(super) fn memory_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emulated_processor_is_told_from_others() {
+        let table = [
+            ("model name\t: QEMU TCG CPU version 2.5+\nflags\t\t: fpu hypervisor\n", "TCG emulation"),
+            ("model name\t: AMD EPYC\nflags\t\t: fpu hypervisor sse\n", "virtual machine"),
+            ("model name\t: AMD EPYC\nflags\t\t: fpu sse\n", "no virtual machine"),
+            ("", "no virtual machine"),
+        ];
+        for (cpuinfo, part) in table {
+            assert!(kind_of(cpuinfo).contains(part), "{cpuinfo}");
+        }
+        assert_eq!(kind_of(table[1].0), "virtual machine");
+    }
 }

@@ -137,6 +137,58 @@ impl Tracker for SlowTracker {
     }
 }
 
+/// A camera in front of which nobody is: costs next to nothing.
+pub(super) struct BlankSource {
+    picture: Rgb,
+    due: Option<Timestamp>,
+}
+
+impl BlankSource {
+    /// The time between two frames.
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    pub(super) fn new() -> Self {
+        let mut picture = Rgb::new(64, 64);
+        picture.data_mut().fill(96);
+        Self { picture, due: None }
+    }
+}
+
+impl Source for BlankSource {
+    fn name(&self) -> &str {
+        "blank camera"
+    }
+
+    fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
+        let due = *self.due.get_or_insert(clock.now());
+        if !clock.wait_until(due, MAX_READ_WAIT) {
+            return Ok(Read::Idle);
+        }
+        frame.set_picture(&self.picture);
+        frame.set_captured(due);
+        // As a camera, it does not make up for frames that nobody had time for.
+        let mut next = due + Self::INTERVAL;
+        while next + Self::INTERVAL < clock.now() {
+            next = next + Self::INTERVAL;
+        }
+        self.due = Some(next);
+        Ok(Read::Fresh)
+    }
+
+    fn frame_rate_hz(&self) -> Option<f64> {
+        Some(1.0 / Self::INTERVAL.as_secs_f64())
+    }
+}
+
+/// Finds no face, at once.
+pub(super) struct NoTracker;
+
+impl Tracker for NoTracker {
+    fn observe(&mut self, _: &RawFrame, _: &mut FaceObservation) -> Result<bool> {
+        Ok(false)
+    }
+}
+
 /// A generator that takes `times` as long.
 pub(super) struct SlowGenerator {
     pub(super) inner: Box<dyn Generator>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::reader::{Look, Reader};
+use super::reader::{Arrival, Look, Reader};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::frame::Grey;
@@ -18,6 +18,10 @@ pub struct Sighting {
     pub stamp: Stamp,
     /// When it was there.
     pub at: Timestamp,
+    /// When the last leg of its way began, where the reader knows.
+    pub since: Option<Timestamp>,
+    /// How long it then waited for being decoded and took to be read.
+    pub reading: Duration,
 }
 
 /// What was seen at a far end.
@@ -85,11 +89,14 @@ pub struct WatchFigures {
     pub age_ms: Option<Ages>,
     /// How much the age differs from one frame to the next (RFC 3550: D).
     pub jitter_ms: Option<Ages>,
+    /// From arrival until the code had been read, decoding included; no part of any age. `None` for a file.
+    #[serde(default)]
+    pub reading_ms: Option<Ages>,
 }
 
 impl Watch {
-    /// Takes what one picture said.
-    pub fn see(&mut self, stamp: Option<Stamp>, at: Timestamp) {
+    /// Takes what one picture said, when it was there, and how long after that it had been read.
+    pub fn see(&mut self, stamp: Option<Stamp>, Arrival { since, at }: Arrival, reading: Duration) {
         self.n_pictures += 1;
         let Some(stamp) = stamp else {
             self.n_unread += 1;
@@ -99,7 +106,7 @@ impl Watch {
             Some(last) if last.stamp == stamp => self.n_duplicates += 1,
             // A source that was started again counts from 1, with later times.
             Some(last) if stamp.time < last.stamp.time => self.n_backward += 1,
-            _ => self.sightings.push(Sighting { stamp, at }),
+            _ => self.sightings.push(Sighting { stamp, at, since, reading }),
         }
     }
 
@@ -111,7 +118,7 @@ impl Watch {
         match reader.read(picture, clock)? {
             Look::Idle => Ok(true),
             Look::Ended => Ok(false),
-            Look::At(at) => {
+            Look::At(arrival) => {
                 let had_place = self.place.is_some();
                 let stamp = match self.place {
                     // A reader that polls shows only the part with the code.
@@ -124,7 +131,7 @@ impl Watch {
                 if had_place != self.place.is_some() {
                     reader.focus(self.place.as_ref());
                 }
-                self.see(stamp, at);
+                self.see(stamp, arrival, clock.now().since(arrival.at));
                 Ok(true)
             }
         }
@@ -138,11 +145,12 @@ impl Watch {
     /// The figures so far.
     pub fn figures(&self, reader: &dyn Reader) -> WatchFigures {
         let frames = &self.sightings;
-        let (mut age, mut jitter) = (Times::default(), Times::default());
+        let (mut age, mut jitter, mut reading) = (Times::default(), Times::default(), Times::default());
         let mut intervals: Vec<Duration> = Vec::with_capacity(frames.len());
         let mut n_lost = 0;
         for sighting in frames {
             age.record(sighting.stamp.age(sighting.at));
+            reading.record(sighting.reading);
         }
         for pair in frames.windows(2) {
             let (last, next) = (&pair[0], &pair[1]);
@@ -175,6 +183,7 @@ impl Watch {
             },
             age_ms: is_live.then(|| Ages::of(&age)),
             jitter_ms: is_live.then(|| Ages::of(&jitter)),
+            reading_ms: is_live.then(|| Ages::of(&reading)),
         }
     }
 }
@@ -236,13 +245,14 @@ mod tests {
             (stamp(6, 166), 300),
         ];
         for (stamp, millis) in seen {
-            watch.see(stamp, at(millis));
+            watch.see(stamp, Arrival { since: None, at: at(millis) }, Duration::from_millis(3));
         }
         let figures = watch.figures(&Nothing);
         assert_eq!((figures.pictures, figures.unread, figures.frames), (7, 1, 4));
         assert_eq!((figures.lost, figures.duplicates, figures.backward), (2, 1, 1));
         let age = figures.age_ms.unwrap();
         assert!((age.p50 - 20.0).abs() < 0.1 && (age.max - 134.0).abs() < 0.2, "{age:?}");
+        assert!((figures.reading_ms.unwrap().max - 3.0).abs() < 0.1, "reading is told apart from age");
         assert_eq!(figures.stutters, 0, "the median interval is 100 ms");
         assert!((figures.fps - 3.0 / 0.28).abs() < 0.01, "{}", figures.fps);
     }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use crossbeam_channel::bounded;
-use effigy::bench::e2e::{self, Exit, FarEnd, WayFigures};
+use effigy::bench::e2e::{self, About as AboutWay, Exit, FarEnd};
 use effigy::bench::reader::{self, ReaderSpec};
 use effigy::bench::record::{Recording, RunRecord};
 use effigy::bench::scenario::{Engine, Length, Scenario};
 use effigy::bench::watch::Watch;
+use effigy::bench::way::{WayFigures, WaysRecord};
 use effigy::bench::{compare, cost, degrade, lag, pattern};
 use effigy::capture::{self, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
@@ -21,6 +22,8 @@ use effigy::error::OrError as _;
 use effigy::generate::Generator;
 use effigy::report::LiveFigures;
 use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
+#[cfg(target_os = "linux")]
+use effigy::sink::{CameraOptions, VcamSink};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
 use super::{Backend, demo, parse_secs, parse_size, run, terminal};
@@ -91,11 +94,13 @@ struct EngineArgs {
 #[command(after_help = "Examples:
   effigy bench e2e
   xvfb-run effigy bench e2e --way null --way http:0 --way window --way file:out.mp4
-  effigy bench e2e --way vcam:/dev/video9=/dev/video9
+  effigy bench e2e --way vcam --way pipewire
+  effigy bench e2e --way vcam:/dev/video9=window:Camera
 
-A way is a sink, and behind `=` where it is watched, as in `effigy bench watch`. For null, file,
-http and window that is known. \"near\" is the age by the program's own trace when the sink had shown a frame,
-\"far\" the age when the reader had it, \"gap\" the difference, frame by frame.")]
+A way is a sink, and behind `=` where it is watched, as in `effigy bench watch`; without it, where the
+sink itself leads. \"near\" is the age by the program's own trace when the sink had shown a frame,
+\"far\" the age when the reader had it, \"gap\" the difference, frame by frame. A picture is there when its
+last byte is: decoding it counts for no age. Below the table stands what near and gap consist of.")]
 struct E2eArgs {
     /// The ways to measure, one after the other; may be repeated [default: null]
     #[arg(long, value_name = "SINK[=READER]", value_parser = parse_way)]
@@ -106,6 +111,10 @@ struct E2eArgs {
     /// Seconds to play before
     #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = parse_secs)]
     warm_up: f64,
+    /// Show the card for a blank camera of 10 frames a second: for machines so slow that only the way behind the sink
+    /// can be measured
+    #[arg(long)]
+    no_face: bool,
     #[command(flatten)]
     engine: EngineArgs,
     /// Write the figures to this file as JSON
@@ -125,13 +134,14 @@ struct Way {
 #[command(after_help = "Examples:
   effigy bench watch /dev/video2
   effigy bench watch http://127.0.0.1:8080/stream --secs 60
+  effigy bench watch pipewire
   effigy bench watch 'window:OBS'
   effigy bench watch recording.mp4
 
 The pictures must carry the code: from `effigy run --stamp`, or from any program that is given
 `effigy bench pattern`. Ages need both on one machine; a file tells what is missing, not its age.")]
 struct WatchArgs {
-    /// What to watch: /dev/videoN, http://HOST:PORT/PATH, window:TITLE, screen, or a video file
+    /// What to watch: /dev/videoN, http://HOST:PORT/PATH, pipewire[:NODE], window:TITLE, screen, or a video file
     #[arg(value_name = "DEVICE|URL|FILE")]
     what: ReaderSpec,
     /// End after this many seconds; otherwise on Ctrl-C
@@ -244,8 +254,9 @@ impl Way {
         match (&self.reader, &self.sink) {
             (Some(reader), _) => Ok(FarEnd::Live(reader.clone())),
             (None, SinkSpec::Null) => Ok(FarEnd::Here),
-            // The server knows its own address when it is open.
-            (None, SinkSpec::Http(_)) => Ok(FarEnd::Here),
+            // The server knows its own address when it is open, the virtual camera its device.
+            (None, SinkSpec::Http(_) | SinkSpec::Vcam { .. }) => Ok(FarEnd::Here),
+            (None, SinkSpec::Pipewire { .. }) => Ok(FarEnd::Live("pipewire".parse()?)),
             (None, SinkSpec::Window) => Ok(FarEnd::Live(ReaderSpec::Window("effigy".to_owned()))),
             (None, SinkSpec::Video(path)) => Ok(FarEnd::File(path.clone())),
             (None, sink) => Err(Error::new(
@@ -264,6 +275,14 @@ impl Way {
                 let server = open_server(*address, engine)?;
                 let stream = self.reader.clone().unwrap_or_else(|| ReaderSpec::Http(server.url("/stream")));
                 return Ok((Exit::Background(Box::new(server)), FarEnd::Live(stream)));
+            }
+            #[cfg(target_os = "linux")]
+            SinkSpec::Vcam { device, size_px } => {
+                let SinkOptions { size_px: own_px, rate_hz, .. } = sink_options(engine.size_px);
+                let options = CameraOptions { size_px: size_px.unwrap_or(own_px), rate_hz };
+                let camera = VcamSink::open(device.as_deref(), &options)?;
+                let far_end = self.reader.clone().unwrap_or_else(|| ReaderSpec::Device(camera.path().to_owned()));
+                return Ok((Exit::Background(Box::new(camera)), FarEnd::Live(far_end)));
             }
             spec => Exit::Background(sink::open(spec, &sink_options(engine.size_px))?),
         };
@@ -318,15 +337,21 @@ fn end_to_end(args: &E2eArgs) -> Result<()> {
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
     let length = length(args.secs, args.warm_up);
-    let mut figures = Vec::new();
+    let mut record = WaysRecord::begin(engine.size_px, !args.no_face);
     terminal::print(format!("{}\n", WayFigures::HEAD).as_bytes())?;
     for (way, far_end) in ways.iter().zip(&far_ends) {
         let (exit, far_end) = way.open(far_end, &engine)?;
-        let way_figures = e2e::measure(&way.text, exit, &far_end, &engine, length)?;
-        terminal::print(format!("{}\n", way_figures.row()).as_bytes())?;
-        figures.push(way_figures);
+        let about = AboutWay { way: &way.text, presenting: way.sink.presenting(), follows_face: !args.no_face };
+        let figures = e2e::measure(about, exit, &far_end, &engine, length)?;
+        terminal::print(format!("{}\n", figures.row()).as_bytes())?;
+        record.ways.push(figures);
     }
-    write_json(args.report.as_deref(), &figures)
+    record.end();
+    terminal::print(format!("\n{}\n", record.machine).as_bytes())?;
+    for way in &record.ways {
+        terminal::print((way.lines().join("\n") + "\n").as_bytes())?;
+    }
+    write_json(args.report.as_deref(), &record)
 }
 
 fn length(secs: f64, warm_up: f64) -> Length {

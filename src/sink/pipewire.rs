@@ -20,11 +20,15 @@ use crate::latest::{Received, Subscriber};
 
 use super::camera::{CameraOptions, Pacer, Worker};
 use super::{Delivery, Sink};
+pub(crate) use params::{one_of, pod, serialize};
 use session::{Session, Shared};
 
 mod params;
 mod session;
 
+/// What is said when there is no daemon.
+pub(crate) const NO_DAEMON: &str =
+    "PipeWire does not run for this user; start it with `systemctl --user start pipewire wireplumber`";
 /// The longest the daemon may take to accept the camera.
 const MAX_OPEN_WAIT: Duration = Duration::from_secs(5);
 /// The pause before a lost daemon is looked for the first time, doubled each time.
@@ -103,7 +107,8 @@ impl Sink for PipewireSink {
     }
 }
 
-fn silent() -> Error {
+/// What is said when there is one that does not answer.
+pub(crate) fn silent() -> Error {
     Error::new(
         ErrorKind::DeviceLost,
         "PipeWire does not answer; restart it with `systemctl --user restart pipewire wireplumber`",

@@ -49,6 +49,19 @@ impl SinkSpec {
     pub fn is_live_only(&self) -> bool {
         matches!(self, Self::Window | Self::Http(_) | Self::Vcam { .. } | Self::Pipewire { .. })
     }
+
+    /// What presenting a frame is for it, in words: the last stage that counts for the age that a run reports.
+    pub fn presenting(&self) -> &'static str {
+        match self {
+            Self::Window => "scaling the picture and sending it to the display",
+            Self::Null => "nothing, or for a bench reading the code there",
+            Self::Http(_) => "making the JPEG and leaving it for the server's thread",
+            Self::Video(_) | Self::Sequence(_) => "encoding the picture and writing it to the file",
+            Self::Vcam { .. } | Self::Pipewire { .. } => {
+                "copying the picture for the camera's own thread, which packs and writes it after that"
+            }
+        }
+    }
 }
 
 impl FromStr for SinkSpec {

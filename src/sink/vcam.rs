@@ -32,6 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// part of the picture's age.
 pub struct VcamSink {
     name: String,
+    path: PathBuf,
     worker: Worker,
 }
 
@@ -46,11 +47,17 @@ impl VcamSink {
     /// - [`ErrorKind::Config`]: it takes neither YUYV nor NV12 at a usable size.
     pub fn open(path: Option<&Path>, options: &CameraOptions) -> Result<Self> {
         let device = Loopback::open(path, options)?;
-        let name = device.to_string();
+        let (name, opened) = (device.to_string(), device.path().to_owned());
         let mut writer = Writer::new(device, path.map(Path::to_owned), *options);
         writer.deliver(&beside(options.size_px))?;
         writer.device.as_ref().map(Loopback::advise);
-        Ok(Self { name, worker: Worker::start("virtual camera", move |pictures| writer.run(pictures))? })
+        let worker = Worker::start("virtual camera", move |pictures| writer.run(pictures))?;
+        Ok(Self { name, path: opened, worker })
+    }
+
+    /// The node of the device that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 

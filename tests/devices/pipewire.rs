@@ -160,3 +160,69 @@ fn a_camera_for_several_consumers_survives_the_daemon() {
     wait_until("the node's end", BOUND, || node().is_none().then_some(()));
     say("the camera goes with the run");
 }
+
+#[test]
+#[ignore = "needs the session of scripts/pipewire_test.sh"]
+fn the_camera_is_read_back_with_its_age() {
+    assert!(std::env::var_os("EFFIGY_PIPEWIRE").is_some(), "this is a part of scripts/pipewire_test.sh");
+    let begin = Instant::now();
+    let say = |what: &str| println!("{:5.1} s: {what}", begin.elapsed().as_secs_f64());
+    let folder = Folder::new("pipewire-age");
+    let identity = enrol(&folder.0);
+    let bench = |arguments: &str, log: &str| {
+        let mut command = effigy();
+        command.arg("bench").args(arguments.split(' '));
+        if arguments.starts_with("e2e") {
+            command.args(["--backend", "warp", "--size", "512", "--identity"]).arg(&identity);
+        }
+        Running::start_saying(&mut command, &folder.0.join(log))
+    };
+
+    let mut refused = bench("watch pipewire", "no-daemon.log");
+    assert_eq!(refused.wait(BOUND), 1);
+    assert!(refused.said().contains("PipeWire does not run for this user"), "{}", refused.said());
+    let _daemons = Daemons::start(&folder.0);
+    let mut refused = bench("watch pipewire:nobody", "no-camera.log");
+    assert_eq!(refused.wait(BOUND), 1);
+    assert!(refused.said().contains("no PipeWire camera \"nobody\"; there are:"), "{}", refused.said());
+    say("without daemon or camera the error says so");
+
+    // From the source through the camera to a consumer.
+    let report = folder.0.join("e2e.json");
+    let way = format!("e2e --way pipewire --secs 6 --warm-up 1 --report {}", report.display());
+    let mut measured = bench(&way, "e2e.log");
+    assert_eq!(measured.wait(3 * BOUND), 0, "{}", measured.said());
+    println!("{}", measured.said());
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let way = &record["ways"][0];
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| panic!("a figure lacks in {way:#}"));
+    let (shown, arrived) = (number(&way["shown"]), number(&way["far"]["frames"]));
+    assert!(arrived > 60.0, "{way:#}");
+    assert_eq!(way["far"]["unread"], 0, "{way:#}");
+    assert_eq!(way["far"]["backward"], 0, "{way:#}");
+    // On a machine that is busy two pictures come at once, and the newer one wins.
+    assert!(number(&way["lost_behind_sink"]) <= 0.15 * shown, "{way:#}");
+    let (near_ms, far_ms) = (number(&way["near_ms"]["p50"]), number(&way["far"]["age_ms"]["p50"]));
+    assert!(near_ms > 0.0 && far_ms > near_ms && far_ms < near_ms + 50.0, "{way:#}");
+    assert!(number(&way["gap_ms"]["p50"]) > 0.0, "{way:#}");
+    // This camera drives the graph and tells no time of its round: one leg.
+    assert_eq!(way["legs"].as_array().map(Vec::len), Some(1), "{way:#}");
+    say("the camera is read back");
+
+    // Another program's camera, by name, at its own size; the watching ends when the camera goes.
+    let mut program = {
+        let mut command = effigy();
+        command.args("run --stamp --backend warp --source pattern --sink pipewire@640x480 --identity".split(' '));
+        Running::start(command.arg(&identity), &folder.0.join("run.log"))
+    };
+    wait_until("the node", BOUND, node);
+    let mut watching = bench("watch pipewire:effigy", "watch.log");
+    watching.wait_for("source: PipeWire camera effigy, 640x480", BOUND);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(program.interrupt(), 130);
+    assert_eq!(watching.wait(BOUND), 0, "{}", watching.said());
+    for part in ["age on arrival: p50", " is gone"] {
+        assert!(watching.said().contains(part), "{part} is not in:\n{}", watching.said());
+    }
+    say("a camera is watched until it goes");
+}

@@ -212,3 +212,30 @@ fn another_size_and_packing_are_negotiated() {
     assert_eq!(program.interrupt(), 130);
     say("NV12 of another size is read", begin);
 }
+
+#[test]
+#[ignore = "needs the devices of scripts/vm_test.sh"]
+fn the_virtual_camera_is_read_back_with_its_age() {
+    assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
+    let begin = Instant::now();
+    let folder = Folder::new("vm-age");
+    let report = Path::new("/out/e2e-vm.json");
+    let mut command = effigy();
+    command.args("bench e2e --way vcam --no-face --backend warp --secs 8 --warm-up 1".split(' '));
+    command.args(["--identity", "/out/me.effigy", "--report"]).arg(report);
+    let mut measured = Running::start_saying(&mut command, &folder.0.join("e2e.log"));
+    assert_eq!(measured.wait(BOUND), 0, "{}", measured.said());
+    println!("{}", measured.said());
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(record["machine"]["kind"].as_str().unwrap().contains("TCG emulation"), "{record:#}");
+    let way = &record["ways"][0];
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| panic!("a figure lacks in {way:#}"));
+    assert_eq!(record["follows_face"], false);
+    assert!(number(&way["far"]["frames"]) >= 20.0, "{way:#}");
+    assert_eq!(way["far"]["backward"], 0, "{way:#}");
+    assert!(number(&way["lost_behind_sink"]) <= 0.2 * number(&way["shown"]), "{way:#}");
+    let (near_ms, far_ms) = (number(&way["near_ms"]["p50"]), number(&way["far"]["age_ms"]["p50"]));
+    assert!(near_ms > 0.0 && far_ms > 0.0 && number(&way["gap_ms"]["p50"]) > 0.0, "{way:#}");
+    assert_eq!(way["legs"].as_array().map(Vec::len), Some(2), "{way:#}");
+    say("the virtual camera is read back", begin);
+}

@@ -127,6 +127,13 @@ async function main() {
   let most = 0;
   await until("the picture moves", async () => (most = Math.max(most, difference(first, await pixels(page)))) > 1);
   await until("figures come", async () => Number(await page.textContent("#age")) > 0);
+  await until("the audio delay comes, and how to set it", () => page.evaluate(() => {
+    const text = (id) => document.getElementById(id).textContent;
+    const delay_ms = Number(text("delay"));
+    return delay_ms > 0 && Number(text("delay-obs")) === delay_ms && Math.abs(Number(text("delay-pipewire")) * 1000 - delay_ms) < 0.5;
+  }));
+  await page.click("#delay-how summary");
+  assert(await page.isVisible("#delay-obs") && await page.isVisible("#delay-pipewire"));
   assert((await page.textContent("#source")).includes("driver.mp4"));
   assert.match(await page.textContent("#generator"), /^small on cpu/);
   const inked = (id) => page.evaluate((id) => {

@@ -7,7 +7,7 @@ use opencv::imgproc;
 use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
 use opencv::videoio::{self, VideoCapture};
 
-use super::{Look, Reader};
+use super::{Arrival, Look, Reader};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Grey;
@@ -48,7 +48,7 @@ impl Reader for ClipReader {
         }
         picture.reshape(self.bgr.cols() as usize, self.bgr.rows() as usize);
         imgproc::cvt_color_def(&self.bgr, &mut picture.as_mat_mut()?, imgproc::COLOR_BGR2GRAY)?;
-        Ok(Look::At(clock.now()))
+        Ok(Look::At(Arrival { since: None, at: clock.now() }))
     }
 
     fn is_live(&self) -> bool {

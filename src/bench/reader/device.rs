@@ -4,14 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use v4l::buffer::Type;
+use v4l::Device;
+use v4l::buffer::{Flags, Type};
 use v4l::io::mmap::Stream;
 use v4l::io::traits::CaptureStream as _;
 use v4l::video::Capture as _;
-use v4l::{Device, Format};
 
-use super::{Look, MAX_READ_WAIT, Reader};
-use crate::clock::Clock;
+use super::packing::{Layout, Packing};
+use super::{Arrival, Legs, Look, MAX_READ_WAIT, Reader};
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Grey;
 
@@ -19,70 +20,17 @@ use crate::frame::Grey;
 const N_BUFFERS: u32 = 3;
 /// The longest the first picture may take.
 const MAX_OPEN_WAIT: Duration = Duration::from_secs(5);
+/// A driver's stamp that is older is by another clock.
+const MAX_STAMP_AGE: Duration = Duration::from_secs(30);
 /// `POLLIN` of poll(2).
 const POLLIN: i16 = 1;
-
-/// How brightness lies in a device's pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
-    /// One sample every `step` bytes from `first` on: YUYV, and every format with the brightness in a plane of its own.
-    Samples { first: usize, step: usize },
-    /// Blue, green and red every `step` bytes, or red first.
-    Colours { step: usize, is_red_first: bool },
-    /// JPEG.
-    Jpeg,
-}
-
-impl Packing {
-    fn of(fourcc: &[u8; 4]) -> Option<Self> {
-        Some(match fourcc {
-            b"YUYV" | b"YVYU" => Self::Samples { first: 0, step: 2 },
-            b"UYVY" | b"VYUY" => Self::Samples { first: 1, step: 2 },
-            b"GREY" | b"NV12" | b"NV21" | b"YU12" | b"YV12" | b"422P" => Self::Samples { first: 0, step: 1 },
-            b"BGR3" => Self::Colours { step: 3, is_red_first: false },
-            b"RGB3" => Self::Colours { step: 3, is_red_first: true },
-            b"XR24" | b"AR24" | b"BGR4" => Self::Colours { step: 4, is_red_first: false },
-            b"XB24" | b"AB24" | b"RGB4" => Self::Colours { step: 4, is_red_first: true },
-            b"MJPG" | b"JPEG" => Self::Jpeg,
-            _ => return None,
-        })
-    }
-
-    /// Brightness of a picture; false when it is torn.
-    fn unpack(self, data: &[u8], format: &Format, picture: &mut Grey) -> Result<bool> {
-        let (width, height) = (format.width as usize, format.height as usize);
-        let step = match self {
-            Self::Jpeg => return super::decode_jpeg(data, picture),
-            Self::Samples { step, .. } | Self::Colours { step, .. } => step,
-        };
-        let stride = (format.stride as usize).max(width * step);
-        if data.len() < stride * (height - 1) + width * step {
-            return Ok(false);
-        }
-        picture.reshape(width, height);
-        for (row, samples) in data.chunks(stride).zip(picture.data_mut().chunks_exact_mut(width)) {
-            for (pixel, sample) in row.chunks_exact(step).zip(samples) {
-                *sample = match self {
-                    Self::Samples { first, .. } => pixel[first],
-                    Self::Colours { is_red_first, .. } => {
-                        let (r, b) = if is_red_first { (pixel[0], pixel[2]) } else { (pixel[2], pixel[0]) };
-                        ((77 * u32::from(r) + 150 * u32::from(pixel[1]) + 29 * u32::from(b)) >> 8) as u8
-                    }
-                    Self::Jpeg => 0,
-                };
-            }
-        }
-        Ok(true)
-    }
-}
 
 /// Reads a device as its driver delivers it; its format is not changed.
 ///
 /// A picture's moment is when the driver handed it over.
 pub struct DeviceReader {
     name: String,
-    format: Format,
-    packing: Packing,
+    layout: Layout,
     /// `None` only while it is being closed.
     stream: Option<Stream<'static>>,
 }
@@ -121,7 +69,9 @@ impl DeviceReader {
         stream.set_timeout(MAX_OPEN_WAIT);
         stream.next().or_error(ErrorKind::DeviceLost, context)?;
         let name = format!("{shown}, {}x{} {}", format.width, format.height, format.fourcc);
-        Ok(Self { name, format, packing, stream: Some(stream) })
+        let (width_px, height_px) = (format.width as usize, format.height as usize);
+        let layout = Layout { packing, width_px, height_px, stride: format.stride as usize };
+        Ok(Self { name, layout, stream: Some(stream) })
     }
 }
 
@@ -143,13 +93,26 @@ impl Reader for DeviceReader {
             Ok((data, meta)) => {
                 let at = clock.now();
                 let data = data.get(..meta.bytesused as usize).filter(|data| !data.is_empty()).unwrap_or(data);
-                if !self.packing.unpack(data, &self.format, picture)? {
+                // Stamped when its buffer was filled, unless it is a writer's own time. A driver that does not tell its
+                // clock and counts by another one has another year.
+                let stamped = Timestamp::default() + Duration::from(meta.timestamp);
+                let is_own = (meta.flags & Flags::TIMESTAMP_MASK) != Flags::TIMESTAMP_COPY;
+                let is_near = stamped <= at && at.since(stamped) < MAX_STAMP_AGE;
+                let since = (is_own && is_near).then_some(stamped);
+                if !self.layout.unpack(data, picture)? {
                     picture.reshape(0, 0);
                 }
-                Ok(Look::At(at))
+                Ok(Look::At(Arrival { since, at }))
             }
             Err(error) => Err(lost().because(error)),
         }
+    }
+
+    fn legs(&self) -> Option<Legs> {
+        Some(Legs {
+            first: "until the driver stamped it: taken up by the camera's thread, packed, written",
+            last: "in the driver's buffer until the reader had it",
+        })
     }
 }
 
@@ -158,46 +121,5 @@ impl Drop for DeviceReader {
         // The crate below panics when a stream cannot be stopped.
         let stream = self.stream.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::latency::{Origin, Stamp, draw, read_whole};
-    use v4l::FourCC;
-
-    #[test]
-    fn a_code_is_read_out_of_every_packing() {
-        let stamp = Stamp { origin: Origin::Output, frame_id: 9, time: Timestamp::from_nanos(1000) };
-        let (width, height) = (256, 48);
-        let mut grey = Grey::from_data(width, height, vec![100; width * height]).unwrap();
-        draw(&stamp, &mut grey);
-        for fourcc in [b"YUYV", b"UYVY", b"NV12", b"RGB3", b"BGR3", b"XR24", b"GREY"] {
-            let packing = Packing::of(fourcc).unwrap();
-            let step = match packing {
-                Packing::Samples { step, .. } | Packing::Colours { step, .. } => step,
-                Packing::Jpeg => unreachable!(),
-            };
-            // Rows are longer than their pixels, as drivers like it.
-            let stride = width * step + 32;
-            let mut data = vec![128; stride * height];
-            for (row, samples) in data.chunks_mut(stride).zip(grey.data().chunks(width)) {
-                for (pixel, &sample) in row.chunks_exact_mut(step).zip(samples) {
-                    match packing {
-                        Packing::Samples { first, .. } => pixel[first] = sample,
-                        _ => pixel.fill(sample),
-                    }
-                }
-            }
-            let mut format = Format::new(width as u32, height as u32, FourCC::new(fourcc));
-            format.stride = stride as u32;
-            let mut picture = Grey::default();
-            assert!(packing.unpack(&data, &format, &mut picture).unwrap());
-            assert_eq!(read_whole(&picture), Some(stamp), "{}", format.fourcc);
-            assert!(!packing.unpack(&data[..data.len() / 2], &format, &mut picture).unwrap(), "torn");
-        }
-        assert_eq!(Packing::of(b"H264"), None);
     }
 }

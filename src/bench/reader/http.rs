@@ -1,10 +1,18 @@
 //! A stream of JPEG pictures over HTTP (`multipart/x-mixed-replace`), as browsers and OBS read it.
+//!
+//! The socket is emptied by a thread of its own, so that a picture's moment does not wait until the one before has been
+//! decoded.
 
 use std::io::{ErrorKind as IoKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use super::{Look, MAX_READ_WAIT, Reader};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+
+use super::{Arrival, Legs, Look, MAX_READ_WAIT, Reader, on_clock};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Grey;
@@ -15,6 +23,8 @@ const MAX_CONNECT_WAIT: Duration = Duration::from_secs(5);
 const CHUNK_BYTES: usize = 64 * 1024;
 /// A picture or a head of more bytes than this is none.
 const MAX_PART_BYTES: usize = 32 << 20;
+/// Pictures that may wait to be decoded; beyond them the other side has to wait.
+const MAX_WAITING: usize = 8;
 
 /// A client of such a stream.
 ///
@@ -22,11 +32,33 @@ const MAX_PART_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub struct HttpReader {
     name: String,
+    parts: Receiver<Result<Part>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A picture as it came.
+#[derive(Debug)]
+struct Part {
+    jpeg: Vec<u8>,
+    /// When its first byte was there.
+    since: Instant,
+    /// When its last byte was there.
+    at: Instant,
+}
+
+/// The receiving end of the connection.
+#[derive(Debug)]
+struct Inlet {
+    name: String,
     stream: TcpStream,
     /// What has come and was not used yet.
     pending: Vec<u8>,
     chunk: Vec<u8>,
-    jpeg: Vec<u8>,
+    /// When something came last.
+    last: Instant,
+    /// When the first byte of the picture at hand came.
+    since: Option<Instant>,
 }
 
 impl HttpReader {
@@ -36,6 +68,55 @@ impl HttpReader {
     /// [`ErrorKind::Config`] when that is no such address; [`ErrorKind::Io`] when nobody answers, or the answer is
     /// not 200.
     pub fn open(url: &str) -> Result<Self> {
+        let mut inlet = Inlet::connect(url)?;
+        let (name, is_over) = (inlet.name.clone(), Arc::new(AtomicBool::new(false)));
+        let (parts_tx, parts) = bounded(MAX_WAITING);
+        let over = Arc::clone(&is_over);
+        let thread = std::thread::Builder::new()
+            .name("http reader".to_owned())
+            .spawn(move || inlet.run(&parts_tx, &over))
+            .or_error(ErrorKind::Internal, || "cannot start the thread that reads the stream".to_owned())?;
+        Ok(Self { name, parts, is_over, thread: Some(thread) })
+    }
+}
+
+impl Drop for HttpReader {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // It looks at that at least every MAX_READ_WAIT; how it ended is nobody's business any more.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Reader for HttpReader {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&mut self, picture: &mut Grey, clock: &dyn Clock) -> Result<Look> {
+        let part = match self.parts.recv_timeout(MAX_READ_WAIT) {
+            Ok(part) => part?,
+            Err(RecvTimeoutError::Timeout) => return Ok(Look::Idle),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Look::Ended),
+        };
+        let arrival = Arrival { since: Some(on_clock(part.since, clock)), at: on_clock(part.at, clock) };
+        // A torn picture is one without a code.
+        if !super::decode_jpeg(&part.jpeg, picture)? {
+            picture.reshape(0, 0);
+        }
+        Ok(Look::At(arrival))
+    }
+
+    fn legs(&self) -> Option<Legs> {
+        Some(Legs {
+            first: "until its first byte had come through the socket: the server's thread wakes up and sends",
+            last: "from its first byte to its last",
+        })
+    }
+}
+
+impl Inlet {
+    fn connect(url: &str) -> Result<Self> {
         let rest = url.strip_prefix("http://").unwrap_or(url);
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() {
@@ -56,24 +137,47 @@ impl HttpReader {
         // Version 1.0, so that the answer comes without chunks between the bytes of a picture.
         let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\nAccept: multipart/x-mixed-replace\r\n\r\n");
         stream.write_all(request.as_bytes()).or_error(ErrorKind::Io, context)?;
-        let mut reader =
-            Self { name: shown.clone(), stream, pending: Vec::new(), chunk: vec![0; CHUNK_BYTES], jpeg: Vec::new() };
+        let (name, chunk, last) = (shown.clone(), vec![0; CHUNK_BYTES], Instant::now());
+        let mut inlet = Self { name, stream, pending: Vec::new(), chunk, last, since: None };
         let head_end = loop {
-            if let Some(at) = find(&reader.pending, b"\r\n\r\n") {
+            if let Some(at) = find(&inlet.pending, b"\r\n\r\n") {
                 break at;
             }
-            if !reader.fill()? {
+            if !inlet.fill()? {
                 return Err(Error::new(ErrorKind::Io, format!("{shown} does not answer within 5 s")));
             }
         };
-        let head = String::from_utf8_lossy(&reader.pending[..head_end]).into_owned();
+        let head = String::from_utf8_lossy(&inlet.pending[..head_end]).into_owned();
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
             return Err(Error::new(ErrorKind::Io, format!("{shown} answers \"{status}\" instead of a stream")));
         }
-        reader.pending.drain(..head_end + 4);
-        reader.stream.set_read_timeout(Some(MAX_READ_WAIT)).or_error(ErrorKind::Io, context)?;
-        Ok(reader)
+        inlet.pending.drain(..head_end + 4);
+        inlet.stream.set_read_timeout(Some(MAX_READ_WAIT)).or_error(ErrorKind::Io, context)?;
+        Ok(inlet)
+    }
+
+    /// Hands pictures on until nobody wants them or the stream ends.
+    fn run(&mut self, parts: &Sender<Result<Part>>, is_over: &AtomicBool) {
+        while !is_over.load(Ordering::Relaxed) {
+            let mut waiting = match self.take() {
+                Some(part) => Ok(part),
+                None => match self.fill() {
+                    Ok(_) => continue,
+                    Err(error) => Err(error),
+                },
+            };
+            let is_end = waiting.is_err();
+            while let Err(SendTimeoutError::Timeout(unsent)) = parts.send_timeout(waiting, MAX_READ_WAIT) {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                waiting = unsent;
+            }
+            if is_end {
+                return;
+            }
+        }
     }
 
     /// Reads what there is; false when nothing came in time.
@@ -84,6 +188,7 @@ impl HttpReader {
                 Err(Error::new(ErrorKind::Io, format!("{} sends no JPEG pictures", self.name)))
             }
             Ok(n) => {
+                self.last = Instant::now();
                 self.pending.extend_from_slice(&self.chunk[..n]);
                 Ok(true)
             }
@@ -97,8 +202,9 @@ impl HttpReader {
     }
 
     /// Takes a whole picture out of what has come.
-    fn take(&mut self) -> bool {
-        let Some(start) = find(&self.pending, &[0xff, 0xd8, 0xff]) else { return false };
+    fn take(&mut self) -> Option<Part> {
+        let start = find(&self.pending, &[0xff, 0xd8, 0xff])?;
+        let since = *self.since.get_or_insert(self.last);
         // A stated length ends the picture with its last byte; else its end is looked for.
         let head = &self.pending[..start];
         let stated = String::from_utf8_lossy(&head[head.len().saturating_sub(512)..])
@@ -110,37 +216,13 @@ impl HttpReader {
             })
             .filter(|&length| length <= MAX_PART_BYTES);
         let end = match stated {
-            Some(length) if self.pending.len() >= start + length => start + length,
-            Some(_) => return false,
-            None => match find(&self.pending[start..], &[0xff, 0xd9]) {
-                Some(at) => start + at + 2,
-                None => return false,
-            },
+            Some(length) => start + length,
+            None => start + find(&self.pending[start..], &[0xff, 0xd9])? + 2,
         };
-        self.jpeg.clear();
-        self.jpeg.extend_from_slice(&self.pending[start..end]);
+        let jpeg = self.pending.get(start..end)?.to_vec();
         self.pending.drain(..end);
-        true
-    }
-}
-
-impl Reader for HttpReader {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn read(&mut self, picture: &mut Grey, clock: &dyn Clock) -> Result<Look> {
-        while !self.take() {
-            if !self.fill()? {
-                return Ok(Look::Idle);
-            }
-        }
-        let at = clock.now();
-        // A torn picture is one without a code.
-        if !super::decode_jpeg(&self.jpeg, picture)? {
-            picture.reshape(0, 0);
-        }
-        Ok(Look::At(at))
+        self.since = None;
+        Some(Part { jpeg, since, at: self.last })
     }
 }
 

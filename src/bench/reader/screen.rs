@@ -6,8 +6,8 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, ImageFormat, Window};
 use x11rb::rust_connection::RustConnection;
 
-use super::{Look, Reader};
-use crate::clock::Clock;
+use super::{Arrival, Legs, Look, Reader};
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Grey;
 use crate::latency::{N_ROWS, Place};
@@ -25,6 +25,8 @@ pub struct ScreenReader {
     size_px: (usize, usize),
     /// The rows that hold the code; all while that is unknown.
     rows: Option<(usize, usize)>,
+    /// When the last picture was asked for.
+    last_asked: Option<Timestamp>,
 }
 
 impl ScreenReader {
@@ -48,7 +50,7 @@ impl ScreenReader {
     }
 
     fn open(connection: RustConnection, window: Window, name: String) -> Result<Self> {
-        let mut reader = Self { name, connection, window, size_px: (0, 0), rows: None };
+        let mut reader = Self { name, connection, window, size_px: (0, 0), rows: None, last_asked: None };
         reader.measure()?;
         Ok(reader)
     }
@@ -76,6 +78,7 @@ impl Reader for ScreenReader {
         let (width, height) = self.size_px;
         let (top, n_rows) = self.rows.filter(|(top, n)| top + n <= height).unwrap_or((0, height));
         let (format, mask) = (ImageFormat::Z_PIXMAP, u32::MAX);
+        let asked = clock.now();
         let cookie = self.connection.get_image(format, self.window, 0, top as i16, width as u16, n_rows as u16, mask);
         let reply = cookie.or_error(ErrorKind::DeviceLost, || format!("the {} is gone", self.name))?.reply();
         // A window that is partly off the screen or being resized cannot be read for a moment.
@@ -97,7 +100,15 @@ impl Reader for ScreenReader {
         for (sample, [b, g, r, _]) in picture.data_mut()[top * width..].iter_mut().zip(pixels) {
             *sample = ((77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b)) >> 8) as u8;
         }
-        Ok(Look::At(at))
+        // What is new now was not there yet when the look before began.
+        Ok(Look::At(Arrival { since: self.last_asked.replace(asked), at }))
+    }
+
+    fn legs(&self) -> Option<Legs> {
+        Some(Legs {
+            first: "in the X server, until the last look that did not show it yet",
+            last: "between that look and the end of the one that showed it: the age is uncertain by so much",
+        })
     }
 
     fn is_polled(&self) -> bool {

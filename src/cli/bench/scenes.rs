@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::cli::run as run_command;
 use clap::Args;
@@ -15,6 +16,9 @@ use effigy::{Error, ErrorKind, Result};
 use super::{
     Engine, EngineArgs, Recording, RunRecord, Scenario, compare, comparison_text, length, parse_secs, terminal,
 };
+
+/// What a run in another process may take beside its own time: loading, enrolling, a machine that is busy.
+const MAX_EXTRA: Duration = Duration::from_secs(300);
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -110,17 +114,25 @@ fn play_here(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recordin
 fn play_in_turn(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recording) -> Result<()> {
     let own =
         std::env::current_exe().or_error(ErrorKind::Internal, || "cannot find this program's own file".to_owned())?;
-    let other = args.versus_binary.as_deref().unwrap_or(&own);
+    // Known before A has played; and a bare name is a file here, not a command somewhere on PATH.
+    let other = match &args.versus_binary {
+        None => own.clone(),
+        Some(path) => {
+            path.canonicalize().or_error(ErrorKind::Config, || format!("there is no program {}", path.display()))?
+        }
+    };
     let added: Vec<OsString> = args.versus.as_deref().unwrap_or_default().split_whitespace().map(Into::into).collect();
     let folder = std::env::temp_dir().join(format!("effigy-bench-{}", std::process::id()));
     let outcome = (1..=args.rounds).try_for_each(|round| {
         for scenario in scenarios {
-            for (variant, program, added) in [("A", &*own, &[][..]), ("B", other, &added[..])] {
+            for (variant, program, added) in [("A", &own, &[][..]), ("B", &other, &added[..])] {
                 let mut run = play_there(args, program, scenario.name(), added, &folder)?;
                 run.variant = variant.to_owned();
                 run.round = round;
-                if program != own {
-                    run.settings += &format!(" ({})", program.display());
+                if variant == "B"
+                    && let Some(typed) = &args.versus_binary
+                {
+                    run.settings += &format!(" ({})", typed.display());
                 }
                 terminal::print(format!("{}\n", run.row()).as_bytes())?;
                 recording.runs.push(run);
@@ -141,6 +153,14 @@ fn play_there(
     added: &[OsString],
     folder: &Path,
 ) -> Result<RunRecord> {
+    // What another run left must not be taken for what a program that writes nothing has recorded.
+    let recorded = folder.join("bench.json");
+    let said = folder.join("said.txt");
+    let unusable = || format!("cannot use the folder {}", folder.display());
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).or_error(ErrorKind::Io, unusable)?;
+    }
+    std::fs::create_dir_all(folder).or_error(ErrorKind::Io, unusable)?;
     let mut command = Command::new(program);
     command.args(["bench", "run", "--scenario", scenario]);
     command.args(["--secs", &args.secs.to_string(), "--warm-up", &args.warm_up.to_string()]);
@@ -157,18 +177,39 @@ fn play_there(
         command.args(["--identity", &identities.join(",")]);
     }
     command.args(added).arg("--out").arg(folder);
-    let context = || format!("cannot start {}", program.display());
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
-    let output = output.or_error(ErrorKind::Io, context)?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
-        return Err(Error::new(ErrorKind::Config, format!("{} failed: {last}", program.display())));
+    let stderr = std::fs::File::create(&said).or_error(ErrorKind::Io, unusable)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    let bound = Duration::from_secs_f64(args.secs + args.warm_up) + MAX_EXTRA;
+    let failed = |why: String| Error::new(ErrorKind::Config, format!("{} failed: {why}", program.display()));
+    let Some(status) = run_bounded(&mut command, program, bound)? else {
+        return Err(failed(format!("it did not end within {} s and was stopped", bound.as_secs())));
+    };
+    if !status.success() {
+        let said = std::fs::read_to_string(&said).unwrap_or_default();
+        return Err(failed(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()));
     }
-    let recording = Recording::load(&folder.join("bench.json"))?;
-    recording
-        .runs
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "the other process recorded nothing"))
+    if !recorded.exists() {
+        return Err(failed("it recorded nothing; is it a build of effigy that has `bench run`?".to_owned()));
+    }
+    let recording = Recording::load(&recorded)?;
+    recording.runs.into_iter().next().ok_or_else(|| failed("its recording holds no run".to_owned()))
+}
+
+/// Runs a program to its end; `None` when it had not ended after `bound` and was stopped.
+fn run_bounded(command: &mut Command, program: &Path, bound: Duration) -> Result<Option<ExitStatus>> {
+    let context = || format!("cannot start {}", program.display());
+    let mut child = command.spawn().or_error(ErrorKind::Io, context)?;
+    let since = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().or_error(ErrorKind::Io, context)? {
+            return Ok(Some(status));
+        }
+        if since.elapsed() > bound {
+            // It may end in this very moment.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -170,6 +170,7 @@ fn figures(shared: &Shared) -> Value {
     json!({
         "type": "figures",
         "age_ms": figures.age_ms(),
+        "audio_delay_ms": figures.audio_delay_ms(),
         "fps": figures.rate_hz(),
         "dropped": figures.dropped(),
         "frames": n_frames,

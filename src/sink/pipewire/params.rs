@@ -6,7 +6,7 @@ use pipewire::spa::param::ParamType;
 use pipewire::spa::param::format::{FormatProperties, MediaSubtype, MediaType};
 use pipewire::spa::param::video::VideoFormat;
 use pipewire::spa::pod::serialize::PodSerializer;
-use pipewire::spa::pod::{CanonicalFixedSizedPod, ChoiceValue, Object, Property, Value};
+use pipewire::spa::pod::{CanonicalFixedSizedPod, ChoiceValue, Object, Pod, Property, Value};
 use pipewire::spa::sys;
 use pipewire::spa::utils::{Choice, ChoiceEnum, ChoiceFlags, Fraction, Id, Rectangle, SpaTypes};
 
@@ -85,7 +85,7 @@ pub(super) fn buffers(packing: Packing, size_px: (usize, usize)) -> Result<Vec<u
 }
 
 /// A property with alternatives, the first of which is the default.
-fn one_of<T>(key: FormatProperties, kind: fn(Choice<T>) -> ChoiceValue, values: Vec<T>) -> Property
+pub(crate) fn one_of<T>(key: FormatProperties, kind: fn(Choice<T>) -> ChoiceValue, values: Vec<T>) -> Property
 where
     T: CanonicalFixedSizedPod + Copy,
 {
@@ -94,9 +94,15 @@ where
     Property::new(key.as_raw(), Value::Choice(kind(choice)))
 }
 
-fn serialize(object: Object) -> Result<Vec<u8>> {
+/// A description as PipeWire reads it.
+pub(crate) fn serialize(object: Object) -> Result<Vec<u8>> {
     match PodSerializer::serialize(Cursor::new(Vec::new()), &Value::Object(object)) {
         Ok((bytes, _)) => Ok(bytes.into_inner()),
-        Err(error) => Err(Error::new(ErrorKind::Internal, format!("cannot describe the camera: {error:?}"))),
+        Err(error) => Err(Error::new(ErrorKind::Internal, format!("cannot describe a camera to PipeWire: {error:?}"))),
     }
+}
+
+/// A description that was serialized.
+pub(crate) fn pod(bytes: &[u8]) -> Result<&Pod> {
+    Pod::from_bytes(bytes).ok_or_else(|| Error::new(ErrorKind::Internal, "a camera's description is torn"))
 }

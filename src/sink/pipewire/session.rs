@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Rgba;
 use crate::sink::camera::{CameraOptions, Fitter, Packing, beside};
 
-use super::params;
+use super::params::{self, pod};
 
 /// The object whose errors are those of the whole connection.
 const CORE_ID: u32 = 0;
@@ -81,11 +81,9 @@ impl Session {
     ) -> Result<Self> {
         let context = ContextRc::new(main_loop, None)
             .or_error(ErrorKind::Internal, || "PipeWire's client library does not start".to_owned())?;
-        let core = context.connect_rc(None).or_error(ErrorKind::NoDevice, || {
-            "PipeWire does not run for this user; start it with `systemctl --user start pipewire wireplumber`, or use \
-             `--sink vcam`"
-                .to_owned()
-        })?;
+        let core = context
+            .connect_rc(None)
+            .or_error(ErrorKind::NoDevice, || format!("{}, or use `--sink vcam`", super::NO_DAEMON))?;
         let fail = |error| Error::new(ErrorKind::DeviceLost, "PipeWire takes no camera").because(error);
         {
             let mut shared = shared.borrow_mut();
@@ -209,8 +207,4 @@ fn ask_for(stream: &Stream, buffers: Option<&[u8]>) -> Result<()> {
     stream
         .update_params(&mut [pod(buffers)?])
         .or_error(ErrorKind::DeviceLost, || "PipeWire takes no description of buffers".to_owned())
-}
-
-fn pod(bytes: &[u8]) -> Result<&Pod> {
-    Pod::from_bytes(bytes).ok_or_else(|| Error::new(ErrorKind::Internal, "the camera's description is torn"))
 }

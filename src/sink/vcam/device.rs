@@ -99,6 +99,11 @@ impl Loopback {
         Ok(Self { device, path: path.to_owned(), card: caps.card, packing, size_px, rate_hz })
     }
 
+    /// Its node.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn packing(&self) -> Packing {
         self.packing
     }
