@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use opencv::core::{Point, Scalar};
+use opencv::imgproc::{FONT_HERSHEY_SIMPLEX, LINE_AA, put_text};
+
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::Rgb;
 use crate::photo;
@@ -34,6 +37,8 @@ const PLOT_PX: (usize, usize) = (900, 300);
 const COLOURS: [[u8; 3]; 6] =
     [[220, 60, 60], [60, 120, 220], [60, 160, 80], [230, 150, 40], [150, 80, 190], [90, 90, 90]];
 
+const GREY: [u8; 3] = [90, 90, 90];
+
 /// Draws the log: above the loss (logarithmic), below the gain over the warp in dB of the whole picture (red), the
 /// mouth (blue) and the eyes (green); a grey line is 0 dB, light ones are 1 dB apart.
 ///
@@ -57,18 +62,32 @@ pub fn curves(log: &Path, path: &Path) -> Result<()> {
     });
     let mut picture = Rgb::new(PLOT_PX.0, 2 * PLOT_PX.1);
     picture.data_mut().fill(255);
-    plot(&mut picture, 0, &losses, &[]);
+    plot(&mut picture, 0, &losses, &[])?;
     let grid: Vec<f64> = (-6..=8).map(f64::from).collect();
-    plot(&mut picture, PLOT_PX.1, &gains, &grid);
+    plot(&mut picture, PLOT_PX.1, &gains, &grid)?;
+    let n_steps = lines.iter().filter_map(|line| number(line, "/step")).fold(0.0, f64::max);
+    label(&mut picture, &format!("loss of single steps, logarithmic; to the right step {n_steps}"), (60, 18), GREY)?;
+    label(&mut picture, "dB above the warp:", (60, PLOT_PX.1 + 18), GREY)?;
+    for ((name, colour), x) in ["whole", "mouth", "eyes"].into_iter().zip(COLOURS).zip([215, 270, 330]) {
+        label(&mut picture, name, (x, PLOT_PX.1 + 18), colour)?;
+    }
     photo::write_png(path, &picture)
 }
 
-fn plot(picture: &mut Rgb, top: usize, curves: &[Vec<(f64, f64)>], grid: &[f64]) {
+/// Writes a line of text that begins at a place, in pixels.
+fn label(picture: &mut Rgb, text: &str, (x, y): (usize, usize), colour: [u8; 3]) -> Result<()> {
+    let [r, g, b] = colour.map(f64::from);
+    let (place, colour) = (Point::new(x as i32, y as i32), Scalar::new(r, g, b, 0.0));
+    put_text(&mut picture.as_mat_mut()?, text, place, FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, LINE_AA, false)?;
+    Ok(())
+}
+
+fn plot(picture: &mut Rgb, top: usize, curves: &[Vec<(f64, f64)>], grid: &[f64]) -> Result<()> {
     let points = || curves.iter().flatten();
     let last = points().map(|p| p.0).fold(1.0, f64::max);
     let (low, high) = points().fold((f64::MAX, f64::MIN), |(low, high), p| (low.min(p.1), high.max(p.1)));
     if low > high {
-        return;
+        return Ok(());
     }
     let (low, high) = (low - 0.1, high + 0.1);
     let (width, height) = PLOT_PX;
@@ -101,4 +120,8 @@ fn plot(picture: &mut Rgb, top: usize, curves: &[Vec<(f64, f64)>], grid: &[f64])
             }
         }
     }
+    for &value in grid.iter().filter(|&&value| (low..high).contains(&value)) {
+        label(picture, &format!("{value}"), (12, (place((0.0, value)).1 as usize).max(top + 16) - 3), GREY)?;
+    }
+    Ok(())
 }

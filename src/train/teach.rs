@@ -218,7 +218,8 @@ impl Training<'_> {
                 sheet::curves(&log.path, &options.output.join("curves.png"))?;
             }
         }
-        self.keep(parameters, step, &checkpoint_path)
+        self.keep(parameters, step, &checkpoint_path)?;
+        sheet::curves(&log.path, &options.output.join("curves.png"))
     }
 
     /// Writes what to go on from, and the averaged weights as the engine reads them.
