@@ -50,7 +50,7 @@ pub(crate) struct TrainArgs {
     /// ImageNet weights of MobileNetV2 (mobilenet_v2-b0353104.pth) for the perceptual and adversarial parts of the loss
     #[arg(long, value_name = "FILE.pth")]
     features: Option<PathBuf>,
-    /// Leave the adversary out: higher PSNR, softer pictures
+    /// Leave the adversary out, and keep the distance of frozen features
     #[arg(long)]
     no_adversary: bool,
     /// Steps between checkpoints
