@@ -15,21 +15,21 @@ text-align:left}svg{width:640px;max-width:100%;font:11px system-ui,sans-serif}sv
 
 /// Makes the page.
 pub fn html(recording: &Recording) -> String {
-    let machine = &recording.machine;
+    let machine = &recording.circumstances.machine;
     let mut page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
          <title>effigy: how late is the picture</title><style>{STYLE}</style><h1>How late is the picture?</h1>\
          <p class=n>effigy {}, commit {}; {} ({} cores, {} MiB; {}), {}; load {} before, {} after; {} seconds since 1970.</p>",
-        escaped(&recording.version),
-        escaped(recording.commit.as_deref().unwrap_or("unknown")),
+        escaped(&recording.circumstances.version),
+        escaped(recording.circumstances.commit.as_deref().unwrap_or("unknown")),
         escaped(&machine.cpu),
         machine.cores,
         machine.memory_mib,
         escaped(&machine.kind),
         escaped(&machine.os),
-        number(recording.load[0]),
-        number(recording.load[1]),
-        recording.unix_secs
+        number(recording.circumstances.load[0]),
+        number(recording.circumstances.load[1]),
+        recording.circumstances.unix_secs
     );
     page += "<p class=n>Age counts from when a frame was due to be taken, in milliseconds. Age on screen is that of \
              what is shown at every moment. The bound is one interval of the source and the 99th percentiles of all \

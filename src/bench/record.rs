@@ -21,7 +21,17 @@ const SCREEN_STEP: Duration = Duration::from_millis(1);
 /// All runs of one bench.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Recording {
-    /// Version of the keys.
+    /// Where and when.
+    #[serde(flatten)]
+    pub circumstances: Circumstances,
+    /// The runs, in the order in which they were made.
+    pub runs: Vec<RunRecord>,
+}
+
+/// Where and when a bench ran.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Circumstances {
+    /// Version of the keys of the record that this is part of.
     pub schema: u32,
     /// Version of the program.
     pub version: String,
@@ -33,8 +43,27 @@ pub struct Recording {
     pub machine: MachineRecord,
     /// The system's load over the last minute, before and after.
     pub load: [Option<f64>; 2],
-    /// The runs, in the order in which they were made.
-    pub runs: Vec<RunRecord>,
+}
+
+impl Circumstances {
+    /// Those of a bench that begins now.
+    pub(super) fn begin(schema: u32) -> Self {
+        let git = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+        let commit = git.ok().filter(|output| output.status.success());
+        Self {
+            schema,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            commit: commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            machine: MachineRecord::describe(),
+            load: [load(), None],
+        }
+    }
+
+    /// Notes what is known only at the end.
+    pub(super) fn end(&mut self) {
+        self.load[1] = load();
+    }
 }
 
 /// A machine.
@@ -308,22 +337,12 @@ impl RunRecord {
 impl Recording {
     /// Starts a recording: the machine, the time, the commit, the load.
     pub fn begin() -> Self {
-        let git = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-        let commit = git.ok().filter(|output| output.status.success());
-        Self {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            commit: commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-            machine: MachineRecord::describe(),
-            load: [load(), None],
-            runs: Vec::new(),
-        }
+        Self { circumstances: Circumstances::begin(SCHEMA), runs: Vec::new() }
     }
 
     /// Notes what is known only at the end.
     pub fn end(&mut self) {
-        self.load[1] = load();
+        self.circumstances.end();
     }
 
     /// Reads a recording.
@@ -335,8 +354,9 @@ impl Recording {
             std::fs::read_to_string(path).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
         let advice = || format!("{} is no recording; make one with `effigy bench run --out DIR`", path.display());
         let recording: Self = serde_json::from_str(&text).or_error(ErrorKind::Config, advice)?;
-        if recording.schema != SCHEMA {
-            let message = format!("{} has keys of version {}, expected {SCHEMA}", path.display(), recording.schema);
+        let schema = recording.circumstances.schema;
+        if schema != SCHEMA {
+            let message = format!("{} has keys of version {schema}, expected {SCHEMA}", path.display());
             return Err(Error::new(ErrorKind::Config, message));
         }
         Ok(recording)
@@ -365,7 +385,7 @@ impl Recording {
 }
 
 /// The system's load over the last minute, where it tells.
-pub(super) fn load() -> Option<f64> {
+fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 

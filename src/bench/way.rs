@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::reader::{Legs, Reader};
-use super::record::{MachineRecord, Recording, StageRecord, stage_records};
+use super::record::{Circumstances, StageRecord, stage_records};
 use super::samples::Sample;
 use super::watch::{Ages, Sighting, Watch, WatchFigures};
 use crate::report::Times;
@@ -17,18 +17,9 @@ pub const SCHEMA: u32 = 2;
 /// All ways of one bench.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WaysRecord {
-    /// Version of the keys.
-    pub schema: u32,
-    /// Version of the program.
-    pub version: String,
-    /// When the bench began, in seconds since 1970.
-    pub unix_secs: u64,
-    /// The commit, where the bench ran in the program's repository.
-    pub commit: Option<String>,
-    /// The machine.
-    pub machine: MachineRecord,
-    /// The system's load over the last minute, before and after.
-    pub load: [Option<f64>; 2],
+    /// Where and when.
+    #[serde(flatten)]
+    pub circumstances: Circumstances,
     /// Size of the picture, in pixels a side.
     pub size_px: usize,
     /// Whether the test pattern's face was followed; otherwise a blank camera led to the card.
@@ -40,13 +31,12 @@ pub struct WaysRecord {
 impl WaysRecord {
     /// Starts a record: the machine, the time, the commit, the load.
     pub fn begin(size_px: usize, follows_face: bool) -> Self {
-        let Recording { version, unix_secs, commit, machine, load, .. } = Recording::begin();
-        Self { schema: SCHEMA, version, unix_secs, commit, machine, load, size_px, follows_face, ways: Vec::new() }
+        Self { circumstances: Circumstances::begin(SCHEMA), size_px, follows_face, ways: Vec::new() }
     }
 
     /// Notes what is known only at the end.
     pub fn end(&mut self) {
-        self.load[1] = super::record::load();
+        self.circumstances.end();
     }
 }
 

@@ -154,20 +154,3 @@ pub(crate) fn faceless(folder: &Path) -> PathBuf {
     image::RgbImage::from_pixel(320, 240, image::Rgb([70, 110, 90])).save(&path).unwrap();
     path
 }
-
-/// A folder of its own, removed at the end.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("effigy-devices-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}

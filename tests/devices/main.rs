@@ -6,6 +6,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "how far a long test got, and what was skipped")]
 
 mod common;
+#[path = "../common/folder.rs"]
+mod folder;
 #[cfg(feature = "pipewire")]
 mod pipewire;
 mod vm;

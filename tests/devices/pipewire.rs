@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use ::pipewire::spa::param::video::VideoFormat;
 use effigy::composite::CardReason;
 
-use crate::common::{
-    Folder, Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv,
-};
+use crate::common::{Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv};
+use crate::folder::Folder;
 use consumer::{Consumer, Frame};
 
 mod consumer;
@@ -78,7 +77,7 @@ fn a_camera_for_several_consumers_survives_the_daemon() {
     assert!(std::env::var_os("EFFIGY_PIPEWIRE").is_some(), "this is a part of scripts/pipewire_test.sh");
     let begin = Instant::now();
     let say = |what: &str| println!("{:5.1} s: {what}", begin.elapsed().as_secs_f64());
-    let folder = Folder::new("pipewire");
+    let folder = Folder::new("devices-pipewire");
     let identity = enrol(&folder.0);
     let looking = card(CardReason::LookingForFace, true);
     let expected = yuyv(&looking);
@@ -167,7 +166,7 @@ fn the_camera_is_read_back_with_its_age() {
     assert!(std::env::var_os("EFFIGY_PIPEWIRE").is_some(), "this is a part of scripts/pipewire_test.sh");
     let begin = Instant::now();
     let say = |what: &str| println!("{:5.1} s: {what}", begin.elapsed().as_secs_f64());
-    let folder = Folder::new("pipewire-age");
+    let folder = Folder::new("devices-pipewire-age");
     let identity = enrol(&folder.0);
     let bench = |arguments: &str, log: &str| {
         let mut command = effigy();

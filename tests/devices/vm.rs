@@ -15,9 +15,8 @@ use v4l::io::traits::CaptureStream as _;
 use v4l::video::{Capture, Output};
 use v4l::{Device, Format, FourCC};
 
-use crate::common::{
-    Folder, Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv,
-};
+use crate::common::{Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv};
+use crate::folder::Folder;
 
 /// The webcam, loaded so by the machine's first process.
 const WEBCAM: &str = "/dev/video0";
@@ -70,7 +69,7 @@ fn run(arguments: &str, log: &Path) -> Running {
 fn a_webcam_drives_the_virtual_camera() {
     assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
     let begin = Instant::now();
-    let folder = Folder::new("vm");
+    let folder = Folder::new("devices-vm");
     let [looking, unmarked] = [true, false].map(|badge| yuyv(&card(CardReason::LookingForFace, badge)));
     let silent = yuyv(&card(CardReason::NoSignal, true));
 
@@ -184,7 +183,7 @@ fn unplug_and_plug(
 fn another_size_and_packing_are_negotiated() {
     assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
     let begin = Instant::now();
-    let folder = Folder::new("vm-format");
+    let folder = Folder::new("devices-vm-format");
     let looking = card(CardReason::LookingForFace, true);
     // The device keeps the format of whoever wrote to it last; the picture is fitted into that.
     let status = Command::new("v4l2-ctl").args(["-d", BOTH, "--set-ctrl=keep_format=1"]).status().unwrap();
@@ -218,7 +217,7 @@ fn another_size_and_packing_are_negotiated() {
 fn the_virtual_camera_is_read_back_with_its_age() {
     assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
     let begin = Instant::now();
-    let folder = Folder::new("vm-age");
+    let folder = Folder::new("devices-vm-age");
     let report = Path::new("/out/e2e-vm.json");
     let mut command = effigy();
     command.args("bench e2e --way vcam --no-face --backend warp --secs 8 --warm-up 1".split(' '));

@@ -169,7 +169,7 @@ pub(super) fn run(args: &E2eArgs) -> Result<()> {
         record.ways.push(figures);
     }
     record.end();
-    terminal::print(format!("\n{}\n", record.machine).as_bytes())?;
+    terminal::print(format!("\n{}\n", record.circumstances.machine).as_bytes())?;
     for way in &record.ways {
         terminal::print((way.lines().join("\n") + "\n").as_bytes())?;
     }
