@@ -35,8 +35,9 @@ pub const N_MESH_POINTS: usize = 468;
 /// Expression coefficients.
 pub const N_COEFFICIENTS: usize = 52;
 
-/// The points of one face: x to the right and y down in pixels, z away from the camera in the
-/// same unit, relative to the head's centre.
+/// The points of one face: x to the right and y down in pixels from the corner of the picture's first pixel (so that a
+/// point keeps its share of the picture at any size), z away from the camera in the same unit, relative to the head's
+/// centre.
 pub type Landmarks = [Vec3; N_LANDMARKS];
 
 /// Where the head is.

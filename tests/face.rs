@@ -60,6 +60,22 @@ impl Numbers {
         }
     }
 
+    /// Numbers of the reference implementation, with its points where they are in the picture: it samples its crop from
+    /// the middle of a pixel at the crop's edge, so that its points lie half a pixel of the crop to the lower right and
+    /// half a pixel of the frame to the upper left.
+    fn of_reference(mut self) -> Self {
+        let extent = |k: usize| {
+            let values = self.landmarks_px.iter().map(|p| p[k]);
+            values.clone().fold(f32::MIN, f32::max) - values.fold(f32::MAX, f32::min)
+        };
+        // Its crop is one and a half times as large as the face, and 256 pixels wide.
+        let crop_pixel_px = 1.5 * extent(0).max(extent(1)) / 256.0;
+        for p in &mut self.landmarks_px {
+            (p[0], p[1]) = (p[0] + 0.5 - 0.5 * crop_pixel_px, p[1] + 0.5 - 0.5 * crop_pixel_px);
+        }
+        self
+    }
+
     fn difference(&self, face: &FaceObservation) -> Difference {
         assert_eq!((self.width, self.height), face.frame_size_px);
         let distances = self.landmarks_px.iter().zip(&face.landmarks_px).map(|(known, found)| {
@@ -121,7 +137,7 @@ fn reference() -> Option<Vec<(PathBuf, Numbers)>> {
     let text = std::fs::read_to_string(shared.join("data/models/reference_landmarks.json")).unwrap();
     let file: File = serde_json::from_str(&text).unwrap();
     let folder = shared.join("data/test/portraits");
-    Some(file.pictures.into_iter().map(|(name, numbers)| (folder.join(name), numbers)).collect())
+    Some(file.pictures.into_iter().map(|(name, numbers)| (folder.join(name), numbers.of_reference())).collect())
 }
 
 /// The demo portraits.
@@ -214,6 +230,48 @@ fn shrunk(picture: &Rgb, divisor: usize) -> Rgb {
         *sample = (block.map(|pixel| usize::from(pixel[c])).sum::<usize>() / (divisor * divisor)) as u8;
     }
     out
+}
+
+#[test]
+fn a_face_is_in_the_same_place_of_a_picture_of_any_size() {
+    let mut tracker = tracker();
+    let mut settled = |picture: &Rgb| {
+        let mut face = tracker.find_faces(picture).unwrap().swap_remove(0).observation;
+        tracker.settle(picture, &mut face).unwrap();
+        face
+    };
+    for path in demo_portraits() {
+        let picture = photo(&path);
+        let (large, small) = (settled(&picture), settled(&shrunk(&picture, 2)));
+        let pairs = large.landmarks_px.iter().zip(&small.landmarks_px);
+        let off = pairs.map(|(a, b)| a.truncate() / 2.0 - b.truncate()).sum::<glam::Vec2>() / 478.0;
+        // Half a pixel wrongly counted would be a quarter of one here, both ways.
+        assert!(off.length() < 0.15, "{}: {off} px of the smaller picture", path.display());
+    }
+}
+
+#[test]
+fn a_settled_face_stays_and_is_nearer_to_the_one_that_is_followed() {
+    let Some(portrait) = some_portrait() else { return };
+    let (mut tracker, mut finder) = (tracker(), tracker());
+    let mut followed = FaceObservation::default();
+    for i in 0..8 {
+        let frame = RawFrame::new(portrait.clone(), Timestamp::from_nanos(i * 33_333_333));
+        assert!(tracker.observe(&frame, &mut followed).unwrap());
+    }
+    let distance = |a: &FaceObservation, b: &FaceObservation| {
+        let pairs = a.landmarks_px.iter().zip(&b.landmarks_px);
+        pairs.map(|(a, b)| a.truncate().distance(b.truncate())).sum::<f32>() / 478.0
+    };
+    let found = finder.find_faces(&portrait).unwrap().swap_remove(0).observation;
+    let mut settled = found.clone();
+    finder.settle(&portrait, &mut settled).unwrap();
+    let mut again = settled.clone();
+    finder.settle(&portrait, &mut again).unwrap();
+    let [before, after, moved] =
+        [(&found, &followed), (&settled, &followed), (&again, &settled)].map(|(a, b)| distance(a, b));
+    println!("{before} px apart as found, {after} px as settled, which then moves by {moved} px");
+    assert!(after < 0.7 * before && moved < 0.1, "{before} {after} {moved}");
 }
 
 fn centre_x(face: &FaceObservation) -> f32 {

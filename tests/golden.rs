@@ -3,14 +3,20 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{identity, open_mouth, rest};
+use effigy::clock::Timestamp;
 use effigy::composite::{Background, CardReason, CompositeOptions, Compositor};
+use effigy::drive::{DriveOptions, Driver, Motion};
+use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::warp::WarpGenerator;
+use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
 use effigy::trace::Trace;
-use effigy::{Generator, Identity, OutFrame, Portrait};
+use effigy::{FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame, Rgb};
 use glam::{Quat, Vec2};
 
-fn generated(size_px: usize, identity: &std::sync::Arc<Identity>, signal: &effigy::DrivingSignal) -> Portrait {
+fn generated(size_px: usize, identity: &Arc<Identity>, signal: &effigy::DrivingSignal) -> Portrait {
     let mut generator = WarpGenerator::new(size_px);
     generator.adopt(identity.clone()).unwrap();
     let mut portrait = Portrait::default();
@@ -62,6 +68,63 @@ fn an_absolute_signal_that_names_the_portraits_own_pose_gives_back_the_portrait(
     signal.translation = identity.shape.centre_px / 512.0;
     signal.scale = identity.shape.width_px / 512.0;
     assert!(psnr_db(&generated(512, &identity, &signal), &identity) >= 45.0);
+}
+
+/// A camera's frame is smaller than the portrait, and the tracker's view of it another: neither may move the face.
+#[test]
+fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait() {
+    let mut enroller = Enroller::new().unwrap();
+    let mut tracker = FaceTracker::new(TrackerOptions::default()).unwrap();
+    for (name, file) in effigy::demo::PORTRAITS {
+        let options = EnrollOptions {
+            name: name.to_owned(),
+            basis: Basis::Synthetic,
+            consent_by: String::new(),
+            framing: Framing::Keep,
+            face: None,
+        };
+        let identity = Arc::new(enroller.enroll(file, &options).unwrap());
+        let half = half_size(&identity.portrait);
+        let options = DriveOptions { motion: Motion::Absolute, strength: 1.0, is_filtered: false };
+        let mut driver = Driver::new(options, identity.clone());
+        let mut signal = rest();
+        let mut face = FaceObservation::default();
+        tracker.reset();
+        for i in 0..4 {
+            let frame = RawFrame::new(half.clone(), Timestamp::from_nanos(i * 33_333_333));
+            assert!(tracker.observe(&frame, &mut face).unwrap());
+            driver.drive(Some(&face), frame.captured(), &mut signal);
+        }
+        let portrait = generated(512, &identity, &signal);
+        // Brows, lids and nose: what is full of edges, and moves with nothing but the head.
+        let inner = [70, 300, 4].map(|i| identity.landmarks_px[i].truncate());
+        let [left, right, below] = inner.map(|p| p.as_uvec2());
+        let (mut sum, mut n) = (0.0, 0.0);
+        for y in left.y.min(right.y)..below.y {
+            for x in left.x..right.x {
+                let [a, b] = [
+                    portrait.picture.pixel(x as usize, y as usize)[1],
+                    identity.portrait.pixel(x as usize, y as usize)[1],
+                ];
+                sum += (f64::from(a) - f64::from(b)).powi(2);
+                n += 1.0;
+            }
+        }
+        let psnr = 10.0 * (255.0 * 255.0 * n / f64::max(sum, 1e-9)).log10();
+        println!("{name}: {psnr:.1} dB");
+        assert!(psnr >= 32.5, "{name}: {psnr:.1} dB");
+    }
+}
+
+fn half_size(picture: &Rgb) -> Rgb {
+    let (width_px, height_px) = (picture.width_px() / 2, picture.height_px() / 2);
+    let mut half = Rgb::new(width_px, height_px);
+    for (i, value) in half.data_mut().iter_mut().enumerate() {
+        let (x, y, c) = (i / 3 % width_px, i / 3 / width_px, i % 3);
+        let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dx, dy)| picture.pixel(2 * x + dx, 2 * y + dy)[c]);
+        *value = (four.map(u32::from).iter().sum::<u32>() / 4) as u8;
+    }
+    half
 }
 
 /// The driven picture's colour at each inner landmark is the portrait's at the landmark's old place.

@@ -45,9 +45,19 @@ impl Crop {
         Self::around(min_px, max_px, left, right)
     }
 
-    /// Where a point of the crop (0..1 on both sides) is in the frame.
+    /// Where a point of the crop (0..1 on both sides) is in the frame, as the networks' reference implementation counts:
+    /// see [`Self::frame_from_sampled`].
     pub(super) fn frame_from_crop(&self, point: Vec2) -> Vec2 {
         self.centre_px + Vec2::from_angle(self.angle_rads).rotate((point - 0.5) * self.side_px)
+    }
+
+    /// Where a point of a crop that [`Cropper::cut`] has cut into `size_px` samples is in the frame.
+    ///
+    /// Column 0 was read in the middle of the frame's pixel at the square's edge. So a sample's middle, half a sample
+    /// inside of the crop, is where a frame's pixel has its middle, half a pixel from its corner.
+    pub(super) fn frame_from_sampled(&self, point: Vec2, size_px: usize) -> Vec2 {
+        let half = Vec2::splat(0.5 / size_px as f32);
+        self.frame_from_crop(point - half) + 0.5
     }
 
     /// Whether a network can see anything in it.
@@ -85,7 +95,7 @@ impl Cropper {
     /// What lies outside of the picture is black.
     pub(super) fn cut(&mut self, picture: &Rgb, crop: &Crop, scale: f32, offset: f32, out: &mut [f32]) -> Result<()> {
         // Column 0 of the crop is the square's edge, not half a pixel inside of it: so the networks' reference
-        // implementation samples, and half a pixel of a detector's cell is a visible shift.
+        // implementation samples, and what they say depends on where their crop lies.
         let origin = crop.frame_from_crop(Vec2::ZERO);
         let step = Vec2::from_angle(crop.angle_rads) * (crop.side_px / self.size_px as f32);
         let rows = [[step.x, -step.y, origin.x], [step.y, step.x, origin.y]];

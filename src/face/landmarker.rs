@@ -35,7 +35,7 @@ impl Landmarker {
         let points = self.session.output(0);
         debug_assert_eq!(points.len(), 3 * N_LANDMARKS, "the model's hash is checked");
         for (out, point) in out_px.iter_mut().zip(points.chunks_exact(3)) {
-            let in_frame = crop.frame_from_crop(Vec2::new(point[0], point[1]) / SIZE_PX as f32);
+            let in_frame = crop.frame_from_sampled(Vec2::new(point[0], point[1]) / SIZE_PX as f32, SIZE_PX);
             *out = Vec3::new(in_frame.x, in_frame.y, point[2] * crop.side_px / SIZE_PX as f32);
         }
         let presence = 1.0 / (1.0 + (-self.session.output(1)[0]).exp());

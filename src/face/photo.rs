@@ -85,8 +85,7 @@ impl FaceTracker {
         }
         if in_level.scale != 1.0 {
             for point in &mut observation.landmarks_px {
-                let in_photo = in_level.point_in_photo(point.truncate());
-                *point = in_photo.extend(point.z * in_level.scale);
+                *point *= in_level.scale;
             }
             observation.frame_size_px = (levels.photo.width_px(), levels.photo.height_px());
         }
@@ -123,8 +122,8 @@ struct InLevel {
 }
 
 impl InLevel {
+    /// Where a point of a crop or of the detector is, which count from the middle of the first pixel.
     fn point_in_photo(&self, point_px: Vec2) -> Vec2 {
-        // Pixel centres are at whole numbers: the copy's first pixel covers several of the photo.
         (point_px + 0.5) * self.scale - 0.5
     }
 

@@ -85,7 +85,7 @@ impl Enroller {
         // On the crop again: its points are then exact where they are used, and its pose belongs to
         // a camera that took this square.
         let expected = crop.to_portrait(centre(&face), size);
-        let face = self
+        let mut face = self
             .finder
             .find_faces(&portrait)?
             .into_iter()
@@ -94,6 +94,7 @@ impl Enroller {
                 Error::new(ErrorKind::Photo, "the face is lost in its own crop; try --framing keep, or another photo")
             })?
             .observation;
+        self.finder.settle(&portrait, &mut face)?;
 
         let matte = self.matter.matte(&portrait)?;
         let background = plate::fill_background(&portrait, &matte);

@@ -107,9 +107,7 @@ impl Augmentation {
     pub fn sample(seed: u64, ranges: &Ranges) -> Self {
         let mut rng = Rng::new(seed, 71);
         let is_flipped = rng.chance(ranges.flip);
-        let side = SIZE_PX as f32 / (1.0 + ranges.zoom * rng.unit());
-        let slack = SIZE_PX as f32 - side;
-        let part = [slack * rng.unit(), slack * rng.unit(), side];
+        let part = some_part(&mut rng, ranges.zoom);
         let mut around_one = |share: f32| 1.0 + ranges.colour * share * rng.range(-1.0, 1.0);
         let brightness = around_one(1.0);
         let gains = std::array::from_fn(|_| brightness * around_one(0.5));
@@ -127,16 +125,29 @@ impl Augmentation {
         }
     }
 
+    /// The same change, but of another part of the picture, as another camera would have taken it.
+    ///
+    /// `zoom` is as in [`Ranges::zoom`].
+    #[must_use]
+    pub(crate) fn elsewhere(&self, zoom: f32, rng: &mut Rng) -> Self {
+        Self { part: some_part(rng, zoom), ..*self }
+    }
+
+    /// Whether another change shows the same part of the picture.
+    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+        self.part == other.part
+    }
+
     /// Whether left and right are exchanged.
     pub fn is_flipped(&self) -> bool {
         self.is_flipped
     }
 
-    /// Where a point of the picture goes. Pixel centres are at whole numbers.
+    /// Where a point of the picture goes, counted from the corner of its first pixel.
     pub fn point(&self, p_px: Vec2) -> Vec2 {
         let [left, top, side] = self.part;
-        let x = if self.is_flipped { (SIZE_PX - 1) as f32 - p_px.x } else { p_px.x };
-        (Vec2::new(x, p_px.y) + 0.5 - Vec2::new(left, top)) * (SIZE_PX as f32 / side) - 0.5
+        let x = if self.is_flipped { SIZE_PX as f32 - p_px.x } else { p_px.x };
+        (Vec2::new(x, p_px.y) - Vec2::new(left, top)) * (SIZE_PX as f32 / side)
     }
 
     /// Moves points; what was the left eye's is the right eye's in a mirrored picture.
@@ -179,7 +190,7 @@ impl Augmentation {
 
     /// Moves a rectangle (left, top, width, height); `None` where it is not shown.
     pub fn rect(&self, [left, top, width, height]: [u32; 4]) -> Option<[u32; 4]> {
-        let corner = |x: u32, y: u32| self.point(Vec2::new(x as f32, y as f32) - 0.5) + 0.5;
+        let corner = |x: u32, y: u32| self.point(Vec2::new(x as f32, y as f32));
         let (a, b) = (corner(left, top), corner(left + width, top + height));
         let limit = |v: f32| v.clamp(0.0, SIZE_PX as f32);
         let (x0, y0) = (limit(a.x.min(b.x)).floor() as u32, limit(a.y).floor() as u32);
@@ -287,6 +298,13 @@ impl Augmentation {
         };
         (0..FLOW_SIZE * FLOW_SIZE).map(moved).collect()
     }
+}
+
+/// A part of the picture: left, top, side in pixels.
+fn some_part(rng: &mut Rng, zoom: f32) -> [f32; 3] {
+    let side = SIZE_PX as f32 / (1.0 + zoom * rng.unit());
+    let slack = SIZE_PX as f32 - side;
+    [slack * rng.unit(), slack * rng.unit(), side]
 }
 
 #[cfg(test)]

@@ -17,6 +17,14 @@ pub struct LossWeights {
     pub eyes: f32,
     /// Squared difference beside the absolute one: large errors are what is seen.
     pub square: f32,
+    /// Logarithm of the squared error of each frame, so that what is nearly right gets better too.
+    pub nearness: f32,
+    /// The same of the mouth.
+    pub nearness_mouth: f32,
+    /// The same of the eyes.
+    pub nearness_eyes: f32,
+    /// Trust where neither mouth nor eyes are: the warped photo is sharper than what the decoder paints.
+    pub sharpness: f32,
     /// The decoder's own picture: without a loss of its own its trust falls to nothing, and it never learns.
     pub decoder: f32,
     /// The warped photo alone, so that masks and residual learn where the decoder is trusted too.
@@ -43,6 +51,10 @@ impl Default for LossWeights {
             mouth: 8.0,
             eyes: 16.0,
             square: 8.0,
+            nearness: 0.03,
+            nearness_mouth: 0.006,
+            nearness_eyes: 0.015,
+            sharpness: 0.005,
             decoder: 0.4,
             warped: 0.3,
             alpha: 0.1,
@@ -105,6 +117,14 @@ pub fn loss(
     let mut parts =
         vec![("picture", picture), ("decoder", decoder), ("warped", warped), ("alpha", alpha), ("flow", flow)];
     let mut scales = vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
+    let square = (made.picture.clone() - group.target.clone()).square().mean_dim(1);
+    parts.extend([
+        ("nearness", nearness(&square, &group.counts)),
+        ("nearness_mouth", nearness(&square, &(group.mouth.clone() * group.counts.clone()))),
+        ("nearness_eyes", nearness(&square, &(group.eyes.clone() * group.counts.clone()))),
+        ("sharpness", mean(made.trust.clone() * (regions.clone() * -1.0 + 1.0), &group.counts)),
+    ]);
+    scales.extend([weights.nearness, weights.nearness_mouth, weights.nearness_eyes, weights.sharpness]);
     if trust_prior > 0.0 {
         parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));
         scales.push(trust_prior);
@@ -152,6 +172,15 @@ fn pyramid(a: &Tensor<4>, b: &Tensor<4>, counts: &Tensor<4>, square: f32) -> Ten
         total = Some(total.map_or_else(|| part.clone(), |sum: Tensor<1>| sum + part.clone()));
     }
     total.unwrap_or_else(|| a.clone().sum() * 0.0)
+}
+
+/// The mean over frames of the logarithm of the mean squared error (n, 1, h, w), counted by (n, 1, h, w).
+fn nearness(square: &Tensor<4>, counts: &Tensor<4>) -> Tensor<1> {
+    /// 50 dB: nobody sees what is nearer.
+    const FLOOR: f32 = 1e-5;
+    let errors = (square.clone() * counts.clone()).sum_dims(&[1, 2, 3]);
+    let errors = errors / (counts.clone().sum_dims(&[1, 2, 3]) + 1.0);
+    (errors + FLOOR).log().mean()
 }
 
 /// The mean of (n, c, h, w), counted by (n, 1, h, w).

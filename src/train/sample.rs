@@ -100,6 +100,9 @@ impl Sampler {
 
     /// Puts a portrait and frames of one clip together, all by their number in [`Clip::frames`].
     ///
+    /// `portrait_change` is what is done to the portrait, `change` what is done to the frames. Where they show another
+    /// part of the clip it is as if everything had moved, and only the person's picture counts.
+    ///
     /// # Errors
     /// When a stored picture cannot be read.
     pub fn group(
@@ -107,11 +110,11 @@ impl Sampler {
         clip: &Clip,
         portrait: usize,
         frames: &[usize],
-        change: &Augmentation,
+        [portrait_change, change]: [&Augmentation; 2],
         with_warp: bool,
     ) -> Result<Group> {
         let size = self.size_px;
-        let identity = Arc::new(identity(clip, portrait, size, change)?);
+        let identity = Arc::new(identity(clip, portrait, size, portrait_change)?);
         self.mapper.adopt(Arc::clone(&identity))?;
         if with_warp {
             self.plain.adopt(Arc::clone(&identity))?;
@@ -132,6 +135,11 @@ impl Sampler {
         let small = planes(&identity, size / 4)?;
         for &frame in frames {
             self.frame(clip, frame, change, &identity, &rest, &small, &mut group)?;
+            if !change.shows_the_same_as(portrait_change) {
+                let n = size * size;
+                let first = group.counts.len() - n;
+                group.counts[first..].iter_mut().zip(&group.matte[first..]).for_each(|(count, alpha)| *count *= alpha);
+            }
             if with_warp {
                 let picture = self.warp_only(&identity, clip, frame, change)?;
                 group.warp_only.extend(picture);

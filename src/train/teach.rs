@@ -64,6 +64,11 @@ pub struct TeachOptions {
 const WARM_UP: usize = 200;
 /// Steps that the adversary learns before it counts.
 const ADVERSARY_WARM_UP: usize = 200;
+/// How often the portrait is another part of its frame than the pictures are of theirs, so that the head is far from
+/// where the portrait has it: the people in the data sit still.
+const MOVED: f32 = 0.25;
+/// How much closer such a portrait may be, as what is added to 1.
+const MOVED_ZOOM: f32 = 0.35;
 /// Groups that lie ready.
 const READY: usize = 4;
 
@@ -133,7 +138,8 @@ fn draw(options: &TeachOptions, picker: &Picker, first: usize, to: &Sender<Drawn
     loop {
         let pick = picker.pick(options.n_frames, &mut rng);
         let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
-        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, &change, false);
+        let other = if rng.chance(MOVED) { change.elsewhere(MOVED_ZOOM, &mut rng) } else { change };
+        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, [&other, &change], false);
         if to.send(group).is_err() {
             return;
         }

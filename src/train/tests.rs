@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::adversary::{Adversary, Evidence};
 use super::features::TAP_CHANNELS;
+use super::loss::{Judges, LossWeights, loss};
 use super::parameters::{Parameters, StepOptions};
 use super::picture::{Plans, Tensors, make};
 use super::sample::Group;
@@ -190,6 +191,33 @@ fn every_weight_learns_and_the_loss_falls() {
     for ((name, _, before), (_, _, after)) in weights.iter().zip(learned.iter()) {
         assert!(before != after, "{name} never changed");
     }
+}
+
+/// Half the difference is 6 dB nearer, in an easy frame as in a hard one; what does not count does not help.
+#[test]
+fn nearness_counts_by_ratio_and_only_where_it_should() {
+    let device = Device::flex();
+    let mut rng = Rng::new(2, 0);
+    let mut group = Tensors::new(&Scene::random(6).group(), &device);
+    let parameters = Parameters::new(&Weights::random(Size::Small, 3), &device);
+    let mut made = make(&Plans::new(Size::Small), &parameters, &group);
+    (group.mouth, group.eyes) = (group.mouth + 1.0, group.eyes + 1.0);
+    let dims = group.target.dims();
+    let noise: Vec<f32> = (0..dims.iter().product()).map(|_| rng.range(-1.0, 1.0)).collect();
+    let noise: Tensor<4> = Tensor::from_data(TensorData::new(noise, dims), &device);
+    let mut parts = |off: f32, counts: f32| {
+        group.counts = group.counts.clone() * 0.0 + counts;
+        made.picture = group.target.clone() + noise.clone() * off;
+        let found = loss(&made, &group, &LossWeights::default(), 0.0, false, 1.0, Judges::default());
+        let part = |name: &str| found.parts.iter().find(|(other, _)| *other == name).unwrap().1.clone();
+        ["nearness", "nearness_mouth", "nearness_eyes"].map(|name| part(name).into_scalar::<f32>())
+    };
+    for off in [0.4, 0.1] {
+        for (far, near) in parts(off, 1.0).into_iter().zip(parts(off / 2.0, 1.0)) {
+            assert!((far - near - 4.0_f32.ln()).abs() < 0.02, "{far} {near}");
+        }
+    }
+    assert_eq!(parts(0.4, 0.0), parts(0.1, 0.0));
 }
 
 /// Features of pictures that were made and seen, told apart by their mean alone.

@@ -67,7 +67,7 @@ pub fn groups(dataset: &Dataset, picture_px: usize) -> Result<Vec<Group>> {
     let mut sampler = Sampler::new(picture_px);
     let pick = |_| {
         let pick = picker.pick(N_FRAMES, &mut rng);
-        sampler.group(pick.clip, pick.portrait, &pick.frames, &Augmentation::NONE, true)
+        sampler.group(pick.clip, pick.portrait, &pick.frames, [&Augmentation::NONE; 2], true)
     };
     (0..N_GROUPS).map(pick).collect()
 }

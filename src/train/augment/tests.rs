@@ -68,6 +68,42 @@ fn the_tracker_sees_in_the_changed_picture_what_was_made_of_what_it_saw() {
 }
 
 #[test]
+fn a_point_goes_where_the_picture_goes() {
+    // A disc, whose middle is easily found to a hundredth of a pixel.
+    let (middle, radius_px) = (Vec2::new(117.3, 96.8), 9.0);
+    let mut picture = Rgb::new(SIZE_PX, SIZE_PX);
+    for y in 0..SIZE_PX {
+        for x in 0..SIZE_PX {
+            let at = Vec2::new(x as f32, y as f32) + 0.5;
+            let value = (255.0 * (radius_px - at.distance(middle) + 0.5).clamp(0.0, 1.0)) as u8;
+            picture.data_mut()[3 * (y * SIZE_PX + x)..][..3].fill(value);
+        }
+    }
+    for is_flipped in [false, true] {
+        let change = Augmentation::sample(seed_with(is_flipped), &Ranges::default());
+        let (mut sum, mut total) = (Vec2::ZERO, 0.0);
+        for (i, rgb) in change.moved(&picture).unwrap().data().as_chunks::<3>().0.iter().enumerate() {
+            let at = Vec2::new((i % SIZE_PX) as f32, (i / SIZE_PX) as f32) + 0.5;
+            sum += at * f32::from(rgb[0]);
+            total += f32::from(rgb[0]);
+        }
+        let (found, said) = (sum / total, change.point(middle));
+        assert!(found.distance(said) < 0.05, "mirrored: {is_flipped}: the disc is at {found}, not {said}");
+    }
+}
+
+#[test]
+fn elsewhere_only_the_part_differs() {
+    let change = Augmentation::sample(3, &Ranges::default());
+    let other = change.elsewhere(0.35, &mut Rng::new(5, 0));
+    assert!(!change.shows_the_same_as(&other) && change.shows_the_same_as(&change));
+    assert_eq!(Augmentation { part: change.part, ..other }, change);
+    let [left, top, side] = other.part;
+    assert!(left >= 0.0 && top >= 0.0 && left.max(top) + side <= SIZE_PX as f32 + 1e-3);
+    assert!(side >= SIZE_PX as f32 / 1.35 - 1e-3);
+}
+
+#[test]
 fn a_wrong_table_would_be_noticed() {
     // The same comparison without the exchange of sides: the test above can fail.
     let picture = portrait(0);

@@ -74,14 +74,11 @@ impl Instruments {
     }
 
     /// Finds the face of one picture by itself: what came before plays no part, so that equal pictures have equal
-    /// faces. The second look is at the crop that the first one's points ask for.
+    /// faces.
     pub(super) fn find_face(&mut self, picture: &Rgb) -> Result<Option<FaceObservation>> {
         self.frame.set_picture(picture);
         let mut face = FaceObservation::default();
         self.finder.reset();
-        if !self.finder.observe(&self.frame, &mut face)? {
-            return Ok(None);
-        }
         Ok(self.finder.observe(&self.frame, &mut face)?.then_some(face))
     }
 }

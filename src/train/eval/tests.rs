@@ -205,10 +205,10 @@ fn motion_carried_to_another_person_is_nearer_to_the_truth_than_a_still() {
     let Some(head) = shared("ict_facekit.npz") else { return };
     let folder = folder("cross");
     let plan =
-        Plan { first_person: 9100, n_people: 2, n_frames: 8, side_px: 384, cross_identity: true, ..Plan::default() };
+        Plan { first_person: 9100, n_people: 5, n_frames: 5, side_px: 384, cross_identity: true, ..Plan::default() };
     dataset::write(&Studio::load(&head).unwrap(), &plan, &folder, |_| true).unwrap();
     let cases = pairs(&folder).unwrap();
-    assert_eq!(cases.len(), 2);
+    assert_eq!(cases.len(), 5);
     let suites = [crate::drive::Motion::Relative, crate::drive::Motion::Absolute]
         .map(|motion| Suite::CrossIdentity(cases.clone(), motion));
     let mut contenders = [contender("still", Still::default()), contender("warp", WarpGenerator::new(OUTPUT_PX))];
@@ -216,13 +216,11 @@ fn motion_carried_to_another_person_is_nearer_to_the_truth_than_a_still() {
     let options = EvalOptions::default();
     let evaluation = evaluate(&suites, &mut contenders, &mut instruments, options, &mut |_| true).unwrap();
     for suite in &evaluation.suites {
-        assert!(suite.n_frames >= 6, "{}: {} frames, {:?}", suite.name, suite.n_frames, suite.skipped);
+        assert!(suite.n_frames >= 15, "{}: {} frames, {:?}", suite.name, suite.n_frames, suite.skipped);
         let [still, warp] = suite.generators.as_slice() else { panic!("two generators were asked for") };
         for key in ["akd_px", "expression", "pose_degs"] {
             let (still, warp) = (still.figures[key].mean, warp.figures[key].mean);
-            // Absolute motion takes over the driver's face shape too, which the coefficients see most.
-            let share = if key == "expression" && suite.name.contains("absolute") { 0.85 } else { 0.8 };
-            assert!(warp < share * still, "{}: {key} of the warp {warp}, of a still {still}", suite.name);
+            assert!(warp < 0.8 * still, "{}: {key} of the warp {warp}, of a still {still}", suite.name);
         }
         // The frames are random instants: none follows another.
         assert!(!warp.figures.contains_key("flicker"));

@@ -48,11 +48,7 @@ impl Square {
     /// A face of the clip's file as it is in the square at its stored size; `None` where it leaves the square.
     pub(super) fn face(&self, face: &FaceObservation) -> Option<FaceObservation> {
         let scale = SIZE_PX as f32 / self.side;
-        // Pixel centres are at whole numbers.
-        let to = |p: Vec3| {
-            let start = Vec3::new(self.left, self.top, 0.0);
-            (p - start) * scale + Vec3::new(0.5, 0.5, 0.0) * (scale - 1.0)
-        };
+        let to = |p: Vec3| (p - Vec3::new(self.left, self.top, 0.0)) * scale;
         let landmarks_px: Landmarks = face.landmarks_px.map(to);
         let seen = FaceObservation {
             // The pose belongs to a camera that took this square.
