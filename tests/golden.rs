@@ -111,7 +111,6 @@ fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait
             }
         }
         let psnr = 10.0 * (255.0 * 255.0 * n / f64::max(sum, 1e-9)).log10();
-        println!("{name}: {psnr:.1} dB");
         assert!(psnr >= 32.5, "{name}: {psnr:.1} dB");
     }
 }
