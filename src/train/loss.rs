@@ -25,6 +25,8 @@ pub struct LossWeights {
     pub nearness_eyes: f32,
     /// Trust where neither mouth nor eyes are: the warped photo is sharper than what the decoder paints.
     pub sharpness: f32,
+    /// Flow beside the candidates: what a few people's hair taught is wrong for the next.
+    pub residual: f32,
     /// The decoder's own picture: without a loss of its own its trust falls to nothing, and it never learns.
     pub decoder: f32,
     /// The warped photo alone, so that masks and residual learn where the decoder is trusted too.
@@ -54,7 +56,8 @@ impl Default for LossWeights {
             nearness: 0.03,
             nearness_mouth: 0.006,
             nearness_eyes: 0.015,
-            sharpness: 0.005,
+            sharpness: 0.015,
+            residual: 0.05,
             decoder: 0.4,
             warped: 0.3,
             alpha: 0.1,
@@ -110,7 +113,7 @@ pub fn loss(
     let decoder_counts = (extra + 0.5) * group.counts.clone();
     let decoder = pyramid(&made.decoded, &group.target, &decoder_counts, weights.square);
     let warped = pyramid(&made.warped, &group.target, &group.counts, weights.square);
-    let alpha = mean((made.alpha.clone() - group.matte.clone()).abs(), &group.counts);
+    let alpha = mean((made.alpha.clone() - group.matte.clone()).abs(), &group.filmed);
     let known = group.point_flow.clone().narrow(1, 2, 1);
     let places = group.point_flow.clone().narrow(1, 0, 2);
     let flow = mean((made.flow.clone() - places).abs().sum_dim(1), &known);
@@ -123,8 +126,10 @@ pub fn loss(
         ("nearness_mouth", nearness(&square, &(group.mouth.clone() * group.counts.clone()))),
         ("nearness_eyes", nearness(&square, &(group.eyes.clone() * group.counts.clone()))),
         ("sharpness", mean(made.trust.clone() * (regions.clone() * -1.0 + 1.0), &group.counts)),
+        ("residual", made.residual.clone().abs().mean()),
     ]);
-    scales.extend([weights.nearness, weights.nearness_mouth, weights.nearness_eyes, weights.sharpness]);
+    scales.extend([weights.nearness, weights.nearness_mouth, weights.nearness_eyes]);
+    scales.extend([weights.sharpness, weights.residual]);
     if trust_prior > 0.0 {
         parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));
         scales.push(trust_prior);
@@ -138,7 +143,10 @@ pub fn loss(
     }
     let evidence = judges.features.map(|features| {
         let of = |x: &Tensor<4>| features.features(x.clone() * 2.0 - 1.0);
-        Evidence { made: of(&made.picture), seen: of(&group.target), counts }
+        // What does not count must not be seen either: features reach far.
+        let uncounted = made.picture.clone().detach() * (group.counts.clone() * -1.0 + 1.0);
+        let seen = group.target.clone() * group.counts.clone() + uncounted;
+        Evidence { made: of(&made.picture), seen: of(&seen), counts }
     });
     if let Some(evidence) = &evidence {
         let pairs = evidence.made.iter().zip(&evidence.seen);

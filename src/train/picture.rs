@@ -35,6 +35,8 @@ pub struct Tensors {
     /// (n, 1, s, s).
     pub eyes: Tensor<4>,
     /// (n, 1, s, s).
+    pub filmed: Tensor<4>,
+    /// (n, 1, s, s).
     pub counts: Tensor<4>,
     /// (n, 3, m, m).
     pub point_flow: Tensor<4>,
@@ -64,6 +66,7 @@ impl Tensors {
             matte: many(n, 1, &group.matte),
             mouth: many(n, 1, &group.mouth),
             eyes: many(n, 1, &group.eyes),
+            filmed: many(n, 1, &group.filmed),
             counts: many(n, 1, &group.counts),
             point_flow: many(n, 3, &group.point_flow),
             portrait: many(1, 4, &group.portrait),
@@ -92,6 +95,8 @@ pub struct Made {
     pub trust: Tensor<4>,
     /// (n, 2, m, m): where each cell comes from, in picture units.
     pub flow: Tensor<4>,
+    /// (n, 2, m, m): how far that is from the mixed candidates, in cells.
+    pub residual: Tensor<4>,
 }
 
 /// Runs encoder, motion network and decoder, and finishes the picture.
@@ -124,6 +129,8 @@ pub fn make(plans: &Plans, parameters: &Parameters, group: &Tensors) -> Made {
 
 fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
     let coarse = mixed_flow(mix.clone(), &group.maps[1], &group.pose);
+    let [_, _, m, _] = mix.dims();
+    let residual = mix.clone().narrow(1, 3, 2) * m as f32;
     let flow = mixed_flow(mix, &group.full_map, &group.pose);
     let [_, _, size, _] = group.target.dims();
     let margin = (size / 8) as f32 - 0.5;
@@ -145,5 +152,6 @@ fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
         decoded,
         trust,
         flow: Tensor::cat(vec![coarse.u, coarse.v], 1),
+        residual,
     }
 }

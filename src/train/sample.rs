@@ -71,7 +71,9 @@ pub struct Group {
     pub mouth: Vec<f32>,
     /// Of each frame (1, s, s): 1 around the eyes, soft.
     pub eyes: Vec<f32>,
-    /// Of each frame (1, s, s): 0 where the target is not the person's picture.
+    /// Of each frame (1, s, s): 0 where the clip shows something else than the camera's picture.
+    pub filmed: Vec<f32>,
+    /// Of each frame (1, s, s), 0..1: how much the target counts; the background does not where it cannot be known.
     pub counts: Vec<f32>,
     /// Of each frame (3, m, m): where a point of the face is in the portrait, and 1 where one is.
     pub point_flow: Vec<f32>,
@@ -133,13 +135,14 @@ impl Sampler {
             ..Group::default()
         };
         let small = planes(&identity, size / 4)?;
+        let is_background_known = change.shows_the_same_as(portrait_change);
         for &frame in frames {
             self.frame(clip, frame, change, &identity, &rest, &small, &mut group)?;
-            if !change.shows_the_same_as(portrait_change) {
-                let n = size * size;
-                let first = group.counts.len() - n;
-                group.counts[first..].iter_mut().zip(&group.matte[first..]).for_each(|(count, alpha)| *count *= alpha);
-            }
+            let first = group.counts.len();
+            let person = group.filmed[first..].iter().zip(&group.matte[first..]);
+            group
+                .counts
+                .extend(person.map(|(filmed, alpha)| if is_background_known { *filmed } else { filmed * alpha }));
             if with_warp {
                 let picture = self.warp_only(&identity, clip, frame, change)?;
                 group.warp_only.extend(picture);
@@ -187,7 +190,7 @@ impl Sampler {
         group.mouth.extend(around(&MOUTH, &landmarks_px, size, 0.35));
         let [right, left] = EYES.map(|eye| around(&eye, &landmarks_px, size, 0.45));
         group.eyes.extend(right.iter().zip(left).map(|(a, b)| a.max(b)));
-        group.counts.extend(counted(clip, change, size));
+        group.filmed.extend(filmed(clip, change, size));
         group.point_flow.extend(point_flow(&points, &units(&identity.landmarks_px, size), &signal, m));
         Ok(())
     }
@@ -322,20 +325,20 @@ fn around(points: &[usize], landmarks_px: &Landmarks, size_px: usize, grow: f32)
     mask
 }
 
-/// 0 in the part of the clip that is not the person's picture.
-fn counted(clip: &Clip, change: &Augmentation, size_px: usize) -> Vec<f32> {
-    let mut counts = vec![1.0; size_px * size_px];
+/// 0 in the part of the clip that is not the camera's picture.
+fn filmed(clip: &Clip, change: &Augmentation, size_px: usize) -> Vec<f32> {
+    let mut filmed = vec![1.0; size_px * size_px];
     if let Some(rect) = clip.ignore_px.and_then(|rect| change.rect(rect)) {
         let scale = size_px as f32 / SIZE_PX as f32;
         let [left, top, width, height] = rect.map(|v| v as f32 * scale);
-        for (i, value) in counts.iter_mut().enumerate() {
+        for (i, value) in filmed.iter_mut().enumerate() {
             let (x, y) = ((i % size_px) as f32, (i / size_px) as f32);
             if x + 1.0 > left && x < left + width && y + 1.0 > top && y < top + height {
                 *value = 0.0;
             }
         }
     }
-    counts
+    filmed
 }
 
 /// (3, m, m): the place in the portrait of the face's point nearest to each cell that has one.

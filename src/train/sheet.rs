@@ -39,7 +39,7 @@ const COLOURS: [[u8; 3]; 6] =
 
 const GREY: [u8; 3] = [90, 90, 90];
 
-/// Draws the log: above the loss (logarithmic), below the gain over the warp in dB of the whole picture (red), the
+/// Draws the log: above the loss, below the gain over the warp in dB of the whole picture (red), the
 /// mouth (blue) and the eyes (green); a grey line is 0 dB, light ones are 1 dB apart.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub fn curves(log: &Path, path: &Path) -> Result<()> {
         };
         lines.iter().filter_map(point).collect()
     };
-    let losses = [series(&["/loss"], &|v| v[0].max(1e-6).log10())];
+    let losses = [series(&["/loss"], &|v| v[0])];
     let gains = ["whole", "mouth", "eyes"].map(|region| {
         let pointers = [format!("/validation/{region}/network_db"), format!("/validation/{region}/warp_db")];
         series(&[&pointers[0], &pointers[1]], &|v| v[0] - v[1])
@@ -66,7 +66,7 @@ pub fn curves(log: &Path, path: &Path) -> Result<()> {
     let grid: Vec<f64> = (-6..=8).map(f64::from).collect();
     plot(&mut picture, PLOT_PX.1, &gains, &grid)?;
     let n_steps = lines.iter().filter_map(|line| number(line, "/step")).fold(0.0, f64::max);
-    label(&mut picture, &format!("loss of single steps, logarithmic; to the right step {n_steps}"), (60, 18), GREY)?;
+    label(&mut picture, &format!("loss of single steps; to the right step {n_steps}"), (60, 18), GREY)?;
     label(&mut picture, "dB above the warp:", (60, PLOT_PX.1 + 18), GREY)?;
     for ((name, colour), x) in ["whole", "mouth", "eyes"].into_iter().zip(COLOURS).zip([215, 270, 330]) {
         label(&mut picture, name, (x, PLOT_PX.1 + 18), colour)?;

@@ -66,7 +66,7 @@ const WARM_UP: usize = 200;
 const ADVERSARY_WARM_UP: usize = 200;
 /// How often the portrait is another part of its frame than the pictures are of theirs, so that the head is far from
 /// where the portrait has it: the people in the data sit still.
-const MOVED: f32 = 0.25;
+const MOVED: f32 = 0.4;
 /// How much closer such a portrait may be, as what is added to 1.
 const MOVED_ZOOM: f32 = 0.35;
 /// Groups that lie ready.

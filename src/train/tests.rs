@@ -109,6 +109,7 @@ impl Scene {
             matte: vec![0.5; n],
             mouth: vec![0.0; n],
             eyes: vec![0.0; n],
+            filmed: vec![1.0; n],
             counts: vec![1.0; n],
             point_flow: vec![0.0; 3 * MOTION_PX * MOTION_PX],
             ..Group::default()

@@ -14,8 +14,11 @@ use crate::frame::Rgb;
 use crate::photo;
 use crate::sink::{RateMode, Recorder, RecorderOptions, Sink as _};
 use crate::studio::dataset::Record;
+use crate::studio::random::Rng;
 use crate::studio::truth;
-use crate::train::dataset::{Dataset, FLOW_SIZE, SIZE_PX, Split};
+use crate::train::augment::{Augmentation, Ranges};
+use crate::train::dataset::{Clip, Dataset, FLOW_SIZE, SIZE_PX, Split};
+use crate::train::sample::Sampler;
 
 /// Side of the clips, in pixels: the demo's faces then have 100 pixels and more.
 const SIDE_PX: usize = 288;
@@ -175,6 +178,8 @@ fn a_clip_becomes_frames_at_25_a_second_and_a_photo_one() {
     let [a, b] = [&seen, &stored].map(|face| face.pose.yaw_pitch_roll_rads());
     assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.06), "{a:?} {b:?}");
 
+    counts_say_what_can_be_known(talk);
+
     let annotations = std::fs::read_to_string(folder.file("out/annotations.jsonl")).unwrap();
     assert_eq!(annotations.lines().count(), 2);
     assert!(annotations.contains(r#""reason":"above 25 a second","count":6"#), "{annotations}");
@@ -182,6 +187,21 @@ fn a_clip_becomes_frames_at_25_a_second_and_a_photo_one() {
         serde_json::from_slice(&std::fs::read(folder.file("out/statistics.json")).unwrap()).unwrap();
     assert_eq!(statistics["frames"], 31);
     assert!(std::fs::read_to_string(folder.file("out/statistics.svg")).unwrap().ends_with("</svg>\n"));
+}
+
+/// The clip has something in its lower left corner; a portrait from elsewhere has another background.
+fn counts_say_what_can_be_known(talk: &Clip) {
+    let mut sampler = Sampler::new(128);
+    let change = Augmentation::sample(1, &Ranges::default());
+    let there = sampler.group(talk, 0, &[3, 9], [&change; 2], false).unwrap();
+    assert!(there.filmed.contains(&0.0) && there.filmed.contains(&1.0));
+    assert_eq!(there.counts, there.filmed);
+    let other = change.elsewhere(0.35, &mut Rng::new(1, 0));
+    let elsewhere = sampler.group(talk, 0, &[3, 9], [&other, &change], false).unwrap();
+    assert_eq!((&elsewhere.target, &elsewhere.filmed), (&there.target, &there.filmed));
+    assert_ne!(elsewhere.portrait, there.portrait);
+    let person = elsewhere.matte.iter().zip(&elsewhere.filmed).map(|(alpha, filmed)| alpha * filmed);
+    assert_eq!(elsewhere.counts, person.collect::<Vec<_>>());
 }
 
 #[test]
