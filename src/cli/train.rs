@@ -29,9 +29,10 @@ pub(crate) struct TrainArgs {
     /// Size of the network
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
-    /// Weights to begin with, instead of random ones
+    /// Weights to begin with, instead of random ones; given more than once, the mean of the files (with `--steps 0` it is
+    /// only written)
     #[arg(long, value_name = "FILE.safetensors")]
-    initial: Option<PathBuf>,
+    initial: Vec<PathBuf>,
     /// Width and height of the pictures, a multiple of 32
     #[arg(long, default_value_t = 256, value_parser = picture_px)]
     picture: usize,

@@ -87,6 +87,32 @@ impl Weights {
         Self::from_bytes(&bytes).map_err(|error| Error::new(ErrorKind::Model, about()).because(error))
     }
 
+    /// The mean of two or more files' weights, which have to be of the same network and of one ancestry: those of a
+    /// training and of what it began with often make better pictures together than either (Wortsman et al. 2022).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when a file is torn, or of another network than the first.
+    pub fn mean_of(paths: &[impl AsRef<Path>]) -> Result<Self> {
+        let nothing = || Error::new(ErrorKind::Config, "expected a file of weights");
+        let (first, others) = paths.split_first().ok_or_else(nothing)?;
+        let mut mean = Self::load(first.as_ref())?;
+        let share = 1.0 / paths.len() as f32;
+        let scale = |(_, values): &mut (Vec<usize>, Vec<f32>)| values.iter_mut().for_each(|value| *value *= share);
+        mean.tensors.values_mut().for_each(scale);
+        for path in others {
+            let other = Self::load(path.as_ref())?;
+            if other.size != mean.size {
+                let [found, expected] = [other.size, mean.size].map(Size::name);
+                let message = format!("{} is of the network `{found}`, expected `{expected}`", path.as_ref().display());
+                return Err(Error::new(ErrorKind::Model, message));
+            }
+            for ((_, sum), (_, values)) in mean.tensors.values_mut().zip(other.tensors.values()) {
+                sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value * share);
+            }
+        }
+        Ok(mean)
+    }
+
     /// Reads weights from the bytes of a file: every tensor the network has, in f16 or f32, finite, and no other.
     ///
     /// # Errors

@@ -36,8 +36,8 @@ pub struct TeachOptions {
     pub output: PathBuf,
     /// Size of the network.
     pub size: Size,
-    /// Weights to begin with, instead of random ones.
-    pub initial: Option<PathBuf>,
+    /// Weights to begin with, instead of random ones; of several, their mean.
+    pub initial: Vec<PathBuf>,
     /// Width and height of the pictures, a multiple of 32; the network plays at 256.
     pub picture_px: usize,
     /// Frames of each portrait.
@@ -91,10 +91,16 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
     std::fs::create_dir_all(&options.output)
         .or_error(ErrorKind::Io, || format!("cannot make the folder {}", options.output.display()))?;
     let device = device.clone().autodiff();
-    let weights = match &options.initial {
-        Some(path) => Weights::load(path)?,
-        None => Weights::random(options.size, options.seed),
+    let weights = match options.initial.as_slice() {
+        [] => Weights::random(options.size, options.seed),
+        paths => Weights::mean_of(paths)?,
     };
+    if weights.size() != options.size {
+        let [found, wanted] = [weights.size(), options.size].map(Size::name);
+        let message =
+            format!("the initial weights are of the network `{found}`, asked for `{wanted}`; try --network {found}");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let mut parameters = Parameters::new(&weights, &device);
     let checkpoint_path = options.output.join("checkpoint.safetensors");
     let features = match &options.features {
@@ -171,7 +177,7 @@ impl Training<'_> {
         while step < options.n_steps && !stop.load(Ordering::Relaxed) {
             let progress = step as f32 / options.n_steps as f32;
             // Weights that were given know already what to trust.
-            let prior = if options.initial.is_some() { 0.0 } else { trust_prior(&options.loss, progress) };
+            let prior = if options.initial.is_empty() { trust_prior(&options.loss, progress) } else { 0.0 };
             let mut total: Option<Tensor<1>> = None;
             let mut parts = Vec::new();
             let mut opposition: Option<Tensor<1>> = None;

@@ -266,6 +266,27 @@ fn the_adversary_learns_what_was_made_and_says_where_to_go() {
 }
 
 #[test]
+fn the_mean_of_weights_lies_between_them_and_other_networks_are_refused() {
+    let path = |name: &str| std::env::temp_dir().join(format!("effigy-mean-{name}-{}.safetensors", std::process::id()));
+    let sizes = [("a", Size::Small, 1), ("b", Size::Small, 2), ("large", Size::Large, 1)];
+    for (name, size, seed) in sizes {
+        std::fs::write(path(name), Weights::random(size, seed).to_bytes().unwrap()).unwrap();
+    }
+    let [a, b] = ["a", "b"].map(|name| Weights::load(&path(name)).unwrap());
+    let mean = Weights::mean_of(&[path("a"), path("b")]).unwrap();
+    assert!(mean != a && mean != b);
+    for ((_, _, mean), ((_, _, a), (_, _, b))) in mean.iter().zip(a.iter().zip(b.iter())) {
+        assert!(mean.iter().zip(a.iter().zip(b)).all(|(mean, (a, b))| (mean - (a + b) / 2.0).abs() < 1e-6));
+    }
+    assert_eq!(Weights::mean_of(&[path("a")]).unwrap(), a);
+    let error = Weights::mean_of(&[path("a"), path("large")]).unwrap_err().to_string();
+    assert!(error.contains("`large`, expected `small`"), "{error}");
+    for (name, ..) in sizes {
+        std::fs::remove_file(path(name)).unwrap();
+    }
+}
+
+#[test]
 fn a_checkpoint_goes_on_where_it_was_written() {
     let device = Device::flex().autodiff();
     let mut parameters = Parameters::new(&Weights::random(Size::Small, 3), &device);
