@@ -6,13 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the differences are worth reading, and so is a skip")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use common::shrunk;
 use effigy::clock::Timestamp;
 use effigy::face::{COEFFICIENT_NAMES, FaceObservation, FaceTracker, HeadPose, Matter, TrackerOptions};
 use effigy::{RawFrame, Rgb};
-use glam::{Mat3, Vec3};
+use glam::{Mat3, Vec2, Vec3};
 use serde::{Deserialize, Serialize};
 
 /// What is known about the face in one picture.
@@ -221,17 +224,6 @@ fn canvas(width_px: usize, height_px: usize, pictures: &[(&Rgb, isize, isize)]) 
     out
 }
 
-fn shrunk(picture: &Rgb, divisor: usize) -> Rgb {
-    let (width_px, height_px) = (picture.width_px() / divisor, picture.height_px() / divisor);
-    let mut out = Rgb::new(width_px, height_px);
-    for (i, sample) in out.data_mut().iter_mut().enumerate() {
-        let (x, y, c) = (i / 3 % width_px, i / 3 / width_px, i % 3);
-        let block = (0..divisor * divisor).map(|k| picture.pixel(x * divisor + k % divisor, y * divisor + k / divisor));
-        *sample = (block.map(|pixel| usize::from(pixel[c])).sum::<usize>() / (divisor * divisor)) as u8;
-    }
-    out
-}
-
 #[test]
 fn a_face_is_in_the_same_place_of_a_picture_of_any_size() {
     let mut tracker = tracker();
@@ -244,7 +236,7 @@ fn a_face_is_in_the_same_place_of_a_picture_of_any_size() {
         let picture = photo(&path);
         let (large, small) = (settled(&picture), settled(&shrunk(&picture, 2)));
         let pairs = large.landmarks_px.iter().zip(&small.landmarks_px);
-        let off = pairs.map(|(a, b)| a.truncate() / 2.0 - b.truncate()).sum::<glam::Vec2>() / 478.0;
+        let off = pairs.map(|(a, b)| a.truncate() / 2.0 - b.truncate()).sum::<Vec2>() / 478.0;
         // Half a pixel wrongly counted would be a quarter of one here, both ways.
         assert!(off.length() < 0.15, "{}: {off} px of the smaller picture", path.display());
     }

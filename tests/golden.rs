@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{identity, open_mouth, rest};
+use common::{identity, open_mouth, rest, shrunk};
 use effigy::clock::Timestamp;
 use effigy::composite::{Background, CardReason, CompositeOptions, Compositor};
 use effigy::drive::{DriveOptions, Driver, Motion};
@@ -13,7 +13,7 @@ use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::warp::WarpGenerator;
 use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
 use effigy::trace::Trace;
-use effigy::{FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame, Rgb};
+use effigy::{FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame};
 use glam::{Quat, Vec2};
 
 fn generated(size_px: usize, identity: &Arc<Identity>, signal: &effigy::DrivingSignal) -> Portrait {
@@ -84,7 +84,7 @@ fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait
             face: None,
         };
         let identity = Arc::new(enroller.enroll(file, &options).unwrap());
-        let half = half_size(&identity.portrait);
+        let half = shrunk(&identity.portrait, 2);
         let options = DriveOptions { motion: Motion::Absolute, strength: 1.0, is_filtered: false };
         let mut driver = Driver::new(options, identity.clone());
         let mut signal = rest();
@@ -113,17 +113,6 @@ fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait
         let psnr = 10.0 * (255.0 * 255.0 * n / f64::max(sum, 1e-9)).log10();
         assert!(psnr >= 32.5, "{name}: {psnr:.1} dB");
     }
-}
-
-fn half_size(picture: &Rgb) -> Rgb {
-    let (width_px, height_px) = (picture.width_px() / 2, picture.height_px() / 2);
-    let mut half = Rgb::new(width_px, height_px);
-    for (i, value) in half.data_mut().iter_mut().enumerate() {
-        let (x, y, c) = (i / 3 % width_px, i / 3 / width_px, i % 3);
-        let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dx, dy)| picture.pixel(2 * x + dx, 2 * y + dy)[c]);
-        *value = (four.map(u32::from).iter().sum::<u32>() / 4) as u8;
-    }
-    half
 }
 
 /// The driven picture's colour at each inner landmark is the portrait's at the landmark's old place.

@@ -18,13 +18,13 @@ pub struct LossWeights {
     /// Squared difference beside the absolute one: large errors are what is seen.
     pub square: f32,
     /// Logarithm of the squared error of each frame, so that what is nearly right gets better too.
-    pub nearness: f32,
+    pub log_mse: f32,
     /// The same of the mouth.
-    pub nearness_mouth: f32,
+    pub log_mse_mouth: f32,
     /// The same of the eyes.
-    pub nearness_eyes: f32,
+    pub log_mse_eyes: f32,
     /// Trust where neither mouth nor eyes are: the warped photo is sharper than what the decoder paints.
-    pub sharpness: f32,
+    pub stray_trust: f32,
     /// Flow beside the candidates: what a few people's hair taught is wrong for the next.
     pub residual: f32,
     /// The decoder's own picture: without a loss of its own its trust falls to nothing, and it never learns.
@@ -53,10 +53,10 @@ impl Default for LossWeights {
             mouth: 8.0,
             eyes: 16.0,
             square: 8.0,
-            nearness: 0.03,
-            nearness_mouth: 0.006,
-            nearness_eyes: 0.015,
-            sharpness: 0.015,
+            log_mse: 0.03,
+            log_mse_mouth: 0.006,
+            log_mse_eyes: 0.015,
+            stray_trust: 0.015,
             residual: 0.05,
             decoder: 0.4,
             warped: 0.3,
@@ -122,14 +122,14 @@ pub fn loss(
     let mut scales = vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
     let square = (made.picture.clone() - group.target.clone()).square().mean_dim(1);
     parts.extend([
-        ("nearness", nearness(&square, &group.counts)),
-        ("nearness_mouth", nearness(&square, &(group.mouth.clone() * group.counts.clone()))),
-        ("nearness_eyes", nearness(&square, &(group.eyes.clone() * group.counts.clone()))),
-        ("sharpness", mean(made.trust.clone() * (regions.clone() * -1.0 + 1.0), &group.counts)),
+        ("log_mse", log_mse(&square, &group.counts)),
+        ("log_mse_mouth", log_mse(&square, &(group.mouth.clone() * group.counts.clone()))),
+        ("log_mse_eyes", log_mse(&square, &(group.eyes.clone() * group.counts.clone()))),
+        ("stray_trust", mean(made.trust.clone() * (regions.clone() * -1.0 + 1.0), &group.counts)),
         ("residual", made.residual.clone().abs().mean()),
     ]);
-    scales.extend([weights.nearness, weights.nearness_mouth, weights.nearness_eyes]);
-    scales.extend([weights.sharpness, weights.residual]);
+    scales.extend([weights.log_mse, weights.log_mse_mouth, weights.log_mse_eyes]);
+    scales.extend([weights.stray_trust, weights.residual]);
     if trust_prior > 0.0 {
         parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));
         scales.push(trust_prior);
@@ -183,7 +183,7 @@ fn pyramid(a: &Tensor<4>, b: &Tensor<4>, counts: &Tensor<4>, square: f32) -> Ten
 }
 
 /// The mean over frames of the logarithm of the mean squared error (n, 1, h, w), counted by (n, 1, h, w).
-fn nearness(square: &Tensor<4>, counts: &Tensor<4>) -> Tensor<1> {
+fn log_mse(square: &Tensor<4>, counts: &Tensor<4>) -> Tensor<1> {
     /// 50 dB: nobody sees what is nearer.
     const FLOOR: f32 = 1e-5;
     let errors = (square.clone() * counts.clone()).sum_dims(&[1, 2, 3]);

@@ -196,7 +196,7 @@ fn every_weight_learns_and_the_loss_falls() {
 
 /// Half the difference is 6 dB nearer, in an easy frame as in a hard one; what does not count does not help.
 #[test]
-fn nearness_counts_by_ratio_and_only_where_it_should() {
+fn log_mse_counts_by_ratio_and_only_where_it_should() {
     let device = Device::flex();
     let mut rng = Rng::new(2, 0);
     let mut group = Tensors::new(&Scene::random(6).group(), &device);
@@ -211,7 +211,7 @@ fn nearness_counts_by_ratio_and_only_where_it_should() {
         made.picture = group.target.clone() + noise.clone() * off;
         let found = loss(&made, &group, &LossWeights::default(), 0.0, false, 1.0, Judges::default());
         let part = |name: &str| found.parts.iter().find(|(other, _)| *other == name).unwrap().1.clone();
-        ["nearness", "nearness_mouth", "nearness_eyes"].map(|name| part(name).into_scalar::<f32>())
+        ["log_mse", "log_mse_mouth", "log_mse_eyes"].map(|name| part(name).into_scalar::<f32>())
     };
     for off in [0.4, 0.1] {
         for (far, near) in parts(off, 1.0).into_iter().zip(parts(off / 2.0, 1.0)) {

@@ -103,3 +103,15 @@ pub fn open_mouth(signal: &mut DrivingSignal, identity: &Identity, amount: f32) 
         signal.displacement[i].y = amount * (1.0 - side * side);
     }
 }
+
+/// A picture with its sides divided: each pixel is the mean of those that it covers.
+pub fn shrunk(picture: &Rgb, divisor: usize) -> Rgb {
+    let (width_px, height_px) = (picture.width_px() / divisor, picture.height_px() / divisor);
+    let mut out = Rgb::new(width_px, height_px);
+    for (i, sample) in out.data_mut().iter_mut().enumerate() {
+        let (x, y, c) = (i / 3 % width_px, i / 3 / width_px, i % 3);
+        let block = (0..divisor * divisor).map(|k| picture.pixel(x * divisor + k % divisor, y * divisor + k / divisor));
+        *sample = (block.map(|pixel| usize::from(pixel[c])).sum::<usize>() / (divisor * divisor)) as u8;
+    }
+    out
+}
