@@ -83,6 +83,7 @@ fn alone(plan: &Plan, layer: &str, op: &Op) -> Plan {
         Op::Warp(op) => {
             let flow = match op.flow {
                 Flow::Stay => Flow::Stay,
+                Flow::Body { pose } => Flow::Body { pose: to(pose) },
                 Flow::Head { pose } => Flow::Head { pose: to(pose) },
                 Flow::Mesh { map } => Flow::Mesh { map: to(map) },
                 Flow::Mixed { mix, map, pose } => Flow::Mixed { mix: to(mix), map: to(map), pose: to(pose) },
@@ -140,12 +141,12 @@ fn numbers(plan: &Plan, id: TensorId) -> Vec<f32> {
     let tensor = plan.tensor(id);
     let (h, w) = (tensor.shape.h, tensor.shape.w);
     let value = |k: usize| match tensor.name.as_str() {
-        "pose" => [0.98, 0.02, 0.01, -0.02, 0.98, 0.01][k],
+        "pose" => [0.98, 0.02, 0.01, -0.02, 0.98, 0.01][k % 6],
         "landmarks" => 0.5 + 0.3 * ((k / 2) as f32 * 0.013 + (k % 2) as f32 * 1.6).sin(),
         "map32" | "map64" | "map128" => {
             [(k % w) as f32 / w as f32 + 0.01, (k / w % h) as f32 / h as f32 - 0.01, 1.0][k / (h * w)]
         }
-        "mix" => [0.05, 0.05, 0.9, 0.002, -0.001, 0.8][k / (h * w)],
+        "mix" => [0.05, 0.05, 0.05, 0.85, 0.002, -0.001, 0.8][k / (h * w)],
         _ => 0.3 + 0.1 * (k as f32 * 0.37).sin(),
     };
     if tensor.element == Element::Word { Vec::new() } else { (0..tensor.shape.len()).map(value).collect() }

@@ -1,10 +1,10 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
-// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m2; d = decoded at (x, y),
+// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m3; d = decoded at (x, y),
 // t = d4;
 // alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (5, h, w) f16, channels innermost, `pitch` channels a pixel · mix (6, h_mix, w_mix), pose [6] f32 · map
+// decoded (5, h, w) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
 // (size, size) u32: x + y << 16 in 1/32 px · photo (size + 2 margin)², background (size, size), badge (h_badge,
 // w_badge) u32: red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
 // One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j; blockIdx.x counts
@@ -96,7 +96,7 @@ finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const uns
           trust += weight * to_float(at[4]);
         }
       }
-      const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[2]);
+      const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[3]);
       const float decoder_part = trust * d.a;
       const float alpha = photo_part + decoder_part, scale = 1.0f / larger(alpha, 1.0f / 512.0f);
       Pixel q = {(photo_part * p.r + decoder_part * d.r) * scale, (photo_part * p.g + decoder_part * d.g) * scale,

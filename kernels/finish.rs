@@ -2,10 +2,10 @@
 //!
 //! (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is u32::MAX;
 //! (u, v), m = warp's mixed flow; p = photo at (u, v) * size + margin, rgb and alpha / 255, border repeated;
-//! where map is u32::MAX: p_a *= 1 - m2; d = decoded at (x, y), t = d4;
+//! where map is u32::MAX: p_a *= 1 - m3; d = decoded at (x, y), t = d4;
 //! alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
 //! over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-//! decoded (5, h, w) f16 · mix (6, h_mix, w_mix), pose [6] f32 · map (size, size) u32: x + y << 16 in 1/32 px of photo ·
+//! decoded (5, h, w) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px of photo ·
 //! photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge) u32: red in the lowest byte · out u32.
 //! Formats: 0 RGBA 8 bits, alpha not multiplied in · 1 NV12 · 2 YUYV; both BT.601 limited range, chroma of the mean.
 //! Mapping: one thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j.
@@ -44,7 +44,7 @@ pub struct FinishShape {
 pub struct FinishInputs<'a> {
     /// (5, h, w).
     pub decoded: &'a [f32],
-    /// (6, h_mix, w_mix).
+    /// (7, h_mix, w_mix).
     pub mix: &'a [f32],
     /// (size, size).
     pub map: &'a [u32],
@@ -108,7 +108,7 @@ fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4]
     let (h, w) = (s.h as usize, s.w as usize);
     let decoded: [f32; 5] = std::array::from_fn(|c| bilinear(&inputs.decoded[c * h * w..][..h * w], h, w, x, y));
     let trust = decoded[4];
-    let of_photo = (1.0 - trust) * photo[3] * if is_drawn { 1.0 } else { 1.0 - m[2] };
+    let of_photo = (1.0 - trust) * photo[3] * if is_drawn { 1.0 } else { 1.0 - m[3] };
     let of_decoder = trust * decoded[3];
     let mut alpha = of_photo + of_decoder;
     let mut rgb: [f32; 3] =

@@ -1,10 +1,10 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is all ones;
 // (u, v), m = warp's mixed flow; p = photo at (u, v) * size + margin, rgb and alpha / 255, border repeated;
-// where map is all ones: p_a *= 1 - m2; d = decoded at (x, y), t = d4;
+// where map is all ones: p_a *= 1 - m3; d = decoded at (x, y), t = d4;
 // alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (5, h, w) half · mix (6, h_mix, w_mix), pose [6] f32 · map (size, size) words: x + y << 16 in 1/32 px of photo ·
+// decoded (5, h, w) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px of photo ·
 // photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge) words: red in the lowest byte · out words.
 // Formats: 0 RGBA 8 bits, alpha not multiplied in · 1 NV12 · 2 YUYV; both BT.601 limited range, chroma of the mean.
 // One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j.

@@ -1,5 +1,5 @@
-// motion: y[0..3] = softmax(x[0..3]), y[3..5] = x[3..5] / 64, y[5] = sigmoid(x[5]), for each pixel
-// x (6, n) f16, channels innermost, `pitch` channels a pixel · y (6, n) f32 in planes.
+// motion: y[0..4] = softmax(x[0..4]), y[4..6] = x[4..6] / 64, y[6] = sigmoid(x[6]), for each pixel
+// x (7, n) f16, channels innermost, `pitch` channels a pixel · y (7, n) f32 in planes.
 // One thread a pixel, neighbours in n; blockIdx.x counts 128 pixels.
 // In f32. Twin: motion.rs, within 1e-3.
 // Nothing worth counting: its time is that of a launch.
@@ -15,13 +15,21 @@ motion(const f16* __restrict__ x, float* __restrict__ y, MotionShape s, unsigned
   const unsigned i = blockIdx.x * 128 + threadIdx.x;
   if (i >= s.n) return;  // guard
   const f16* from = x + (long long)i * pitch;
-  const float a = to_float(from[0]), b = to_float(from[1]), c = to_float(from[2]), highest = larger(larger(a, b), c);
-  const float ea = fast_exp(a - highest), eb = fast_exp(b - highest), ec = fast_exp(c - highest);
-  const float scale = 1.0f / (ea + eb + ec);
-  y[i] = ea * scale;
-  y[s.n + i] = eb * scale;
-  y[2 * s.n + i] = ec * scale;
-  y[3 * s.n + i] = to_float(from[3]) * (1.0f / 64.0f);
+  float masks[4], highest = to_float(from[0]), sum = 0.0f;
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    masks[k] = to_float(from[k]);
+    highest = larger(highest, masks[k]);
+  }
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    masks[k] = fast_exp(masks[k] - highest);
+    sum += masks[k];
+  }
+  const float scale = 1.0f / sum;
+#pragma unroll
+  for (int k = 0; k < 4; k++) y[k * s.n + i] = masks[k] * scale;
   y[4 * s.n + i] = to_float(from[4]) * (1.0f / 64.0f);
-  y[5 * s.n + i] = sigmoid(to_float(from[5]));
+  y[5 * s.n + i] = to_float(from[5]) * (1.0f / 64.0f);
+  y[6 * s.n + i] = sigmoid(to_float(from[6]));
 }

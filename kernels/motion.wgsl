@@ -1,6 +1,6 @@
-// motion: y[0..3] = softmax(x[0..3]), y[3..5] = x[3..5] / 64, y[5] = sigmoid(x[5]), for each pixel
-// x (6, n) half · y (6, n) f32: weights of staying, of moving with the head, with the face; residual shift in picture
-// units (1 of x is a pixel at 64²); occlusion.
+// motion: y[0..4] = softmax(x[0..4]), y[4..6] = x[4..6] / 64, y[6] = sigmoid(x[6]), for each pixel
+// x (7, n) half · y (7, n) f32: weights of staying, of moving with the body, with the head, with the face; residual
+// shift in picture units (1 of x is a pixel at 64²); occlusion.
 // One thread a pixel. In f32. Twin: motion.rs, within 1e-3 in f16, 1e-5 in f32. Cost: nothing worth counting.
 
 struct Scalars {
@@ -22,13 +22,15 @@ fn motion(@builtin(global_invocation_id) thread: vec3<u32>) {
     if i >= n {
         return; // guard
     }
-    let logits = vec3(x_value(s.x_at + i), x_value(s.x_at + n + i), x_value(s.x_at + 2u * n + i));
-    let masks = exp(logits - max(logits.x, max(logits.y, logits.z)));
-    let sum = masks.x + masks.y + masks.z;
+    let x = s.x_at + i;
+    let logits = vec4(x_value(x), x_value(x + n), x_value(x + 2u * n), x_value(x + 3u * n));
+    let masks = exp(logits - max(max(logits.x, logits.y), max(logits.z, logits.w)));
+    let sum = dot(masks, vec4(1.0));
     store(0u, i, masks.x / sum);
     store(1u, i, masks.y / sum);
     store(2u, i, masks.z / sum);
-    store(3u, i, x_value(s.x_at + 3u * n + i) / 64.0);
-    store(4u, i, x_value(s.x_at + 4u * n + i) / 64.0);
-    store(5u, i, 1.0 / (1.0 + exp(-x_value(s.x_at + 5u * n + i))));
+    store(3u, i, masks.w / sum);
+    store(4u, i, x_value(x + 4u * n) / 64.0);
+    store(5u, i, x_value(x + 5u * n) / 64.0);
+    store(6u, i, 1.0 / (1.0 + exp(-x_value(x + 6u * n))));
 }

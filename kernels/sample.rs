@@ -19,13 +19,13 @@ pub fn bilinear(plane: &[f32], h: usize, w: usize, u: f32, v: f32) -> f32 {
     upper * (1.0 - fy) + lower * fy
 }
 
-/// Where the place (x, y) comes from when it moves with the head.
-pub fn with_head(pose: &[f32], x: f32, y: f32) -> (f32, f32) {
+/// Where the place (x, y) comes from along an affine motion: `pose` (2, 3).
+pub fn with_pose(pose: &[f32], x: f32, y: f32) -> (f32, f32) {
     (pose[0] * x + pose[1] * y + pose[2], pose[3] * x + pose[4] * y + pose[5])
 }
 
-/// Where the place (x, y) comes from when all three motions are mixed, and the six values of `mix` (6, h, w) there.
-/// `mesh` is where it comes from when it moves with the face.
+/// Where the place (x, y) comes from when all four motions are mixed, and the seven values of `mix` (7, h, w)
+/// there. `mesh` is where it comes from when it moves with the face; `pose` (4, 3) is the body's, then the head's.
 pub fn with_mix(
     mix: &[f32],
     (h, w): (usize, usize),
@@ -33,10 +33,10 @@ pub fn with_mix(
     pose: &[f32],
     x: f32,
     y: f32,
-) -> (f32, f32, [f32; 6]) {
-    let m: [f32; 6] = std::array::from_fn(|k| bilinear(&mix[k * h * w..][..h * w], h, w, x, y));
-    let head = with_head(pose, x, y);
-    let u = m[0] * x + m[1] * head.0 + m[2] * mesh.0 + m[3];
-    let v = m[0] * y + m[1] * head.1 + m[2] * mesh.1 + m[4];
+) -> (f32, f32, [f32; 7]) {
+    let m: [f32; 7] = std::array::from_fn(|k| bilinear(&mix[k * h * w..][..h * w], h, w, x, y));
+    let (body, head) = (with_pose(&pose[..6], x, y), with_pose(&pose[6..], x, y));
+    let u = m[0] * x + m[1] * body.0 + m[2] * head.0 + m[3] * mesh.0 + m[4];
+    let v = m[0] * y + m[1] * body.1 + m[2] * head.1 + m[3] * mesh.1 + m[5];
     (u, v, m)
 }

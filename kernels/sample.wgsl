@@ -68,31 +68,35 @@ fn exact_bilinear(at: u32, k: Corners) -> f32 {
     );
 }
 
-// Where a place comes from when it moves with the head; pose [6] begins at `at`.
-fn with_head(at: u32, place: vec2<f32>) -> vec2<f32> {
+// Where a place comes from along an affine motion; pose (2, 3) begins at `at`.
+fn with_pose(at: u32, place: vec2<f32>) -> vec2<f32> {
     return vec2(
         exact(at) * place.x + exact(at + 1u) * place.y + exact(at + 2u),
         exact(at + 3u) * place.x + exact(at + 4u) * place.y + exact(at + 5u),
     );
 }
 
-// Where a place comes from when all three motions are mixed.
+// Where a place comes from when all four motions are mixed.
 struct Mixed {
     place: vec2<f32>,
     mesh: f32, // weight of moving with the face
     occlusion: f32,
 }
 
-// mix (6, h, w) begins at `at`; `mesh` is where the place comes from when it moves with the face.
+// mix (7, h, w) begins at `at`; `mesh` is where the place comes from when it moves with the face; pose (4, 3) is the
+// body's, then the head's.
 fn with_mix(at: u32, h: u32, w: u32, pose_at: u32, mesh: vec2<f32>, place: vec2<f32>) -> Mixed {
     let k = corners(h, w, place.x, place.y);
     let plane = h * w;
-    let masks = vec3(
+    let masks = vec4(
         exact_bilinear(at, k),
         exact_bilinear(at + plane, k),
         exact_bilinear(at + 2u * plane, k),
+        exact_bilinear(at + 3u * plane, k),
     );
-    let shift = vec2(exact_bilinear(at + 3u * plane, k), exact_bilinear(at + 4u * plane, k));
-    let moved = masks.x * place + masks.y * with_head(pose_at, place) + masks.z * mesh + shift;
-    return Mixed(moved, masks.z, exact_bilinear(at + 5u * plane, k));
+    let shift = vec2(exact_bilinear(at + 4u * plane, k), exact_bilinear(at + 5u * plane, k));
+    let body = with_pose(pose_at, place);
+    let head = with_pose(pose_at + 6u, place);
+    let moved = masks.x * place + masks.y * body + masks.z * head + masks.w * mesh + shift;
+    return Mixed(moved, masks.w, exact_bilinear(at + 6u * plane, k));
 }

@@ -1,8 +1,9 @@
 // warp: y[c, i, j] = weight(i, j) * bilinear(x[c], u(i, j), v(i, j)), border repeated
-// flow 0 stay: (u, v) = (x, y), weight 1 · 1 head: (u, v) = pose (x, y), weight 1 · 2 mesh: (u, v, weight) = map · 3
-// mixed: m = mix at (x, y), (u, v) = m0 (x, y) + m1 head + m2 map + (m3, m4), weight m5.
-// x (c, h_in, w_in), y (c, h, w) f16, channels innermost, pitch channels a pixel · pose [6], map (3, h, w),
-// mix (6, h_mix, w_mix) f32 in planes.
+// flow 0 stay: (u, v) = (x, y), weight 1 · 1 body: (u, v) = pose[0..2] (x, y), weight 1 · 2 head: the same by pose[2..4] ·
+// 3 mesh: (u, v, weight) = map · 4 mixed: m = mix at (x, y), (u, v) = m0 (x, y) + m1 body + m2 head + m3 map + (m4, m5),
+// weight m6.
+// x (c, h_in, w_in), y (c, h, w) f16, channels innermost, pitch channels a pixel · pose (4, 3), map (3, h, w),
+// mix (7, h_mix, w_mix) f32 in planes.
 // A block of 128 threads makes 64 pixels of y in a row: 64 threads find the corners once, then each thread takes 8
 // channels of a pixel, neighbours the next 8, 16 bytes a corner.
 // Places and sums in f32. Twin: warp.rs, within 2e-3 + 2e-3 |y|.
@@ -31,17 +32,17 @@ warp(const f16* __restrict__ x, const float* __restrict__ pose, const float* __r
     const unsigned at = begin + threadIdx.x;
     const float here_x = ((float)(at % s.w) + 0.5f) / (float)s.w, here_y = ((float)(at / s.w) + 0.5f) / (float)s.h;
     float u = here_x, v = here_y, weight = 1.0f;
-    if (s.flow == 1) {
-      with_head(pose, here_x, here_y, u, v);
-    } else if (s.flow == 2) {
+    if (s.flow == 1 || s.flow == 2) {
+      with_pose(pose + 6 * (s.flow - 1), here_x, here_y, u, v);
+    } else if (s.flow == 3) {
       u = map[at];
       v = map[n + at];
       weight = map[2 * n + at];
-    } else if (s.flow == 3) {
+    } else if (s.flow == 4) {
       const Mixed mixed = with_mix(mix, s.h_mix, s.w_mix, map[at], map[n + at], pose, here_x, here_y);
       u = mixed.u;
       v = mixed.v;
-      weight = mixed.m[5];
+      weight = mixed.m[6];
     }
     Corners c = corners(u * (float)s.w_in - 0.5f, v * (float)s.h_in - 0.5f, s.h_in, s.w_in);
 #pragma unroll

@@ -1,8 +1,8 @@
 // warp: y[c, i, j] = weight(i, j) * bilinear(x[c], u(i, j), v(i, j)), border repeated
-// flow 0 stay: (u, v) = (x, y) the pixel's own place, weight 1 · 1 head: (u, v) = pose (2×3) applied to (x, y), weight
-// 1 · 2 mesh: (u, v, weight) = map[0..3, i, j] · 3 mixed: mix interpolated at (x, y), (u, v) = m0 (x, y) + m1 head +
-// m2 map + (m3, m4), weight m5. All places in picture units.
-// x (c, h_in, w_in) half · pose [6], map (3, h, w), mix (6, h_mix, w_mix) f32 · y (c, h, w) half.
+// flow 0 stay: (u, v) = (x, y) the pixel's own place, weight 1 · 1 body: (u, v) = pose[0..2] (2×3) applied to (x, y), weight
+// 1 · 2 head: the same by pose[2..4] · 3 mesh: (u, v, weight) = map[0..3, i, j] · 4 mixed: mix interpolated at (x, y),
+// (u, v) = m0 (x, y) + m1 body + m2 head + m3 map + (m4, m5), weight m6. All places in picture units.
+// x (c, h_in, w_in) half · pose (4, 3), map (3, h, w), mix (7, h_mix, w_mix) f32 · y (c, h, w) half.
 // One thread an output pixel of up to 8 channels (grid z), so that 32² × 96 still fills a card; the flow and the taps
 // are computed once for the 8, neighbours in w read neighbours in x. The flow itself is never stored.
 // Places and sums in f32. Twin: warp.rs, within 2e-3 + 2e-3 |y| in f16, 2e-4 + 1e-4 |y| in f32 (times the slope of x).
@@ -40,10 +40,10 @@ fn warp(@builtin(global_invocation_id) thread: vec3<u32>) {
     var weight = 1.0;
     switch s.flow {
         case 0u: {}
-        case 1u: {
-            place = with_head(s.pose_at, here);
+        case 1u, 2u: {
+            place = with_pose(s.pose_at + 6u * (s.flow - 1u), here);
         }
-        case 2u: {
+        case 3u: {
             place = vec2(exact(s.map_at + at), exact(s.map_at + plane + at));
             weight = exact(s.map_at + 2u * plane + at);
         }

@@ -64,7 +64,7 @@ fn values(plan: &Plan, role: Role, noise: &mut Noise) -> (Vec<Vec<f32>>, Vec<Vec
         let mut float = Vec::new();
         let mut word = Vec::new();
         match tensor.name.as_str() {
-            "pose" => float = vec![0.9, 0.1, 0.03, -0.12, 1.1, -0.02],
+            "pose" => float = vec![0.9, 0.1, 0.03, -0.12, 1.1, -0.02, 1.1, -0.2, 0.05, 0.15, 0.95, -0.04],
             "landmarks" => float = noise.numbers(n).iter().map(|v| 0.5 + 0.6 * v).collect(),
             "map" if tensor.element == Element::Word => {
                 // A smooth map with holes, sometimes beyond the border.
@@ -279,12 +279,13 @@ fn warps_and_mixing_weights() {
     ] {
         let mut r = Recorder::new(format!("warp {c}x{h_in}x{w_in} to {h}x{w}, mix {mix_px}"));
         let x = r.input("x", Shape::new(c, h_in, w_in), Element::Half);
-        let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+        let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let map = r.input("map1", Shape::new(3, h, w), Element::Exact);
-        let answer = r.input("answer", Shape::new(6, mix_px, mix_px), Element::Half);
+        let answer = r.input("answer", Shape::new(7, mix_px, mix_px), Element::Half);
         let mix = r.motion("mix", answer);
         for (layer, flow) in [
             ("stay", Flow::Stay),
+            ("body", Flow::Body { pose }),
             ("head", Flow::Head { pose }),
             ("mesh", Flow::Mesh { map }),
             ("mixed", Flow::Mixed { mix, map, pose }),
@@ -318,10 +319,10 @@ fn finished_pictures_in_every_format() {
                 }
                 let mut r = Recorder::new(format!("finish {size} {format:?}, background and badge: {is_dressed}"));
                 let decoded = r.input("decoded", Shape::new(5, decoded_px, decoded_px), Element::Half);
-                let answer = r.input("answer", Shape::new(6, mix_px, mix_px), Element::Half);
+                let answer = r.input("answer", Shape::new(7, mix_px, mix_px), Element::Half);
                 let mix = r.motion("mix", answer);
                 let map = r.input("map", Shape::new(1, size, size), Element::Word);
-                let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+                let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
                 let margin_px = size / 8;
                 let side = size + 2 * margin_px;
                 let photo = r.constant("photo", Shape::new(1, side, side), Element::Word);

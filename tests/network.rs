@@ -4,6 +4,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use common::{identity, open_mouth, rest};
@@ -18,8 +19,8 @@ use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::kernels::conv2d::{Conv2dShape, conv2d};
 use effigy::kernels::upconv2d::{UpConv2dShape, upconv2d};
-use effigy::{Generator, Portrait, Result};
-use glam::Quat;
+use effigy::{DrivingSignal, Generator, Identity, Portrait, Result};
+use glam::{Quat, Vec2, Vec3};
 
 #[test]
 fn budgets_hold_everything_included() {
@@ -186,13 +187,14 @@ fn on_twins(plan: Plan) -> Result<Box<dyn Executor>> {
     Ok(Box::new(TwinExecutor::new(plan)))
 }
 
-/// Weights with the mesh's motion only and no trust in the decoder.
-fn distrustful() -> Weights {
+/// Weights with one motion only (0 staying, 1 the body's, 2 the head's, 3 the mesh's) and no trust in the decoder.
+fn distrustful(motion: usize) -> Weights {
     let mut weights = Weights::random(Size::Small, 1);
     for (name, dims, _) in weights.clone().iter().filter(|(name, ..)| name.starts_with("motion.out")) {
-        let mesh_only = [-40.0, -40.0, 40.0, 0.0, 0.0, 0.0];
+        let mut only = vec![-40.0, -40.0, -40.0, -40.0, 0.0, 0.0, 0.0];
+        only[motion] = 40.0;
         let n = dims.iter().product();
-        weights.set(name, &if n == 6 { mesh_only.to_vec() } else { vec![0.0; n] }).unwrap();
+        weights.set(name, &if n == only.len() { only } else { vec![0.0; n] }).unwrap();
     }
     weights.set("decoder.out.bias", &[0.0, 0.0, 0.0, 0.0, -60.0]).unwrap();
     weights
@@ -201,7 +203,7 @@ fn distrustful() -> Weights {
 #[test]
 fn without_trust_the_network_shows_what_the_warp_shows() {
     let identity = identity(512);
-    let mut neural = NeuralGenerator::new(distrustful(), 512, on_cpu).unwrap();
+    let mut neural = NeuralGenerator::new(distrustful(3), 512, on_cpu).unwrap();
     let mut warp = WarpGenerator::new(512);
     neural.adopt(Arc::clone(&identity)).unwrap();
     warp.adopt(Arc::clone(&identity)).unwrap();
@@ -218,6 +220,55 @@ fn without_trust_the_network_shows_what_the_warp_shows() {
     };
     let n_other = pixels.filter(differs).count();
     assert!(n_other < 512 * 512 / 100, "{n_other} pixels differ");
+}
+
+/// Mean absolute difference of the green of two pictures where both show the person, the second one shifted by
+/// `shift_px` to the right and down.
+fn difference(found: &Portrait, portrait: &Portrait, shift_px: [usize; 2]) -> f64 {
+    let (found, portrait) = (&found.picture, &portrait.picture);
+    let (mut sum, mut n) = (0.0, 0.0);
+    for y in shift_px[1]..found.height_px() {
+        for x in shift_px[0]..found.width_px() {
+            let (a, b) = (found.pixel(x, y), portrait.pixel(x - shift_px[0], y - shift_px[1]));
+            if a[3] > 250 && b[3] > 250 {
+                sum += f64::from(a[1].abs_diff(b[1]));
+                n += 1.0;
+            }
+        }
+    }
+    assert!(n > 1000.0, "there is nobody in both");
+    sum / n
+}
+
+/// Half a face width to the right and a quarter down, as signal and in pixels of `identity`.
+fn step_aside(identity: &Identity) -> (DrivingSignal, [usize; 2]) {
+    let mut signal = rest();
+    signal.translation = Vec2::new(0.5, 0.25);
+    let shift_px = (signal.translation * identity.shape.width_px).round();
+    signal.translation = shift_px / identity.shape.width_px;
+    (signal, [shift_px.x as usize, shift_px.y as usize])
+}
+
+#[test]
+fn the_bodys_motion_goes_with_a_head_that_moves_as_a_whole_but_not_with_one_that_turns() {
+    let identity = identity(512);
+    let mut neural = NeuralGenerator::new(distrustful(1), 512, on_cpu).unwrap();
+    neural.adopt(Arc::clone(&identity)).unwrap();
+    let (mut portrait, mut found) = (Portrait::default(), Portrait::default());
+    neural.generate(&rest(), &mut portrait).unwrap();
+    let (signal, shift_px) = step_aside(&identity);
+    neural.generate(&signal, &mut found).unwrap();
+    let (moved, stayed) = (difference(&found, &portrait, shift_px), difference(&found, &portrait, [0, 0]));
+    assert!(moved < 0.1 && stayed > 5.0, "{moved:.2} of 255 off, {stayed:.2} where nothing had moved");
+
+    // About the foot of the neck: the head goes aside and the body does not.
+    let mut signal = rest();
+    signal.rotation = Quat::from_rotation_y(0.2) * Quat::from_rotation_z(0.1);
+    let foot = Vec3::new(0.0, 1.2, 0.8);
+    signal.translation = (foot - signal.rotation * foot).truncate();
+    neural.generate(&signal, &mut found).unwrap();
+    let moved = difference(&found, &portrait, [0, 0]);
+    assert!(moved < 0.1, "{moved:.2} of 255 off");
 }
 
 #[test]
@@ -268,7 +319,7 @@ fn psnr_db(found: &Portrait, expected: &Portrait) -> f64 {
 
 /// Random weights, then trained ones where there are some.
 fn weights_to_round() -> Vec<Weights> {
-    let trained = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/generator_small.safetensors");
+    let trained = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/generator_small.safetensors");
     let trained = trained.is_file().then(|| Weights::load(&trained).unwrap());
     [Some(Weights::random(Size::Small, 3)), trained].into_iter().flatten().collect()
 }

@@ -8,15 +8,15 @@ use effigy::generate::plan::{Activation, ConvSpec, Element, Flow, Layout, Plan, 
 fn plan() -> Plan {
     let mut r = Recorder::new("test");
     let photo = r.constant("photo", Shape::new(4, 16, 16), Element::Half);
-    let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+    let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
     let map = r.input("map", Shape::new(3, 16, 16), Element::Exact);
-    let head = r.warp("by_head", photo, Flow::Head { pose }, (16, 16));
+    let body = r.warp("by_body", photo, Flow::Body { pose }, (16, 16));
     let mesh = r.warp("by_mesh", photo, Flow::Mesh { map }, (16, 16));
-    let both = r.concat("both", &[head, mesh]);
+    let both = r.concat("both", &[body, mesh]);
     let down = r.conv2d("down", both, ConvSpec::new(12).stride(2));
     let mid = r.conv2d("mid", down, ConvSpec::new(12).residual(down));
     let up = r.up_conv2d("up", mid, ConvSpec::new(8));
-    let answer = r.conv2d("answer", up, ConvSpec::new(6).kernel(1).activation(Activation::None));
+    let answer = r.conv2d("answer", up, ConvSpec::new(7).kernel(1).activation(Activation::None));
     let mix = r.motion("mix", answer);
     let moved = r.warp("moved", photo, Flow::Mixed { mix, map, pose }, (16, 16));
     r.output(moved);
@@ -27,19 +27,19 @@ fn plan() -> Plan {
 fn the_text_says_what_was_recorded() {
     let expected = "\
 test
-  pose                   input 1x2x3 Exact
+  pose                   input 1x4x3 Exact
   map                    input 3x16x16 Exact
   photo                  constant 4x16x16 Half
   layer                  op                                   in -> out              MMAC       KiB
-  by_head                warp head                       4x16x16 -> 4x16x16          0.01       4.0
+  by_body                warp body                       4x16x16 -> 4x16x16          0.01       4.0
   by_mesh                warp mesh                       4x16x16 -> 4x16x16          0.00       7.0
   down                   conv3 /2 Leaky                  8x16x16 -> 12x8x8           0.06       7.2
   mid                    conv3 Leaky +res                 12x8x8 -> 12x8x8           0.08       7.1
   up                     upconv Leaky                     12x8x8 -> 8x16x16          0.10       8.5
-  answer                 conv1 None                      8x16x16 -> 6x16x16          0.01       7.1
-  mix                    motion                          6x16x16 -> 6x16x16          0.01       9.0
-  moved                  warp mixed                      4x16x16 -> 4x16x16          0.01      13.0
-  total 0.000 GMAC, 3782 parameters (0.01 MiB in 16 bits), peak memory 0.01 MiB (0.02 without reuse)
+  answer                 conv1 None                      8x16x16 -> 7x16x16          0.01       7.6
+  mix                    motion                          7x16x16 -> 7x16x16          0.01      10.5
+  moved                  warp mixed                      4x16x16 -> 4x16x16          0.02      14.0
+  total 0.000 GMAC, 3791 parameters (0.01 MiB in 16 bits), peak memory 0.01 MiB (0.03 without reuse)
 ";
     let found = plan().to_string();
     assert_eq!(found, expected, "the plan is now\n{found}");
@@ -97,7 +97,7 @@ fn what_does_not_fit_is_refused_with_layer_expected_and_found() {
         ("up: an upsampling convolution is 3x3 of stride 1", |r, x| {
             r.up_conv2d("up", x, ConvSpec::new(5).stride(2));
         }),
-        ("mix: expected 6 channels", |r, x| {
+        ("mix: expected 7 channels", |r, x| {
             r.motion("mix", x);
         }),
         ("none: 0x9x7 has no elements", |r, x| {

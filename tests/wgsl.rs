@@ -307,20 +307,20 @@ fn upconv2d_is_its_twin() {
 fn motions(name: &str, n: usize, random: &mut Random) -> Option<Values> {
     match name {
         "pose" => {
-            let near = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+            let near = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0].repeat(2);
             Some(Values::Numbers(near.iter().map(|value| value + random.in_range(-0.15, 0.15)).collect()))
         }
         // A bit beyond the borders.
         "map" => Some(Values::Numbers(random.numbers(n, -0.2, 1.2))),
         "mix" => {
-            let plane = n / 6;
+            let plane = n / 7;
             let mut mix = random.numbers(n, 0.0, 1.0);
             for i in 0..plane {
-                let sum: f32 = (0..3).map(|k| mix[k * plane + i] + 0.01).sum();
-                for k in 0..3 {
+                let sum: f32 = (0..4).map(|k| mix[k * plane + i] + 0.01).sum();
+                for k in 0..4 {
                     mix[k * plane + i] = (mix[k * plane + i] + 0.01) / sum;
                 }
-                for k in 3..5 {
+                for k in 4..6 {
                     mix[k * plane + i] = (mix[k * plane + i] - 0.5) / 8.0;
                 }
             }
@@ -346,11 +346,12 @@ fn warp_is_its_twin() {
     for (&((c, h_in, w_in), (h, w), (h_mix, w_mix)), seed) in CASES.iter().zip(200..) {
         let mut r = Recorder::new("warp");
         let x = r.constant("x", Shape::new(c, h_in, w_in), Element::Half);
-        let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+        let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let map = r.input("map", Shape::new(3, h, w), Element::Exact);
-        let mix = r.input("mix", Shape::new(6, h_mix, w_mix), Element::Exact);
+        let mix = r.input("mix", Shape::new(7, h_mix, w_mix), Element::Exact);
         let flows = [
             ("stay", Flow::Stay),
+            ("body", Flow::Body { pose }),
             ("head", Flow::Head { pose }),
             ("mesh", Flow::Mesh { map }),
             ("mixed", Flow::Mixed { mix, map, pose }),
@@ -371,7 +372,7 @@ fn motion_is_its_twin() {
         // Numbers stored in 16 bits, and in 32.
         for element in [Element::Half, Element::Exact] {
             let mut r = Recorder::new("motion");
-            let x = r.input("x", Shape::new(6, h, w), element);
+            let x = r.input("x", Shape::new(7, h, w), element);
             let y = r.motion("y", x);
             r.output(y);
             let plan = r.end();
@@ -425,9 +426,9 @@ fn finish_is_its_twin() {
         let mut r = Recorder::new("finish");
         let picture = Shape::new(1, size, size);
         let decoded = r.input("decoded", Shape::new(5, decoded.0, decoded.1), Element::Half);
-        let mix = r.input("mix", Shape::new(6, mix.0, mix.1), Element::Exact);
+        let mix = r.input("mix", Shape::new(7, mix.0, mix.1), Element::Exact);
         let map = r.input("places", picture, Element::Word);
-        let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+        let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let side = size + 2 * margin_px;
         let photo = r.constant("photo", Shape::new(1, side, side), Element::Word);
         let background = has_background.then(|| r.constant("background", picture, Element::Word));
@@ -456,19 +457,20 @@ fn small_network() -> Plan {
     let mut r = Recorder::new("small network");
     let portrait = r.constant("portrait", Shape::new(3, 17, 17), Element::Half);
     let photo = r.constant("photo", Shape::new(1, 76, 76), Element::Word);
-    let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+    let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
     let map = r.input("map", Shape::new(3, 17, 17), Element::Exact);
     let places = r.input("places", Shape::new(1, 68, 68), Element::Word);
     let points = r.input("points", Shape::new(1, 4, 2), Element::Exact);
     let stay = r.warp("by_stay", portrait, Flow::Stay, (17, 17));
     let drawn = r.raster("drawn", points, &DRAWING, 0.5, (17, 17));
+    let body = r.warp("by_body", portrait, Flow::Body { pose }, (17, 17));
     let head = r.warp("by_head", portrait, Flow::Head { pose }, (17, 17));
     let mesh = r.warp("by_mesh", portrait, Flow::Mesh { map }, (17, 17));
-    let all = r.concat("all", &[drawn, stay, head, mesh]);
+    let all = r.concat("all", &[drawn, stay, body, head, mesh]);
     let down = r.conv2d("down", all, ConvSpec::new(12).stride(2));
     let mid = r.conv2d("mid", down, ConvSpec::new(12).residual(down));
     let up = r.up_conv2d("up", mid, ConvSpec::new(9));
-    let answer = r.conv2d("answer", up, ConvSpec::new(6).kernel(1).activation(Activation::None));
+    let answer = r.conv2d("answer", up, ConvSpec::new(7).kernel(1).activation(Activation::None));
     let mix = r.motion("mix", answer);
     let moved = r.warp("moved", portrait, Flow::Mixed { mix, map, pose }, (17, 17));
     let wide = r.up_conv2d("wide", moved, ConvSpec::new(20));
@@ -664,7 +666,7 @@ fn a_frame_allocates_little_and_ever_the_same() {
     let mut executor = WgpuExecutor::new(&card, plan).unwrap();
     given.run(&mut executor);
     let inputs: Vec<_> = given.inputs.iter().map(Values::view).collect();
-    let mut mix = vec![0.0; 6 * 18 * 18];
+    let mut mix = vec![0.0; 7 * 18 * 18];
     let mut picture = vec![0; 4 * 68 * 68];
     let mut frame = || {
         let mut outputs = [TensorViewMut::F32(&mut mix), TensorViewMut::Bytes(&mut picture)];

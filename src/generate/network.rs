@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!            portrait 64² ──warp stay──┐
-//! pose ─────────────────────warp head──┤                 ┌ masks (stay, head, mesh)
-//! mesh map 64² ─────────────warp mesh──┼──▶ motion 64² ──┤ residual flow          = mix
+//! pose ─────────────────────warp body──┤
+//! pose ─────────────────────warp head──┤                 ┌ masks (stay, body, head, mesh)
+//! mesh map 64² ─────────────warp mesh──┼──▶ motion 64² ──┤ residual flow                   = mix
 //! landmarks ────────────────drawing────┘                 └ occlusion
 //!
 //! features 32² ──warp by mix──┬ drawing 32² ──▶ blocks ──up──┐
@@ -15,7 +16,7 @@
 //!
 //! Features and an embedding of who it is come from the [`encoder`], once for each portrait. The
 //! embedding modulates every convolution of the decoder and is folded into its weights ([`fold`]),
-//! so the frame path runs plain convolutions. The three candidate motions are computed from
+//! so the frame path runs plain convolutions. The four candidate motions are computed from
 //! landmarks and never learned; what is learned is where to follow which, and what none can show.
 //!
 //! Sources: masks and residual over explicit motions as in FOMM (Siarohin et al. 2019) and MobilePortrait (2024); modulation
@@ -111,8 +112,8 @@ pub const fn margin_px(output_px: usize) -> usize {
 /// Records what is run for every frame.
 ///
 /// # Shapes
-/// Inputs in order: `landmarks` (1, 478, 2), where the face's points shall be; `pose` (1, 2, 3), from the picture to the
-/// portrait along the head's motion; `map32`, `map64`, `map128` (3, n, n), the mesh's motion and coverage; `map`
+/// Inputs in order: `landmarks` (1, 478, 2), where the face's points shall be; `pose` (1, 4, 3), from the picture to the
+/// portrait along the body's motion and along the head's; `map32`, `map64`, `map128` (3, n, n), the mesh's motion and coverage; `map`
 /// (1, s, s) the same in full resolution, packed as [`super::plan::Finish`] says. All in picture units.
 /// Constants in order: `portrait64` (4, 64, 64), colour -1..1 and matte 0..1; `features32`, `features64`, `features128`
 /// from the [`encoder`]; `photo` (1, s + 2 m, s + 2 m) with m = [`margin_px`]; then background and badge where asked for.
@@ -122,7 +123,7 @@ pub fn frame(options: &FrameOptions) -> Plan {
     let output = options.output_px;
     let mut r = Recorder::new(format!("{} {output}", options.size.name()));
     let landmarks = r.input("landmarks", Shape::new(1, FACE.n_points, 2), Element::Exact);
-    let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+    let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
     let maps = FEATURES_PX.map(|px| r.input(&format!("map{px}"), Shape::new(3, px, px), Element::Exact));
     let map = r.input("map", Shape::new(1, output, output), Element::Word);
     let portrait = r.constant("portrait64", Shape::new(4, MOTION_PX, MOTION_PX), Element::Half);
@@ -163,17 +164,18 @@ fn motion(
     let [wide, half, quarter] = widths.motion;
     let px = (MOTION_PX, MOTION_PX);
     let stay = r.warp("motion.stay", portrait, Flow::Stay, px);
+    let body = r.warp("motion.body", portrait, Flow::Body { pose }, px);
     let head = r.warp("motion.head", portrait, Flow::Head { pose }, px);
     let mesh = r.warp("motion.mesh", portrait, Flow::Mesh { map }, px);
     let lines = r.raster("motion.lines", landmarks, &FACE, LINE_PX[1], px);
-    let seen = r.concat("motion.seen", &[stay, head, mesh, lines]);
+    let seen = r.concat("motion.seen", &[stay, body, head, mesh, lines]);
     let full = r.conv2d("motion.in", seen, ConvSpec::new(wide));
     let down = r.conv2d("motion.down32", full, ConvSpec::new(half).stride(2));
     let deep = r.conv2d("motion.down16", down, ConvSpec::new(quarter).stride(2));
     let deep = r.conv2d("motion.deep", deep, ConvSpec::new(quarter).residual(deep));
     let up = r.up_conv2d("motion.up32", deep, ConvSpec::new(half).residual(down));
     let up = r.up_conv2d("motion.up64", up, ConvSpec::new(wide).residual(full));
-    let answer = r.conv2d("motion.out", up, ConvSpec::new(6).activation(Activation::None));
+    let answer = r.conv2d("motion.out", up, ConvSpec::new(7).activation(Activation::None));
     r.motion("mix", answer)
 }
 

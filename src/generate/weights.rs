@@ -187,7 +187,7 @@ fn initial(name: &str, dims: &[usize], random: &mut Random) -> Vec<f32> {
     let fan_in: usize = dims[1..].iter().product();
     match name {
         // The first guess of the masks is the mesh, with little residual, nothing occluded.
-        "motion.out.bias" => vec![-1.0, 0.0, 3.0, 0.0, 0.0, 2.0],
+        "motion.out.bias" => vec![-1.0, -1.0, 0.0, 3.0, 0.0, 0.0, 2.0],
         "motion.out.weight" | "decoder.out.weight" => normal(0.1 * (1.0 / fan_in as f32).sqrt()),
         // The first guess of the trust is even: a trust that starts low is never learned.
         _ if name.ends_with(".bias") => vec![0.0; n],

@@ -43,7 +43,7 @@ pub struct Tensors {
     portrait: Tensor<4>,
     portrait_lines: Tensor<4>,
     photo: Tensor<4>,
-    candidates: [Tensor<4>; 3],
+    candidates: [Tensor<4>; 4],
     lines: [Tensor<4>; 3],
     maps: [Tensor<4>; 3],
     full_map: Tensor<4>,
@@ -72,11 +72,11 @@ impl Tensors {
             portrait: many(1, 4, &group.portrait),
             portrait_lines: many(1, 8, &group.portrait_lines),
             photo: Tensor::from_data(TensorData::new(group.photo.clone(), [1, 4, s + s / 4, s + s / 4]), device),
-            candidates: [0, 1, 2].map(|i| many(n, 4, &group.candidates[i])),
+            candidates: [0, 1, 2, 3].map(|i| many(n, 4, &group.candidates[i])),
             lines: [0, 1, 2].map(|i| many(n, 8, &group.lines[i])),
             maps: [0, 1, 2].map(|i| many(n, 3, &group.maps[i])),
             full_map: many(n, 3, &group.full_map),
-            pose: Tensor::from_data(TensorData::new(group.pose.clone(), [n, 6]), device),
+            pose: Tensor::from_data(TensorData::new(group.pose.clone(), [n, 12]), device),
         }
     }
 }
@@ -117,8 +117,9 @@ pub fn make(plans: &Plans, parameters: &Parameters, group: &Tensors) -> Made {
         .give("features64", outputs[1].clone())
         .give("features32", outputs[2].clone())
         .give("motion.stay", group.candidates[0].clone())
-        .give("motion.head", group.candidates[1].clone())
-        .give("motion.mesh", group.candidates[2].clone())
+        .give("motion.body", group.candidates[1].clone())
+        .give("motion.head", group.candidates[2].clone())
+        .give("motion.mesh", group.candidates[3].clone())
         .give("motion.lines", group.lines[1].clone())
         .give("decoder.lines32", group.lines[0].clone())
         .give("decoder.lines64", group.lines[1].clone())
@@ -130,7 +131,7 @@ pub fn make(plans: &Plans, parameters: &Parameters, group: &Tensors) -> Made {
 fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
     let coarse = mixed_flow(mix.clone(), &group.maps[1], &group.pose);
     let [_, _, m, _] = mix.dims();
-    let residual = mix.clone().narrow(1, 3, 2) * m as f32;
+    let residual = mix.clone().narrow(1, 4, 2) * m as f32;
     let flow = mixed_flow(mix, &group.full_map, &group.pose);
     let [_, _, size, _] = group.target.dims();
     let margin = (size / 8) as f32 - 0.5;
@@ -138,7 +139,7 @@ fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
     let photo = gather(group.photo.clone(), flow.u * scale + margin, flow.v * scale + margin);
     let drawn = group.full_map.clone().narrow(1, 2, 1);
     let photo_alpha: Tensor<4> =
-        photo.clone().narrow(1, 3, 1) * (drawn.clone() + (1.0 - drawn) * (1.0 - flow.mix.narrow(1, 2, 1)));
+        photo.clone().narrow(1, 3, 1) * (drawn.clone() + (1.0 - drawn) * (1.0 - flow.mix.narrow(1, 3, 1)));
     let over =
         |colour: Tensor<4>, alpha: Tensor<4>| group.background.clone() + alpha * (colour - group.background.clone());
     let warped = over(photo.narrow(1, 0, 3), photo_alpha.clone());

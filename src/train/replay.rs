@@ -23,7 +23,7 @@ pub struct Replay<'a> {
     /// (1, [`EMBEDDING`]) for plans whose layers are modulated.
     embedding: Option<Tensor<2>>,
     values: Vec<Option<Tensor<4>>>,
-    /// (n, 6), of [`Flow::Head`].
+    /// (n, 12), of [`Flow::Body`].
     pose: Option<Tensor<2>>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Replay<'a> {
         self
     }
 
-    /// Sets the head's motion.
+    /// Sets the body's and the head's motion.
     #[must_use]
     pub fn pose(mut self, pose: Tensor<2>) -> Self {
         self.pose = Some(pose);
@@ -76,7 +76,7 @@ impl<'a> Replay<'a> {
                     Flow::Mixed { mix, map, .. } => {
                         let Some(pose) = &self.pose else { panic!("{layer}: no pose was given") };
                         let flow = mixed_flow(self.value(mix), &self.value(map), pose);
-                        warped(self.value(op.x), &flow) * flow.mix.narrow(1, 5, 1)
+                        warped(self.value(op.x), &flow) * flow.mix.narrow(1, 6, 1)
                     }
                     _ => panic!("{layer}: a candidate warp is to be given"),
                 },
@@ -187,9 +187,9 @@ pub fn pooled_embedding(parameters: &Parameters, last: Tensor<4>) -> Tensor<2> {
 }
 
 fn motion(x: Tensor<4>) -> Tensor<4> {
-    let masks = activation::softmax(x.clone().narrow(1, 0, 3), 1);
-    let residual = x.clone().narrow(1, 3, 2) / 64.0;
-    Tensor::cat(vec![masks, residual, activation::sigmoid(x.narrow(1, 5, 1))], 1)
+    let masks = activation::softmax(x.clone().narrow(1, 0, 4), 1);
+    let residual = x.clone().narrow(1, 4, 2) / 64.0;
+    Tensor::cat(vec![masks, residual, activation::sigmoid(x.narrow(1, 6, 1))], 1)
 }
 
 /// (9, 16): which taps of a 3×3 kernel go into which of four 2×2 kernels.

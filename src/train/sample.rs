@@ -17,7 +17,7 @@ use crate::frame::{Picture, Rgb, Rgba};
 use crate::generate::cpu::native;
 use crate::generate::motion::HeadPlacement;
 use crate::generate::network::FACE;
-use crate::generate::neural::maps::{Maps, head_pose};
+use crate::generate::neural::maps::{self, Maps};
 use crate::generate::neural::planes;
 use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
@@ -53,15 +53,16 @@ pub struct Group {
     pub photo: Vec<f32>,
     /// (3, s, s), 0..1.
     pub background: Vec<f32>,
-    /// Of each frame (4, m, m) with m = s / 4: the portrait where it is, moved with the head, moved with the mesh.
-    pub candidates: [Vec<f32>; 3],
+    /// Of each frame (4, m, m) with m = s / 4: the portrait where it is, moved with the body, with the
+    /// head, with the mesh.
+    pub candidates: [Vec<f32>; 4],
     /// Of each frame (8, n, n) with n = s / 8, s / 4, s / 2.
     pub lines: [Vec<f32>; 3],
     /// Of each frame (3, n, n), sizes as of `lines`.
     pub maps: [Vec<f32>; 3],
     /// Of each frame (3, s, s): u and v in picture units, and 1 where the mesh or its surround was drawn.
     pub full_map: Vec<f32>,
-    /// Of each frame six numbers.
+    /// Of each frame twelve numbers.
     pub pose: Vec<f32>,
     /// Of each frame (3, s, s), 0..1: what was seen.
     pub target: Vec<f32>,
@@ -167,7 +168,7 @@ impl Sampler {
         self.mapper.follow(&signal)?;
         self.maps.take(&self.mapper);
         let points = units(self.mapper.landmarks_px(), size);
-        let pose = head_pose(rest, &rest.driven(size, &signal), size);
+        let pose = maps::pose(rest, &rest.driven(size, &signal), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
             group.lines[level].extend(drawn(&points, size >> (3 - level), radius_px));
             group.maps[level].extend(&self.maps.coarse[level]);

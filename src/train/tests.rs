@@ -54,7 +54,7 @@ impl Scene {
             portrait64: numbers(4 * MOTION_PX * MOTION_PX, -1.0, 1.0),
             landmarks: numbers(2 * FACE.n_points, 0.2, 0.8),
             own_landmarks: numbers(2 * FACE.n_points, 0.2, 0.8),
-            pose: vec![0.9, 0.1, 0.03, -0.08, 1.05, -0.02],
+            pose: vec![0.9, 0.1, 0.03, -0.08, 1.05, -0.02, 1.1, -0.1, 0.02, 0.07, 0.95, 0.03],
             maps,
             map,
         }
@@ -100,7 +100,7 @@ impl Scene {
             portrait_lines: drawn(&self.own_landmarks, SIZE_PX, 1.0),
             photo: bytes(&self.photo, 4),
             background: bytes(&self.background, 3),
-            candidates: [0, 1, 2].map(candidate),
+            candidates: [0, 1, 2, 3].map(candidate),
             lines: [(32, 0.5), (64, 0.5), (128, 0.75)].map(|(px, radius_px)| drawn(&self.landmarks, px, radius_px)),
             maps: self.maps.clone(),
             full_map,

@@ -9,14 +9,14 @@ pub struct MixedFlow {
     pub u: Tensor<4>,
     /// (n, 1, h, w).
     pub v: Tensor<4>,
-    /// (n, 6, h, w), as [`crate::generate::plan::Motion`] makes them, at this size.
+    /// (n, 7, h, w), as [`crate::generate::plan::Motion`] makes them, at this size.
     pub mix: Tensor<4>,
 }
 
 /// The flow of [`crate::generate::plan::Flow::Mixed`] at the map's size.
 ///
 /// # Shapes
-/// mix (n, 6, hm, wm), map (n, 2 or more, h, w) with u and v first, pose (n, 6).
+/// mix (n, 7, hm, wm), map (n, 2 or more, h, w) with u and v first, pose (n, 12).
 pub fn mixed_flow(mix: Tensor<4>, map: &Tensor<4>, pose: &Tensor<2>) -> MixedFlow {
     let [n, _, h, w] = map.dims();
     let mix = resized(mix, h, w);
@@ -26,9 +26,10 @@ pub fn mixed_flow(mix: Tensor<4>, map: &Tensor<4>, pose: &Tensor<2>) -> MixedFlo
     let number = |i: usize| pose.clone().narrow(1, i, 1).reshape([n, 1, 1, 1]);
     let weight = |i: usize| mix.clone().narrow(1, i, 1);
     let place = |own: &Tensor<4>, plane: usize| {
-        let first = 3 * plane;
-        let head = x.clone() * number(first) + y.clone() * number(first + 1) + number(first + 2);
-        own.clone() * weight(0) + head * weight(1) + map.clone().narrow(1, plane, 1) * weight(2) + weight(3 + plane)
+        let posed = |first: usize| x.clone() * number(first) + y.clone() * number(first + 1) + number(first + 2);
+        let (body, head) = (posed(3 * plane), posed(6 + 3 * plane));
+        let affine = own.clone() * weight(0) + body * weight(1) + head * weight(2);
+        affine + map.clone().narrow(1, plane, 1) * weight(3) + weight(4 + plane)
     };
     MixedFlow { u: place(&x, 0), v: place(&y, 1), mix: mix.clone() }
 }

@@ -98,7 +98,7 @@ impl WarpLoop {
                 width = width.max(shape.w);
             }
         }
-        Self { taps: vec![Taps::default(); n], mix: rows::Expander::new(6, width) }
+        Self { taps: vec![Taps::default(); n], mix: rows::Expander::new(7, width) }
     }
 
     /// As the twin, within rounding.
@@ -115,26 +115,26 @@ impl WarpLoop {
         let n = h * w;
         for i in 0..h {
             let below = (i as f32 + 0.5) / h as f32;
-            if s.flow == 3 {
+            if s.flow == 4 {
                 self.mix.rows(mix, (s.h_mix as usize, s.w_mix as usize), below, w);
             }
             for j in 0..w {
                 let at = i * w + j;
                 let aside = (j as f32 + 0.5) / w as f32;
-                let head = |pose: &[f32]| crate::kernels::sample::with_head(pose, aside, below);
+                let posed = |pose: &[f32]| crate::kernels::sample::with_pose(pose, aside, below);
                 let (u, v, weight) = match s.flow {
                     0 => (aside, below, 1.0),
-                    1 => {
-                        let (u, v) = head(pose);
+                    1 | 2 => {
+                        let (u, v) = posed(&pose[6 * (s.flow as usize - 1)..]);
                         (u, v, 1.0)
                     }
-                    2 => (map[at], map[n + at], map[2 * n + at]),
+                    3 => (map[at], map[n + at], map[2 * n + at]),
                     _ => {
-                        let m: [f32; 6] = std::array::from_fn(|k| self.mix.row(k)[j]);
-                        let head = head(pose);
-                        let u = m[0] * aside + m[1] * head.0 + m[2] * map[at] + m[3];
-                        let v = m[0] * below + m[1] * head.1 + m[2] * map[n + at] + m[4];
-                        (u, v, m[5])
+                        let m: [f32; 7] = std::array::from_fn(|k| self.mix.row(k)[j]);
+                        let (body, head) = (posed(&pose[..6]), posed(&pose[6..]));
+                        let u = m[0] * aside + m[1] * body.0 + m[2] * head.0 + m[3] * map[at] + m[4];
+                        let v = m[0] * below + m[1] * body.1 + m[2] * head.1 + m[3] * map[n + at] + m[5];
+                        (u, v, m[6])
                     }
                 };
                 self.taps[at] = place(u * w_in as f32 - 0.5, v * h_in as f32 - 0.5, w_in, h_in, weight);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opencv::core::Size;
 use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 
-use super::maps::{Maps, head_pose};
+use super::maps::{Maps, pose};
 use super::typical::typical_signals;
 use super::{Network, check_embedding};
 use crate::drive::DrivingSignal;
@@ -27,7 +27,7 @@ use crate::identity::Identity;
 struct FrameInputs {
     /// (478, 2) in picture units.
     landmarks: Vec<f32>,
-    pose: [f32; 6],
+    pose: [f32; 12],
     maps: Maps,
     output_px: usize,
 }
@@ -36,7 +36,7 @@ impl FrameInputs {
     fn new(output_px: usize) -> Self {
         Self {
             landmarks: vec![0.0; 2 * N_LANDMARKS],
-            pose: [0.0; 6],
+            pose: [0.0; 12],
             maps: Maps::new(output_px, FEATURES_PX),
             output_px,
         }
@@ -50,7 +50,7 @@ impl FrameInputs {
         for (to, point) in self.landmarks.as_chunks_mut::<2>().0.iter_mut().zip(mapper.landmarks_px()) {
             *to = [point.x / size as f32, point.y / size as f32];
         }
-        self.pose = head_pose(rest, &rest.driven(size, signal), size);
+        self.pose = pose(rest, &rest.driven(size, signal), size);
         Ok(())
     }
 

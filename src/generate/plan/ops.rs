@@ -63,9 +63,14 @@ pub struct UpConv2d {
 pub enum Flow {
     /// From the same place; weight 1.
     Stay,
-    /// With the head: `(u, v) = (p0 x + p1 y + p2, p3 x + p4 y + p5)`, `pose` (1, 2, 3) exact; weight 1.
+    /// With the body: `(u, v) = (p0 x + p1 y + p2, p3 x + p4 y + p5)`, `pose` (1, 4, 3) exact; weight 1.
+    Body {
+        /// The body's six numbers, then the head's.
+        pose: TensorId,
+    },
+    /// With the head: as with the body, but of the later six numbers.
     Head {
-        /// The six numbers.
+        /// As in [`Flow::Body`].
         pose: TensorId,
     },
     /// With the face: `map` (3, h, w) exact holds u, v and how much of the pixel the mesh covers, 0..1, the weight.
@@ -73,14 +78,14 @@ pub enum Flow {
         /// Of the size of the output.
         map: TensorId,
     },
-    /// All three mixed: `mix` (6, hm, wm) from [`Motion`], interpolated bilinearly (border repeated) at (x, y):
-    /// `(u, v) = mix0 * stay + mix1 * head + mix2 * mesh + (mix3, mix4)`; the weight is `mix5`.
+    /// All four mixed: `mix` (7, hm, wm) from [`Motion`], interpolated bilinearly (border repeated) at (x, y):
+    /// `(u, v) = mix0 * stay + mix1 * body + mix2 * head + mix3 * mesh + (mix4, mix5)`; the weight is `mix6`.
     Mixed {
         /// Of any size.
         mix: TensorId,
         /// As in [`Flow::Mesh`]; its coverage is not used.
         map: TensorId,
-        /// As in [`Flow::Head`].
+        /// As in [`Flow::Body`].
         pose: TensorId,
     },
 }
@@ -90,7 +95,7 @@ impl Flow {
     pub fn parts(self) -> [Option<TensorId>; 3] {
         match self {
             Self::Stay => [None; 3],
-            Self::Head { pose } => [Some(pose), None, None],
+            Self::Body { pose } | Self::Head { pose } => [Some(pose), None, None],
             Self::Mesh { map } => [None, Some(map), None],
             Self::Mixed { mix, map, pose } => [Some(pose), Some(map), Some(mix)],
         }
@@ -108,13 +113,13 @@ pub struct Warp {
     pub y: TensorId,
 }
 
-/// Turns the motion network's answer into weights and shifts: `y[0..3] = softmax(x[0..3])`, `y[3..5] = x[3..5] / 64`
+/// Turns the motion network's answer into weights and shifts: `y[0..4] = softmax(x[0..4])`, `y[4..6] = x[4..6] / 64`
 /// (so that 1 is a pixel at 64²), `y[5] = sigmoid(x[5])`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Motion {
-    /// (6, h, w).
+    /// (7, h, w).
     pub x: TensorId,
-    /// (6, h, w) exact: stay, head, mesh, residual u and v in picture units, occlusion.
+    /// (7, h, w) exact: stay, body, head, mesh, residual u and v in picture units, occlusion.
     pub y: TensorId,
 }
 
@@ -157,7 +162,7 @@ pub enum PictureFormat {
 /// The full-resolution picture: the photo warped by the mixed flow, and the decoder's picture where it is trusted.
 ///
 /// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
-/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix2`; `d` = decoder's colour and alpha, `t` = trust, all bilinear
+/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `d` = decoder's colour and alpha, `t` = trust, all bilinear
 /// with the border repeated;
 /// `alpha = (1 - t) p_a + t d_a`, `rgb = ((1 - t) p_a p + t d_a d) / max(alpha, 1/512)`.
 /// Then over `background` where there is one, then under `badge`, then into `format`.
@@ -165,12 +170,12 @@ pub enum PictureFormat {
 pub struct Finish {
     /// (5, h, w): red, green, blue, alpha, trust; 0..1.
     pub decoded: TensorId,
-    /// (6, hm, wm) exact, as [`Motion`] makes it. Its occlusion is not used.
+    /// (7, hm, wm) exact, as [`Motion`] makes it. Its occlusion is not used.
     pub mix: TensorId,
     /// (1, s, s) words: place in `photo` in 1/[`PLACES_PER_PX`] of its pixels, x in the lower half, y in the upper; or
     /// [`UNDRAWN`].
     pub map: TensorId,
-    /// (1, 2, 3) exact, as in [`Flow::Head`].
+    /// (1, 4, 3) exact, as in [`Flow::Body`].
     pub pose: TensorId,
     /// (1, s + 2 margin, s + 2 margin) words, RGBA.
     pub photo: TensorId,

@@ -123,7 +123,7 @@ impl Recorder {
         let from = self.activations(layer, x);
         match flow {
             Flow::Stay => {}
-            Flow::Head { pose } => self.check_pose(layer, pose),
+            Flow::Body { pose } | Flow::Head { pose } => self.check_pose(layer, pose),
             Flow::Mesh { map } => self.check(layer, map, Shape::new(3, h, w), Element::Exact),
             Flow::Mixed { mix, map, pose } => {
                 self.check_mix(layer, mix);
@@ -138,7 +138,7 @@ impl Recorder {
     /// Records the mixing weights of a motion network's answer.
     pub fn motion(&mut self, layer: &str, x: TensorId) -> TensorId {
         let shape = self.activations(layer, x);
-        assert!(shape.c == 6, "{layer}: expected 6 channels (3 masks, 2 shifts, occlusion), found {}", shape.c);
+        assert!(shape.c == 7, "{layer}: expected 7 channels (4 masks, 2 shifts, occlusion), found {}", shape.c);
         let y = self.tensor(layer, shape, Element::Exact, Role::Inner);
         self.push(layer, Op::Motion(Motion { x, y }))
     }
@@ -281,11 +281,11 @@ impl Recorder {
     }
 
     fn check_pose(&self, layer: &str, pose: TensorId) {
-        self.check(layer, pose, Shape::new(1, 2, 3), Element::Exact);
+        self.check(layer, pose, Shape::new(1, 4, 3), Element::Exact);
     }
 
     fn check_mix(&self, layer: &str, mix: TensorId) {
-        self.check(layer, mix, Shape { c: 6, ..self.shape(mix) }, Element::Exact);
+        self.check(layer, mix, Shape { c: 7, ..self.shape(mix) }, Element::Exact);
     }
 
     fn check_residual(&self, layer: &str, residual: Option<TensorId>, shape: Shape) {

@@ -44,9 +44,10 @@ impl Plan {
         let (x, y) = (self.extent(op.x), self.extent(op.y));
         let (flow, mix) = match op.flow {
             Flow::Stay => (0, [0; 3]),
-            Flow::Head { .. } => (1, [0; 3]),
-            Flow::Mesh { .. } => (2, [0; 3]),
-            Flow::Mixed { mix, .. } => (3, self.extent(mix)),
+            Flow::Body { .. } => (1, [0; 3]),
+            Flow::Head { .. } => (2, [0; 3]),
+            Flow::Mesh { .. } => (3, [0; 3]),
+            Flow::Mixed { mix, .. } => (4, self.extent(mix)),
         };
         WarpShape { c: y[0], h_in: x[1], w_in: x[2], h: y[1], w: y[2], h_mix: mix[1], w_mix: mix[2], flow }
     }

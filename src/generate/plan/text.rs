@@ -15,17 +15,17 @@ impl Plan {
             Op::Warp(op) => {
                 let flow = match op.flow {
                     Flow::Stay => 0,
-                    Flow::Head { .. } => 4,
+                    Flow::Body { .. } | Flow::Head { .. } => 4,
                     Flow::Mesh { .. } => 1,
-                    Flow::Mixed { .. } => 4 + 6 * 4 + 6,
+                    Flow::Mixed { .. } => 8 + 7 * 4 + 8,
                 };
                 (y.c * 4 + flow) * y.h * y.w
             }
             Op::Motion(_) => y.len() * 4,
             // A line's own box is about a sixteenth of the picture.
             Op::Raster(op) => op.drawing.segments.len() * y.h * y.w * 6 / 16,
-            // Head, mix and flow; four channels of the photo, five of the decoder, the blend.
-            Op::Finish(op) => (4 + 5 * 4 + 6 + 4 * 4 + 5 * 4 + 12) * self.tensor(op.map).shape.len(),
+            // Body, head, mix and flow; four channels of the photo, five of the decoder, the blend.
+            Op::Finish(op) => (8 + 6 * 4 + 8 + 4 * 4 + 5 * 4 + 12) * self.tensor(op.map).shape.len(),
         };
         macs as u64
     }
@@ -96,6 +96,7 @@ fn kind(op: &Op) -> String {
         Op::UpConv2d(op) => format!("upconv {:?}{}", op.activation, plus(op.residual.is_some())),
         Op::Warp(op) => match op.flow {
             Flow::Stay => "warp stay".to_owned(),
+            Flow::Body { .. } => "warp body".to_owned(),
             Flow::Head { .. } => "warp head".to_owned(),
             Flow::Mesh { .. } => "warp mesh".to_owned(),
             Flow::Mixed { .. } => "warp mixed".to_owned(),

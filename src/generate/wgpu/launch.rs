@@ -154,15 +154,15 @@ mod tests {
     fn plan() -> Plan {
         static DRAWING: Drawing = Drawing { n_points: 2, n_channels: 1, segments: &[[0, 1, 0]] };
         let mut r = Recorder::new("every kind");
-        let pose = r.input("pose", Shape::new(1, 2, 3), Element::Exact);
+        let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let points = r.input("points", Shape::new(1, 2, 2), Element::Exact);
         let map = r.input("map", Shape::new(1, 8, 8), Element::Word);
         let photo = r.constant("photo", Shape::new(1, 10, 10), Element::Word);
         let drawn = r.raster("drawn", points, &DRAWING, 1.0, (8, 8));
-        let up = r.up_conv2d("up", drawn, ConvSpec::new(6));
+        let up = r.up_conv2d("up", drawn, ConvSpec::new(7));
         let mix = r.motion("mix", up);
         let decoded = r.conv2d("decoded", up, ConvSpec::new(5));
-        let decoded = r.warp("moved", decoded, Flow::Head { pose }, (8, 8));
+        let decoded = r.warp("moved", decoded, Flow::Body { pose }, (8, 8));
         let (background, badge, format) = (None, None, PictureFormat::Rgba);
         let finish = Finish { decoded, mix, map, pose, photo, margin_px: 1, background, badge, format, y: decoded };
         let picture = r.finish("picture", finish);

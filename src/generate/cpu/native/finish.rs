@@ -25,7 +25,7 @@ impl FinishLoop {
         });
         let size = finishes.max().unwrap_or(0);
         Self {
-            mix: Expander::new(6, size),
+            mix: Expander::new(7, size),
             decoded: Expander::new(5, size),
             x: vec![0; size],
             y: vec![0; size],
@@ -59,13 +59,13 @@ impl FinishLoop {
         let (margin, scale) = (s.margin as f32, n as f32);
         let limit = ((n + 2 * s.margin as usize - 1) * 256) as f32;
         let row = |k: usize| &self.mix.row(k)[..n];
-        let (stay, with_head, with_mesh, du, dv) = (row(0), row(1), row(2), row(3), row(4));
+        let (stay, with_body, with_head, with_mesh, du, dv) = (row(0), row(1), row(2), row(3), row(4), row(5));
         let (xs, ys, map) = (&mut self.x[..n], &mut self.y[..n], &map[..n]);
         let from_packed = 1.0 / PLACES_PER_PX;
         let stay_y = below * scale + margin;
-        // The head's motion in pixels of the photo, along this row.
-        let head_x = (pose[1] * below + pose[2]) * scale + margin;
-        let head_y = (pose[4] * below + pose[5]) * scale + margin;
+        // The body's and the head's motion in pixels of the photo, along this row: beginning and slope.
+        let axis = |k: usize| ((pose[3 * k + 1] * below + pose[3 * k + 2]) * scale + margin, pose[3 * k]);
+        let [body_x, body_y, head_x, head_y] = [axis(0), axis(1), axis(2), axis(3)];
         let fixed = |at: f32| whole(((at - 0.5) * 256.0).clamp(0.0, limit));
         for j in 0..n {
             let along = j as i32 as f32 + 0.5;
@@ -73,8 +73,9 @@ impl FinishLoop {
             let is_drawn = map[j] != UNDRAWN;
             let mesh_x = if is_drawn { (map[j] & 0xffff) as i32 as f32 * from_packed } else { stay_x };
             let mesh_y = if is_drawn { (map[j] >> 16) as i32 as f32 * from_packed } else { stay_y };
-            let x = stay[j] * stay_x + with_head[j] * (head_x + pose[0] * along) + with_mesh[j] * mesh_x;
-            let y = stay[j] * stay_y + with_head[j] * (head_y + pose[3] * along) + with_mesh[j] * mesh_y;
+            let on = |(beginning, slope): (f32, f32)| beginning + slope * along;
+            let x = stay[j] * stay_x + with_body[j] * on(body_x) + with_head[j] * on(head_x) + with_mesh[j] * mesh_x;
+            let y = stay[j] * stay_y + with_body[j] * on(body_y) + with_head[j] * on(head_y) + with_mesh[j] * mesh_y;
             xs[j] = fixed(x + du[j] * scale);
             ys[j] = fixed(y + dv[j] * scale);
         }
@@ -85,7 +86,7 @@ impl FinishLoop {
         let n = map.len();
         let row = |k: usize| &self.decoded.row(k)[..n];
         let (red, green, blue, alpha, trust) = (row(0), row(1), row(2), row(3), row(4));
-        let (with_mesh, photo) = (&self.mix.row(2)[..n], &self.pixels[..n]);
+        let (with_mesh, photo) = (&self.mix.row(3)[..n], &self.pixels[..n]);
         let out = &mut out.as_chunks_mut::<4>().0[..n];
         let map = &map[..n];
         for j in 0..n {
