@@ -48,7 +48,7 @@ pub struct FinishInputs<'a> {
     pub mix: &'a [f32],
     /// (size, size).
     pub map: &'a [u32],
-    /// Six numbers.
+    /// (4, 3): the body's motion, then the head's.
     pub pose: &'a [f32],
     /// (size + 2 margin)².
     pub photo: &'a [u32],

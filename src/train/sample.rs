@@ -53,8 +53,8 @@ pub struct Group {
     pub photo: Vec<f32>,
     /// (3, s, s), 0..1.
     pub background: Vec<f32>,
-    /// Of each frame (4, m, m) with m = s / 4: the portrait where it is, moved with the body, with the
-    /// head, with the mesh.
+    /// Of each frame (4, m, m) with m = s / 4: the portrait where it is, moved with the body, with the head
+    /// and with the mesh.
     pub candidates: [Vec<f32>; 4],
     /// Of each frame (8, n, n) with n = s / 8, s / 4, s / 2.
     pub lines: [Vec<f32>; 3],

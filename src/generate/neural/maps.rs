@@ -106,13 +106,14 @@ pub(crate) fn pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) ->
     std::array::from_fn(|i| if i < 6 { body[i] } else { head[i - 6] })
 }
 
+/// The foot of the neck in head space. Fitted to the optical flow of the shoulders in the training clips: (1.7, 1.1) down
+/// and behind explains those of sitting speakers best, (0.9, 1.0) those of one who moves about; the rendered people's is
+/// at (1.0, 0.4).
+const NECK: Vec3 = Vec3::new(0.0, 1.2, 0.8);
+
 /// The body goes where the foot of the neck goes, about which the head turns, and grows with the head, but does not turn
 /// with it.
 fn body_pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) -> [f32; 6] {
-    /// The foot of the neck in head space. Fitted to the optical flow of the shoulders in the training clips: (1.7,
-    /// 1.1) down and behind explains those of sitting speakers best, (0.9, 1.0) those of one who moves about;
-    /// the rendered people's is at (1.0, 0.4).
-    const NECK: Vec3 = Vec3::new(0.0, 1.2, 0.8);
     let size = size_px as f32;
     let neck = |placement: &HeadPlacement| placement.project(NECK).truncate() / size;
     let scale = rest.width_px / now.width_px;
@@ -171,7 +172,7 @@ mod tests {
         // A head that turns about the foot of its neck.
         let rotation = Quat::from_rotation_x(0.3) * Quat::from_rotation_y(0.4) * Quat::from_rotation_z(0.2);
         let still = HeadPlacement { rotation, ..rest };
-        let foot = |placement: &HeadPlacement| placement.project(Vec3::new(0.0, 1.2, 0.8)).truncate();
+        let foot = |placement: &HeadPlacement| placement.project(NECK).truncate();
         let now = HeadPlacement { centre_px: rest.centre_px + foot(&rest) - foot(&still), rotation, ..rest };
         assert!(now.centre_px.distance(rest.centre_px) > 20.0);
         assert!(back(&now, shoulder_px).distance(shoulder_px) < 1e-2);
