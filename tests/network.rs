@@ -169,7 +169,7 @@ fn weights_survive_their_file_and_a_wrong_file_is_refused() {
         assert!(error.contains(expected), "{error}");
     }
     let error = weights.get("decoder.in.weight", &[1, 2, 3, 3]).unwrap_err().to_string();
-    assert!(error.contains("expected decoder.in.weight as [1, 2, 3, 3], found [96, 104, 3, 3]"), "{error}");
+    assert!(error.contains("expected decoder.in.weight as [1, 2, 3, 3], found [96, 106, 3, 3]"), "{error}");
     let last = vec![0.5; 96 * 16 * 16];
     assert_eq!(pooled_embedding(&weights, &last, 96).unwrap().len(), EMBEDDING);
     assert_eq!(frame(&FrameOptions::new(Size::Small, 512)).of_role(Role::Output).count(), 1);

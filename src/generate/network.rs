@@ -7,11 +7,11 @@
 //! mesh map 64² ─────────────warp mesh──┼──▶ motion 64² ──┤ residual flow                   = mix
 //! landmarks ────────────────drawing────┘                 └ occlusion
 //!
-//! features 32² ──warp by mix──┬ drawing 32² ──▶ blocks ──up──┐
-//! features 64² ──warp by mix──────────────────────────────(+)┴ drawing 64² ──▶ conv ──up──┐
-//! features 128² ─warp by mix───────────────────────────────────────────────────────────(+)┴ drawing 128² ──▶ conv
-//!                                                                                                             │ up
-//! photo S² ──warp by mix and the full mesh map──▶ finish ◀── colour, alpha, trust at 256² ◀───────────────────┘
+//! features 32² ──warp by mix──┬ drawing, deformation 32² ──▶ blocks ──up──┐
+//! features 64² ──warp by mix───────────────────────────────────────────(+)┴ the same 64² ──▶ conv ──up──┐
+//! features 128² ─warp by mix─────────────────────────────────────────────────────────────────────────(+)┴ 128² ──▶ conv
+//!                                                                                                                   │ up
+//! photo S² ──warp by mix and the full mesh map──▶ finish ◀── colour, alpha, trust at 256² ◀─────────────────────────┘
 //! ```
 //!
 //! Features and an embedding of who it is come from the [`encoder`], once for each portrait. The
@@ -113,8 +113,10 @@ pub const fn margin_px(output_px: usize) -> usize {
 ///
 /// # Shapes
 /// Inputs in order: `landmarks` (1, 478, 2), where the face's points shall be; `pose` (1, 4, 3), from the picture to the
-/// portrait along the body's motion and along the head's; `map32`, `map64`, `map128` (3, n, n), the mesh's motion and coverage; `map`
-/// (1, s, s) the same in full resolution, packed as [`super::plan::Finish`] says. All in picture units.
+/// portrait along the body's motion and along the head's; `map32`, `map64`, `map128` (3, n, n), the mesh's motion and coverage;
+/// `deformation32`, `deformation64`, `deformation128` (2, n, n), how far the mesh's motion is from the head's, in sixteenths
+/// of the picture's width, 0 where there is no mesh; `map` (1, s, s) the mesh's motion in full resolution, packed as
+/// [`super::plan::Finish`] says. All else in picture units.
 /// Constants in order: `portrait64` (4, 64, 64), colour -1..1 and matte 0..1; `features32`, `features64`, `features128`
 /// from the [`encoder`]; `photo` (1, s + 2 m, s + 2 m) with m = [`margin_px`]; then background and badge where asked for.
 /// Output: the picture, in bytes.
@@ -125,6 +127,7 @@ pub fn frame(options: &FrameOptions) -> Plan {
     let landmarks = r.input("landmarks", Shape::new(1, FACE.n_points, 2), Element::Exact);
     let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
     let maps = FEATURES_PX.map(|px| r.input(&format!("map{px}"), Shape::new(3, px, px), Element::Exact));
+    let deformations = FEATURES_PX.map(|px| r.input(&format!("deformation{px}"), Shape::new(2, px, px), Element::Half));
     let map = r.input("map", Shape::new(1, output, output), Element::Word);
     let portrait = r.constant("portrait64", Shape::new(4, MOTION_PX, MOTION_PX), Element::Half);
     let features = [0, 1, 2].map(|i| {
@@ -144,7 +147,7 @@ pub fn frame(options: &FrameOptions) -> Plan {
         let flow = Flow::Mixed { mix, map: maps[i], pose };
         r.warp(&format!("warped{px}"), features[i], flow, (px, px))
     });
-    let decoded = decoder(&mut r, &widths, warped, landmarks);
+    let decoded = decoder(&mut r, &widths, warped, landmarks, deformations);
     let format = options.format;
     let finish = Finish { decoded, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
     let picture = r.finish("finish", finish);
@@ -180,14 +183,23 @@ fn motion(
 }
 
 /// What no motion can show: colour, alpha and trust at 256².
-fn decoder(r: &mut Recorder, widths: &Widths, warped: [TensorId; 3], landmarks: TensorId) -> TensorId {
-    let lines = |r: &mut Recorder, i: usize| {
+///
+/// How far the face is deformed says where the warped photo is good as it is.
+fn decoder(
+    r: &mut Recorder,
+    widths: &Widths,
+    warped: [TensorId; 3],
+    landmarks: TensorId,
+    deformations: [TensorId; 3],
+) -> TensorId {
+    let seen = |r: &mut Recorder, i: usize, x: TensorId| {
         let px = FEATURES_PX[i];
-        r.raster(&format!("decoder.lines{px}"), landmarks, &FACE, LINE_PX[i], (px, px))
+        let lines = r.raster(&format!("decoder.lines{px}"), landmarks, &FACE, LINE_PX[i], (px, px));
+        let deformed = r.warp(&format!("decoder.deformed{px}"), deformations[i], Flow::Stay, (px, px));
+        r.concat(&format!("decoder.seen{px}"), &[x, lines, deformed])
     };
     let [deep, mid, fine] = widths.decoder;
-    let drawn = lines(r, 0);
-    let x = r.concat("decoder.seen32", &[warped[0], drawn]);
+    let x = seen(r, 0, warped[0]);
     let mut x = r.conv2d("decoder.in", x, ConvSpec::new(deep));
     for i in 1..=widths.n_blocks {
         let inner = r.conv2d(&format!("decoder.block{i}.a"), x, ConvSpec::new(deep));
@@ -196,8 +208,7 @@ fn decoder(r: &mut Recorder, widths: &Widths, warped: [TensorId; 3], landmarks: 
     for (i, c_out) in [(1, mid), (2, fine)] {
         let px = FEATURES_PX[i];
         let up = r.up_conv2d(&format!("decoder.up{px}"), x, ConvSpec::new(c_out).residual(warped[i]));
-        let drawn = lines(r, i);
-        let seen = r.concat(&format!("decoder.seen{px}"), &[up, drawn]);
+        let seen = seen(r, i, up);
         x = r.conv2d(&format!("decoder.conv{px}"), seen, ConvSpec::new(c_out));
     }
     r.up_conv2d("decoder.out", x, ConvSpec::new(5).activation(Activation::Sigmoid))

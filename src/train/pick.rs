@@ -20,18 +20,23 @@ pub struct Pick<'a> {
     pub frames: Vec<usize>,
 }
 
-/// Draws picks: people of a kind evenly, their frames by weight.
+/// Draws picks: people of a kind evenly, their portraits and frames by weight.
 pub struct Picker<'a> {
     /// Share, then people, then clips of the person with their possible portraits.
     kinds: Vec<(f32, Vec<Vec<Candidate<'a>>>)>,
 }
 
-/// A clip, the frames that can be its portrait, and the running sum of its frames' weights.
+/// A clip, and what to draw from it.
 struct Candidate<'a> {
     clip: &'a Clip,
-    portraits: Vec<usize>,
-    weights: Vec<f32>,
+    /// The frames that can be its portrait: those with shut eyes or an open mouth, which are few, as often as other
+    /// rare frames.
+    portraits: Draw,
+    frames: Draw,
 }
+
+/// Some frames of a clip by number, each with the sum of the weights up to its own.
+struct Draw(Vec<(usize, f32)>);
 
 impl<'a> Picker<'a> {
     /// Sorts the clips of one split.
@@ -70,12 +75,12 @@ impl<'a> Picker<'a> {
         let clips = &people[rng.below(people.len())];
         let candidate = &clips[rng.below(clips.len())];
         let n = candidate.clip.frames.len();
-        let portrait = candidate.portraits[rng.below(candidate.portraits.len())];
+        let portrait = candidate.portraits.one(rng);
         let frames = if candidate.clip.fps > 0.0 && n > n_frames && rng.chance(0.5) {
-            let first = candidate.frame(rng).min(n - n_frames);
+            let first = candidate.frames.one(rng).min(n - n_frames);
             (first..first + n_frames).collect()
         } else {
-            (0..n_frames).map(|_| candidate.frame(rng)).collect()
+            (0..n_frames).map(|_| candidate.frames.one(rng)).collect()
         };
         Pick { clip: candidate.clip, portrait, frames }
     }
@@ -87,17 +92,25 @@ impl<'a> Candidate<'a> {
             let [yaw, pitch, _] = clip.frames[i].pose.yaw_pitch_roll_rads();
             yaw.abs() < MAX_PORTRAIT_YAW_RADS && pitch.abs() < MAX_PORTRAIT_PITCH_RADS
         };
-        let portraits: Vec<_> = (0..clip.frames.len()).filter(looks_at_us).collect();
-        let weights = clip.frames.iter().scan(0.0, |sum, frame| {
-            *sum += frame.weight;
-            Some(*sum)
+        let all = 0..clip.frames.len();
+        let portraits = Draw::new(clip, all.clone().filter(looks_at_us));
+        (!portraits.0.is_empty()).then(|| Self { clip, portraits, frames: Draw::new(clip, all) })
+    }
+}
+
+impl Draw {
+    fn new(clip: &Clip, frames: impl Iterator<Item = usize>) -> Self {
+        let summed = frames.scan(0.0, |sum, frame| {
+            *sum += clip.frames[frame].weight;
+            Some((frame, *sum))
         });
-        (!portraits.is_empty()).then(|| Self { clip, portraits, weights: weights.collect() })
+        Self(summed.collect())
     }
 
-    /// A frame, drawn by weight.
-    fn frame(&self, rng: &mut Rng) -> usize {
-        let at = rng.range(0.0, self.weights.last().copied().unwrap_or_default());
-        self.weights.partition_point(|&sum| sum <= at).min(self.weights.len() - 1)
+    /// One of the frames; there must be one.
+    fn one(&self, rng: &mut Rng) -> usize {
+        let last = self.0.len() - 1;
+        let at = rng.range(0.0, self.0[last].1);
+        self.0[self.0.partition_point(|(_, sum)| *sum <= at).min(last)].0
     }
 }

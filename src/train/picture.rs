@@ -46,6 +46,7 @@ pub struct Tensors {
     candidates: [Tensor<4>; 4],
     lines: [Tensor<4>; 3],
     maps: [Tensor<4>; 3],
+    deformations: [Tensor<4>; 3],
     full_map: Tensor<4>,
     pose: Tensor<2>,
 }
@@ -75,6 +76,7 @@ impl Tensors {
             candidates: [0, 1, 2, 3].map(|i| many(n, 4, &group.candidates[i])),
             lines: [0, 1, 2].map(|i| many(n, 8, &group.lines[i])),
             maps: [0, 1, 2].map(|i| many(n, 3, &group.maps[i])),
+            deformations: [0, 1, 2].map(|i| many(n, 2, &group.deformations[i])),
             full_map: many(n, 3, &group.full_map),
             pose: Tensor::from_data(TensorData::new(group.pose.clone(), [n, 12]), device),
         }
@@ -124,6 +126,9 @@ pub fn make(plans: &Plans, parameters: &Parameters, group: &Tensors) -> Made {
         .give("decoder.lines32", group.lines[0].clone())
         .give("decoder.lines64", group.lines[1].clone())
         .give("decoder.lines128", group.lines[2].clone())
+        .give("decoder.deformed32", group.deformations[0].clone())
+        .give("decoder.deformed64", group.deformations[1].clone())
+        .give("decoder.deformed128", group.deformations[2].clone())
         .run();
     finish(group, frame.named("decoder.out"), frame.named("mix"))
 }

@@ -60,6 +60,8 @@ pub struct Group {
     pub lines: [Vec<f32>; 3],
     /// Of each frame (3, n, n), sizes as of `lines`.
     pub maps: [Vec<f32>; 3],
+    /// Of each frame (2, n, n), sizes as of `lines`.
+    pub deformations: [Vec<f32>; 3],
     /// Of each frame (3, s, s): u and v in picture units, and 1 where the mesh or its surround was drawn.
     pub full_map: Vec<f32>,
     /// Of each frame twelve numbers.
@@ -166,12 +168,13 @@ impl Sampler {
         let size = self.size_px;
         let (signal, landmarks_px) = signal(clip, frame, change, identity);
         self.mapper.follow(&signal)?;
-        self.maps.take(&self.mapper);
-        let points = units(self.mapper.landmarks_px(), size);
         let pose = maps::pose(rest, &rest.driven(size, &signal), size);
+        self.maps.take(&self.mapper, &pose);
+        let points = units(self.mapper.landmarks_px(), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
             group.lines[level].extend(drawn(&points, size >> (3 - level), radius_px));
             group.maps[level].extend(&self.maps.coarse[level]);
+            group.deformations[level].extend(&self.maps.deformation[level]);
         }
         let m = size / 4;
         for (flow, to) in group.candidates.iter_mut().enumerate() {

@@ -27,6 +27,7 @@ struct Scene {
     own_landmarks: Vec<f32>,
     pose: Vec<f32>,
     maps: [Vec<f32>; 3],
+    deformations: [Vec<f32>; 3],
     map: Vec<u32>,
     photo: Vec<u32>,
     background: Vec<u32>,
@@ -38,6 +39,7 @@ impl Scene {
         let mut numbers =
             |n: usize, low: f32, high: f32| -> Vec<f32> { (0..n).map(|_| rng.range(low, high)).collect() };
         let maps = [32, 64, 128].map(|px: usize| numbers(3 * px * px, 0.0, 1.0));
+        let deformations = [32, 64, 128].map(|px: usize| numbers(2 * px * px, -1.0, 1.0));
         let margin_px = network::margin_px(SIZE_PX);
         let side = SIZE_PX + 2 * margin_px;
         let places = numbers(SIZE_PX * SIZE_PX, 0.0, (side - 1) as f32);
@@ -56,6 +58,7 @@ impl Scene {
             own_landmarks: numbers(2 * FACE.n_points, 0.2, 0.8),
             pose: vec![0.9, 0.1, 0.03, -0.08, 1.05, -0.02, 1.1, -0.1, 0.02, 0.07, 0.95, 0.03],
             maps,
+            deformations,
             map,
         }
     }
@@ -103,6 +106,7 @@ impl Scene {
             candidates: [0, 1, 2, 3].map(candidate),
             lines: [(32, 0.5), (64, 0.5), (128, 0.75)].map(|(px, radius_px)| drawn(&self.landmarks, px, radius_px)),
             maps: self.maps.clone(),
+            deformations: self.deformations.clone(),
             full_map,
             pose: self.pose.clone(),
             target: vec![0.5; 3 * n],
@@ -137,7 +141,7 @@ impl Scene {
             TensorView::Words(&self.background),
         ];
         let mut inputs = vec![TensorView::F32(&self.landmarks), TensorView::F32(&self.pose)];
-        inputs.extend(self.maps.iter().map(|map| TensorView::F32(map)));
+        inputs.extend(self.maps.iter().chain(&self.deformations).map(|values| TensorView::F32(values)));
         inputs.push(TensorView::Words(&self.map));
         let mut executor = TwinExecutor::new(plan);
         let params = params.iter().map(Vec::as_slice).collect();

@@ -17,6 +17,8 @@ pub(crate) struct Maps {
     pub(crate) full: Vec<u32>,
     /// At each of the features' sizes: (3, n, n), u and v in picture units, and coverage 0..1.
     pub(crate) coarse: [Vec<f32>; 3],
+    /// At each of the features' sizes: (2, n, n), how far that is from the head's motion; see [`deform`].
+    pub(crate) deformation: [Vec<f32>; 3],
     output_px: usize,
     features_px: [usize; 3],
 }
@@ -27,13 +29,14 @@ impl Maps {
         Self {
             full: vec![UNDRAWN; output_px * output_px],
             coarse: features_px.map(|px| vec![0.0; 3 * px * px]),
+            deformation: features_px.map(|px| vec![0.0; 2 * px * px]),
             output_px,
             features_px,
         }
     }
 
-    /// Takes the motion that `mapper` follows.
-    pub(crate) fn take(&mut self, mapper: &WarpGenerator) {
+    /// Takes the motion that `mapper` follows; `pose` is that of [`pose`] for the same signal.
+    pub(crate) fn take(&mut self, mapper: &WarpGenerator, pose: &[f32; 12]) {
         let size = self.output_px;
         let finest = self.features_px[2];
         let n = finest * finest;
@@ -72,6 +75,9 @@ impl Maps {
         let [map32, map64, map128] = &mut self.coarse;
         halve(map128, map64, self.features_px[1]);
         halve(map64, map32, self.features_px[0]);
+        for (map, to) in self.coarse.iter().zip(&mut self.deformation) {
+            deform(map, pose, to);
+        }
     }
 }
 
@@ -96,6 +102,22 @@ fn halve(from: &[f32], to: &mut [f32], px: usize) {
             to[plane * n + at] = if sum > 0.0 { counted / sum } else { values.iter().sum::<f32>() / 4.0 };
         }
         to[2 * n + at] = sum / 4.0;
+    }
+}
+
+/// Writes how far a map (3, n, n) is from the head's motion in `pose`: (2, n, n), 0 where nothing is drawn.
+fn deform(map: &[f32], pose: &[f32; 12], to: &mut [f32]) {
+    /// A lid that shuts moves by a fiftieth of the picture: numbers of the size that layers like.
+    const SCALE: f32 = 16.0;
+    let n = to.len() / 2;
+    let px = n.isqrt();
+    let (to_u, to_v) = to.split_at_mut(n);
+    for at in 0..n {
+        let own = Vec2::new((at % px) as f32 + 0.5, (at / px) as f32 + 0.5) / px as f32;
+        let head = |row: usize| pose[row] * own.x + pose[row + 1] * own.y + pose[row + 2];
+        let coverage = SCALE * map[2 * n + at];
+        to_u[at] = coverage * (map[at] - head(6));
+        to_v[at] = coverage * (map[n + at] - head(9));
     }
 }
 
@@ -176,6 +198,29 @@ mod tests {
         let now = HeadPlacement { centre_px: rest.centre_px + foot(&rest) - foot(&still), rotation, ..rest };
         assert!(now.centre_px.distance(rest.centre_px) > 20.0);
         assert!(back(&now, shoulder_px).distance(shoulder_px) < 1e-2);
+    }
+
+    #[test]
+    fn a_face_that_only_moves_is_not_deformed_and_a_lid_that_shuts_is() {
+        let rest = HeadPlacement { centre_px: Vec2::new(256.0, 200.0), width_px: 150.0, rotation: Quat::IDENTITY };
+        let now = HeadPlacement { centre_px: Vec2::new(276.0, 190.0), width_px: 160.0, ..rest };
+        let pose = pose(&rest, &now, 512);
+        let (px, n) = (4, 16);
+        let mut map = vec![1.0; 3 * n];
+        for at in 0..n {
+            let own = Vec2::new((at % px) as f32 + 0.5, (at / px) as f32 + 0.5) / px as f32;
+            let back = (own * 512.0 - now.centre_px) * (rest.width_px / now.width_px) + rest.centre_px;
+            (map[at], map[n + at]) = (back.x / 512.0, back.y / 512.0);
+        }
+        let mut found = vec![9.0; 2 * n];
+        deform(&map, &pose, &mut found);
+        assert!(found.iter().all(|v| v.abs() < 1e-4), "{found:?}");
+        // Half covered, a fiftieth of the picture further down in the portrait; and where nothing is drawn.
+        (map[n + 5], map[2 * n + 5]) = (map[n + 5] + 0.02, 0.5);
+        (map[6], map[2 * n + 6]) = (0.9, 0.0);
+        deform(&map, &pose, &mut found);
+        assert!((found[n + 5] - 0.16).abs() < 1e-4 && found[5].abs() < 1e-4, "{found:?}");
+        assert_eq!((found[6], found[n + 6]), (0.0, 0.0));
     }
 
     #[test]

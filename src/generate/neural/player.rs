@@ -46,22 +46,26 @@ impl FrameInputs {
     fn follow(&mut self, signal: &DrivingSignal, rest: &HeadPlacement, mapper: &mut WarpGenerator) -> Result<()> {
         let size = self.output_px;
         mapper.follow(signal)?;
-        self.maps.take(mapper);
+        self.pose = pose(rest, &rest.driven(size, signal), size);
+        self.maps.take(mapper, &self.pose);
         for (to, point) in self.landmarks.as_chunks_mut::<2>().0.iter_mut().zip(mapper.landmarks_px()) {
             *to = [point.x / size as f32, point.y / size as f32];
         }
-        self.pose = pose(rest, &rest.driven(size, signal), size);
         Ok(())
     }
 
-    fn views(&self) -> [TensorView<'_>; 6] {
+    fn views(&self) -> [TensorView<'_>; 9] {
         let [map32, map64, map128] = &self.maps.coarse;
+        let [deformation32, deformation64, deformation128] = &self.maps.deformation;
         [
             TensorView::F32(&self.landmarks),
             TensorView::F32(&self.pose),
             TensorView::F32(map32),
             TensorView::F32(map64),
             TensorView::F32(map128),
+            TensorView::F32(deformation32),
+            TensorView::F32(deformation64),
+            TensorView::F32(deformation128),
             TensorView::Words(&self.maps.full),
         ]
     }
