@@ -195,6 +195,7 @@ fn decoder(
     let seen = |r: &mut Recorder, i: usize, x: TensorId| {
         let px = FEATURES_PX[i];
         let lines = r.raster(&format!("decoder.lines{px}"), landmarks, &FACE, LINE_PX[i], (px, px));
+        // A concatenation is of what layers wrote: staying where it is copies what the host gave.
         let deformed = r.warp(&format!("decoder.deformed{px}"), deformations[i], Flow::Stay, (px, px));
         r.concat(&format!("decoder.seen{px}"), &[x, lines, deformed])
     };
