@@ -1,13 +1,15 @@
 //! How long the face stage takes for a frame: `cargo bench --bench face [-- PICTURE]`.
 //!
 //! The picture (a portrait; else that of the demo or of the shared data) sways over the frame. Prints median,
-//! 99th percentile and the CPU time of a frame, in milliseconds, for following a face and for finding it anew.
+//! 99th percentile and the CPU time of a frame, in milliseconds, for following a face, for finding it anew, and for measuring
+//! what moves beside the mesh.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use effigy::clock::Timestamp;
+use effigy::drive::{DenseMotion, DenseTracker};
 use effigy::face::{FaceObservation, FaceTracker, TrackerOptions};
 use effigy::{RawFrame, Result, Rgb};
 
@@ -24,17 +26,19 @@ fn main() -> Result<()> {
     );
     for (width_px, height_px) in [(640, 480), (512, 512)] {
         for n_threads in [1, 2] {
-            for follow in [true, false] {
-                measure(&portrait, (width_px, height_px), n_threads, follow)?;
+            for what in ["follow", "find"] {
+                measure(&portrait, (width_px, height_px), n_threads, what)?;
             }
         }
+        measure(&portrait, (width_px, height_px), 1, "dense")?;
     }
     Ok(())
 }
 
-fn measure(portrait: &Rgb, size_px: (usize, usize), n_threads: usize, follow: bool) -> Result<()> {
+fn measure(portrait: &Rgb, size_px: (usize, usize), n_threads: usize, what: &str) -> Result<()> {
     let mut tracker = FaceTracker::new(TrackerOptions { n_threads, ..TrackerOptions::default() })?;
     let mut out = FaceObservation::default();
+    let (mut dense, mut motion) = (DenseTracker::new()?, Box::new(DenseMotion::NONE));
     let mut frame = RawFrame::new(Rgb::new(size_px.0, size_px.1), Timestamp::default());
     let mut picture = Rgb::new(size_px.0, size_px.1);
     let (mut times_ms, mut n_faces, mut cpu_ms) = (Vec::with_capacity(N_FRAMES), 0, 0.0);
@@ -42,11 +46,18 @@ fn measure(portrait: &Rgb, size_px: (usize, usize), n_threads: usize, follow: bo
         draw(portrait, (20.0 * (i as f32 * 0.1).sin()) as isize, &mut picture);
         frame.set_picture(&picture);
         frame.set_captured(Timestamp::from_nanos(i as u64 * 33_333_333));
-        if !follow {
+        if what == "find" {
             tracker.reset();
         }
         let (start, cpu_start) = (Instant::now(), cpu_time_ms());
         let found = tracker.observe(&frame, &mut out)?;
+        let (start, cpu_start) = match what {
+            "dense" => (Instant::now(), cpu_time_ms()),
+            _ => (start, cpu_start),
+        };
+        if what == "dense" {
+            dense.observe(&frame, found.then_some(&out), &mut motion)?;
+        }
         if i >= 20 {
             times_ms.push(start.elapsed().as_secs_f64() * 1e3);
             cpu_ms += cpu_time_ms() - cpu_start;
@@ -55,9 +66,8 @@ fn measure(portrait: &Rgb, size_px: (usize, usize), n_threads: usize, follow: bo
     }
     times_ms.sort_by(f64::total_cmp);
     println!(
-        "{:<10} {n_threads:>7} {:<7} {:>10.2} {:>10.2} {:>10.2} {:>8}",
+        "{:<10} {n_threads:>7} {what:<7} {:>10.2} {:>10.2} {:>10.2} {:>8}",
         format!("{}x{}", size_px.0, size_px.1),
-        if follow { "follow" } else { "find" },
         times_ms[N_FRAMES / 2],
         times_ms[N_FRAMES * 99 / 100],
         cpu_ms / N_FRAMES as f64,

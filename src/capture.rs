@@ -78,7 +78,7 @@ impl RawFrame {
         &mut self.picture
     }
 
-    /// The picture, for the face stage to look at.
+    /// The picture, for the face thread to look at.
     pub(crate) fn picture(&self) -> &Rgb {
         &self.picture
     }

@@ -169,6 +169,9 @@ pub(crate) struct RunArgs {
     /// How strongly expression and turns are carried over, 0 to 2
     #[arg(long, default_value_t = 1.0, value_parser = parse_strength)]
     pub(crate) strength: f32,
+    /// Follow the face's mesh alone, not how hair, ears and lids move beside it: for slow processors
+    #[arg(long)]
+    pub(crate) mesh_only: bool,
     /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
     #[arg(long, default_value = "own", value_name = "BACKGROUND", value_parser = ValueParser::new(parse_background))]
     pub(crate) background: Background,

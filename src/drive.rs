@@ -12,14 +12,19 @@ use crate::clock::Timestamp;
 use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 use crate::identity::Identity;
 
+pub use dense::DenseMotion;
+pub use dense_tracker::DenseTracker;
 pub use neutral::Neutral;
 pub use presence::Presence;
 
+mod dense;
+mod dense_tracker;
 mod filter;
 mod neutral;
 mod presence;
 pub(crate) mod retarget;
 
+use dense::DenseMean;
 use filter::SignalFilter;
 use neutral::AutoNeutral;
 use presence::PresenceTimer;
@@ -49,6 +54,8 @@ pub struct DrivingSignal {
     pub mouth_openness: f32,
     /// Strength of each expression of the driver, 0..1.
     pub coefficients: [f32; N_COEFFICIENTS],
+    /// What moves beside the mesh.
+    pub dense: DenseMotion,
 }
 
 impl DrivingSignal {
@@ -68,6 +75,7 @@ impl DrivingSignal {
             eye_openness: [1.0; 2],
             mouth_openness: retarget::mouth_openness(&identity.points),
             coefficients: [0.0; N_COEFFICIENTS],
+            dense: DenseMotion::NONE,
         }
     }
 
@@ -84,6 +92,7 @@ impl DrivingSignal {
             eye_openness: std::array::from_fn(|i| mix(self.eye_openness[i], other.eye_openness[i])),
             mouth_openness: mix(self.mouth_openness, other.mouth_openness),
             coefficients: std::array::from_fn(|i| mix(self.coefficients[i], other.coefficients[i])),
+            dense: self.dense.lerp(&other.dense, t),
         }
     }
 }
@@ -107,11 +116,13 @@ pub struct DriveOptions {
     pub strength: f32,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
     pub is_filtered: bool,
+    /// Whether what moves beside the mesh is followed, where the generator can make something of it.
+    pub is_dense: bool,
 }
 
 impl Default for DriveOptions {
     fn default() -> Self {
-        Self { motion: Motion::Relative, strength: 1.0, is_filtered: true }
+        Self { motion: Motion::Relative, strength: 1.0, is_filtered: true, is_dense: true }
     }
 }
 
@@ -123,6 +134,7 @@ pub struct Driver {
     neutral: AutoNeutral,
     filter: SignalFilter,
     presence: PresenceTimer,
+    dense_mean: DenseMean,
     /// What was last asked of the portrait.
     shown: Box<DrivingSignal>,
     /// What the face that was seen last did.
@@ -139,6 +151,7 @@ impl Driver {
             neutral: AutoNeutral::default(),
             filter: SignalFilter::default(),
             presence: PresenceTimer::default(),
+            dense_mean: DenseMean::default(),
             shown: Box::new(rest.clone()),
             held: Box::new(rest),
             identity,
@@ -171,26 +184,38 @@ impl Driver {
 
     /// Writes the signal for this moment and says how sure it is of the face.
     ///
-    /// `observation` is `None` when no face was seen; `now` is the frame's own time, or the
-    /// present moment when no frame came.
+    /// `observation` is `None` when no face was seen, `dense` when nothing but the mesh is followed; `now` is the frame's own
+    /// time, or the present moment when no frame came.
     pub fn drive(
         &mut self,
         observation: Option<&FaceObservation>,
+        dense: Option<&DenseMotion>,
         now: Timestamp,
         signal: &mut DrivingSignal,
     ) -> Presence {
+        let dense = dense.filter(|_| self.options.is_dense);
         let presence = self.presence.update(observation.is_some(), now);
         if let Some(seen) = observation {
             let shape = FaceShape::new(&seen.landmarks_px, &seen.pose);
             *signal = match self.options.motion {
                 Motion::Relative => {
-                    let neutral = self.neutral.update(&shape, seen, now);
+                    let neutral = self.neutral.update(&shape, seen, dense, now);
                     retarget::relative(&self.identity.shape, self.room, neutral, &shape, seen, self.options.strength)
                 }
-                Motion::Absolute => retarget::absolute(&self.identity.shape, &shape, seen),
+                Motion::Absolute => {
+                    retarget::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
+                }
             };
+            if let Some(dense) = dense {
+                let (from, strength) = match self.options.motion {
+                    _ if dense.reference == DenseMotion::PORTRAIT => (&DenseMotion::NONE, 1.0),
+                    Motion::Relative => (self.neutral.dense(), self.options.strength.min(1.0)),
+                    Motion::Absolute => (self.dense_mean.update(dense, now), 1.0),
+                };
+                signal.dense.take(dense, from, strength);
+            }
             if self.options.is_filtered {
-                self.filter.smooth(signal, now);
+                self.filter.smooth(signal, dense.is_some(), now);
             }
         } else {
             let rest = DrivingSignal::rest(&self.identity.shape, self.identity.size_px(), self.options.motion);

@@ -6,6 +6,10 @@ use crate::capture::RawFrame;
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+#[cfg(feature = "train")]
+pub(crate) use calm::is_calm;
+pub(crate) use calm::unrest;
+pub(crate) use crop::resample;
 pub use matte::Matter;
 pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
 pub use photo::FoundFace;
@@ -16,6 +20,7 @@ pub use smooth::{OneEuro, Smoothable, filter_all};
 pub(crate) use tracker::is_other_face;
 pub use tracker::{FaceTracker, TrackerOptions};
 
+mod calm;
 mod crop;
 mod detector;
 mod expression;

@@ -40,6 +40,11 @@ pub trait Generator: Send {
     /// What it runs on, for the user and the report: `cpu`, `cuda`, `wgpu`.
     fn backend(&self) -> &str;
 
+    /// Whether it makes something of [`DrivingSignal::dense`], so that measuring it is worth the time.
+    fn is_dense(&self) -> bool {
+        false
+    }
+
     /// Makes `identity` the one shown. Slow: not for the frame path.
     ///
     /// # Errors

@@ -21,12 +21,11 @@ use crossbeam_channel::Receiver;
 use crate::capture::{RawFrame, Read, Source};
 use crate::clock::Clock;
 use crate::composite::{Compositor, OutFrame};
-use crate::drive::{DriveOptions, Driver};
+use crate::drive::{DenseMotion, DriveOptions, Driver};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceObservation, Tracker};
 use crate::generate::Generator;
 use crate::identity::Identity;
-use crate::latency;
 use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
 use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMeter};
 use crate::sink::{Delivery, Sink};
@@ -36,8 +35,10 @@ pub use control::{Control, MAX_IDENTITIES};
 
 mod control;
 mod portray;
+mod watch;
 
 use portray::Portrayer;
+use watch::{WatchOptions, Watcher};
 
 /// No thread waits longer than this before it looks whether the run has ended.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -78,9 +79,11 @@ struct Captured {
 /// A frame on its way from face to generate: its picture stays behind.
 #[derive(Clone, Default)]
 struct Observed {
-    face: Option<Box<FaceObservation>>,
-    /// Memory for the next face.
-    spare: Option<Box<FaceObservation>>,
+    /// Whether a face was seen; what `face` says counts only then.
+    is_seen: bool,
+    face: Box<FaceObservation>,
+    /// What moves beside its mesh, where that is measured.
+    dense: Option<Box<DenseMotion>>,
     trace: Trace,
 }
 
@@ -144,7 +147,9 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     }
     let mut inlets = inlets.into_iter();
 
-    let reads_stamps = stages.compositor.has_stamp();
+    let is_dense = stages.drive.is_dense && stages.generator.is_dense();
+    let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
+    let watcher = Watcher::new(stages.tracker, watch)?;
     let driver = Driver::new(stages.drive, identity);
     let portrayer =
         Portrayer::new(driver, stages.generator, stages.compositor, stages.identities, control, stages.size_px)?;
@@ -152,12 +157,10 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     portrayer.backend().clone_into(&mut facts.backend);
 
     let (captured, face_drops, portrayed, meters) = std::thread::scope(|scope| {
-        let (mut source, mut tracker, mut portrayer) = (stages.source, stages.tracker, portrayer);
+        let (mut source, mut watcher, mut portrayer) = (stages.source, watcher, portrayer);
         let capture =
             spawn(scope, "capture", ending, move || capture_loop(&mut *source, captured_tx, clock, ending, figures))?;
-        let face = spawn(scope, "face", ending, move || {
-            face_loop(&mut *tracker, reads_stamps, captured_rx, observed_tx, clock, ending, figures)
-        })?;
+        let face = spawn(scope, "face", ending, move || watcher.run(captured_rx, observed_tx, clock, ending, figures))?;
         let foreground_inlet = stages.foreground.is_some().then(|| inlets.next()).flatten();
         let mut sinks = Vec::new();
         for (i, (mut sink, inlet)) in stages.sinks.into_iter().zip(inlets).enumerate() {
@@ -283,49 +286,6 @@ fn capture_loop(
         }
     }
     Ok(counts)
-}
-
-/// Finds the face, and the in-band code where it is asked for, in every frame that it has time for; counts those
-/// replaced unseen after it.
-fn face_loop(
-    tracker: &mut dyn Tracker,
-    reads_stamps: bool,
-    mut frames: Subscriber<Captured>,
-    mut out: Publisher<Observed>,
-    clock: &dyn Clock,
-    ending: &Ending,
-    figures: &LiveFigures,
-) -> Result<u64> {
-    let (mut captured, mut observed) = (Captured::default(), Observed::default());
-    let mut n_dropped = 0;
-    while !ending.is_asked() {
-        match frames.receive(&mut captured, MAX_WAIT) {
-            Received::Fresh => {}
-            Received::Idle => continue,
-            Received::Closed => break,
-        }
-        let begin = clock.now();
-        let mut face = observed.face.take().or_else(|| observed.spare.take()).unwrap_or_default();
-        if tracker.observe(&captured.frame, &mut face)? {
-            observed.face = Some(face);
-        } else {
-            observed.spare = Some(face);
-        }
-        observed.trace = captured.trace;
-        if reads_stamps {
-            observed.trace.stamp = latency::read_whole(captured.frame.picture());
-        }
-        observed.trace.record(Stage::Face, begin, clock.now());
-        match out.publish(&mut observed) {
-            Published::InTime => {}
-            Published::Dropped => {
-                n_dropped += 1;
-                figures.count_drop();
-            }
-            Published::Closed => break,
-        }
-    }
-    Ok(n_dropped)
 }
 
 /// Shows what comes until there is no more, then finishes the sink.

@@ -1,4 +1,4 @@
-//! A frame with a face in it, and one without, take no memory from the allocator once the tracker has started.
+//! A frame with a face in it, and one without, take no memory from the allocator once the trackers have started.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
 
 #[path = "common/allocator.rs"]
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use allocator::Noting;
 use effigy::clock::Timestamp;
+use effigy::drive::{DenseMotion, DenseTracker};
 use effigy::face::{FaceObservation, FaceTracker, TrackerOptions};
 use effigy::{RawFrame, Rgb};
 
@@ -71,4 +72,26 @@ fn observing_allocates_nothing() {
     }
     assert_eq!(n_allocations() - before, 0, "allocations in 25 frames");
     assert_eq!(n_faces, if has_face { 15 } else { 0 });
+}
+
+#[test]
+fn measuring_what_moves_beside_the_mesh_allocates_nothing() {
+    let (picture, has_face) = portrait();
+    let mut frame = RawFrame::new(picture, Timestamp::default());
+    let (mut eyes, mut face) = (FaceTracker::new(TrackerOptions::default()).unwrap(), FaceObservation::default());
+    assert_eq!(eyes.observe(&frame, &mut face).unwrap(), has_face);
+    let (mut tracker, mut motion) = (DenseTracker::new().unwrap(), Box::new(DenseMotion::NONE));
+    let mut before = 0;
+    for i in 0..6 {
+        if i == 2 {
+            before = n_allocations();
+            // Somebody leans in.
+            let middle = face.landmarks_px[1];
+            face.landmarks_px.iter_mut().for_each(|point| *point = middle + 1.5 * (*point - middle));
+        }
+        frame.set_captured(Timestamp::from_nanos(i * 33_333_333));
+        tracker.observe(&frame, has_face.then_some(&face), &mut motion).unwrap();
+    }
+    assert_eq!(n_allocations() - before, 0, "allocations in 4 frames");
+    assert_eq!(motion.reference, u32::from(has_face));
 }

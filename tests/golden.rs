@@ -85,7 +85,7 @@ fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait
         };
         let identity = Arc::new(enroller.enroll(file, &options).unwrap());
         let half = shrunk(&identity.portrait, 2);
-        let options = DriveOptions { motion: Motion::Absolute, strength: 1.0, is_filtered: false };
+        let options = DriveOptions { motion: Motion::Absolute, is_filtered: false, ..DriveOptions::default() };
         let mut driver = Driver::new(options, identity.clone());
         let mut signal = rest();
         let mut face = FaceObservation::default();
@@ -93,7 +93,7 @@ fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait
         for i in 0..4 {
             let frame = RawFrame::new(half.clone(), Timestamp::from_nanos(i * 33_333_333));
             assert!(tracker.observe(&frame, &mut face).unwrap());
-            driver.drive(Some(&face), frame.captured(), &mut signal);
+            driver.drive(Some(&face), None, frame.captured(), &mut signal);
         }
         let portrait = generated(512, &identity, &signal);
         // Brows, lids and nose: what is full of edges, and moves with nothing but the head.

@@ -264,6 +264,45 @@ fn the_bodys_motion_goes_with_a_head_that_moves_as_a_whole_but_not_with_one_that
 }
 
 #[test]
+fn what_moves_beside_the_mesh_moves_in_the_networks_map_and_not_in_the_bare_warp() {
+    let identity = identity(512);
+    let (width_px, centre_px) = (identity.shape.width_px, identity.shape.centre_px);
+    let shift_px = 8;
+    let mut signal = rest();
+    signal.dense.around.fill(Vec2::new(shift_px as f32 / width_px, 0.0));
+    let made = |generator: &mut dyn Generator| {
+        generator.adopt(Arc::clone(&identity)).unwrap();
+        let mut pictures = [Portrait::default(), Portrait::default()];
+        generator.generate(&rest(), &mut pictures[0]).unwrap();
+        generator.generate(&signal, &mut pictures[1]).unwrap();
+        pictures.map(|portrait| portrait.picture)
+    };
+    let mut neural = NeuralGenerator::new(distrustful(3), 512, on_cpu).unwrap();
+    assert!(neural.is_dense());
+    let [still, moved] = made(&mut neural);
+    // Mean difference of the green from the picture at rest, shifted, in a box of places in face widths.
+    let difference = |low: Vec2, high: Vec2, shift_px: usize| {
+        let [low, high] = [low, high].map(|place| (centre_px + place * width_px).as_uvec2());
+        let places = (low.y..high.y).flat_map(|y| (low.x..high.x).map(move |x| (x as usize, y as usize)));
+        let each = places.map(|(x, y)| f64::from(moved.pixel(x, y)[1].abs_diff(still.pixel(x - shift_px, y)[1])));
+        let (sum, n) = each.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+        sum / n
+    };
+    let forehead = identity.landmarks_px[10].truncate() - centre_px;
+    let above = forehead.y / width_px;
+    let hair = (Vec2::new(-0.3, above - 0.25), Vec2::new(0.3, above - 0.1));
+    let (followed, stayed) = (difference(hair.0, hair.1, shift_px), difference(hair.0, hair.1, 0));
+    assert!(followed < 0.4 * stayed, "{followed:.2} from where it should be, {stayed:.2} from where it was");
+    let nose = difference(Vec2::new(-0.2, -0.1), Vec2::new(0.2, 0.3), 0);
+    assert!(nose < 0.5, "the face is the tracker's: {nose:.2}");
+
+    let mut warp = WarpGenerator::new(512);
+    assert!(!warp.is_dense());
+    let [still, moved] = made(&mut warp);
+    assert_eq!(still, moved);
+}
+
+#[test]
 fn a_frame_is_the_same_on_the_twins_and_identities_switch() {
     let weights = Weights::random(Size::Small, 3);
     let (one, other) = (identity(512), identity(1024));

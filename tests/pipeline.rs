@@ -89,6 +89,9 @@ struct Painter {
     delay: Duration,
     fails_at: usize,
     n_frames: usize,
+    is_dense: bool,
+    /// The reference of each signal's motion beside the mesh.
+    references: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Generator for Painter {
@@ -98,11 +101,15 @@ impl Generator for Painter {
     fn backend(&self) -> &str {
         self.warp.backend()
     }
+    fn is_dense(&self) -> bool {
+        self.is_dense
+    }
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         self.warp.adopt(identity)
     }
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
         self.n_frames += 1;
+        self.references.lock().unwrap().push(signal.dense.reference);
         if self.n_frames == self.fails_at {
             return Err(Error::new(ErrorKind::BackendUnavailable, "the script's card is gone"));
         }
@@ -159,6 +166,9 @@ struct Play {
     present_delay: Duration,
     delivery: Delivery,
     every_frame: bool,
+    drive: DriveOptions,
+    is_dense: bool,
+    references: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Default for Play {
@@ -172,6 +182,9 @@ impl Default for Play {
             present_delay: Duration::ZERO,
             delivery: Delivery::Latest,
             every_frame: false,
+            drive: DriveOptions::default(),
+            is_dense: false,
+            references: Arc::default(),
         }
     }
 }
@@ -189,12 +202,14 @@ impl Play {
         let stages = Stages {
             source: Box::new(Script { steps: self.steps.into_iter() }),
             tracker: Box::new(Eyes { n_frames: 0, sees: self.sees }),
-            drive: DriveOptions::default(),
+            drive: self.drive,
             generator: Box::new(Painter {
                 warp: WarpGenerator::new(512),
                 delay: self.generate_delay,
                 fails_at: self.generate_fails_at,
                 n_frames: 0,
+                is_dense: self.is_dense,
+                references: self.references,
             }),
             compositor: Compositor::new(CompositeOptions::default()).unwrap(),
             identities: vec![common::identity_on(Basis::Synthetic)],
@@ -219,6 +234,25 @@ fn every_frame_arrives_in_order_when_asked() {
     let report = report.unwrap();
     assert_eq!(ids(&seen), (1..=30).collect::<Vec<_>>());
     assert_eq!((report.frames.captured, report.frames.presented, report.frames.dropped), (30, 30, 0));
+}
+
+#[test]
+fn what_moves_beside_the_mesh_comes_at_once_or_a_frame_late_but_live_no_frame_waits_for_it() {
+    let references = |every_frame: bool, asked: bool, is_dense: bool| {
+        let references = Arc::default();
+        let steps = [Step::Frame, Step::Wait(Duration::from_millis(150))].repeat(3);
+        let drive = DriveOptions { is_dense: asked, ..DriveOptions::default() };
+        let play = Play { steps, every_frame, drive, is_dense, references: Arc::clone(&references), ..Play::default() };
+        play.play(&MonotonicClock::new()).0.unwrap();
+        let references = references.lock().unwrap();
+        references.clone()
+    };
+    let every = references(true, true, true);
+    assert!(every.len() >= 3 && every.iter().all(|&reference| reference == 1), "{every:?}");
+    let live = references(false, true, true);
+    assert_eq!((live[0], live.last()), (0, Some(&1)), "{live:?}");
+    assert!(references(false, false, true).iter().all(|&reference| reference == 0), "not asked for");
+    assert!(references(false, true, false).iter().all(|&reference| reference == 0), "of no use to the generator");
 }
 
 #[test]
@@ -347,10 +381,14 @@ fn a_stalled_camera_leaves_the_portrait_moving_by_itself() {
 #[test]
 fn the_cameras_picture_never_leaves() {
     let faces: [fn(usize) -> Result<bool>; 3] = [|_| Ok(true), |_| Ok(false), |n| Ok(n % 3 == 0)];
-    for sees in faces {
-        let (report, seen) = Play { sees, every_frame: true, ..Play::default() }.play(&MonotonicClock::new());
+    for (sees, is_dense) in faces.into_iter().flat_map(|sees| [(sees, false), (sees, true)]) {
+        let references = Arc::default();
+        let play = Play { sees, is_dense, every_frame: true, references: Arc::clone(&references), ..Play::default() };
+        let (report, seen) = play.play(&MonotonicClock::new());
         assert_eq!(report.unwrap().frames.presented, 30);
         assert_eq!(seen.n_camera_pixels.load(Ordering::Relaxed), 0);
+        let keeps_one = references.lock().unwrap().contains(&1);
+        assert_eq!(keeps_one, is_dense && sees(3).unwrap(), "whether a frame of the camera is kept");
     }
 }
 

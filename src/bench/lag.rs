@@ -2,7 +2,8 @@
 //!
 //! The driver's frames go through tracker, driver, generator and compositor one by one, on the clip's own time; a
 //! second tracker looks at what came out. The two see the same motion, one later and weaker than the other: where
-//! their signals fit best is the lag, and the slope there is the amplitude.
+//! their signals fit best is the lag, and the slope there is the amplitude. What moves beside the mesh is not followed: a
+//! tracker sees the mesh alone.
 
 use std::sync::Arc;
 
@@ -151,7 +152,7 @@ pub fn measure(source: &mut dyn Source, engine: &Engine<'_>, drive: DriveOptions
             Read::Ended => break,
         }
         let has_face = eyes.observe(&frame, &mut face)?;
-        driver.drive(has_face.then_some(&*face), frame.captured(), &mut signal);
+        driver.drive(has_face.then_some(&*face), None, frame.captured(), &mut signal);
         generator.generate(&signal, &mut portrait)?;
         compositor.compose(&portrait, Trace::default(), &mut out)?;
         let picture = out.picture();

@@ -205,6 +205,10 @@ impl Generator for SlowGenerator {
         self.inner.backend()
     }
 
+    fn is_dense(&self) -> bool {
+        self.inner.is_dense()
+    }
+
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         self.inner.adopt(identity)
     }

@@ -50,6 +50,9 @@ pub(crate) struct EvalArgs {
     /// Measure one of N frames, in runs of two
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     every: u64,
+    /// Let motion come as it does live: without jitter, and what moves beside the face's mesh a frame late
+    #[arg(long, conflicts_with = "cross")]
+    live: bool,
     /// MobileNetV2's ImageNet weights of torchvision, for feature distance and Fréchet distance
     #[arg(long, value_name = "FILE.pth")]
     features: Option<PathBuf>,
@@ -137,7 +140,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let stop = Arc::clone(&is_stopped);
     terminal::on_interrupt(move || stop.store(true, Ordering::Relaxed));
     let bar = terminal::bar(1, "");
-    let options = EvalOptions { size_px: args.size, every: args.every };
+    let options = EvalOptions { size_px: args.size, every: args.every, is_live: args.live };
     let evaluation = eval::evaluate(&suites, &mut contenders, &mut instruments, options, &mut |progress| {
         bar.set_length(progress.n_frames.unwrap_or(progress.n_frames_read + 1));
         bar.set_position(progress.n_frames_read);

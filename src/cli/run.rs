@@ -58,7 +58,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         stamp: args.stamp,
         allow_remote: args.allow_remote,
     };
-    let drive = DriveOptions { motion: args.motion, strength: args.strength, is_filtered: !args.every_frame };
+    let drive = DriveOptions {
+        motion: args.motion,
+        strength: args.strength,
+        is_filtered: !args.every_frame,
+        is_dense: !args.mesh_only,
+    };
     let composite = CompositeOptions {
         size_px: args.size,
         background: args.background.clone(),

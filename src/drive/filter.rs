@@ -1,8 +1,8 @@
 //! Takes the jitter out of a signal without making it late.
 
-use glam::{Quat, Vec3, Vec4};
+use glam::{Quat, Vec2, Vec3, Vec4};
 
-use super::DrivingSignal;
+use super::{DenseMotion, DrivingSignal};
 use crate::clock::Timestamp;
 use crate::face::{N_LANDMARKS, OneEuro, filter_all};
 
@@ -19,6 +19,8 @@ pub(super) struct SignalFilter {
     rotation: OneEuro<Vec4>,
     place: OneEuro<Vec3>,
     points: Box<[OneEuro<Vec3>; N_LANDMARKS]>,
+    dense_points: Box<[OneEuro<Vec2>; N_LANDMARKS]>,
+    dense_around: Vec<OneEuro<Vec2>>,
     last_rotation: Quat,
 }
 
@@ -28,14 +30,17 @@ impl Default for SignalFilter {
             rotation: OneEuro::new(MIN_CUTOFF_HZ, POSE_BETA),
             place: OneEuro::new(MIN_CUTOFF_HZ, POSE_BETA),
             points: Box::new([OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); N_LANDMARKS]),
+            dense_points: Box::new([OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); N_LANDMARKS]),
+            dense_around: vec![OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); DenseMotion::N * DenseMotion::N],
             last_rotation: Quat::IDENTITY,
         }
     }
 }
 
 impl SignalFilter {
-    /// Replaces the signal by its smoothed self. The first one passes as it is.
-    pub(super) fn smooth(&mut self, signal: &mut DrivingSignal, now: Timestamp) {
+    /// Replaces the signal by its smoothed self. The first one passes as it is. What moves beside the mesh is smoothed where it
+    /// is followed.
+    pub(super) fn smooth(&mut self, signal: &mut DrivingSignal, is_dense: bool, now: Timestamp) {
         let now_secs = now.as_secs_f64();
         // Two quaternions are one rotation: keep to the near one.
         let near = if self.last_rotation.dot(signal.rotation) < 0.0 { -1.0 } else { 1.0 };
@@ -45,5 +50,9 @@ impl SignalFilter {
         let place = self.place.filter(signal.translation.extend(signal.scale), now_secs);
         (signal.translation, signal.scale) = (place.truncate(), place.z);
         filter_all(&mut *self.points, &mut signal.displacement, now_secs);
+        if is_dense {
+            filter_all(&mut *self.dense_points, &mut signal.dense.points, now_secs);
+            filter_all(&mut self.dense_around, &mut signal.dense.around, now_secs);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use glam::Vec3;
 
-use super::retarget;
+use super::{DenseMotion, retarget};
 use crate::clock::Timestamp;
 use crate::face::{COEFFICIENT_NAMES, FaceObservation, FaceShape, N_COEFFICIENTS};
 
@@ -22,15 +22,18 @@ pub struct Neutral {
     pub frame_width_px: f32,
     /// Opening of the right and left eye, in face widths.
     pub eye_openness: [f32; 2],
+    /// What was seen beside the mesh.
+    pub dense: DenseMotion,
 }
 
 impl Neutral {
     /// Takes what is seen as the face at rest.
-    pub fn new(shape: &FaceShape, seen: &FaceObservation) -> Self {
+    pub fn new(shape: &FaceShape, seen: &FaceObservation, dense: Option<&DenseMotion>) -> Self {
         Self {
             shape: shape.clone(),
             frame_width_px: seen.frame_size_px.0 as f32,
             eye_openness: retarget::eye_openness(&shape.points),
+            dense: dense.unwrap_or(&DenseMotion::NONE).clone(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Neutral {
         for (a, b) in self.eye_openness.iter_mut().zip(other.eye_openness) {
             *a += (b - *a) * t;
         }
+        self.dense.follow(&other.dense, t);
         self.frame_width_px = other.frame_width_px;
     }
 }
@@ -70,7 +74,13 @@ impl AutoNeutral {
     }
 
     /// Looks at a frame and gives the neutral to measure from.
-    pub(super) fn update(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> &Neutral {
+    pub(super) fn update(
+        &mut self,
+        shape: &FaceShape,
+        seen: &FaceObservation,
+        dense: Option<&DenseMotion>,
+        now: Timestamp,
+    ) -> &Neutral {
         let started = *self.started.get_or_insert(now);
         let elapsed = now.since(self.last).as_secs_f64().min(1.0);
         self.last = now;
@@ -78,8 +88,8 @@ impl AutoNeutral {
         let is_searching = now.since(started).as_secs_f64() < SEARCH_SECS;
         if self.is_asked || self.best.is_none() || (is_searching && unrest < self.best_unrest * MIN_GAIN) {
             match &mut self.best {
-                Some(best) => **best = Neutral::new(shape, seen),
-                None => self.best = Some(Box::new(Neutral::new(shape, seen))),
+                Some(best) => **best = Neutral::new(shape, seen, dense),
+                None => self.best = Some(Box::new(Neutral::new(shape, seen, dense))),
             }
             self.best_unrest = unrest;
             if std::mem::take(&mut self.is_asked) {
@@ -87,11 +97,16 @@ impl AutoNeutral {
                 self.best_unrest = 0.0;
             }
         }
-        let in_use = self.in_use.get_or_insert_with(|| Box::new(Neutral::new(shape, seen)));
+        let in_use = self.in_use.get_or_insert_with(|| Box::new(Neutral::new(shape, seen, dense)));
         if let Some(best) = &self.best {
             in_use.follow(best, 1.0 - (-elapsed / FOLLOW_SECS).exp() as f32);
         }
         in_use
+    }
+
+    /// What was seen beside the mesh at rest; nothing before a neutral.
+    pub(super) fn dense(&self) -> &DenseMotion {
+        self.in_use.as_deref().map_or(&DenseMotion::NONE, |neutral| &neutral.dense)
     }
 
     /// How far a frame is from a calm, frontal, neutral face; 0 is perfect.

@@ -3,8 +3,8 @@
 
 use glam::{Quat, Vec2, Vec3};
 
-use super::{DrivingSignal, Neutral};
-use crate::face::{FaceObservation, FaceShape, N_LANDMARKS};
+use super::{DenseMotion, DrivingSignal, Neutral};
+use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 use crate::frame::Grey;
 
 type Points = [Vec3; N_LANDMARKS];
@@ -124,6 +124,7 @@ pub(super) fn relative(
         eye_openness: [1.0; 2],
         mouth_openness: 0.0,
         coefficients: seen.coefficients,
+        dense: DenseMotion::NONE,
     };
     let open = eye_openness(&shape.points);
     signal.eye_openness = std::array::from_fn(|eye| {
@@ -138,8 +139,13 @@ pub(super) fn relative(
 }
 
 /// The driver's pose and geometry as they are.
-pub(crate) fn absolute(identity: &FaceShape, shape: &FaceShape, seen: &FaceObservation) -> DrivingSignal {
-    let (width, height) = (seen.frame_size_px.0.max(1) as f32, seen.frame_size_px.1.max(1) as f32);
+pub(crate) fn absolute(
+    identity: &FaceShape,
+    shape: &FaceShape,
+    frame_size_px: (usize, usize),
+    coefficients: &[f32; N_COEFFICIENTS],
+) -> DrivingSignal {
+    let (width, height) = (frame_size_px.0.max(1) as f32, frame_size_px.1.max(1) as f32);
     // A frame that is not square is cut to the square in its middle, as enrolment does.
     let side = width.min(height);
     let margin = (Vec2::new(width, height) - side) / 2.0;
@@ -153,7 +159,8 @@ pub(crate) fn absolute(identity: &FaceShape, shape: &FaceShape, seen: &FaceObser
         displacement: std::array::from_fn(|i| shape.points[i] - identity.points[i]),
         eye_openness: std::array::from_fn(|eye| (open[eye] / own[eye].max(1e-3)).clamp(0.0, 1.6)),
         mouth_openness: mouth_openness(&shape.points),
-        coefficients: seen.coefficients,
+        coefficients: *coefficients,
+        dense: DenseMotion::NONE,
     }
 }
 
@@ -254,7 +261,7 @@ mod tests {
 
     fn driven(identity: &FaceShape, neutral: &FaceShape, now: &FaceShape) -> (DrivingSignal, Points) {
         let room = Room::of(&Grey::new(8, 8));
-        let signal = relative(identity, room, &Neutral::new(neutral, &seen()), now, &seen(), 1.0);
+        let signal = relative(identity, room, &Neutral::new(neutral, &seen(), None), now, &seen(), 1.0);
         let points = std::array::from_fn(|i| identity.points[i] + signal.displacement[i]);
         (signal, points)
     }
@@ -289,7 +296,7 @@ mod tests {
     #[test]
     fn absolute_motion_gives_the_drivers_points() {
         let (identity, driver) = (face(0.2, 0.1), face(0.1, 0.3));
-        let signal = absolute(&identity, &driver, &seen());
+        let signal = absolute(&identity, &driver, (640, 480), &seen().coefficients);
         for i in 0..N_LANDMARKS {
             assert!((identity.points[i] + signal.displacement[i]).distance(driver.points[i]) < 1e-5);
         }

@@ -99,26 +99,27 @@ impl Cropper {
         let origin = crop.frame_from_crop(Vec2::ZERO);
         let step = Vec2::from_angle(crop.angle_rads) * (crop.side_px / self.size_px as f32);
         let rows = [[step.x, -step.y, origin.x], [step.y, step.x, origin.y]];
-        for (i, row) in rows.iter().enumerate() {
-            for (k, &value) in row.iter().enumerate() {
-                *self.picture_from_crop.at_2d_mut::<f64>(i as i32, k as i32)? = f64::from(value);
-            }
-        }
-        let size = Size::new(self.size_px as i32, self.size_px as i32);
-        warp_affine(
-            &picture.as_mat()?,
-            &mut self.crop.as_mat_mut()?,
-            &self.picture_from_crop,
-            size,
-            INTER_LINEAR | WARP_INVERSE_MAP,
-            BORDER_CONSTANT,
-            Scalar::all(0.0),
-        )?;
+        resample(picture, rows, &mut self.picture_from_crop, BORDER_CONSTANT, &mut self.crop)?;
         for (out, &sample) in out.iter_mut().zip(self.crop.data()) {
             *out = f32::from(sample) * scale + offset;
         }
         Ok(())
     }
+}
+
+/// Fills `out` with samples of `picture` between its pixels, each from where `rows` says: x and y from column, row and 1,
+/// both counted from the middle of the first pixel. `matrix` is memory for them, (2, 3) of 64 bits; beyond the picture lies
+/// what `border` says, or black.
+pub(crate) fn resample(picture: &Rgb, rows: [[f32; 3]; 2], matrix: &mut Mat, border: i32, out: &mut Rgb) -> Result<()> {
+    for (i, row) in rows.iter().enumerate() {
+        for (k, &value) in row.iter().enumerate() {
+            *matrix.at_2d_mut::<f64>(i as i32, k as i32)? = f64::from(value);
+        }
+    }
+    let size = Size::new(out.width_px() as i32, out.height_px() as i32);
+    let how = INTER_LINEAR | WARP_INVERSE_MAP;
+    warp_affine(&picture.as_mat()?, &mut out.as_mat_mut()?, matrix, size, how, border, Scalar::default())?;
+    Ok(())
 }
 
 #[cfg(test)]

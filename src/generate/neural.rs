@@ -132,6 +132,10 @@ impl Generator for NeuralGenerator {
         self.shown.as_ref().map_or(&self.backend, |player| player.backend())
     }
 
+    fn is_dense(&self) -> bool {
+        true
+    }
+
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         if self.shown.as_ref().is_some_and(|player| player.is_of(&identity)) {
             return Ok(());

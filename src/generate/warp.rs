@@ -20,9 +20,10 @@ use self::surround::{Surround, smoothstep};
 pub(super) use self::source::mix;
 use super::motion::{HeadPlacement, target_landmarks_px};
 use super::{Generator, Portrait};
-use crate::drive::DrivingSignal;
+use crate::drive::{DenseMotion, DrivingSignal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::{Landmarks, N_LANDMARKS};
+use crate::face::{FaceShape, Landmarks, N_LANDMARKS};
+use crate::frame::{Grey, Rgb};
 use crate::identity::Identity;
 
 mod edges;
@@ -39,6 +40,8 @@ const TURNED_AWAY: f32 = 20.0;
 /// The generator without a network; runs on one CPU core.
 pub struct WarpGenerator {
     is_source_of_output_size: bool,
+    /// Whether it goes along with what moves beside the mesh.
+    is_dense: bool,
     triangles: Vec<Triangle>,
     canvas: Canvas,
     edges: Edges,
@@ -48,7 +51,7 @@ pub struct WarpGenerator {
 
 /// What is known of an identity before any frame.
 struct Adopted {
-    identity: Arc<Identity>,
+    shape: FaceShape,
     source: Source,
     /// The head at rest, in output pixels.
     rest: HeadPlacement,
@@ -66,6 +69,7 @@ impl WarpGenerator {
     pub fn new(size_px: usize) -> Self {
         Self {
             is_source_of_output_size: false,
+            is_dense: false,
             triangles: mesh::triangles(),
             canvas: Canvas::new(size_px),
             edges: Edges::new(size_px),
@@ -74,9 +78,10 @@ impl WarpGenerator {
         }
     }
 
-    /// Makes one whose map a network follows: the source is as large as the output, whatever the portrait is.
+    /// Makes one whose map a network follows: the source is as large as the output, whatever the portrait is, and what
+    /// moves beside the mesh is in the map; a network can refuse it, the bare warp cannot.
     pub(crate) fn for_network(size_px: usize) -> Self {
-        Self { is_source_of_output_size: true, ..Self::new(size_px) }
+        Self { is_source_of_output_size: true, is_dense: true, ..Self::new(size_px) }
     }
 
     /// Where the face's points are in the last generated picture: pixels, z away from the camera.
@@ -86,13 +91,45 @@ impl WarpGenerator {
 
     /// Where each pixel of row `y` comes from, in pixels of [`Self::source_pixels`], after [`Self::follow`]; `None` where
     /// nothing was drawn.
-    pub(super) fn map_row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
+    pub(crate) fn map_row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
         self.canvas.row(y)
     }
 
     /// The adopted portrait as it is read: RGBA with a margin of an eighth of its size on each side; empty without one.
     pub(crate) fn source_pixels(&self) -> &[u32] {
         self.adopted.as_ref().map_or(&[], |adopted| adopted.source.pixels())
+    }
+
+    /// Takes a face as the one to move: its shape in pixels of a square picture, the picture, and its matte.
+    ///
+    /// # Errors
+    /// When a picture operation fails.
+    pub(crate) fn take(&mut self, shape: &FaceShape, portrait: &Rgb, matte: &Grey) -> Result<()> {
+        let size = self.canvas.size_px();
+        // A source larger than the output would have to be filtered in each frame; once is enough.
+        let source_px = if self.is_source_of_output_size { size } else { portrait.width_px().min(size) };
+        let source = Source::new(portrait, matte, source_px)?;
+        let rest = HeadPlacement::at_rest(shape, size as f32 / portrait.width_px() as f32);
+        let scale = source.per_output(size);
+        let margin = Vec2::splat(source.margin_px());
+        let source_from_output = |at: Vec2| at * scale + margin;
+        let source_rest = HeadPlacement {
+            centre_px: source_from_output(rest.centre_px),
+            width_px: rest.width_px * scale,
+            rotation: rest.rotation,
+        };
+        let source_points = std::array::from_fn(|i| source_rest.project(shape.points[i]).truncate());
+        self.adopted = Some(Adopted {
+            surround: Surround::new(shape, &rest, size, &source, source_from_output),
+            eyes: Eyes::new(&source_points),
+            mouth: Mouth::new(shape, &source_points, &source, size),
+            shape: shape.clone(),
+            source,
+            rest,
+            source_rest,
+            source_points,
+        });
+        Ok(())
     }
 
     /// Finds where each pixel comes from for `signal`.
@@ -105,10 +142,13 @@ impl WarpGenerator {
             .as_mut()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
         let size = self.canvas.size_px();
-        let shape = &adopted.identity.shape;
         let placement = adopted.rest.driven(size, signal);
-        target_landmarks_px(shape, &placement, signal, &mut self.target);
-        adopted.eyes.follow(signal, &adopted.source_rest);
+        target_landmarks_px(&adopted.shape, &placement, signal, &mut self.target);
+        let dense = if self.is_dense { &signal.dense } else { &DenseMotion::NONE };
+        for (point, shift) in self.target.iter_mut().zip(&dense.points) {
+            *point += (*shift * placement.width_px).extend(0.0);
+        }
+        adopted.eyes.follow(signal, dense, &adopted.source_rest);
 
         let mut shifts = source_shifts(adopted, &placement);
         for (i, shift) in adopted.mouth.lip_shifts(signal, &adopted.source_rest) {
@@ -116,7 +156,7 @@ impl WarpGenerator {
         }
         self.canvas.clear();
         draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
-        adopted.surround.draw(&placement, signal, &self.target, &shifts, &mut self.canvas);
+        adopted.surround.draw(&placement, signal, dense, &self.target, &shifts, &mut self.canvas);
         adopted.eyes.look(&self.target, &mut self.canvas);
         adopted.mouth.open(&placement, &self.target, &mut self.canvas);
         Ok(())
@@ -133,31 +173,7 @@ impl Generator for WarpGenerator {
     }
 
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
-        let size = self.canvas.size_px();
-        // A source larger than the output would have to be filtered in each frame; once is enough.
-        let source_px = if self.is_source_of_output_size { size } else { identity.size_px().min(size) };
-        let source = Source::new(&identity.portrait, &identity.matte, source_px)?;
-        let rest = HeadPlacement::at_rest(&identity.shape, size as f32 / identity.size_px() as f32);
-        let scale = source.per_output(size);
-        let margin = Vec2::splat(source.margin_px());
-        let source_from_output = |at: Vec2| at * scale + margin;
-        let source_rest = HeadPlacement {
-            centre_px: source_from_output(rest.centre_px),
-            width_px: rest.width_px * scale,
-            rotation: rest.rotation,
-        };
-        let source_points = std::array::from_fn(|i| source_rest.project(identity.shape.points[i]).truncate());
-        self.adopted = Some(Adopted {
-            surround: Surround::new(&identity.shape, &rest, size, &source, source_from_output),
-            eyes: Eyes::new(&source_points),
-            mouth: Mouth::new(&identity.shape, &source_points, &source, size),
-            identity,
-            source,
-            rest,
-            source_rest,
-            source_points,
-        });
-        Ok(())
+        self.take(&identity.shape, &identity.portrait, &identity.matte)
     }
 
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
@@ -185,7 +201,7 @@ fn source_shifts(adopted: &Adopted, placement: &HeadPlacement) -> [Vec2; N_LANDM
     /// Distance from the middle of the face, in face widths, from where on its sides begin.
     const SIDE: f32 = 0.5;
     let aside = (adopted.source_rest.rotation * Vec3::X).truncate() * adopted.source_rest.width_px;
-    let points = &adopted.identity.shape.points;
+    let points = &adopted.shape.points;
     std::array::from_fn(|i| {
         let point = points[i];
         let beyond = (point.x.abs() - SIDE).max(0.0);

@@ -110,7 +110,7 @@ impl Portrayer {
                     if !is_stalled {
                         continue;
                     }
-                    observed.spare = observed.face.take().or(observed.spare.take());
+                    observed.is_seen = false;
                     observed.trace = Trace::new(0, clock.now());
                 }
                 Received::Closed => break,
@@ -194,8 +194,8 @@ impl Portrayer {
             trace.record(stage, begin, end);
             begin = end;
         };
-        let face = observed.face.as_deref();
-        let presence = self.driver.drive(face, trace.captured, &mut self.signal);
+        let face = observed.is_seen.then_some(&*observed.face);
+        let presence = self.driver.drive(face, observed.dense.as_deref(), trace.captured, &mut self.signal);
         done(&mut trace, Stage::Drive);
         let reason = if self.is_card_asked {
             Some(CardReason::Paused)

@@ -1,7 +1,8 @@
 //! How good a generator is: measured on clips that drive themselves, and on synthetic people against the truth.
 //!
 //! *Self-reenactment*: one frame of a clip is enrolled with its own framing, the others drive it with absolute motion,
-//! every frame, unfiltered, as `effigy run --motion absolute --every-frame` does; the answer is the clip itself.
+//! every frame, unfiltered, as `effigy run --motion absolute --every-frame` does; the answer is the clip itself. What moves
+//! beside the mesh counts from the portrait's own frame, or, as live, from a reference that the tracker chooses.
 //! *Cross-identity*: a rendered person's portrait is driven by another's clip; the answer is the first person doing
 //! the same in the same scene, which only a renderer can know.
 //!
@@ -43,11 +44,14 @@ pub struct EvalOptions {
     pub size_px: usize,
     /// One of so many frames is measured, in runs of two, so that flicker is that of neighbours.
     pub every: u64,
+    /// Whether motion comes as it does live: filtered, and what moves beside the mesh a frame late and from a reference that the
+    /// tracker chooses.
+    pub is_live: bool,
 }
 
 impl Default for EvalOptions {
     fn default() -> Self {
-        Self { size_px: 256, every: 1 }
+        Self { size_px: 256, every: 1, is_live: false }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What one step learns from: a portrait and frames of the same person, as the network sees them.
 //!
 //! Everything here is what the engine would compute for these frames with motion `absolute`: the same mesh warp, maps,
-//! drawings and background, so that training sees what playing will.
+//! drawings and background, so that training sees what playing will. What moves beside the mesh counts from the portrait's
+//! own frame.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use opencv::imgproc::{INTER_AREA, resize};
 
 use super::augment::Augmentation;
 use super::dataset::{Clip, SIZE_PX};
-use crate::drive::{DrivingSignal, retarget};
+use crate::drive::{DenseTracker, DrivingSignal, retarget};
 use crate::error::Result;
 use crate::face::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POINTS};
 use crate::frame::{Picture, Rgb, Rgba};
@@ -84,23 +85,37 @@ pub struct Group {
     pub warp_only: Vec<f32>,
 }
 
+/// What a group shall hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupOptions {
+    /// What the mesh warp alone makes of each frame.
+    pub with_warp: bool,
+    /// Signals that know how the driver's picture moves beside the mesh.
+    pub with_dense: bool,
+}
+
 /// Makes groups; keeps its buffers.
 pub struct Sampler {
     size_px: usize,
     mapper: WarpGenerator,
     maps: Maps,
     plain: WarpGenerator,
+    dense: DenseTracker,
 }
 
 impl Sampler {
     /// Makes one for square pictures of `size_px`, a multiple of 32.
-    pub fn new(size_px: usize) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When OpenCV fails, or the network that finds persons cannot be opened.
+    pub fn new(size_px: usize) -> Result<Self> {
+        Ok(Self {
             size_px,
             mapper: WarpGenerator::for_network(size_px),
             maps: Maps::new(size_px, [size_px / 8, size_px / 4, size_px / 2]),
             plain: WarpGenerator::new(size_px),
-        }
+            dense: DenseTracker::new()?,
+        })
     }
 
     /// Puts a portrait and frames of one clip together, all by their number in [`Clip::frames`].
@@ -116,9 +131,14 @@ impl Sampler {
         portrait: usize,
         frames: &[usize],
         [portrait_change, change]: [&Augmentation; 2],
-        with_warp: bool,
+        options: GroupOptions,
     ) -> Result<Group> {
+        let GroupOptions { with_warp, with_dense } = options;
         let size = self.size_px;
+        self.dense.reset();
+        if with_dense {
+            self.dense.refer_to_portrait(&clip.picture(portrait)?, &clip.frames[portrait].observation())?;
+        }
         let identity = Arc::new(identity(clip, portrait, size, portrait_change)?);
         self.mapper.adopt(Arc::clone(&identity))?;
         if with_warp {
@@ -166,7 +186,12 @@ impl Sampler {
         group: &mut Group,
     ) -> Result<()> {
         let size = self.size_px;
-        let (signal, landmarks_px) = signal(clip, frame, change, identity);
+        let (mut signal, landmarks_px) = signal(clip, frame, change, identity);
+        let picture = clip.picture(frame)?;
+        self.dense.follow(&picture, &clip.frames[frame].observation(), &mut signal.dense)?;
+        if change.is_flipped() {
+            signal.dense = signal.dense.mirrored();
+        }
         self.mapper.follow(&signal)?;
         let pose = maps::pose(rest, &rest.driven(size, &signal), size);
         self.maps.take(&self.mapper, &pose);
@@ -186,7 +211,7 @@ impl Sampler {
         }
         group.pose.extend(pose);
         group.full_map.extend(unpacked(&self.maps.full, size));
-        let target = resized(&change.picture(&clip.picture(frame)?)?, size)?;
+        let target = resized(&change.picture(&picture)?, size)?;
         group.target.extend(rgb_planes(&target));
         group
             .matte
@@ -253,7 +278,10 @@ fn signal(clip: &Clip, frame: usize, change: &Augmentation, identity: &Identity)
     let landmarks_px = scaled(&seen.landmarks_px, size_px);
     let observation = FaceObservation { frame_size_px: (size_px, size_px), landmarks_px, ..seen };
     let shape = FaceShape::new(&observation.landmarks_px, &observation.pose);
-    (retarget::absolute(&identity.shape, &shape, &observation), observation.landmarks_px)
+    (
+        retarget::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
+        observation.landmarks_px,
+    )
 }
 
 /// Points of the stored pictures in pictures of `to_px`.

@@ -19,7 +19,7 @@ use super::loss::{Judges, LossWeights, loss, trust_prior};
 use super::parameters::{Parameters, StepOptions};
 use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, Sampler};
+use super::sample::{Group, GroupOptions, Sampler};
 use super::sheet;
 use super::validate::{self, Scores};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
@@ -69,6 +69,8 @@ const ADVERSARY_WARM_UP: usize = 200;
 const MOVED: f32 = 0.4;
 /// How much closer such a portrait may be, as what is added to 1.
 const MOVED_ZOOM: f32 = 0.35;
+/// How often the signal knows nothing beside the mesh, as before a driver was seen from the front.
+const NO_DENSE: f32 = 0.15;
 /// Groups that lie ready.
 const READY: usize = 4;
 
@@ -140,12 +142,19 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
 /// Puts groups together until nobody wants any more.
 fn draw(options: &TeachOptions, picker: &Picker, first: usize, to: &Sender<Drawn>) {
     let mut rng = Rng::new(options.seed, first as u64 + 1);
-    let mut sampler = Sampler::new(options.picture_px);
+    let mut sampler = match Sampler::new(options.picture_px) {
+        Ok(sampler) => sampler,
+        Err(error) => {
+            let _ = to.send(Err(error));
+            return;
+        }
+    };
     loop {
         let pick = picker.pick(options.n_frames, &mut rng);
         let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
         let other = if rng.chance(MOVED) { change.elsewhere(MOVED_ZOOM, &mut rng) } else { change };
-        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, [&other, &change], false);
+        let wanted = GroupOptions { with_warp: false, with_dense: !rng.chance(NO_DENSE) };
+        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, [&other, &change], wanted);
         if to.send(group).is_err() {
             return;
         }

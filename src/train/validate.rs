@@ -9,7 +9,7 @@ use super::dataset::{Dataset, Split};
 use super::parameters::Parameters;
 use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, Sampler};
+use super::sample::{Group, GroupOptions, Sampler};
 use super::sheet;
 use crate::error::Result;
 use crate::studio::random::Rng;
@@ -64,10 +64,11 @@ pub fn groups(dataset: &Dataset, picture_px: usize) -> Result<Vec<Group>> {
         return Ok(Vec::new());
     }
     let mut rng = Rng::new(7, 0);
-    let mut sampler = Sampler::new(picture_px);
+    let wanted = GroupOptions { with_warp: true, with_dense: true };
+    let mut sampler = Sampler::new(picture_px)?;
     let pick = |_| {
         let pick = picker.pick(N_FRAMES, &mut rng);
-        sampler.group(pick.clip, pick.portrait, &pick.frames, [&Augmentation::NONE; 2], true)
+        sampler.group(pick.clip, pick.portrait, &pick.frames, [&Augmentation::NONE; 2], wanted)
     };
     (0..N_GROUPS).map(pick).collect()
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use effigy::clock::Timestamp;
+use effigy::drive::DenseMotion;
 use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use effigy::identity::{Basis, Consent, Framing, Manifest};
 use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb};
@@ -22,6 +23,7 @@ pub fn rest() -> DrivingSignal {
         eye_openness: [1.0; 2],
         mouth_openness: 0.0,
         coefficients: [0.0; N_COEFFICIENTS],
+        dense: DenseMotion::NONE,
     }
 }
 

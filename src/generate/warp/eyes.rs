@@ -1,11 +1,11 @@
 //! Eyes: lids that cover the eyeball instead of squeezing it, and an iris that looks around.
 
-use glam::{Vec2, Vec3};
+use glam::Vec2;
 
 use super::mesh::{EYES, Eye};
 use super::raster::Canvas;
 use super::surround::smoothstep;
-use crate::drive::DrivingSignal;
+use crate::drive::{DenseMotion, DrivingSignal};
 use crate::face::Landmarks;
 use crate::generate::motion::HeadPlacement;
 
@@ -50,25 +50,28 @@ impl Eyes {
         Self { eyes }
     }
 
-    /// Finds where lids and irises are for `signal`. `source_rest` is the head at rest in source pixels.
-    pub(super) fn follow(&mut self, signal: &DrivingSignal, source_rest: &HeadPlacement) {
+    /// Finds where lids and irises are for `signal` and what moves beside the mesh. `source_rest` is the head at rest in
+    /// source pixels.
+    pub(super) fn follow(&mut self, signal: &DrivingSignal, dense: &DenseMotion, source_rest: &HeadPlacement) {
         for (rest, eye) in self.eyes.iter_mut().zip(&EYES) {
-            let [outer, inner] = [eye.upper[0], eye.upper[8]].map(|i| signal.displacement[i]);
-            let carried = (outer + inner) * 0.5;
-            let in_source = |shift: Vec3| (source_rest.rotation * (shift - carried) * source_rest.width_px).truncate();
+            let moved = |i: usize| {
+                ((source_rest.rotation * signal.displacement[i]).truncate() + dense.points[i]) * source_rest.width_px
+            };
+            let carried = (moved(eye.upper[0]) + moved(eye.upper[8])) * 0.5;
+            let in_source = |i: usize| moved(i) - carried;
             for i in 1..8 {
                 let gap = rest.lower[i] - rest.upper[i];
                 let least = gap.length_squared().max(1e-6);
                 // How far the lid slid over what the portrait shows of the eyeball; a lid that
                 // opens wider than there has nothing new to show and stretches what there is.
-                let down = in_source(signal.displacement[eye.upper[i]]).dot(gap) / least;
-                let up = -in_source(signal.displacement[eye.lower[i]]).dot(gap) / least;
+                let down = in_source(eye.upper[i]).dot(gap) / least;
+                let up = -in_source(eye.lower[i]).dot(gap) / least;
                 rest.upper_now[i] = rest.upper[i] + gap * down.clamp(0.0, 1.0);
                 rest.lower_now[i] = rest.lower[i] - gap * up.clamp(0.0, 1.0);
             }
             let half = rest.upper[8].distance(rest.upper[0]) / 2.0;
-            let iris = (eye.iris..eye.iris + 5).map(|i| signal.displacement[i]).sum::<Vec3>() / 5.0;
-            rest.gaze_shift = in_source(iris).clamp_length_max(0.55 * half);
+            let iris = (eye.iris..eye.iris + 5).map(in_source).sum::<Vec2>() / 5.0;
+            rest.gaze_shift = iris.clamp_length_max(0.55 * half);
         }
     }
 

@@ -10,7 +10,7 @@ use glam::{Vec2, Vec3};
 use super::mesh::OVAL;
 use super::raster::{Canvas, Corner, Part};
 use super::source::Source;
-use crate::drive::DrivingSignal;
+use crate::drive::{DenseMotion, DrivingSignal};
 use crate::face::{FaceShape, Landmarks, N_LANDMARKS};
 use crate::generate::motion::HeadPlacement;
 
@@ -28,6 +28,10 @@ const SLOPE: f32 = 1.1;
 /// Distance over which the outline's expression fades, in face widths. Longer than any jaw opens, or skin would fold.
 const FADE: f32 = 0.45;
 
+/// Distance from the outline from where on points go along with what moves beside the mesh: the outline is the tracker's.
+const DENSE_FULL: f32 = 0.05;
+/// Distances between which they cease to: one person's clothes do not tell where another's are.
+const DENSE_FADE: [f32; 2] = [0.4, 1.0];
 /// Distance over which a shift of the outline's source fades, in face widths.
 const SOURCE_FADE: f32 = 0.2;
 
@@ -37,6 +41,8 @@ struct Point {
     source_px: Vec2,
     /// Place in head space, in face widths.
     head: Vec3,
+    /// How much it goes along with what moves beside the mesh, 0..1.
+    dense_share: f32,
     /// How much it moves with the head, 0..1.
     weight: f32,
     /// The points of the outline it belongs to (twice the same one, or two neighbours).
@@ -80,6 +86,7 @@ impl Surround {
         // What the lower border cuts off cannot be pulled into the picture, so the border rests too where it can.
         let border = (size_px as f32 - rest.project(shape.points[152]).y) / rest.width_px;
         let fall = border.clamp(0.4, face_height.max(0.4));
+        let [fade, still] = DENSE_FADE;
         let mut points = Vec::with_capacity(RINGS.len() * N_SPOKES);
         for radius in RINGS {
             for spoke in 0..N_SPOKES {
@@ -99,6 +106,7 @@ impl Surround {
                     rest_px: rest.project(head),
                     source_px: source_from_output(at),
                     head,
+                    dense_share: smoothstep(0.0, DENSE_FULL, radius) * (1.0 - smoothstep(fade, still, radius)),
                     weight: if radius == 0.0 { 1.0 } else { 1.0 - smoothstep(0.0, 1.0, below) },
                     outline: outline[spoke],
                     share: (-radius / FADE).exp(),
@@ -117,6 +125,7 @@ impl Surround {
         &mut self,
         placement: &HeadPlacement,
         signal: &DrivingSignal,
+        dense: &DenseMotion,
         target: &Landmarks,
         source_shifts: &[Vec2; N_LANDMARKS],
         canvas: &mut Canvas,
@@ -128,7 +137,9 @@ impl Surround {
         for (corner, point) in self.moved.iter_mut().zip(&self.points).skip(N_SPOKES) {
             let [a, b] = point.outline.map(|i| signal.displacement[i]);
             let driven = placement.project(point.head + (a + b) * (0.5 * point.share));
-            corner.at_px = point.rest_px.lerp(driven, point.weight);
+            let at_px = point.rest_px.lerp(driven, point.weight);
+            let moved = dense.moved(at_px.truncate(), placement).extend(at_px.z);
+            corner.at_px = at_px.lerp(moved, point.dense_share);
         }
         for (corner, point) in self.moved.iter_mut().zip(&self.points).take(N_SPOKES) {
             // From the very points the face is drawn from, so that the two meet exactly.

@@ -6,6 +6,7 @@ use super::MetricFiles;
 use super::perceptual::Perceptual;
 use super::recognition::Recognizer;
 use crate::capture::RawFrame;
+use crate::drive::DenseTracker;
 use crate::error::Result;
 use crate::face::{FaceObservation, FaceTracker, Matter, TrackerOptions};
 use crate::frame::Rgb;
@@ -26,6 +27,8 @@ pub struct Instruments {
     pub(super) enroller: Enroller,
     /// Follows the driver.
     pub(super) follower: FaceTracker,
+    /// Follows what the mesh does not know of the driver.
+    pub(super) dense: DenseTracker,
     /// Looks at single pictures.
     finder: FaceTracker,
     pub(super) matter: Matter,
@@ -61,6 +64,7 @@ impl Instruments {
             recognizer: files.recognition.as_deref().map(Recognizer::open).transpose()?,
             enroller: Enroller::new()?,
             follower: tracker()?,
+            dense: DenseTracker::new()?,
             finder: tracker()?,
             matter: Matter::new(2)?,
             left_out,

@@ -18,9 +18,9 @@ use super::scores::{FrameScores, Tally};
 use super::{CaseReport, Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
-use crate::drive::{DriveOptions, Driver, DrivingSignal, Motion};
+use crate::drive::{DenseMotion, DriveOptions, Driver, DrivingSignal, Motion};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{COEFFICIENT_NAMES, FaceObservation};
+use crate::face::{FaceObservation, is_calm, unrest};
 use crate::frame::{Rgb, Rgba};
 use crate::generate::Portrait;
 use crate::identity::{Basis, EnrollOptions, Framing, Identity};
@@ -28,12 +28,6 @@ use crate::trace::Trace;
 
 /// The portrait of a clip is looked for in so many frames.
 const PORTRAIT_FRAMES: u64 = 75;
-/// A portrait's head is turned at most this far, in radians.
-const PORTRAIT_TURN_RADS: f32 = 0.17;
-/// A portrait's expression is at most this strong, in each coefficient that shows.
-const PORTRAIT_EXPRESSION: f32 = 0.3;
-/// Coefficients that show on a portrait: a smile, an open mouth, shut or lowered eyes.
-const PORTRAIT_SHOWS: [&str; 5] = ["jaw", "mouth", "cheekPuff", "eyeBlink", "eyeLookDown"];
 
 /// Everything that one suite needs while it is played.
 pub(super) struct Stage<'a> {
@@ -134,7 +128,7 @@ impl<'a> Stage<'a> {
         self.instruments.follower.reset();
         while footage.next(&mut moment)? && moment.index < PORTRAIT_FRAMES {
             let is_seen = self.instruments.follower.observe(&moment.driver, &mut face)?;
-            if is_seen && is_portrait(&face) {
+            if is_seen && is_calm(&face) {
                 return self.enroll(&moment);
             }
             let unrest = if is_seen { unrest(&face) } else { f32::MAX };
@@ -185,22 +179,28 @@ impl<'a> Stage<'a> {
             contender.generator.adopt(Arc::clone(&cast.identity))?;
         }
         self.compositor.adopt(&cast.identity)?;
-        let options = DriveOptions { motion, strength: 1.0, is_filtered: false };
+        let options = DriveOptions { motion, strength: 1.0, is_filtered: self.options.is_live, is_dense: true };
         let mut driver = Driver::new(options, Arc::clone(&cast.identity));
         let mut signal = DrivingSignal::rest(&cast.identity.shape, cast.identity.size_px(), motion);
         let mut face = FaceObservation::default();
-        if motion == Motion::Relative {
-            // The driver's frame of the moment that the portrait shows is where its motion counts from.
-            let mut footage = open()?;
-            let mut moment = Moment::default();
-            while footage.next(&mut moment)? && moment.index < cast.frame {}
-            self.instruments.follower.reset();
-            if !self.instruments.follower.observe(&moment.driver, &mut face)? {
-                return Err(Error::new(ErrorKind::Photo, "the driver's face is not found where the portrait is from"));
+        // The driver's frame of the moment that the portrait shows is where its motion counts from.
+        let mut footage = open()?;
+        let mut moment = Moment::default();
+        while footage.next(&mut moment)? && moment.index < cast.frame {}
+        self.instruments.follower.reset();
+        self.instruments.dense.reset();
+        if self.instruments.follower.observe(&moment.driver, &mut face)? {
+            if !self.options.is_live {
+                self.instruments.dense.refer_to_portrait(moment.driver.picture(), &face)?;
             }
-            driver.calibrate();
-            driver.drive(Some(&face), Timestamp::default(), &mut signal);
+        } else if motion == Motion::Relative {
+            return Err(Error::new(ErrorKind::Photo, "the driver's face is not found where the portrait is from"));
         }
+        if motion == Motion::Relative {
+            driver.calibrate();
+            driver.drive(Some(&face), None, Timestamp::default(), &mut signal);
+        }
+        let mut dense = DenseMotion::NONE;
 
         let mut tallies = vec![Tally::default(); self.contenders.len()];
         let mut footage = open()?;
@@ -218,7 +218,15 @@ impl<'a> Stage<'a> {
                 self.instruments.follower.reset();
             }
             let is_seen = self.instruments.follower.observe(&moment.driver, &mut face)?;
-            driver.drive(is_seen.then_some(&face), moment.driver.captured(), &mut signal);
+            let is_late = self.options.is_live && moment.follows;
+            let seen = is_seen.then_some(&face);
+            if !is_late {
+                self.measure_beside(&moment, seen, &mut dense)?;
+            }
+            driver.drive(seen, Some(&dense), moment.driver.captured(), &mut signal);
+            if is_late {
+                self.measure_beside(&moment, seen, &mut dense)?;
+            }
             let is_measured = (moment.index / 2).is_multiple_of(self.options.every) && moment.index != cast.frame;
             if !is_measured || !is_seen {
                 self.n_driver_lost += u64::from(is_measured && !is_seen);
@@ -238,6 +246,22 @@ impl<'a> Stage<'a> {
         self.cases.push(CaseReport { name: name.to_owned(), portrait_frame: cast.frame });
         self.by_case.push(tallies);
         Ok(flow)
+    }
+
+    /// Measures what moves beside the mesh of the driver's face: from the frame of the portrait's moment, or as live from one
+    /// that the tracker chooses.
+    fn measure_beside(
+        &mut self,
+        moment: &Moment,
+        face: Option<&FaceObservation>,
+        motion: &mut DenseMotion,
+    ) -> Result<()> {
+        let dense = &mut self.instruments.dense;
+        match face {
+            _ if self.options.is_live => dense.observe(&moment.driver, face, motion),
+            Some(face) => dense.follow(moment.driver.picture(), face, motion),
+            None => Ok(()),
+        }
     }
 
     /// What is true of a moment.
@@ -367,7 +391,7 @@ impl<'a> Stage<'a> {
             });
         SuiteReport {
             name: suite.name(),
-            notes: notes(suite, totals.first()),
+            notes: notes(suite, self.options, totals.first()),
             generators: generators.collect(),
             cell_titles: titles.collect(),
             cases: self.cases,
@@ -380,7 +404,7 @@ impl<'a> Stage<'a> {
 }
 
 /// What to know when reading a suite's figures.
-fn notes(suite: &Suite, total: Option<&Tally>) -> Vec<String> {
+fn notes(suite: &Suite, options: EvalOptions, total: Option<&Tally>) -> Vec<String> {
     let mut notes = match suite {
         Suite::SelfReenactment(_) => vec![],
         Suite::CrossIdentity(_, Motion::Relative) => {
@@ -390,6 +414,9 @@ fn notes(suite: &Suite, total: Option<&Tally>) -> Vec<String> {
             vec!["absolute motion takes over the driver's face shape too: the answer is out of its reach".to_owned()]
         }
     };
+    if options.is_live {
+        notes.push("motion as it comes live: filtered, and what moves beside the mesh a frame late".to_owned());
+    }
     let (n_vectors, n_features) = total.map_or((0, 0), Tally::feature_counts);
     if (1..n_features + 1).contains(&n_vectors) {
         notes.push(format!(
@@ -413,23 +440,6 @@ fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut F
             scores.extend([(*l1_key, l1), (*psnr_key, psnr_db)]);
         }
     }
-}
-
-/// Whether the face would do as a portrait: from the front, at rest, eyes open.
-fn is_portrait(face: &FaceObservation) -> bool {
-    face.pose.yaw_pitch_roll_rads().iter().all(|angle| angle.abs() <= PORTRAIT_TURN_RADS)
-        && shown_expressions(face).all(|value| value <= PORTRAIT_EXPRESSION)
-}
-
-/// How far the face is from a portrait's.
-fn unrest(face: &FaceObservation) -> f32 {
-    let turned: f32 = face.pose.yaw_pitch_roll_rads().iter().map(|angle| angle.abs()).sum();
-    shown_expressions(face).sum::<f32>() + 2.0 * turned
-}
-
-fn shown_expressions(face: &FaceObservation) -> impl Iterator<Item = f32> {
-    let shows = |name: &str| PORTRAIT_SHOWS.iter().any(|prefix| name.starts_with(prefix));
-    COEFFICIENT_NAMES.iter().zip(face.coefficients).filter(move |(name, _)| shows(name)).map(|(_, value)| value)
 }
 
 fn opaque(picture: &Rgba) -> Result<Rgb> {

@@ -289,7 +289,7 @@ mod tests {
         };
         Evaluation {
             schema: 1,
-            options: EvalOptions { size_px: 8, every: 5 },
+            options: EvalOptions { size_px: 8, every: 5, is_live: false },
             left_out: vec![LeftOut { metrics: vec!["identity"], why: "needs a file".to_owned() }],
             is_cut_short: false,
             suites: vec![suite],

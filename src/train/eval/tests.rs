@@ -120,7 +120,7 @@ fn the_truth_scores_perfectly_and_what_is_ignored_does_not_count() {
         recognition: shared("face_recognition_dlib128.onnx"),
     };
     let mut instruments = Instruments::open(&files).unwrap();
-    let options = EvalOptions { size_px: 512, every: 5 };
+    let options = EvalOptions { size_px: 512, every: 5, is_live: false };
 
     // The portrait's frame is not measured: the first run says which one it is.
     let mut warp = [contender("warp", WarpGenerator::new(OUTPUT_PX))];
@@ -180,7 +180,7 @@ fn a_network_is_measured_beside_the_warp_and_a_stop_keeps_what_was_played() {
         contender("random", NeuralGenerator::new(weights, OUTPUT_PX, open_on_cpu).unwrap()),
     ];
     let mut instruments = Instruments::open(&MetricFiles::default()).unwrap();
-    let options = EvalOptions { size_px: 256, every: 2 };
+    let options = EvalOptions { size_px: 256, every: 2, is_live: true };
     let evaluation = evaluate(&suites, &mut contenders, &mut instruments, options, &mut |progress| {
         assert_eq!((progress.n_cases_done, progress.n_cases, progress.n_frames), (0, 1, Some(16)));
         progress.n_frames_read < 10
@@ -197,6 +197,7 @@ fn a_network_is_measured_beside_the_warp_and_a_stop_keeps_what_was_played() {
     assert_eq!(suite.cell_titles.len(), suite.rows[0].cells.len());
     let page = report::html(&evaluation);
     assert!(page.contains("stopped before the end") || page.contains("Stopped before the end"));
+    assert!(page.contains("a frame late"), "as live");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -18,7 +18,7 @@ use crate::studio::random::Rng;
 use crate::studio::truth;
 use crate::train::augment::{Augmentation, Ranges};
 use crate::train::dataset::{Clip, Dataset, FLOW_SIZE, SIZE_PX, Split};
-use crate::train::sample::Sampler;
+use crate::train::sample::{GroupOptions, Sampler};
 
 /// Side of the clips, in pixels: the demo's faces then have 100 pixels and more.
 const SIDE_PX: usize = 288;
@@ -191,13 +191,13 @@ fn a_clip_becomes_frames_at_25_a_second_and_a_photo_one() {
 
 /// The clip has something in its lower left corner; a portrait from elsewhere has another background.
 fn counts_say_what_can_be_known(talk: &Clip) {
-    let mut sampler = Sampler::new(128);
+    let mut sampler = Sampler::new(128).unwrap();
     let change = Augmentation::sample(1, &Ranges::default());
-    let there = sampler.group(talk, 0, &[3, 9], [&change; 2], false).unwrap();
+    let there = sampler.group(talk, 0, &[3, 9], [&change; 2], GroupOptions::default()).unwrap();
     assert!(there.filmed.contains(&0.0) && there.filmed.contains(&1.0));
     assert_eq!(there.counts, there.filmed);
     let other = change.elsewhere(0.35, &mut Rng::new(1, 0));
-    let elsewhere = sampler.group(talk, 0, &[3, 9], [&other, &change], false).unwrap();
+    let elsewhere = sampler.group(talk, 0, &[3, 9], [&other, &change], GroupOptions::default()).unwrap();
     assert_eq!((&elsewhere.target, &elsewhere.filmed), (&there.target, &there.filmed));
     assert_ne!(elsewhere.portrait, there.portrait);
     let person = elsewhere.matte.iter().zip(&elsewhere.filmed).map(|(alpha, filmed)| alpha * filmed);

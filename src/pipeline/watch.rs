@@ -1,0 +1,168 @@
+//! The face thread: the face of each frame, what moves beside its mesh, and the in-band code.
+
+use super::{Captured, Ending, MAX_WAIT, Observed};
+use crate::capture::RawFrame;
+use crate::clock::Clock;
+use crate::drive::{DenseMotion, DenseTracker};
+use crate::error::Result;
+use crate::face::{FaceObservation, Tracker};
+use crate::latency;
+use crate::latest::{Published, Publisher, Received, Subscriber};
+use crate::report::LiveFigures;
+use crate::trace::Stage;
+
+/// What the face thread shall do.
+#[derive(Clone, Copy)]
+pub(super) struct WatchOptions {
+    /// Whether what moves beside the mesh is measured.
+    pub(super) is_dense: bool,
+    /// Whether no frame may wait for its own.
+    pub(super) is_live: bool,
+    /// Whether an in-band code is looked for.
+    pub(super) reads_stamps: bool,
+}
+
+/// Turns frames into observations.
+pub(super) struct Watcher {
+    tracker: Box<dyn Tracker>,
+    dense: Option<DenseTracker>,
+    options: WatchOptions,
+    /// The face of the last frame, and whether one was seen there.
+    face: Box<FaceObservation>,
+    is_seen: bool,
+    /// What moved beside its mesh.
+    motion: Box<DenseMotion>,
+    restraint: Restraint,
+}
+
+/// Leaves off what a picture can do without while frames are dropped.
+#[derive(Default)]
+struct Restraint {
+    /// How long the next pause is, and what is left of this one, in frames.
+    pause: u32,
+    left: u32,
+    n_allowed: u32,
+}
+
+impl Restraint {
+    /// A first drop pauses for so many frames, each further one for twice as many, up to the second.
+    const PAUSES: (u32, u32) = (8, 256);
+    /// After so many frames without a drop a pause is half as long again.
+    const CALM: u32 = 60;
+
+    /// Whether there is time for it, after a frame that was in time or dropped.
+    fn allows(&mut self, is_late: bool) -> bool {
+        if is_late {
+            let (shortest, longest) = Self::PAUSES;
+            self.pause = (2 * self.pause).clamp(shortest, longest);
+            (self.left, self.n_allowed) = (self.pause, 0);
+        }
+        if self.left > 0 {
+            self.left -= 1;
+            return false;
+        }
+        self.n_allowed += 1;
+        if self.n_allowed.is_multiple_of(Self::CALM) {
+            self.pause /= 2;
+        }
+        true
+    }
+}
+
+impl Watcher {
+    pub(super) fn new(tracker: Box<dyn Tracker>, options: WatchOptions) -> Result<Self> {
+        Ok(Self {
+            tracker,
+            dense: options.is_dense.then(DenseTracker::new).transpose()?,
+            options,
+            face: Box::default(),
+            is_seen: false,
+            motion: Box::default(),
+            restraint: Restraint::default(),
+        })
+    }
+
+    /// Observes every frame that it has time for; counts those replaced unseen after it.
+    pub(super) fn run(
+        &mut self,
+        mut frames: Subscriber<Captured>,
+        mut out: Publisher<Observed>,
+        clock: &dyn Clock,
+        ending: &Ending,
+        figures: &LiveFigures,
+    ) -> Result<u64> {
+        let (mut captured, mut observed) = (Captured::default(), Observed::default());
+        let mut n_dropped = 0;
+        while !ending.is_asked() {
+            match frames.receive(&mut captured, MAX_WAIT) {
+                Received::Fresh => {}
+                Received::Idle => continue,
+                Received::Closed => break,
+            }
+            self.watch(&captured, &mut observed, clock)?;
+            let is_late = match out.publish(&mut observed) {
+                Published::InTime => false,
+                Published::Dropped => {
+                    n_dropped += 1;
+                    figures.count_drop();
+                    true
+                }
+                Published::Closed => break,
+            };
+            if self.options.is_live {
+                if self.restraint.allows(is_late) {
+                    self.measure_beside(&captured.frame)?;
+                } else {
+                    (*self.motion).clone_from(&DenseMotion::NONE);
+                }
+            }
+        }
+        Ok(n_dropped)
+    }
+
+    fn watch(&mut self, captured: &Captured, observed: &mut Observed, clock: &dyn Clock) -> Result<()> {
+        let begin = clock.now();
+        self.is_seen = self.tracker.observe(&captured.frame, &mut self.face)?;
+        if !self.options.is_live {
+            self.measure_beside(&captured.frame)?;
+        }
+        observed.face.clone_from(&self.face);
+        observed.is_seen = self.is_seen;
+        if let Some(dense) = &mut self.dense {
+            dense.forget_who_left(captured.frame.captured(), &mut self.motion);
+            observed.dense.get_or_insert_default().clone_from(&self.motion);
+        }
+        observed.trace = captured.trace;
+        if self.options.reads_stamps {
+            observed.trace.stamp = latency::read_whole(captured.frame.picture());
+        }
+        observed.trace.record(Stage::Face, begin, clock.now());
+        Ok(())
+    }
+
+    /// Measures what moves beside the mesh of the face that was just seen.
+    ///
+    /// It takes as long as finding the face and changes slowly, so live a frame goes on with that of the frame before,
+    /// and this is done while the picture is made.
+    fn measure_beside(&mut self, frame: &RawFrame) -> Result<()> {
+        let face = self.is_seen.then_some(&*self.face);
+        self.dense.as_mut().map_or(Ok(()), |dense| dense.observe(frame, face, &mut self.motion))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Restraint;
+
+    #[test]
+    fn drops_pause_for_longer_and_longer_and_calm_makes_good_again() {
+        let mut restraint = Restraint::default();
+        assert!(restraint.allows(false));
+        // Frames until it is allowed again, after a drop.
+        let pause = |restraint: &mut Restraint| (0..).find(|i| restraint.allows(*i == 0)).unwrap();
+        let pauses: Vec<u32> = (0..8).map(|_| pause(&mut restraint)).collect();
+        assert_eq!(pauses, [8, 16, 32, 64, 128, 256, 256, 256]);
+        assert!((0..10 * Restraint::CALM).all(|_| restraint.allows(false)));
+        assert_eq!(pause(&mut restraint), 8);
+    }
+}
