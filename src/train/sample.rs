@@ -135,11 +135,12 @@ impl Sampler {
     ) -> Result<Group> {
         let GroupOptions { with_warp, with_dense } = options;
         let size = self.size_px;
+        let picture = clip.picture(portrait)?;
         self.dense.reset();
         if with_dense {
-            self.dense.refer_to_portrait(&clip.picture(portrait)?, &clip.frames[portrait].observation())?;
+            self.dense.refer_to_portrait(&picture, &clip.frames[portrait].observation())?;
         }
-        let identity = Arc::new(identity(clip, portrait, size, portrait_change)?);
+        let identity = Arc::new(identity(clip, portrait, &picture, size, portrait_change)?);
         self.mapper.adopt(Arc::clone(&identity))?;
         if with_warp {
             self.plain.adopt(Arc::clone(&identity))?;
@@ -242,10 +243,10 @@ impl Sampler {
     }
 }
 
-/// The portrait as enrolment would make it, from what is stored of a frame.
-fn identity(clip: &Clip, frame: usize, size_px: usize, change: &Augmentation) -> Result<Identity> {
+/// The portrait as enrolment would make it, from what is stored of a frame and its picture.
+fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &Augmentation) -> Result<Identity> {
     let seen = change.observation(&clip.frames[frame].observation());
-    let portrait = resized(&change.degraded(&change.picture(&clip.picture(frame)?)?, frame as u64)?, size_px)?;
+    let portrait = resized(&change.degraded(&change.picture(picture)?, frame as u64)?, size_px)?;
     let matte = resized(&change.moved(&clip.matte(frame)?)?, size_px)?;
     let landmarks_px = scaled(&seen.landmarks_px, size_px);
     let manifest = Manifest {
