@@ -150,6 +150,21 @@ fn who_comes_back_after_a_second_is_measured_anew() {
 }
 
 #[test]
+fn who_stays_while_frames_are_skipped_keeps_the_reference() {
+    let scene = Scene::new(1);
+    let (mut tracker, mut motion) = (DenseTracker::new().unwrap(), Box::new(DenseMotion::NONE));
+    for tenths in 0..40 {
+        let frame = RawFrame::new(scene.picture.clone(), Timestamp::from_nanos(tenths * 100_000_000));
+        if (1..39).contains(&tenths) {
+            tracker.skip(frame.captured());
+        } else {
+            tracker.observe(&frame, Some(&scene.face), &mut motion).unwrap();
+            assert_eq!(motion.reference, 1);
+        }
+    }
+}
+
+#[test]
 fn a_reference_that_does_not_fit_is_taken_anew() {
     let [scene, other] = [0, 1].map(Scene::new);
     let mut dark = scene.picture.clone();

@@ -211,6 +211,13 @@ impl DenseTracker {
         Ok(())
     }
 
+    /// Takes note that the driver is there at `now`, in a frame that is not measured: who is there keeps the reference.
+    pub fn skip(&mut self, now: Timestamp) {
+        if let Some((_, last)) = &mut self.presence {
+            *last = now;
+        }
+    }
+
     /// Forgets the reference and `motion` when nobody was there for a second: it may be somebody else now.
     pub fn forget_who_left(&mut self, now: Timestamp, motion: &mut DenseMotion) {
         if self.presence.is_some_and(|(_, last)| now.since(last).as_secs_f64() > AWAY_SECS) {

@@ -2,7 +2,7 @@
 
 use super::{Captured, Ending, MAX_WAIT, Observed};
 use crate::capture::RawFrame;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::drive::{DenseMotion, DenseTracker};
 use crate::error::Result;
 use crate::face::{FaceObservation, Tracker};
@@ -113,7 +113,7 @@ impl Watcher {
                 if self.restraint.allows(is_late) {
                     self.measure_beside(&captured.frame)?;
                 } else {
-                    (*self.motion).clone_from(&DenseMotion::NONE);
+                    self.skip_beside(captured.frame.captured());
                 }
             }
         }
@@ -147,6 +147,14 @@ impl Watcher {
     fn measure_beside(&mut self, frame: &RawFrame) -> Result<()> {
         let face = self.is_seen.then_some(&*self.face);
         self.dense.as_mut().map_or(Ok(()), |dense| dense.observe(frame, face, &mut self.motion))
+    }
+
+    /// Goes on without what moves beside the mesh, for want of time.
+    fn skip_beside(&mut self, now: Timestamp) {
+        if let Some(dense) = self.dense.as_mut().filter(|_| self.is_seen) {
+            dense.skip(now);
+        }
+        (*self.motion).clone_from(&DenseMotion::NONE);
     }
 }
 
