@@ -6,7 +6,7 @@ use clap::builder::ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
-use effigy::drive::Motion;
+use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
 use effigy::sink::SinkSpec;
 
@@ -166,9 +166,8 @@ pub(crate) struct RunArgs {
     /// Whether the driver's pose counts from its neutral or as it is
     #[arg(long, value_enum, default_value_t)]
     pub(crate) motion: Motion,
-    /// How strongly expression and turns are carried over, 0 to 2
-    #[arg(long, default_value_t = 1.0, value_parser = parse_strength)]
-    pub(crate) strength: f32,
+    #[command(flatten)]
+    pub(crate) strengths: StrengthArgs,
     /// Follow the face's mesh alone, not how hair, ears and lids move beside it: for slow processors
     #[arg(long)]
     pub(crate) mesh_only: bool,
@@ -202,6 +201,39 @@ pub(crate) struct RunArgs {
     /// Write the run's figures to this file as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) report: Option<PathBuf>,
+}
+
+/// How strongly the parts of the driver's motion are carried over.
+#[derive(Args, Debug)]
+pub(crate) struct StrengthArgs {
+    /// How strongly all motion is carried over, 0 to 2; multiplies those of the parts
+    #[arg(long, default_value_t = 1.0, value_parser = parse_strength)]
+    strength: f32,
+    /// Turns, place and size of the head, 0 to 2
+    #[arg(long, value_name = "STRENGTH", default_value_t = 1.0, value_parser = parse_strength)]
+    head: f32,
+    /// Where the eyes look, 0 to 2
+    #[arg(long, value_name = "STRENGTH", default_value_t = 1.0, value_parser = parse_strength)]
+    gaze: f32,
+    /// Lids and the folds around the eyes, 0 to 2
+    #[arg(long, value_name = "STRENGTH", default_value_t = 1.0, value_parser = parse_strength)]
+    lids: f32,
+    /// Brows, 0 to 2
+    #[arg(long, value_name = "STRENGTH", default_value_t = 1.0, value_parser = parse_strength)]
+    brows: f32,
+    /// Mouth, jaw and cheeks, 0 to 2
+    #[arg(long, value_name = "STRENGTH", default_value_t = 1.0, value_parser = parse_strength)]
+    mouth: f32,
+    /// How much of the photo's own expression stays when the driver rests, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    pub(crate) keep_expression: f32,
+}
+
+impl StrengthArgs {
+    pub(crate) fn strengths(&self) -> Strengths {
+        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _ } = self;
+        Strengths { whole, head, gaze, lids, brows, mouth }
+    }
 }
 
 /// What makes the picture.
@@ -287,6 +319,13 @@ fn parse_strength(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(strength) if (0.0..=2.0).contains(&strength) => Ok(strength),
         _ => Err("expected a number from 0 to 2".to_owned()),
+    }
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number from 0 to 1".to_owned()),
     }
 }
 

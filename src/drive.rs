@@ -9,24 +9,26 @@ use std::sync::Arc;
 use glam::{Quat, Vec2, Vec3};
 
 use crate::clock::Timestamp;
+use crate::error::Result;
 use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 use crate::identity::Identity;
 
 pub use dense::DenseMotion;
 pub use dense_tracker::DenseTracker;
-pub use neutral::Neutral;
 pub use presence::Presence;
 
 mod dense;
 mod dense_tracker;
+mod expression;
 mod filter;
 mod neutral;
 mod presence;
 pub(crate) mod retarget;
 
 use dense::DenseMean;
+use expression::{Noticed, RestingDriver, RestingPortrait, Retargeter};
 use filter::SignalFilter;
-use neutral::AutoNeutral;
+use neutral::RestingPose;
 use presence::PresenceTimer;
 use retarget::Room;
 
@@ -107,13 +109,70 @@ pub enum Motion {
     Absolute,
 }
 
+/// How strongly each part of relative motion is carried over: 0 not at all, 1 as it is, up to 2.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strengths {
+    /// All of it; multiplies the others.
+    pub whole: f32,
+    /// Turns, place and size of the head.
+    pub head: f32,
+    /// Where the eyes look.
+    pub gaze: f32,
+    /// Lids, and the folds around the eyes.
+    pub lids: f32,
+    /// Brows.
+    pub brows: f32,
+    /// Mouth, jaw and cheeks.
+    pub mouth: f32,
+}
+
+/// What [`Strengths`] has a strength for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrengthPart {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Turns, place and size of the head.
+    Head,
+    /// Where the eyes look.
+    Gaze,
+    /// Lids, and the folds around the eyes.
+    Lids,
+    /// Brows.
+    Brows,
+    /// Mouth, jaw and cheeks.
+    Mouth,
+}
+
+impl Strengths {
+    fn part_mut(&mut self, part: StrengthPart) -> &mut f32 {
+        match part {
+            StrengthPart::Whole => &mut self.whole,
+            StrengthPart::Head => &mut self.head,
+            StrengthPart::Gaze => &mut self.gaze,
+            StrengthPart::Lids => &mut self.lids,
+            StrengthPart::Brows => &mut self.brows,
+            StrengthPart::Mouth => &mut self.mouth,
+        }
+    }
+}
+
+impl Default for Strengths {
+    fn default() -> Self {
+        Self { whole: 1.0, head: 1.0, gaze: 1.0, lids: 1.0, brows: 1.0, mouth: 1.0 }
+    }
+}
+
 /// How motion is carried over.
 #[derive(Clone, Copy, Debug)]
 pub struct DriveOptions {
     /// Relative or absolute.
     pub motion: Motion,
-    /// How strongly expression and rotation are carried over, 0..2; 1 is as they are.
-    pub strength: f32,
+    /// How strongly each part of the motion is carried over.
+    pub strengths: Strengths,
+    /// How much of the photo's own expression stays when the driver rests, 0..1.
+    pub keep_expression: f32,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
     pub is_filtered: bool,
     /// Whether what moves beside the mesh is followed, where the generator can make something of it.
@@ -122,19 +181,34 @@ pub struct DriveOptions {
 
 impl Default for DriveOptions {
     fn default() -> Self {
-        Self { motion: Motion::Relative, strength: 1.0, is_filtered: true, is_dense: true }
+        Self {
+            motion: Motion::Relative,
+            strengths: Strengths::default(),
+            keep_expression: 0.0,
+            is_filtered: true,
+            is_dense: true,
+        }
     }
 }
+
+/// Somebody who takes the driver's place takes the portrait over within so long.
+const TAKE_OVER_SECS: f32 = 0.3;
 
 /// Turns observations into signals for one identity.
 pub struct Driver {
     options: DriveOptions,
     identity: Arc<Identity>,
     room: Room,
-    neutral: AutoNeutral,
+    portrait: RestingPortrait,
+    resting: RestingDriver,
+    pose: RestingPose,
+    retargeter: Retargeter,
     filter: SignalFilter,
     presence: PresenceTimer,
     dense_mean: DenseMean,
+    /// Since when somebody else drives, and what was shown then.
+    taken_over: Option<Timestamp>,
+    before: Box<DrivingSignal>,
     /// What was last asked of the portrait.
     shown: Box<DrivingSignal>,
     /// What the face that was seen last did.
@@ -142,44 +216,70 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts without a neutral: the first frontal frame becomes a first one.
-    pub fn new(options: DriveOptions, identity: Arc<Identity>) -> Self {
+    /// Starts without a driver: what people are at rest is where the estimate of theirs begins.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
+    pub fn new(options: DriveOptions, identity: Arc<Identity>) -> Result<Self> {
         let rest = DrivingSignal::rest(&identity.shape, identity.size_px(), options.motion);
-        Self {
+        Ok(Self {
             options,
             room: Room::of(&identity.matte),
-            neutral: AutoNeutral::default(),
+            portrait: RestingPortrait::new(&identity.shape.points, options.keep_expression)?,
+            resting: RestingDriver::new()?,
+            pose: RestingPose::default(),
+            retargeter: Retargeter::new()?,
             filter: SignalFilter::default(),
             presence: PresenceTimer::default(),
             dense_mean: DenseMean::default(),
+            taken_over: None,
+            before: Box::new(rest.clone()),
             shown: Box::new(rest.clone()),
             held: Box::new(rest),
             identity,
-        }
+        })
     }
 
-    /// Drives another identity from the next signal on. The driver's neutral stays.
-    pub fn adopt(&mut self, identity: Arc<Identity>) {
+    /// Drives another identity from the next signal on. What is known of the driver stays.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
+    pub fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         *self.held = DrivingSignal::rest(&identity.shape, identity.size_px(), self.options.motion);
         *self.shown = (*self.held).clone();
         self.room = Room::of(&identity.matte);
+        self.portrait = RestingPortrait::new(&identity.shape.points, self.options.keep_expression)?;
+        self.retargeter.reset();
         self.identity = identity;
         self.filter = SignalFilter::default();
+        Ok(())
     }
 
-    /// Takes the next frame with a face as the neutral, whatever it shows.
+    /// Takes the next frame with a face as the driver's rest, whatever it shows.
     pub fn calibrate(&mut self) {
-        self.neutral.calibrate();
+        self.resting.calibrate();
+        self.pose.calibrate();
     }
 
-    /// Sets how strongly motion is carried over, 0..2.
-    pub fn set_strength(&mut self, strength: f32) {
-        self.options.strength = strength.clamp(0.0, 2.0);
+    /// Sets how strongly a part of the motion is carried over, kept within 0..2.
+    pub fn set_strength(&mut self, part: StrengthPart, strength: f32) {
+        *self.options.strengths.part_mut(part) = strength.clamp(0.0, 2.0);
     }
 
-    /// How strongly motion is carried over, 0..2.
-    pub fn strength(&self) -> f32 {
-        self.options.strength
+    /// How strongly motion is carried over.
+    pub fn strengths(&self) -> Strengths {
+        self.options.strengths
+    }
+
+    /// Sets how much of the photo's own expression stays when the driver rests, 0..1.
+    pub fn set_keep_expression(&mut self, kept: f32) {
+        self.options.keep_expression = kept.clamp(0.0, 1.0);
+        self.portrait.keep_expression(self.options.keep_expression);
+    }
+
+    /// How much of the photo's own expression stays, 0..1.
+    pub fn keep_expression(&self) -> f32 {
+        self.options.keep_expression
     }
 
     /// Writes the signal for this moment and says how sure it is of the face.
@@ -198,10 +298,7 @@ impl Driver {
         if let Some(seen) = observation {
             let shape = FaceShape::new(&seen.landmarks_px, &seen.pose);
             *signal = match self.options.motion {
-                Motion::Relative => {
-                    let neutral = self.neutral.update(&shape, seen, dense, now);
-                    retarget::relative(&self.identity.shape, self.room, neutral, &shape, seen, self.options.strength)
-                }
+                Motion::Relative => self.relative(&shape, seen, now),
                 Motion::Absolute => {
                     retarget::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
                 }
@@ -209,7 +306,7 @@ impl Driver {
             if let Some(dense) = dense {
                 let (from, strength) = match self.options.motion {
                     _ if dense.reference == DenseMotion::PORTRAIT => (&DenseMotion::NONE, 1.0),
-                    Motion::Relative => (self.neutral.dense(), self.options.strength.min(1.0)),
+                    Motion::Relative => (self.dense_mean.update(dense, now), self.options.strengths.whole.min(1.0)),
                     Motion::Absolute => (self.dense_mean.update(dense, now), 1.0),
                 };
                 signal.dense.take(dense, from, strength);
@@ -226,9 +323,34 @@ impl Driver {
             if ease < 1.0 {
                 *signal = self.shown.lerp(signal, ease);
             }
+            if let Some(since) = self.taken_over {
+                let t = now.since(since).as_secs_f32() / TAKE_OVER_SECS;
+                if t < 1.0 {
+                    *signal = self.before.lerp(signal, t);
+                } else {
+                    self.taken_over = None;
+                }
+            }
             *self.held = signal.clone();
         }
         *self.shown = signal.clone();
         presence
+    }
+
+    /// Motion from the driver's rest, carried over to the portrait's.
+    fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
+        if self.resting.update(&shape.points, now) == Noticed::Other {
+            self.pose.reset();
+            self.retargeter.reset();
+            *self.before = (*self.shown).clone();
+            self.taken_over = Some(now);
+        }
+        self.pose.update(shape, self.resting.calm(), now);
+        let strengths = &self.options.strengths;
+        let head = strengths.whole * strengths.head;
+        let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, seen, head);
+        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points);
+        retarget::express(&self.identity.shape, driven, &mut signal);
+        signal
     }
 }

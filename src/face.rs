@@ -10,6 +10,7 @@ use crate::error::Result;
 pub(crate) use calm::is_calm;
 pub(crate) use calm::unrest;
 pub(crate) use crop::resample;
+pub(crate) use expression::EXPRESSION_POINTS;
 pub use matte::Matter;
 pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
 pub use photo::FoundFace;

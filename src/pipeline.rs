@@ -150,7 +150,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let is_dense = stages.drive.is_dense && stages.generator.is_dense();
     let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
     let watcher = Watcher::new(stages.tracker, watch)?;
-    let driver = Driver::new(stages.drive, identity);
+    let driver = Driver::new(stages.drive, identity)?;
     let portrayer =
         Portrayer::new(driver, stages.generator, stages.compositor, stages.identities, control, stages.size_px)?;
     // What the first identity was given may be another form than what was opened.

@@ -86,7 +86,7 @@ fn a_portrait_driven_by_its_own_picture_in_half_the_size_gives_back_the_portrait
         let identity = Arc::new(enroller.enroll(file, &options).unwrap());
         let half = shrunk(&identity.portrait, 2);
         let options = DriveOptions { motion: Motion::Absolute, is_filtered: false, ..DriveOptions::default() };
-        let mut driver = Driver::new(options, identity.clone());
+        let mut driver = Driver::new(options, identity.clone()).unwrap();
         let mut signal = rest();
         let mut face = FaceObservation::default();
         tracker.reset();

@@ -132,7 +132,7 @@ pub fn measure(source: &mut dyn Source, engine: &Engine<'_>, drive: DriveOptions
     };
     let (mut eyes, mut far_eyes) =
         (FaceTracker::new(TrackerOptions::default())?, FaceTracker::new(TrackerOptions::default())?);
-    let mut driver = Driver::new(drive, Arc::clone(identity));
+    let mut driver = Driver::new(drive, Arc::clone(identity))?;
     let mut generator = (engine.generator)()?;
     generator.adopt(Arc::clone(identity))?;
     let options = CompositeOptions { size_px: engine.size_px, ..CompositeOptions::default() };

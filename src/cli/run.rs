@@ -60,7 +60,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     };
     let drive = DriveOptions {
         motion: args.motion,
-        strength: args.strength,
+        strengths: args.strengths.strengths(),
+        keep_expression: args.strengths.keep_expression,
         is_filtered: !args.every_frame,
         is_dense: !args.mesh_only,
     };

@@ -1,6 +1,7 @@
 //! What a picture shows, told along with it, so that whoever steers sees what came of it.
 
 use super::{Background, CardReason};
+use crate::drive::Strengths;
 
 /// Who and what is in a picture, and what was asked for when it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,8 +20,10 @@ pub struct Shown {
     pub is_mirrored: bool,
     /// What is behind the person.
     pub background: BackgroundKind,
-    /// How strongly motion is carried over, 0..2.
-    pub strength: f32,
+    /// How strongly each part of the motion is carried over.
+    pub strengths: Strengths,
+    /// How much of the photo's own expression stays at rest, 0..1.
+    pub keep_expression: f32,
     /// Whether the picture carries the visible mark.
     pub is_badged: bool,
 }

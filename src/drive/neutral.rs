@@ -1,137 +1,124 @@
-//! The driver's neutral face: what relative motion is measured from.
+//! The driver's pose at rest: what relative motion of the head is measured from.
 
-use glam::Vec3;
+use glam::{Quat, Vec2};
 
-use super::{DenseMotion, retarget};
 use crate::clock::Timestamp;
-use crate::face::{COEFFICIENT_NAMES, FaceObservation, FaceShape, N_COEFFICIENTS};
+use crate::face::FaceShape;
 
-/// How long the calmest frame is looked for.
-const SEARCH_SECS: f64 = 4.0;
-/// How fast the neutral in use follows a better one, so that the portrait does not jump.
-const FOLLOW_SECS: f64 = 0.2;
-/// A frame must be calmer by this factor to be worth a change.
-const MIN_GAIN: f32 = 0.85;
+/// Before anything was seen, a head that looks into the camera counts as if it had been seen for so long.
+const PRIOR_SECS: f32 = 1.0;
+/// What was seen longer ago than this is forgotten.
+const MEMORY_SECS: f32 = 60.0;
+/// A head turned so far counts half, in radians.
+const HALF_TURN_RADS: f32 = 0.25;
 
-/// A driver's face at rest.
+/// An estimate over all that was seen of where the driver's head is at rest.
 #[derive(Clone, Debug)]
-pub struct Neutral {
-    /// Pose and shape at rest.
-    pub shape: FaceShape,
-    /// Frame width at the time, in pixels.
-    pub frame_width_px: f32,
-    /// Opening of the right and left eye, in face widths.
-    pub eye_openness: [f32; 2],
-    /// What was seen beside the mesh.
-    pub dense: DenseMotion,
-}
-
-impl Neutral {
-    /// Takes what is seen as the face at rest.
-    pub fn new(shape: &FaceShape, seen: &FaceObservation, dense: Option<&DenseMotion>) -> Self {
-        Self {
-            shape: shape.clone(),
-            frame_width_px: seen.frame_size_px.0 as f32,
-            eye_openness: retarget::eye_openness(&shape.points),
-            dense: dense.unwrap_or(&DenseMotion::NONE).clone(),
-        }
-    }
-
-    fn follow(&mut self, other: &Self, t: f32) {
-        self.shape.centre_px = self.shape.centre_px.lerp(other.shape.centre_px, t);
-        self.shape.width_px += (other.shape.width_px - self.shape.width_px) * t;
-        self.shape.rotation = self.shape.rotation.slerp(other.shape.rotation, t);
-        for (p, q) in self.shape.points.iter_mut().zip(&other.shape.points) {
-            *p = p.lerp(*q, t);
-        }
-        for (a, b) in self.eye_openness.iter_mut().zip(other.eye_openness) {
-            *a += (b - *a) * t;
-        }
-        self.dense.follow(&other.dense, t);
-        self.frame_width_px = other.frame_width_px;
-    }
-}
-
-/// Finds the neutral by itself: the calmest frontal frame of the first seconds.
-#[derive(Debug, Default)]
-pub(super) struct AutoNeutral {
-    in_use: Option<Box<Neutral>>,
-    best: Option<Box<Neutral>>,
-    best_unrest: f32,
-    started: Option<Timestamp>,
-    last: Timestamp,
-    previous_points: Option<Box<[Vec3; 6]>>,
+pub(super) struct RestingPose {
+    /// Rotation from looking into the camera.
+    pub(super) rotation: Quat,
+    /// Middle of the head in the frame, in pixels.
+    pub(super) centre_px: Vec2,
+    /// Face width in pixels.
+    pub(super) width_px: f32,
+    rotation_secs: f32,
+    place_secs: f32,
+    last: Option<Timestamp>,
     is_asked: bool,
 }
 
-/// Points whose speed tells whether the face is still: nose tip, chin, mouth corners, upper lids.
-const STILLNESS_POINTS: [usize; 6] = [1, 152, 61, 291, 159, 386];
+impl Default for RestingPose {
+    fn default() -> Self {
+        Self {
+            rotation: Quat::IDENTITY,
+            centre_px: Vec2::ZERO,
+            width_px: 1.0,
+            rotation_secs: PRIOR_SECS,
+            place_secs: 0.0,
+            last: None,
+            is_asked: false,
+        }
+    }
+}
 
-impl AutoNeutral {
-    /// Takes the next frame as it is.
+impl RestingPose {
+    /// Takes the next frame's pose as it is.
     pub(super) fn calibrate(&mut self) {
         self.is_asked = true;
     }
 
-    /// Looks at a frame and gives the neutral to measure from.
-    pub(super) fn update(
-        &mut self,
-        shape: &FaceShape,
-        seen: &FaceObservation,
-        dense: Option<&DenseMotion>,
-        now: Timestamp,
-    ) -> &Neutral {
-        let started = *self.started.get_or_insert(now);
-        let elapsed = now.since(self.last).as_secs_f64().min(1.0);
-        self.last = now;
-        let unrest = self.unrest(shape, seen, elapsed);
-        let is_searching = now.since(started).as_secs_f64() < SEARCH_SECS;
-        if self.is_asked || self.best.is_none() || (is_searching && unrest < self.best_unrest * MIN_GAIN) {
-            match &mut self.best {
-                Some(best) => **best = Neutral::new(shape, seen, dense),
-                None => self.best = Some(Box::new(Neutral::new(shape, seen, dense))),
-            }
-            self.best_unrest = unrest;
-            if std::mem::take(&mut self.is_asked) {
-                // What the user chose is not searched over.
-                self.best_unrest = 0.0;
-            }
-        }
-        let in_use = self.in_use.get_or_insert_with(|| Box::new(Neutral::new(shape, seen, dense)));
-        if let Some(best) = &self.best {
-            in_use.follow(best, 1.0 - (-elapsed / FOLLOW_SECS).exp() as f32);
-        }
-        in_use
+    /// Begins anew, with somebody else.
+    pub(super) fn reset(&mut self) {
+        *self = Self { is_asked: self.is_asked, ..Self::default() };
     }
 
-    /// What was seen beside the mesh at rest; nothing before a neutral.
-    pub(super) fn dense(&self) -> &DenseMotion {
-        self.in_use.as_deref().map_or(&DenseMotion::NONE, |neutral| &neutral.dense)
-    }
-
-    /// How far a frame is from a calm, frontal, neutral face; 0 is perfect.
-    fn unrest(&mut self, shape: &FaceShape, seen: &FaceObservation, elapsed: f64) -> f32 {
-        let expression: f32 =
-            (0..N_COEFFICIENTS).filter(|&i| is_expressive(COEFFICIENT_NAMES[i])).map(|i| seen.coefficients[i]).sum();
-        let [yaw, pitch, roll] = seen.pose.yaw_pitch_roll_rads();
-        let turned = yaw.abs() + pitch.abs() + 0.5 * roll.abs();
-        let points = STILLNESS_POINTS.map(|i| shape.points[i]);
-        let speed = match &mut self.previous_points {
-            Some(previous) => {
-                let moved: f32 = points.iter().zip(previous.iter()).map(|(a, b)| a.distance(*b)).sum();
-                **previous = points;
-                moved / points.len() as f32 / elapsed.max(1e-3) as f32
-            }
-            None => {
-                self.previous_points = Some(Box::new(points));
-                1.0
-            }
+    /// Looks at a frame; `calm` is how near its expression is to rest, 0..1.
+    pub(super) fn update(&mut self, shape: &FaceShape, calm: f32, now: Timestamp) {
+        let elapsed_secs = self.last.map_or(0.04, |last| now.since(last).as_secs_f32().min(0.2));
+        self.last = Some(now);
+        if std::mem::take(&mut self.is_asked) {
+            (self.rotation, self.centre_px, self.width_px) = (shape.rotation, shape.centre_px, shape.width_px);
+            (self.rotation_secs, self.place_secs) = (MEMORY_SECS, MEMORY_SECS);
+            return;
+        }
+        let turned = Quat::IDENTITY.angle_between(shape.rotation) / HALF_TURN_RADS;
+        let count = elapsed_secs * calm / (1.0 + turned * turned);
+        let share = |secs: &mut f32| {
+            *secs = (*secs + count).min(MEMORY_SECS);
+            (count / secs.max(1e-6)).min(1.0)
         };
-        expression + 2.0 * turned + 0.5 * speed.min(2.0) + 0.01
+        self.rotation = self.rotation.slerp(shape.rotation, share(&mut self.rotation_secs)).normalize();
+        let place = share(&mut self.place_secs);
+        self.centre_px = self.centre_px.lerp(shape.centre_px, place);
+        self.width_px += (shape.width_px - self.width_px) * place;
     }
 }
 
-/// Expressions that a face at rest does not have. Eyes may look anywhere, and brows differ by person.
-fn is_expressive(name: &str) -> bool {
-    ["jaw", "mouth", "cheekPuff", "eyeBlink", "noseSneer"].iter().any(|prefix| name.starts_with(prefix))
+#[cfg(test)]
+mod tests {
+    use glam::Vec3;
+
+    use super::*;
+    use crate::face::N_LANDMARKS;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_nanos(millis * 1_000_000)
+    }
+
+    fn turned(yaw_rads: f32) -> FaceShape {
+        FaceShape {
+            centre_px: Vec2::new(320.0, 240.0),
+            width_px: 100.0,
+            rotation: Quat::from_rotation_y(yaw_rads),
+            points: [Vec3::ZERO; N_LANDMARKS],
+        }
+    }
+
+    #[test]
+    fn a_driver_who_begins_turned_is_seen_as_turned() {
+        let mut rest = RestingPose::default();
+        rest.update(&turned(0.5), 1.0, at(0));
+        assert!(rest.rotation.angle_between(Quat::IDENTITY) < 0.05);
+        assert_eq!((rest.centre_px, rest.width_px), (Vec2::new(320.0, 240.0), 100.0));
+    }
+
+    #[test]
+    fn a_pose_that_lasts_becomes_the_rest_and_a_glance_aside_does_not() {
+        let mut rest = RestingPose::default();
+        for i in 0..600 {
+            let yaw = if i % 60 < 10 { 0.6 } else { 0.1 };
+            rest.update(&turned(yaw), 1.0, at(i * 40));
+        }
+        let found = rest.rotation.angle_between(Quat::IDENTITY);
+        assert!((found - 0.1).abs() < 0.04, "{found}");
+    }
+
+    #[test]
+    fn what_the_user_chooses_holds_at_once() {
+        let mut rest = RestingPose::default();
+        rest.update(&turned(0.0), 1.0, at(0));
+        rest.calibrate();
+        rest.update(&turned(0.4), 0.1, at(40));
+        assert!(rest.rotation.angle_between(Quat::from_rotation_y(0.4)) < 1e-3);
+    }
 }

@@ -3,7 +3,9 @@
 
 use glam::{Quat, Vec2, Vec3};
 
-use super::{DenseMotion, DrivingSignal, Neutral};
+use super::expression::{Driven, LIDS, LIPS};
+use super::neutral::RestingPose;
+use super::{DenseMotion, DrivingSignal};
 use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 use crate::frame::Grey;
 
@@ -19,12 +21,6 @@ const MAX_ROLL_RADS: f32 = 0.60;
 const MAX_SCALE: f32 = 1.5;
 /// How far a point may be displaced, in face widths: an open jaw moves the chin by 0.5.
 const MAX_DISPLACEMENT: f32 = 0.7;
-/// A driver's eye that is open by no more than this share of neutral is shut: the tracker never
-/// reports less for a closed lid.
-const SHUT_EYE: f32 = 0.35;
-/// Inner lips closer than this touch, in face widths: the tracker's resolution.
-const SHUT_MOUTH: f32 = 0.012;
-
 /// How far a portrait's head can go without tearing itself off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Room {
@@ -54,42 +50,6 @@ impl Room {
     }
 }
 
-/// Columns of a lid: (upper, lower) rim, (upper, lower) fold; right eye, then left, as the person
-/// has them.
-const LIDS: [[[usize; 4]; 7]; 2] = [
-    [
-        [246, 7, 247, 25],
-        [161, 163, 30, 110],
-        [160, 144, 29, 24],
-        [159, 145, 27, 23],
-        [158, 153, 28, 22],
-        [157, 154, 56, 26],
-        [173, 155, 190, 112],
-    ],
-    [
-        [466, 249, 467, 255],
-        [388, 390, 260, 339],
-        [387, 373, 259, 254],
-        [386, 374, 257, 253],
-        [385, 380, 258, 252],
-        [384, 381, 286, 256],
-        [398, 382, 414, 341],
-    ],
-];
-
-/// Columns of the lips between the corners, from the inner rim outwards: upper lip, lower lip.
-const LIPS: [[[usize; 4]; 2]; 9] = [
-    [[191, 183, 184, 185], [95, 96, 77, 146]],
-    [[80, 42, 74, 40], [88, 89, 90, 91]],
-    [[81, 41, 73, 39], [178, 179, 180, 181]],
-    [[82, 38, 72, 37], [87, 86, 85, 84]],
-    [[13, 12, 11, 0], [14, 15, 16, 17]],
-    [[312, 268, 302, 267], [317, 316, 315, 314]],
-    [[311, 271, 303, 269], [402, 403, 404, 405]],
-    [[310, 272, 304, 270], [318, 319, 320, 321]],
-    [[415, 407, 408, 409], [324, 325, 307, 375]],
-];
-
 /// Mean opening of the right and left eye, in face widths.
 pub(super) fn eye_openness(points: &Points) -> [f32; 2] {
     LIDS.map(|lids| lids[2..5].iter().map(|&[up, low, ..]| (points[low].y - points[up].y).max(0.0)).sum::<f32>() / 3.0)
@@ -100,42 +60,42 @@ pub(super) fn mouth_openness(points: &Points) -> f32 {
     LIPS[3..6].iter().map(|[up, low]| (points[low[0]].y - points[up[0]].y).max(0.0)).sum::<f32>() / 3.0
 }
 
-/// Motion from the driver's neutral, carried over to the identity.
+/// The head's motion from the driver's rest, carried over to the identity; the face is left as it is in the portrait.
 pub(super) fn relative(
     identity: &FaceShape,
     room: Room,
-    neutral: &Neutral,
+    rest: &RestingPose,
     shape: &FaceShape,
     seen: &FaceObservation,
     strength: f32,
 ) -> DrivingSignal {
-    let turn = shape.rotation * neutral.shape.rotation.inverse();
+    let turn = shape.rotation * rest.rotation.inverse();
     let turn = Quat::IDENTITY.slerp(turn, strength.min(1.0)) * Quat::IDENTITY.slerp(turn, (strength - 1.0).max(0.0));
     let rotation = clamp_rotation(turn * identity.rotation) * identity.rotation.inverse();
-    let shift = (shape.centre_px - neutral.shape.centre_px) / neutral.shape.width_px;
-    let displacement: Points = std::array::from_fn(|i| (shape.points[i] - neutral.shape.points[i]) * strength);
-
-    let mut signal = DrivingSignal {
+    // Beyond 1 turns are strengthened, but a head does not leave its place any further.
+    let shift = (shape.centre_px - rest.centre_px) / rest.width_px * strength.min(1.0);
+    let scale = 1.0 + (shape.width_px / rest.width_px - 1.0) * strength.min(1.0);
+    DrivingSignal {
         rotation: rotation.normalize(),
         translation: room.keep(shift),
-        scale: (shape.width_px / neutral.shape.width_px).clamp(room.min_scale, MAX_SCALE),
+        scale: scale.clamp(room.min_scale, MAX_SCALE),
         is_relative: true,
-        displacement,
+        displacement: [Vec3::ZERO; N_LANDMARKS],
         eye_openness: [1.0; 2],
         mouth_openness: 0.0,
         coefficients: seen.coefficients,
         dense: DenseMotion::NONE,
-    };
-    let open = eye_openness(&shape.points);
-    signal.eye_openness = std::array::from_fn(|eye| {
-        let ratio = open[eye] / neutral.eye_openness[eye].max(1e-3);
-        ((ratio - SHUT_EYE) / (1.0 - SHUT_EYE)).clamp(0.0, 1.6)
-    });
-    signal.mouth_openness = mouth_openness(&shape.points);
-    fit_lids(identity, &mut signal);
-    fit_lips(identity, &shape.points, &mut signal);
-    limit(&mut signal);
-    signal
+    }
+}
+
+/// Lets the identity's points in head space be where `driven` has them.
+pub(super) fn express(identity: &FaceShape, driven: &Driven, signal: &mut DrivingSignal) {
+    for (i, shift) in signal.displacement.iter_mut().enumerate() {
+        *shift = driven.points[i] - identity.points[i];
+    }
+    signal.eye_openness = driven.eye_openness;
+    signal.mouth_openness = mouth_openness(&driven.points);
+    limit(signal);
 }
 
 /// The driver's pose and geometry as they are.
@@ -161,42 +121,6 @@ pub(crate) fn absolute(
         mouth_openness: mouth_openness(&shape.points),
         coefficients: *coefficients,
         dense: DenseMotion::NONE,
-    }
-}
-
-/// Moves the identity's lids so far that they are open as asked, whatever the two eyes' proportions.
-fn fit_lids(identity: &FaceShape, signal: &mut DrivingSignal) {
-    for (lids, openness) in LIDS.iter().zip(signal.eye_openness) {
-        for &[up, low, up_fold, low_fold] in lids {
-            let own = identity.points[low].y - identity.points[up].y;
-            let is = own + signal.displacement[low].y - signal.displacement[up].y;
-            let missing = own.max(0.0) * openness - is;
-            // The upper lid does most of the way.
-            signal.displacement[up].y -= 0.85 * missing;
-            signal.displacement[low].y += 0.15 * missing;
-            signal.displacement[up_fold].y -= 0.35 * missing;
-            signal.displacement[low_fold].y += 0.05 * missing;
-        }
-    }
-}
-
-/// Moves the identity's lips so that they are as far apart as the driver's, and touch when those do.
-fn fit_lips(identity: &FaceShape, driver: &Points, signal: &mut DrivingSignal) {
-    let mouth_width = |p: &Points| p[61].distance(p[291]).max(1e-3);
-    let ratio = (mouth_width(&identity.points) / mouth_width(driver)).clamp(0.5, 2.0);
-    for [up, low] in LIPS {
-        let wanted = ((driver[low[0]].y - driver[up[0]].y) - SHUT_MOUTH).max(0.0) * ratio;
-        let is = identity.points[low[0]].y + signal.displacement[low[0]].y
-            - identity.points[up[0]].y
-            - signal.displacement[up[0]].y;
-        let missing = wanted - is;
-        // A lip moves whole, so that it keeps its thickness; the lower one follows the jaw.
-        for i in up {
-            signal.displacement[i].y -= 0.3 * missing;
-        }
-        for i in low {
-            signal.displacement[i].y += 0.7 * missing;
-        }
     }
 }
 
@@ -257,40 +181,6 @@ mod tests {
 
     fn seen() -> FaceObservation {
         FaceObservation { frame_size_px: (640, 480), pose: HeadPose::default(), ..FaceObservation::default() }
-    }
-
-    fn driven(identity: &FaceShape, neutral: &FaceShape, now: &FaceShape) -> (DrivingSignal, Points) {
-        let room = Room::of(&Grey::new(8, 8));
-        let signal = relative(identity, room, &Neutral::new(neutral, &seen(), None), now, &seen(), 1.0);
-        let points = std::array::from_fn(|i| identity.points[i] + signal.displacement[i]);
-        (signal, points)
-    }
-
-    #[test]
-    fn a_smiling_portrait_closes_its_mouth_when_the_driver_does() {
-        let (signal, points) = driven(&face(0.1, 0.15), &face(0.1, 0.0), &face(0.1, 0.0));
-        assert!(mouth_openness(&points) < 1e-3, "still open by {}", mouth_openness(&points));
-        assert!(signal.mouth_openness < 1e-3);
-    }
-
-    #[test]
-    fn a_mouth_opens_as_far_as_the_drivers() {
-        let (_, points) = driven(&face(0.1, 0.0), &face(0.1, 0.0), &face(0.1, 0.3));
-        assert!((mouth_openness(&points) - 0.3).abs() < 0.02, "open by {}", mouth_openness(&points));
-    }
-
-    #[test]
-    fn wide_eyes_shut_fully_when_narrow_ones_blink() {
-        let (signal, points) = driven(&face(0.2, 0.0), &face(0.1, 0.0), &face(0.025, 0.0));
-        assert_eq!(signal.eye_openness, [0.0; 2]);
-        assert!(eye_openness(&points).iter().all(|open| *open < 1e-3));
-    }
-
-    #[test]
-    fn a_still_driver_leaves_the_portrait_as_it_is() {
-        let (signal, _) = driven(&face(0.12, 0.0), &face(0.1, 0.0), &face(0.1, 0.0));
-        assert!(signal.displacement.iter().all(|d| d.length() < 1e-4));
-        assert_eq!((signal.translation, signal.scale), (Vec2::ZERO, 1.0));
     }
 
     #[test]

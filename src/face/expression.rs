@@ -7,7 +7,7 @@ use super::{Landmarks, N_COEFFICIENTS};
 
 /// The points that the network takes, in its order: contours of brows, eyes, lips, nose and face, and irises.
 #[rustfmt::skip]
-const POINTS: [usize; 146] = [
+pub(crate) const EXPRESSION_POINTS: [usize; 146] = [
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
     81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
     154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251,
@@ -30,7 +30,7 @@ impl Expression {
 
     /// Reads the strength of each expression, 0..1, from the points in pixels of the frame.
     pub(super) fn read(&mut self, landmarks_px: &Landmarks, out: &mut [f32; N_COEFFICIENTS]) -> Result<()> {
-        for (pair, &i) in self.session.input_mut(0).chunks_exact_mut(2).zip(&POINTS) {
+        for (pair, &i) in self.session.input_mut(0).chunks_exact_mut(2).zip(&EXPRESSION_POINTS) {
             pair.copy_from_slice(&[landmarks_px[i].x, landmarks_px[i].y]);
         }
         self.session.run()?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::composite::Background;
+use crate::drive::StrengthPart;
 use crate::identity::Identity;
 
 /// Identities that one run can hold; one more is ignored.
@@ -30,8 +31,10 @@ pub enum Control {
     ToggleCard,
     /// Shows the placeholder card, or the portrait. Asked twice it stays as it is, as in a panic.
     Card(bool),
-    /// Carries motion over more or less strongly: 0..2, 1 is as it is.
-    Strength(f32),
+    /// Carries a part of the motion over more or less strongly: 0..2, 1 is as it is.
+    Strength(StrengthPart, f32),
+    /// Keeps this share of the photo's own expression at rest, 0..1.
+    KeepExpression(f32),
     /// Ends the run.
     Quit,
 }

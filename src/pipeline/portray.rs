@@ -142,7 +142,8 @@ impl Portrayer {
                 Control::Background(background) => self.set_background(background)?,
                 Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
                 Control::Card(card) => self.is_card_asked = card,
-                Control::Strength(strength) => self.driver.set_strength(strength),
+                Control::Strength(part, strength) => self.driver.set_strength(part, strength),
+                Control::KeepExpression(kept) => self.driver.set_keep_expression(kept),
                 Control::Quit => {
                     ending.ask();
                     return Ok(std::ops::ControlFlow::Break(()));
@@ -159,7 +160,7 @@ impl Portrayer {
             if self.generator.prepare(identity)? {
                 self.generator.adopt(Arc::clone(identity))?;
                 self.compositor.adopt(identity)?;
-                self.driver.adopt(Arc::clone(identity));
+                self.driver.adopt(Arc::clone(identity))?;
                 self.shown = index;
                 self.wanted = None;
             }
@@ -237,7 +238,8 @@ impl Portrayer {
             is_card_asked: self.is_card_asked,
             is_mirrored: options.mirror,
             background: BackgroundKind::from(&options.background),
-            strength: self.driver.strength(),
+            strengths: self.driver.strengths(),
+            keep_expression: self.driver.keep_expression(),
             is_badged: options.badge,
         }
     }

@@ -4,6 +4,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use serde::Deserialize;
 
 use crate::composite::Background;
+use crate::drive::StrengthPart;
 use crate::pipeline::Control;
 
 /// The longest command, in bytes.
@@ -18,7 +19,14 @@ enum Command {
     Mirror { on: bool },
     Background { to: String },
     Card { on: bool },
-    Strength { value: f32 },
+    Strength {
+        value: f32,
+        #[serde(default)]
+        part: StrengthPart,
+    },
+    KeepExpression {
+        value: f32,
+    },
 }
 
 /// Reads a command; the error says what was expected.
@@ -33,8 +41,10 @@ pub(super) fn parse(text: &str) -> Result<Control, String> {
         Command::Mirror { on } => Control::Mirror(on),
         Command::Background { to } => Control::Background(background(&to)?),
         Command::Card { on } => Control::Card(on),
-        Command::Strength { value } if (0.0..=2.0).contains(&value) => Control::Strength(value),
+        Command::Strength { value, part } if (0.0..=2.0).contains(&value) => Control::Strength(part, value),
         Command::Strength { .. } => return Err("the strength of motion goes from 0 to 2".to_owned()),
+        Command::KeepExpression { value } if (0.0..=1.0).contains(&value) => Control::KeepExpression(value),
+        Command::KeepExpression { .. } => return Err("the share of expression that is kept goes from 0 to 1".to_owned()),
     })
 }
 

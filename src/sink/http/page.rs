@@ -155,7 +155,15 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
         "panic": shown.is_card_asked,
         "mirror": shown.is_mirrored,
         "background": background,
-        "strength": shown.strength,
+        "strengths": {
+            "whole": shown.strengths.whole,
+            "head": shown.strengths.head,
+            "gaze": shown.strengths.gaze,
+            "lids": shown.strengths.lids,
+            "brows": shown.strengths.brows,
+            "mouth": shown.strengths.mouth,
+        },
+        "keepExpression": shown.keep_expression,
         "badge": shown.is_badged,
         "enrolling": is_enrolling,
     })

@@ -179,8 +179,8 @@ impl<'a> Stage<'a> {
             contender.generator.adopt(Arc::clone(&cast.identity))?;
         }
         self.compositor.adopt(&cast.identity)?;
-        let options = DriveOptions { motion, strength: 1.0, is_filtered: self.options.is_live, is_dense: true };
-        let mut driver = Driver::new(options, Arc::clone(&cast.identity));
+        let options = DriveOptions { motion, is_filtered: self.options.is_live, ..DriveOptions::default() };
+        let mut driver = Driver::new(options, Arc::clone(&cast.identity))?;
         let mut signal = DrivingSignal::rest(&cast.identity.shape, cast.identity.size_px(), motion);
         let mut face = FaceObservation::default();
         // The driver's frame of the moment that the portrait shows is where its motion counts from.

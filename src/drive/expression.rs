@@ -1,0 +1,229 @@
+//! Expression carried over from one face to another: what the driver's face expresses is what the portrait's shall.
+//!
+//! Both faces are read by one function of their points ([`ExpressionSpace`]). The portrait's points begin where its face
+//! at rest would be with the driver's displacements, and are moved along the modes of faces' motion until they express
+//! what the driver's do ([`Solver`]), in the portrait's own anatomy.
+
+use glam::Vec3;
+
+pub(super) use driver::{Noticed, RestingDriver};
+pub(super) use portrait::RestingPortrait;
+pub(super) use touch::{LIDS, LIPS};
+
+use self::solver::{Goal, Solver, keep_finite};
+use super::Strengths;
+use crate::error::Result;
+use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
+
+mod driver;
+mod features;
+mod portrait;
+mod solver;
+mod space;
+mod touch;
+pub(super) type Points = [Vec3; N_LANDMARKS];
+
+/// Steps of the solver in a frame: it goes on from the frame before.
+const N_STEPS: usize = 2;
+/// Steps where it begins anew.
+const N_FIRST_STEPS: usize = 10;
+/// How much lids, lips and irises count for a face width, where a coefficient counts 1.
+const LID_IMPORTANCE: f32 = 3.0;
+const LIP_IMPORTANCE: f32 = 3.0;
+const GAZE_IMPORTANCE: f32 = 2.0;
+/// Lips closer than this touch, in face widths: the tracker's resolution.
+pub(super) const SHUT_MOUTH: f32 = 0.012;
+/// An eye that is open by no more than this share of rest is shut: the tracker never reports less for a closed lid.
+pub(super) const SHUT_EYE: f32 = 0.35;
+
+/// A part of the face that is steered by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Brows,
+    Lids,
+    Gaze,
+    Mouth,
+}
+
+/// The part that a coefficient belongs to.
+fn part_of(name: &str) -> Part {
+    if name.starts_with("brow") {
+        Part::Brows
+    } else if name.starts_with("eyeLook") {
+        Part::Gaze
+    } else if name.starts_with("eye") || name.starts_with("cheekSquint") {
+        Part::Lids
+    } else {
+        Part::Mouth
+    }
+}
+
+/// What every coefficient is at rest in the mean of people, and whether people differ in it so much that it counts from a
+/// person's own rest.
+///
+/// Means over filmed speakers' medians and public portraits; brows and the folds under the eyes are where people differ.
+fn at_rest(name: &str) -> (f32, bool) {
+    let stem = name.strip_suffix("Left").or_else(|| name.strip_suffix("Right")).unwrap_or(name);
+    match stem {
+        "browDown" => (0.25, true),
+        "browInnerUp" => (0.02, true),
+        "browOuterUp" => (0.04, true),
+        "eyeSquint" => (0.40, true),
+        "noseSneer" | "cheekSquint" => (0.0, true),
+        "eyeBlink" => (0.12, false),
+        "eyeLookDown" => (0.14, false),
+        "eyeLookUp" => (0.08, false),
+        "eyeLookIn" | "eyeLookOut" => (0.10, false),
+        "mouthPress" | "mouthRollUpper" => (0.06, false),
+        "jawOpen" => (0.03, false),
+        "mouthPucker" | "mouthDimple" => (0.02, false),
+        "_neutral" => (0.0, false),
+        _ => (0.005, false),
+    }
+}
+
+/// What is known of each coefficient before any face.
+#[derive(Debug)]
+struct Prior {
+    rest: [f32; N_COEFFICIENTS],
+    is_personal: [bool; N_COEFFICIENTS],
+    part: [Part; N_COEFFICIENTS],
+}
+
+impl Prior {
+    fn new() -> Self {
+        Self {
+            rest: COEFFICIENT_NAMES.map(|name| at_rest(name).0),
+            is_personal: COEFFICIENT_NAMES.map(|name| at_rest(name).1),
+            part: COEFFICIENT_NAMES.map(part_of),
+        }
+    }
+}
+
+/// What one frame asks of the portrait.
+pub(super) struct Driven {
+    /// The portrait's points in head space.
+    pub(super) points: Box<Points>,
+    /// Opening of the right and left eye, ratio to rest: 0 shut.
+    pub(super) eye_openness: [f32; 2],
+}
+
+/// Carries a driver's expression over to one portrait.
+pub(super) struct Retargeter {
+    prior: Prior,
+    solver: Solver,
+    goal: Goal,
+    is_new: bool,
+    driven: Driven,
+}
+
+impl Retargeter {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            prior: Prior::new(),
+            solver: Solver::new()?,
+            goal: Goal::default(),
+            is_new: true,
+            driven: Driven { points: Box::new([Vec3::ZERO; N_LANDMARKS]), eye_openness: [1.0; 2] },
+        })
+    }
+
+    /// Begins anew: another portrait, another driver, or a gap.
+    pub(super) fn reset(&mut self) {
+        self.solver.weights.fill(0.0);
+        self.is_new = true;
+    }
+
+    /// Finds the portrait's points for what the driver's points in head space express.
+    pub(super) fn drive(
+        &mut self,
+        portrait: &RestingPortrait,
+        driver: &RestingDriver,
+        strengths: &Strengths,
+        points: &Points,
+    ) -> &Driven {
+        let base = portrait.base();
+        let rest = portrait.coefficients();
+        let seen = *driver.expressed();
+        for c in 0..N_COEFFICIENTS {
+            let strength = strengths.of(self.prior.part[c]);
+            let change = if self.prior.is_personal[c] { seen[c] - driver.rest()[c] } else { seen[c] - self.prior.rest[c] };
+            self.goal.coefficients[c] = (rest[c] + strength * change).clamp(0.0, 1.0);
+            // The network's first answer is how neutral a face is, which the others say better.
+            self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");
+        }
+        self.driven.eye_openness = self.aim_features(portrait, driver, strengths, points);
+        let resting = driver.shape();
+        for (i, point) in self.driven.points.iter_mut().enumerate() {
+            let strength = strengths.at(&base[i]);
+            *point = base[i] + (points[i] - resting[i]) * strength;
+        }
+        let n_steps = if std::mem::take(&mut self.is_new) { N_FIRST_STEPS } else { N_STEPS };
+        self.solver.solve(&self.goal, n_steps, &mut self.driven.points);
+        keep_finite(&mut self.driven.points, base);
+        touch::close_lids(base, self.driven.eye_openness, &mut self.driven.points);
+        touch::close_lips(base, resting, points, strengths.of(Part::Mouth), &mut self.driven.points);
+        &self.driven
+    }
+
+    /// Sets how far lids and lips shall be apart and where the eyes shall look; gives the opening of the eyes.
+    fn aim_features(
+        &mut self,
+        portrait: &RestingPortrait,
+        driver: &RestingDriver,
+        strengths: &Strengths,
+        points: &Points,
+    ) -> [f32; 2] {
+        let (base, resting) = (portrait.base(), driver.shape());
+        let mut aim = |feature: usize, value: f32, importance: f32| {
+            self.goal.features[feature] = value;
+            self.goal.feature_importance[feature] = importance;
+        };
+        let mut openness = [1.0; 2];
+        let lids = strengths.of(Part::Lids);
+        for (eye, &feature) in features::LIDS.iter().enumerate() {
+            let ratio = features::measure(feature, points) / features::measure(feature, resting).max(1e-3);
+            let open = ((ratio - SHUT_EYE) / (1.0 - SHUT_EYE)).clamp(0.0, 1.6);
+            openness[eye] = (1.0 + lids * (open - 1.0)).clamp(0.0, 1.8);
+            aim(feature, features::measure(feature, base).max(0.0) * openness[eye], LID_IMPORTANCE);
+        }
+        let size = (features::mouth_width(base) / features::mouth_width(resting)).clamp(0.5, 2.0);
+        let mouth = strengths.of(Part::Mouth);
+        for feature in features::LIPS {
+            let gap = (features::measure(feature, points) - SHUT_MOUTH).max(0.0) * size;
+            let own = features::measure(feature, base);
+            aim(feature, own + mouth * (gap - own), LIP_IMPORTANCE);
+        }
+        let gaze = strengths.of(Part::Gaze);
+        let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
+        for (eye, pair) in features::GAZE.iter().enumerate() {
+            for &feature in pair {
+                let change = features::measure(feature, points) - features::measure(feature, resting);
+                let change = change * widths[eye] / driver_widths[eye];
+                aim(feature, features::measure(feature, base) + gaze * change, GAZE_IMPORTANCE);
+            }
+        }
+        openness
+    }
+}
+
+impl Strengths {
+    fn of(&self, part: Part) -> f32 {
+        self.whole
+            * match part {
+                Part::Brows => self.brows,
+                Part::Lids => self.lids,
+                Part::Gaze => self.gaze,
+                Part::Mouth => self.mouth,
+            }
+    }
+
+    /// The strength at a place of the face in head space: brows above the eyes, lids around them, the mouth below.
+    fn at(&self, place: &Vec3) -> f32 {
+        // Eyes are 0.1 above the middle of the points that do not move, brows 0.25, the mouth's corners 0.45 below.
+        let ramp = |from: f32, to: f32| ((place.y - from) / (to - from)).clamp(0.0, 1.0);
+        let (below_brows, below_eyes) = (ramp(-0.24, -0.16), ramp(0.02, 0.14));
+        let upper = self.brows + (self.lids - self.brows) * below_brows;
+        self.whole * (upper + (self.mouth - upper) * below_eyes)
+    }
+}

@@ -1,0 +1,159 @@
+//! The driver's face at rest, as far as it is known: an estimate over all that was seen.
+
+use glam::Vec3;
+
+use super::solver::{Goal, Solver, keep_finite};
+use super::{N_FIRST_STEPS, Points, Prior, features};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::face::{N_COEFFICIENTS, N_LANDMARKS};
+
+/// Steps of the solver in a frame.
+const N_STEPS: usize = 1;
+/// Before anything was seen, people's mean counts as if it had been seen for so long.
+const PRIOR_SECS: f32 = 1.0;
+/// What was seen longer ago than this is forgotten.
+const MEMORY_SECS: f32 = 60.0;
+/// A frame whose expression is this far from rest, in standard deviations of the modes, counts a third.
+const CALM: f32 = 3.0;
+/// One frame moves the estimate of a coefficient as if it were at most so far away.
+const MAX_SURPRISE: f32 = 0.15;
+/// Faces at rest whose points are this far apart in the mean (root of squares, face widths) are two people's.
+const OTHER_PERSON: f32 = 0.06;
+/// For so long, so that no single bad frame starts anew.
+const OTHER_SECS: f32 = 0.25;
+
+/// A driver's face at rest.
+pub(in crate::drive) struct RestingDriver {
+    prior: Prior,
+    solver: Solver,
+    goal: Goal,
+    /// What the driver expresses in this frame, 0..1.
+    expressed: [f32; N_COEFFICIENTS],
+    /// The estimate, and how long it was looked at.
+    shape: Box<Points>,
+    rest: [f32; N_COEFFICIENTS],
+    secs: f32,
+    last: Option<Timestamp>,
+    /// This frame's face without its expression.
+    calmed: Box<Points>,
+    other_secs: f32,
+    is_asked: bool,
+}
+
+/// What came of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::drive) enum Noticed {
+    /// The same driver.
+    Same,
+    /// Somebody else: the estimate began anew.
+    Other,
+}
+
+impl RestingDriver {
+    pub(in crate::drive) fn new() -> Result<Self> {
+        let prior = Prior::new();
+        Ok(Self {
+            rest: prior.rest,
+            goal: Goal::default(),
+            solver: Solver::new()?,
+            prior,
+            expressed: [0.0; N_COEFFICIENTS],
+            shape: Box::new([Vec3::ZERO; N_LANDMARKS]),
+            secs: 0.0,
+            last: None,
+            calmed: Box::new([Vec3::ZERO; N_LANDMARKS]),
+            other_secs: 0.0,
+            is_asked: false,
+        })
+    }
+
+    /// Takes the next frame as it is for the face at rest.
+    pub(in crate::drive) fn calibrate(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// Looks at a frame's points in head space.
+    pub(in crate::drive) fn update(&mut self, points: &Points, now: Timestamp) -> Noticed {
+        let elapsed_secs = self.last.map_or(0.04, |last| now.since(last).as_secs_f32().min(0.2));
+        let is_first = self.last.replace(now).is_none();
+        self.expressed = self.solver.read(points);
+        for c in 0..N_COEFFICIENTS {
+            self.goal.coefficients[c] = if self.prior.is_personal[c] { self.rest[c] } else { self.prior.rest[c] };
+        }
+        self.goal.importance[0] = 0.0;
+        for feature in features::LIPS {
+            self.goal.features[feature] = super::SHUT_MOUTH * 0.5;
+            self.goal.feature_importance[feature] = super::LIP_IMPORTANCE;
+        }
+        *self.calmed = *points;
+        self.solver.solve(&self.goal, if is_first { N_FIRST_STEPS } else { N_STEPS }, &mut self.calmed);
+        keep_finite(&mut self.calmed, points);
+        if std::mem::take(&mut self.is_asked) {
+            // What the user chose holds until much more was seen.
+            *self.shape = *points;
+            for c in 0..N_COEFFICIENTS {
+                if self.prior.is_personal[c] {
+                    self.rest[c] = self.expressed[c];
+                }
+            }
+            self.secs = MEMORY_SECS;
+            return Noticed::Same;
+        }
+        let noticed = self.notice(is_first, elapsed_secs);
+        if is_first || noticed == Noticed::Other {
+            *self.shape = *self.calmed;
+            self.rest = self.prior.rest;
+            self.secs = 0.0;
+        }
+        self.learn(elapsed_secs);
+        noticed
+    }
+
+    /// Forgets the driver: somebody who comes may be somebody else.
+    fn notice(&mut self, is_first: bool, elapsed_secs: f32) -> Noticed {
+        let square = |(a, b): (&Vec3, &Vec3)| (*a - *b).truncate().length_squared();
+        let apart = (self.shape.iter().zip(self.calmed.iter()).map(square).sum::<f32>() / N_LANDMARKS as f32).sqrt();
+        self.other_secs = if !is_first && apart > OTHER_PERSON { self.other_secs + elapsed_secs } else { 0.0 };
+        if self.other_secs < OTHER_SECS {
+            return Noticed::Same;
+        }
+        self.other_secs = 0.0;
+        Noticed::Other
+    }
+
+    fn learn(&mut self, elapsed_secs: f32) {
+        let unrest: f32 = self.solver.weights.iter().map(|weight| weight * weight).sum();
+        let count = elapsed_secs / (1.0 + 2.0 * unrest / (CALM * CALM));
+        self.secs = (self.secs + count).min(MEMORY_SECS);
+        let share = count / self.secs.max(1e-3);
+        for (point, seen) in self.shape.iter_mut().zip(self.calmed.iter()) {
+            *point = point.lerp(*seen, share);
+        }
+        let share = count / (self.secs + PRIOR_SECS);
+        for c in 0..N_COEFFICIENTS {
+            self.rest[c] += (self.expressed[c] - self.rest[c]).clamp(-MAX_SURPRISE, MAX_SURPRISE) * share;
+        }
+    }
+
+    /// What the driver expresses in the last frame, 0..1.
+    pub(in crate::drive) fn expressed(&self) -> &[f32; N_COEFFICIENTS] {
+        &self.expressed
+    }
+
+    /// What the driver expresses at rest.
+    pub(in crate::drive) fn rest(&self) -> &[f32; N_COEFFICIENTS] {
+        &self.rest
+    }
+
+    /// The driver's points at rest, in head space.
+    pub(in crate::drive) fn shape(&self) -> &Points {
+        &self.shape
+    }
+
+    /// How calm the last frame was, 0..1.
+    pub(in crate::drive) fn calm(&self) -> f32 {
+        let unrest: f32 = self.solver.weights.iter().map(|weight| weight * weight).sum();
+        1.0 / (1.0 + 2.0 * unrest / (CALM * CALM))
+    }
+}
