@@ -24,13 +24,15 @@ mod touch;
 pub(super) type Points = [Vec3; N_LANDMARKS];
 
 /// Steps of the solver in a frame: it goes on from the frame before.
-const N_STEPS: usize = 2;
+const N_STEPS: usize = 3;
 /// Steps where it begins anew.
 const N_FIRST_STEPS: usize = 10;
 /// How much lids, lips and irises count for a face width, where a coefficient counts 1.
 const LID_IMPORTANCE: f32 = 3.0;
 const LIP_IMPORTANCE: f32 = 3.0;
 const GAZE_IMPORTANCE: f32 = 2.0;
+/// How much further eyes are asked to look than they shall be seen to.
+const GAZE_EMPHASIS: f32 = 1.35;
 /// Lips closer than this touch, in face widths: the tracker's resolution.
 pub(super) const SHUT_MOUTH: f32 = 0.012;
 /// An eye that is open by no more than this share of rest is shut: the tracker never reports less for a closed lid.
@@ -58,28 +60,41 @@ fn part_of(name: &str) -> Part {
     }
 }
 
-/// What every coefficient is at rest in the mean of people, and whether people differ in it so much that it counts from a
-/// person's own rest.
-///
-/// Means over filmed speakers' medians and public portraits; brows and the folds under the eyes are where people differ.
-fn at_rest(name: &str) -> (f32, bool) {
+/// What is known of one coefficient before any face.
+struct Known {
+    /// Its strength at rest in the mean of people.
+    rest: f32,
+    /// Whether people differ in it so much that it counts from a person's own rest.
+    is_personal: bool,
+    /// How much more of it is asked for than shall be seen: a tracker sees less of it in a finished picture than the
+    /// points behind the picture say.
+    emphasis: f32,
+}
+
+/// Means at rest over filmed speakers' medians and public portraits; emphasis from nine public portraits of training, each
+/// driven by another filmed or rendered person.
+fn known(name: &str) -> Known {
     let stem = name.strip_suffix("Left").or_else(|| name.strip_suffix("Right")).unwrap_or(name);
-    match stem {
-        "browDown" => (0.25, true),
-        "browInnerUp" => (0.02, true),
-        "browOuterUp" => (0.04, true),
-        "eyeSquint" => (0.40, true),
-        "noseSneer" | "cheekSquint" => (0.0, true),
-        "eyeBlink" => (0.12, false),
-        "eyeLookDown" => (0.14, false),
-        "eyeLookUp" => (0.08, false),
-        "eyeLookIn" | "eyeLookOut" => (0.10, false),
-        "mouthPress" | "mouthRollUpper" => (0.06, false),
-        "jawOpen" => (0.03, false),
-        "mouthPucker" | "mouthDimple" => (0.02, false),
-        "_neutral" => (0.0, false),
-        _ => (0.005, false),
-    }
+    let (rest, is_personal, emphasis) = match stem {
+        "browDown" => (0.25, true, 1.1),
+        "browInnerUp" => (0.02, true, 1.8),
+        "browOuterUp" => (0.04, true, 1.4),
+        "eyeSquint" => (0.40, true, 1.25),
+        "noseSneer" | "cheekSquint" => (0.0, true, 1.0),
+        "eyeBlink" => (0.12, false, 1.25),
+        "eyeLookDown" => (0.14, false, GAZE_EMPHASIS),
+        "eyeLookUp" => (0.08, false, GAZE_EMPHASIS),
+        "eyeLookIn" | "eyeLookOut" => (0.10, false, GAZE_EMPHASIS),
+        "mouthPress" | "mouthRollUpper" => (0.06, false, 1.0),
+        "jawOpen" => (0.03, false, 1.3),
+        "mouthPucker" => (0.02, false, 1.8),
+        "mouthFunnel" => (0.005, false, 1.5),
+        "mouthDimple" => (0.02, false, 1.0),
+        "mouthShrugLower" => (0.005, false, 1.2),
+        "_neutral" => (0.0, false, 1.0),
+        _ => (0.005, false, 1.0),
+    };
+    Known { rest, is_personal, emphasis }
 }
 
 /// What is known of each coefficient before any face.
@@ -87,14 +102,16 @@ fn at_rest(name: &str) -> (f32, bool) {
 struct Prior {
     rest: [f32; N_COEFFICIENTS],
     is_personal: [bool; N_COEFFICIENTS],
+    emphasis: [f32; N_COEFFICIENTS],
     part: [Part; N_COEFFICIENTS],
 }
 
 impl Prior {
     fn new() -> Self {
         Self {
-            rest: COEFFICIENT_NAMES.map(|name| at_rest(name).0),
-            is_personal: COEFFICIENT_NAMES.map(|name| at_rest(name).1),
+            rest: COEFFICIENT_NAMES.map(|name| known(name).rest),
+            is_personal: COEFFICIENT_NAMES.map(|name| known(name).is_personal),
+            emphasis: COEFFICIENT_NAMES.map(|name| known(name).emphasis),
             part: COEFFICIENT_NAMES.map(part_of),
         }
     }
@@ -146,7 +163,7 @@ impl Retargeter {
         let rest = portrait.coefficients();
         let seen = *driver.expressed();
         for c in 0..N_COEFFICIENTS {
-            let strength = strengths.of(self.prior.part[c]);
+            let strength = strengths.of(self.prior.part[c]) * self.prior.emphasis[c];
             let change = if self.prior.is_personal[c] { seen[c] - driver.rest()[c] } else { seen[c] - self.prior.rest[c] };
             self.goal.coefficients[c] = (rest[c] + strength * change).clamp(0.0, 1.0);
             // The network's first answer is how neutral a face is, which the others say better.
@@ -194,7 +211,7 @@ impl Retargeter {
             let own = features::measure(feature, base);
             aim(feature, own + mouth * (gap - own), LIP_IMPORTANCE);
         }
-        let gaze = strengths.of(Part::Gaze);
+        let gaze = strengths.of(Part::Gaze) * GAZE_EMPHASIS;
         let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
         for (eye, pair) in features::GAZE.iter().enumerate() {
             for &feature in pair {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::face::N_COEFFICIENTS;
 
 /// How dear a standard deviation of a mode is, against a squared difference of coefficients.
-const DAMPING: f32 = 0.012;
+const DAMPING: f32 = 0.006;
 /// The price of staying away from the modes' middle, in units of [`DAMPING`], in each step.
 const PULL: f32 = 0.3;
 /// No mode goes further than this many standard deviations.
