@@ -339,7 +339,7 @@ impl Driver {
 
     /// Motion from the driver's rest, carried over to the portrait's.
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
-        if self.resting.update(&shape.points, now) == Noticed::Other {
+        if self.resting.update(shape, now) == Noticed::Other {
             self.pose.reset();
             self.retargeter.reset();
             *self.before = (*self.shown).clone();

@@ -11,6 +11,8 @@ pub(crate) use calm::is_calm;
 pub(crate) use calm::unrest;
 pub(crate) use crop::resample;
 pub(crate) use expression::EXPRESSION_POINTS;
+#[cfg(test)]
+pub(crate) use expression::read_expression;
 pub use matte::Matter;
 pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
 pub use photo::FoundFace;

@@ -60,7 +60,7 @@ const handlers = {
     $("panic").querySelector(".text").textContent = state.panic ? "Show me again" : "Hide me now";
     press($("mirror"), state.mirror);
     face.isMirrored = state.mirror;
-    if (document.activeElement !== $("strength") || !isSliding) setStrength(state.strength);
+    for (const slider of Object.values(sliders)) slider.follow(state);
     showBackground();
     showGallery();
   },
@@ -123,20 +123,40 @@ const actions = {
     const at = BACKGROUNDS.indexOf(state?.background);
     actions.background(BACKGROUNDS[(at + 1) % BACKGROUNDS.length]);
   },
-  strength(value) {
-    const clamped = Math.min(2, Math.max(0, Math.round(value * 20) / 20));
-    setStrength(clamped);
-    send({ do: "strength", value: clamped });
-  },
+  strength(value) { sliders.strength.set(value); },
 };
 
-let isSliding = false;
-function setStrength(value) {
-  $("strength").value = value;
-  $("strength-value").textContent = `${Math.round(value * 100)} %`;
+/** A slider of a share in per cent: shows what holds, and does not move under the hand that holds it. */
+class Slider {
+  constructor(id, command, valueIn) {
+    this.input = $(id);
+    this.output = $(`${id}-value`);
+    this.command = command;
+    this.valueIn = valueIn;
+    this.isHeld = false;
+    this.input.addEventListener("input", () => { this.isHeld = true; this.set(Number(this.input.value)); });
+    this.input.addEventListener("change", () => { this.isHeld = false; });
+  }
+  show(value) {
+    this.input.value = value;
+    this.output.textContent = `${Math.round(value * 100)} %`;
+  }
+  follow(state) {
+    if (document.activeElement !== this.input || !this.isHeld) this.show(this.valueIn(state));
+  }
+  set(value) {
+    const clamped = Math.min(Number(this.input.max), Math.max(0, Math.round(value * 20) / 20));
+    this.show(clamped);
+    send({ ...this.command, value: clamped });
+  }
 }
-$("strength").addEventListener("input", () => { isSliding = true; actions.strength(Number($("strength").value)); });
-$("strength").addEventListener("change", () => { isSliding = false; });
+const sliders = {
+  strength: new Slider("strength", { do: "strength" }, (state) => state.strengths.whole),
+  keepExpression: new Slider("keep-expression", { do: "keep-expression" }, (state) => state.keepExpression),
+};
+for (const part of ["head", "gaze", "lids", "brows", "mouth"]) {
+  sliders[part] = new Slider(part, { do: "strength", part }, (state) => state.strengths[part]);
+}
 $("panic").onclick = actions.panic;
 $("calibrate").onclick = actions.calibrate;
 $("mirror").onclick = actions.mirror;

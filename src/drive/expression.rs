@@ -20,6 +20,8 @@ mod features;
 mod portrait;
 mod solver;
 mod space;
+#[cfg(test)]
+mod tests;
 mod touch;
 pub(super) type Points = [Vec3; N_LANDMARKS];
 
@@ -32,7 +34,7 @@ const LID_IMPORTANCE: f32 = 3.0;
 const LIP_IMPORTANCE: f32 = 3.0;
 const GAZE_IMPORTANCE: f32 = 2.0;
 /// How much further eyes are asked to look than they shall be seen to.
-const GAZE_EMPHASIS: f32 = 1.35;
+const GAZE_EMPHASIS: f32 = 1.45;
 /// Lips closer than this touch, in face widths: the tracker's resolution.
 pub(super) const SHUT_MOUTH: f32 = 0.012;
 /// An eye that is open by no more than this share of rest is shut: the tracker never reports less for a closed lid.
@@ -78,16 +80,16 @@ fn known(name: &str) -> Known {
     let (rest, is_personal, emphasis) = match stem {
         "browDown" => (0.25, true, 1.1),
         "browInnerUp" => (0.02, true, 1.8),
-        "browOuterUp" => (0.04, true, 1.4),
-        "eyeSquint" => (0.40, true, 1.25),
+        "browOuterUp" => (0.04, true, 1.6),
+        "eyeSquint" => (0.40, true, 1.5),
         "noseSneer" | "cheekSquint" => (0.0, true, 1.0),
-        "eyeBlink" => (0.12, false, 1.25),
+        "eyeBlink" => (0.12, false, 1.35),
         "eyeLookDown" => (0.14, false, GAZE_EMPHASIS),
         "eyeLookUp" => (0.08, false, GAZE_EMPHASIS),
         "eyeLookIn" | "eyeLookOut" => (0.10, false, GAZE_EMPHASIS),
         "mouthPress" | "mouthRollUpper" => (0.06, false, 1.0),
-        "jawOpen" => (0.03, false, 1.3),
-        "mouthPucker" => (0.02, false, 1.8),
+        "jawOpen" => (0.03, false, 1.4),
+        "mouthPucker" => (0.02, false, 2.0),
         "mouthFunnel" => (0.005, false, 1.5),
         "mouthDimple" => (0.02, false, 1.0),
         "mouthShrugLower" => (0.005, false, 1.2),
@@ -159,12 +161,16 @@ impl Retargeter {
         strengths: &Strengths,
         points: &Points,
     ) -> &Driven {
+        if !points.iter().all(|point| point.is_finite()) {
+            return &self.driven;
+        }
         let base = portrait.base();
         let rest = portrait.coefficients();
         let seen = *driver.expressed();
         for c in 0..N_COEFFICIENTS {
             let strength = strengths.of(self.prior.part[c]) * self.prior.emphasis[c];
-            let change = if self.prior.is_personal[c] { seen[c] - driver.rest()[c] } else { seen[c] - self.prior.rest[c] };
+            let change =
+                if self.prior.is_personal[c] { seen[c] - driver.rest()[c] } else { seen[c] - self.prior.rest[c] };
             self.goal.coefficients[c] = (rest[c] + strength * change).clamp(0.0, 1.0);
             // The network's first answer is how neutral a face is, which the others say better.
             self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");

@@ -40,3 +40,11 @@ impl Expression {
         Ok(())
     }
 }
+
+/// What the network reads from points, for tests of what stands in for it.
+#[cfg(test)]
+pub(crate) fn read_expression(landmarks_px: &Landmarks) -> Result<[f32; N_COEFFICIENTS]> {
+    let mut out = [0.0; N_COEFFICIENTS];
+    Expression::new()?.read(landmarks_px, &mut out)?;
+    Ok(out)
+}

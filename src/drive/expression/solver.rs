@@ -1,7 +1,5 @@
 //! Moves a face along its modes until it expresses what it shall.
 
-
-
 use super::space::{ExpressionSpace, N_MODES, Reading, strength};
 use super::{Points, features};
 use crate::error::Result;
@@ -178,4 +176,3 @@ pub(in crate::drive) fn keep_finite(points: &mut Points, rest: &Points) {
         }
     }
 }
-

@@ -173,8 +173,7 @@ impl ExpressionSpace {
         for i in 0..N_HIDDEN {
             let slope = (1.0 - reading.first[i] * reading.first[i]) * per_size;
             let linear = reading.first_linear[i];
-            reading.first_modes[i] =
-                std::array::from_fn(|k| slope * (self.in_modes[i][k] - linear * size_modes[k]));
+            reading.first_modes[i] = std::array::from_fn(|k| slope * (self.in_modes[i][k] - linear * size_modes[k]));
         }
         for i in 0..N_HIDDEN {
             let sum = combine(&self.hidden_weight[i * N_HIDDEN..][..N_HIDDEN], &reading.first_modes);

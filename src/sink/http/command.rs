@@ -14,11 +14,19 @@ pub(super) const MAX_BYTES: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 enum Command {
-    Identity { index: usize },
+    Identity {
+        index: usize,
+    },
     Calibrate,
-    Mirror { on: bool },
-    Background { to: String },
-    Card { on: bool },
+    Mirror {
+        on: bool,
+    },
+    Background {
+        to: String,
+    },
+    Card {
+        on: bool,
+    },
     Strength {
         value: f32,
         #[serde(default)]
@@ -44,7 +52,9 @@ pub(super) fn parse(text: &str) -> Result<Control, String> {
         Command::Strength { value, part } if (0.0..=2.0).contains(&value) => Control::Strength(part, value),
         Command::Strength { .. } => return Err("the strength of motion goes from 0 to 2".to_owned()),
         Command::KeepExpression { value } if (0.0..=1.0).contains(&value) => Control::KeepExpression(value),
-        Command::KeepExpression { .. } => return Err("the share of expression that is kept goes from 0 to 1".to_owned()),
+        Command::KeepExpression { .. } => {
+            return Err("the share of expression that is kept goes from 0 to 1".to_owned());
+        }
     })
 }
 

@@ -10,6 +10,7 @@ use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 use super::gate::{Bucket, Entry, Gate};
 use super::*;
 use crate::composite::Background;
+use crate::drive::StrengthPart;
 use crate::frame::Rgba;
 use crate::trace::Trace;
 
@@ -129,7 +130,11 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
     assert!(matches!(read(r#"{"do":"calibrate"}"#), Ok(Control::Calibrate)));
     assert!(matches!(read(r#"{"do":"card","on":true}"#), Ok(Control::Card(true))));
     assert!(matches!(read(r#"{"do":"mirror","on":false}"#), Ok(Control::Mirror(false))));
-    assert!(matches!(read(r#"{"do":"strength","value":1.5}"#), Ok(Control::Strength(_))));
+    assert!(matches!(read(r#"{"do":"strength","value":1.5}"#), Ok(Control::Strength(StrengthPart::Whole, _))));
+    let mouth = read(r#"{"do":"strength","part":"mouth","value":0.5}"#);
+    assert!(matches!(mouth, Ok(Control::Strength(StrengthPart::Mouth, strength)) if strength == 0.5));
+    let kept = read(r#"{"do":"keep-expression","value":0.4}"#);
+    assert!(matches!(kept, Ok(Control::KeepExpression(share)) if share == 0.4));
     let green = read(r##"{"do":"background","to":"#00b140"}"##);
     assert!(matches!(green, Ok(Control::Background(Background::Colour([0, 0xb1, 0x40])))));
     for wrong in [
@@ -142,6 +147,8 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
         r#"{"do":"background","to":"/etc/passwd"}"#,
         r##"{"do":"background","to":"#+0b140"}"##,
         r#"{"do":"strength","value":2.01}"#,
+        r#"{"do":"strength","part":"nose","value":1}"#,
+        r#"{"do":"keep-expression","value":1.5}"#,
         r#"{"do":"strength","value":1e999}"#,
         r#"{"do":"strength","value":null}"#,
         &"[".repeat(5000),
@@ -343,7 +350,7 @@ fn a_million_damaged_inputs_do_no_harm() {
     for i in 0..N_COMMANDS {
         chance.damage(commands[i % commands.len()].as_bytes(), &mut bytes);
         match command::parse(&String::from_utf8_lossy(&bytes)) {
-            Ok(Control::Strength(strength)) => assert!((0.0..=2.0).contains(&strength)),
+            Ok(Control::Strength(_, strength)) => assert!((0.0..=2.0).contains(&strength)),
             Ok(_) => n_obeyed += 1,
             Err(why) => assert!(!why.is_empty() && why.len() < 3 * command::MAX_BYTES),
         }
