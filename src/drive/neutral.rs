@@ -6,11 +6,11 @@ use crate::clock::Timestamp;
 use crate::face::FaceShape;
 
 /// Before anything was seen, a head that looks into the camera counts as if it had been seen for so long.
-const PRIOR_SECS: f32 = 1.0;
+const PRIOR_SECS: f32 = 2.0;
 /// What was seen longer ago than this is forgotten.
 const MEMORY_SECS: f32 = 60.0;
 /// A head turned so far counts half, in radians.
-const HALF_TURN_RADS: f32 = 0.25;
+const HALF_TURN_RADS: f32 = 0.12;
 
 /// An estimate over all that was seen of where the driver's head is at rest.
 #[derive(Clone, Debug)]
