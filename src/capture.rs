@@ -27,6 +27,7 @@ use crate::frame::Rgb;
 
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
+pub use limited::LimitedSource;
 pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
 pub use still::StillSource;
@@ -35,6 +36,7 @@ pub use webcam::{WebcamSource, cameras};
 mod clip;
 mod decode;
 mod format;
+mod limited;
 mod pace;
 mod pattern;
 mod spec;

@@ -184,7 +184,7 @@ pub(crate) struct RunArgs {
     /// Start a clip again when it ends
     #[arg(long = "loop")]
     pub(crate) looped: bool,
-    /// Render every frame of a clip and drop none, however long it takes
+    /// Render every frame of a clip and drop none, however long it takes: the same pictures each time
     #[arg(long)]
     pub(crate) every_frame: bool,
     /// Pixel format to ask a camera for: auto, mjpeg, yuyv or nv12
@@ -196,7 +196,7 @@ pub(crate) struct RunArgs {
     /// Draw frame number and time over the picture's upper edge, for `effigy bench watch`
     #[arg(long)]
     pub(crate) stamp: bool,
-    /// End after this many seconds
+    /// End after this many seconds; with --every-frame, after as many of the clip
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
     pub(crate) duration: Option<f64>,
     /// Write the run's figures to this file as JSON

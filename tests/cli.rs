@@ -927,6 +927,14 @@ fn every_frame_writes_as_many_as_the_clip_has() {
 }
 
 #[test]
+fn every_frame_for_so_long_is_so_much_of_the_clip() {
+    let line = "run --identity me.effigy --source short.mp4 --sink file:begin/ --every-frame --duration 0.25";
+    check(line, &[], 0, &[]);
+    // A quarter of a second of 24 pictures each, however long it took to make them.
+    assert_eq!(LAB.join("begin").read_dir().unwrap().count(), 6);
+}
+
+#[test]
 fn a_loop_begins_again_until_its_time_is_over() {
     let begin = Instant::now();
     check(

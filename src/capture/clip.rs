@@ -25,7 +25,8 @@ const WHOLE_SHARE: f64 = 0.9;
 ///
 /// Pictures are turned as the file's rotation says. The driver's time is the clip's own: picture
 /// `n` is taken `n` / rate after the first. A paced clip waits for that time and leaves pictures
-/// out when its reader is late; an unpaced one delivers all of them without waiting.
+/// out when its reader is late; an unpaced one delivers all of them without waiting, the first at
+/// zero, whatever the clock says.
 pub struct ClipSource {
     path: PathBuf,
     name: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use effigy::capture::{self, SourceOptions, SourceSpec};
+use effigy::capture::{self, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
@@ -46,15 +46,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         size_px: args.camera_size,
         ..SourceOptions::default()
     };
-    let source = capture::open(&args.source, &options)?;
+    let mut source = capture::open(&args.source, &options)?;
     log::info!("source: {}", source.name());
+    let duration = args.duration.map(Duration::from_secs_f64);
+    if let Some(length) = duration.filter(|_| args.every_frame) {
+        source = Box::new(LimitedSource::new(source, length));
+    }
     let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
         size_px: args.size,
         every_frame: args.every_frame,
         frame_rate_hz,
-        duration: args.duration.map(Duration::from_secs_f64),
+        duration: duration.filter(|_| !args.every_frame),
         stamp: args.stamp,
         allow_remote: args.allow_remote,
     };
@@ -81,6 +85,7 @@ pub(crate) struct Stage {
     pub(crate) size_px: usize,
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
+    /// When to end, by the clock; a run of every frame has none.
     pub(crate) duration: Option<Duration>,
     /// Whether pictures carry number and time of the driver's frame.
     pub(crate) stamp: bool,
