@@ -34,6 +34,7 @@ pub use still::StillSource;
 pub use webcam::{WebcamSource, cameras};
 
 mod clip;
+pub(crate) mod clip_file;
 mod decode;
 mod format;
 mod limited;
@@ -41,6 +42,7 @@ mod pace;
 mod pattern;
 mod spec;
 mod still;
+mod temporary;
 #[cfg(feature = "webcam")]
 mod webcam;
 #[cfg(not(feature = "webcam"))]

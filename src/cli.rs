@@ -1,8 +1,9 @@
 //! What can be typed: commands, options, their help. Help, completions and man page come from here.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use clap::builder::ValueParser;
+use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
@@ -18,6 +19,7 @@ pub(crate) mod enroll;
 pub(crate) mod eval;
 mod live_window;
 pub(crate) mod manual;
+mod names;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
 pub(crate) mod run;
@@ -38,6 +40,8 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+use names::{Names, parse_name, parse_names};
 
 const EXAMPLES: &str = "Examples:
   effigy demo
@@ -105,7 +109,7 @@ pub(crate) struct DemoArgs {
 The identity file holds the consent record and is signed with a key that is made on first use.
 A preview is written beside it (NAME.png): points found, person cut out, background.")]
 pub(crate) struct EnrollArgs {
-    /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high
+    /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high; - is standard input
     pub(crate) photo: PathBuf,
     /// The identity file to write
     #[arg(short, long, value_name = "NAME.effigy")]
@@ -139,17 +143,18 @@ pub(crate) struct EnrollArgs {
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
 M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
-    /// Identity files, switched with the keys 1 to 9
-    #[arg(long, required = true, value_name = "FILE[,FILE...]", value_delimiter = ',')]
-    pub(crate) identity: Vec<PathBuf>,
-    /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
-    #[arg(long, default_value = "camera", value_name = "SOURCE")]
+    /// Identity files, switched with the keys 1 to 9; may be repeated
+    #[arg(long, required = true, value_name = "FILE[,FILE...]", value_parser = parse_names())]
+    pub(crate) identity: Vec<Names>,
+    /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, or - (such a file from standard input).
+    /// A file that is called like one of these words is meant by ./camera
+    #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
     /// pipewire[@WxH], file:OUT.mp4, file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null;
     /// may be repeated
     /// [default: window]
-    #[arg(long, value_name = "SINK")]
+    #[arg(long, value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     pub(crate) sink: Vec<SinkSpec>,
     /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
     #[arg(long)]
@@ -173,8 +178,9 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) mesh_only: bool,
     /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
-    #[arg(long, default_value = "own", value_name = "BACKGROUND", value_parser = ValueParser::new(parse_background))]
-    pub(crate) background: Background,
+    /// [default: own]
+    #[arg(long, value_name = "BACKGROUND", value_parser = OsStringValueParser::new().try_map(|name| parse_background(&name)))]
+    pub(crate) background: Option<Background>,
     /// Mirror the picture
     #[arg(long)]
     pub(crate) mirror: bool,
@@ -297,22 +303,28 @@ fn parse_secs(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_background(text: &str) -> Result<Background, String> {
+fn parse_background(name: &OsStr) -> Result<Background, String> {
+    let text = name.to_str().unwrap_or_default();
+    let colour = |digits: &str| -> Result<Background, String> {
+        let colour = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
+        let advice = "expected a colour as #RRGGBB, such as '#00b140'; a picture that is called so is meant by ./#…";
+        let colour = colour.ok_or(advice)?.to_be_bytes();
+        Ok(Background::Colour([colour[1], colour[2], colour[3]]))
+    };
     let background = match text {
         "own" => Background::Own,
         "blur" => Background::Blur,
         "none" => Background::None,
         _ => match text.strip_prefix('#') {
-            Some(digits) => {
-                let colour = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
-                let colour = colour.ok_or("expected a colour as #RRGGBB, such as '#00b140'")?.to_be_bytes();
-                Background::Colour([colour[1], colour[2], colour[3]])
-            }
+            Some(digits) => colour(digits)?,
             None => Background::Picture(
-                effigy::photo::read(text.as_ref())
+                effigy::photo::read(name.as_ref())
                     .map_err(|error| format!("expected own, blur, none, #RRGGBB or a picture's file: {error}"))?,
             ),
         },
     };
+    if !matches!(background, Background::Picture(_)) && Path::new(name).is_file() {
+        log::warn!("`{text}` is no file's name for --background; the picture that is called so is meant by ./{text}");
+    }
     Ok(background)
 }

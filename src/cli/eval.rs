@@ -257,7 +257,7 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(|error| cannot_write(path, error))
+    effigy::files::write(path, bytes).map_err(|error| cannot_write(path, error))
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ fn register(head: &Path, output: &Path, bias: Option<&Path>) -> Result<()> {
     let mut table = landmarks::register(&model, &canonical);
     if let Some(path) = bias {
         let about = || format!("expected 468 offsets of three numbers in {}", path.display());
-        let text = std::fs::read_to_string(path).or_error(ErrorKind::Io, about)?;
+        let text = effigy::files::read_text(path, 1 << 20).or_error(ErrorKind::Io, about)?;
         let offsets: Vec<[f32; 3]> = serde_json::from_str(&text).or_error(ErrorKind::Config, about)?;
         landmarks::shift(&model, &mut table, &offsets);
     }
