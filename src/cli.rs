@@ -92,8 +92,8 @@ pub(crate) struct DemoArgs {
     /// Write demo.mp4 and contact-sheet.png into this folder instead of opening a window
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     pub(crate) size: usize,
     /// Write the run's figures to this file as JSON
     #[arg(long, value_name = "FILE.json")]
@@ -159,8 +159,8 @@ pub(crate) struct RunArgs {
     /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     pub(crate) size: usize,
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
@@ -274,7 +274,7 @@ fn parse_size() -> ValueParser {
     ValueParser::new(|text: &str| match text {
         "512" => Ok(512_usize),
         "1024" => Ok(1024),
-        _ => Err("expected 512 or 1024"),
+        _ => Err("expected 512 or 1024, the pixels of each side"),
     })
 }
 
@@ -286,7 +286,7 @@ fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides
         .filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
-        .ok_or_else(|| "expected a size such as 640x480".to_owned())
+        .ok_or_else(|| "expected WIDTHxHEIGHT with sides from 64 to 7680 pixels, such as 640x480".to_owned())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {
@@ -299,7 +299,19 @@ fn parse_strength(text: &str) -> Result<f32, String> {
 fn parse_secs(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(secs) if secs > 0.0 && secs < 1e9 => Ok(secs),
-        _ => Err("expected a number of seconds above 0".to_owned()),
+        _ => Err("expected a number of seconds above 0 and below 1e9".to_owned()),
+    }
+}
+
+/// Accepts numbers from `least` to `most`.
+#[cfg(feature = "train")]
+fn within<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    move |text| match text.parse() {
+        Ok(number) if least <= number && number <= most => Ok(number),
+        _ => Err(format!("expected a number from {least} to {most}")),
     }
 }
 

@@ -80,8 +80,8 @@ struct EngineArgs {
     /// Identity files; otherwise the synthetic people that the program carries with it
     #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     identity: Vec<Names>,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
@@ -121,8 +121,8 @@ struct PatternArgs {
     /// Where to show it: any sink of `effigy run`
     #[arg(long, default_value = "window", value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     sink: SinkSpec,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
     /// End after this many seconds; otherwise on Ctrl-C or when the window is closed
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
@@ -161,8 +161,8 @@ struct CodeArgs {
   effigy bench cost
   effigy bench cost --size 1024")]
 struct CostArgs {
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
 }
 

@@ -165,7 +165,10 @@ pub(super) fn parse_vcam(rest: &str) -> Result<SinkSpec> {
         None if device.is_empty() => None,
         Some(number) if number.parse::<u32>().is_ok() => Some(format!("/dev/video{number}").into()),
         Some(path) if path.starts_with('/') => Some(path.into()),
-        _ => return Err(config(format!("no virtual camera {device:?}, expected is one such as :/dev/video10"))),
+        _ => {
+            let expected = "expected is one such as :/dev/video10 or :10, and a size behind @, as in vcam:10@1280x720";
+            return Err(config(format!("no virtual camera {device:?}, {expected}")));
+        }
     };
     Ok(SinkSpec::Vcam { device, size_px })
 }
@@ -183,7 +186,7 @@ pub(super) fn parse_pipewire(rest: &str) -> Result<SinkSpec> {
     }
     match split_size(rest)? {
         ("", size_px) => Ok(SinkSpec::Pipewire { size_px }),
-        (extra, _) => Err(config(format!("`pipewire` takes a size only, not {extra:?}"))),
+        (extra, _) => Err(config(format!("`pipewire` takes a size only, as in pipewire@1280x720, not {extra:?}"))),
     }
 }
 
@@ -195,7 +198,9 @@ fn split_size(text: &str) -> Result<(&str, Option<(usize, usize)>)> {
         Some(sides) if [sides.0, sides.1].iter().all(|side| side % 2 == 0 && SIDES_PX.contains(side)) => {
             Ok((rest, Some(sides)))
         }
-        _ => Err(config(format!("no size {size:?} for a camera; give even sides from 64 to 4096, such as 1280x720"))),
+        _ => Err(config(format!(
+            "no size {size:?} for a camera; give WIDTHxHEIGHT with even sides from 64 to 4096 pixels, such as 1280x720"
+        ))),
     }
 }
 
@@ -342,5 +347,33 @@ mod tests {
             let error = text.parse::<SinkSpec>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{text}: {error}");
         }
+        let cameras: &[&str] = if cfg!(feature = "pipewire") { &["vcam", "vcam:10", "pipewire"] } else { &["vcam"] };
+        for camera in cameras {
+            for size in [
+                "",
+                "700",
+                "0x0",
+                "abc",
+                "62x64",
+                "641x480",
+                "4098x64",
+                "640x",
+                "x480",
+                "640*480",
+                "640x480x2",
+                "-64x64",
+            ] {
+                let error = format!("{camera}@{size}").parse::<SinkSpec>().unwrap_err().to_string();
+                assert!(error.contains(&format!("no size {size:?} for a camera")), "{camera}@{size}: {error}");
+                assert!(
+                    error.contains("WIDTHxHEIGHT with even sides from 64 to 4096 pixels, such as 1280x720"),
+                    "{error}"
+                );
+            }
+        }
+        let error = "vcam:1280x720".parse::<SinkSpec>().unwrap_err().to_string();
+        assert!(error.contains("as in vcam:10@1280x720"), "{error}");
+        #[cfg(feature = "pipewire")]
+        assert!("pipewire:1280x720".parse::<SinkSpec>().unwrap_err().to_string().contains("as in pipewire@1280x720"));
     }
 }
