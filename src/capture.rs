@@ -27,18 +27,22 @@ use crate::frame::Rgb;
 
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
+pub use limited::LimitedSource;
 pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
 pub use still::StillSource;
 pub use webcam::{WebcamSource, cameras};
 
 mod clip;
+pub(crate) mod clip_file;
 mod decode;
 mod format;
+mod limited;
 mod pace;
 mod pattern;
 mod spec;
 mod still;
+mod temporary;
 #[cfg(feature = "webcam")]
 mod webcam;
 #[cfg(not(feature = "webcam"))]

@@ -1,8 +1,9 @@
 //! What can be typed: commands, options, their help. Help, completions and man page come from here.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use clap::builder::ValueParser;
+use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
@@ -18,6 +19,7 @@ pub(crate) mod enroll;
 pub(crate) mod eval;
 mod live_window;
 pub(crate) mod manual;
+mod names;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
 pub(crate) mod run;
@@ -38,6 +40,8 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+use names::{Names, parse_name, parse_names};
 
 const EXAMPLES: &str = "Examples:
   effigy demo
@@ -88,8 +92,8 @@ pub(crate) struct DemoArgs {
     /// Write demo.mp4 and contact-sheet.png into this folder instead of opening a window
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     pub(crate) size: usize,
     /// Write the run's figures to this file as JSON
     #[arg(long, value_name = "FILE.json")]
@@ -105,7 +109,7 @@ pub(crate) struct DemoArgs {
 The identity file holds the consent record and is signed with a key that is made on first use.
 A preview is written beside it (NAME.png): points found, person cut out, background.")]
 pub(crate) struct EnrollArgs {
-    /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high
+    /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high; - is standard input
     pub(crate) photo: PathBuf,
     /// The identity file to write
     #[arg(short, long, value_name = "NAME.effigy")]
@@ -139,23 +143,24 @@ pub(crate) struct EnrollArgs {
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
 M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
-    /// Identity files, switched with the keys 1 to 9
-    #[arg(long, required = true, value_name = "FILE[,FILE...]", value_delimiter = ',')]
-    pub(crate) identity: Vec<PathBuf>,
-    /// What drives: camera[:N|NAME], a clip's or picture's FILE, or pattern
-    #[arg(long, default_value = "camera", value_name = "SOURCE")]
+    /// Identity files, switched with the keys 1 to 9; may be repeated
+    #[arg(long, required = true, value_name = "FILE[,FILE...]", value_parser = parse_names())]
+    pub(crate) identity: Vec<Names>,
+    /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, or - (such a file from standard input).
+    /// A file that is called like one of these words is meant by ./camera
+    #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
     /// pipewire[@WxH], file:OUT.mp4, file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null;
     /// may be repeated
     /// [default: window]
-    #[arg(long, value_name = "SINK")]
+    #[arg(long, value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     pub(crate) sink: Vec<SinkSpec>,
     /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     pub(crate) size: usize,
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
@@ -172,8 +177,9 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) mesh_only: bool,
     /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
-    #[arg(long, default_value = "own", value_name = "BACKGROUND", value_parser = ValueParser::new(parse_background))]
-    pub(crate) background: Background,
+    /// [default: own]
+    #[arg(long, value_name = "BACKGROUND", value_parser = OsStringValueParser::new().try_map(|name| parse_background(&name)))]
+    pub(crate) background: Option<Background>,
     /// Mirror the picture
     #[arg(long)]
     pub(crate) mirror: bool,
@@ -183,7 +189,7 @@ pub(crate) struct RunArgs {
     /// Start a clip again when it ends
     #[arg(long = "loop")]
     pub(crate) looped: bool,
-    /// Render every frame of a clip and drop none, however long it takes
+    /// Render every frame of a clip and drop none, however long it takes: the same pictures each time
     #[arg(long)]
     pub(crate) every_frame: bool,
     /// Pixel format to ask a camera for: auto, mjpeg, yuyv or nv12
@@ -195,7 +201,7 @@ pub(crate) struct RunArgs {
     /// Draw frame number and time over the picture's upper edge, for `effigy bench watch`
     #[arg(long)]
     pub(crate) stamp: bool,
-    /// End after this many seconds
+    /// End after this many seconds; with --every-frame, after as many of the clip
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
     pub(crate) duration: Option<f64>,
     /// Write the run's figures to this file as JSON
@@ -300,7 +306,7 @@ fn parse_size() -> ValueParser {
     ValueParser::new(|text: &str| match text {
         "512" => Ok(512_usize),
         "1024" => Ok(1024),
-        _ => Err("expected 512 or 1024"),
+        _ => Err("expected 512 or 1024, the pixels of each side"),
     })
 }
 
@@ -312,7 +318,7 @@ fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides
         .filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
-        .ok_or_else(|| "expected a size such as 640x480".to_owned())
+        .ok_or_else(|| "expected WIDTHxHEIGHT with sides from 64 to 7680 pixels, such as 640x480".to_owned())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {
@@ -332,26 +338,44 @@ fn parse_share(text: &str) -> Result<f32, String> {
 fn parse_secs(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(secs) if secs > 0.0 && secs < 1e9 => Ok(secs),
-        _ => Err("expected a number of seconds above 0".to_owned()),
+        _ => Err("expected a number of seconds above 0 and below 1e9".to_owned()),
     }
 }
 
-fn parse_background(text: &str) -> Result<Background, String> {
+/// Accepts numbers from `least` to `most`.
+#[cfg(feature = "train")]
+fn within<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    move |text| match text.parse() {
+        Ok(number) if least <= number && number <= most => Ok(number),
+        _ => Err(format!("expected a number from {least} to {most}")),
+    }
+}
+
+fn parse_background(name: &OsStr) -> Result<Background, String> {
+    let text = name.to_str().unwrap_or_default();
+    let colour = |digits: &str| -> Result<Background, String> {
+        let colour = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
+        let advice = "expected a colour as #RRGGBB, such as '#00b140'; a picture that is called so is meant by ./#…";
+        let colour = colour.ok_or(advice)?.to_be_bytes();
+        Ok(Background::Colour([colour[1], colour[2], colour[3]]))
+    };
     let background = match text {
         "own" => Background::Own,
         "blur" => Background::Blur,
         "none" => Background::None,
         _ => match text.strip_prefix('#') {
-            Some(digits) => {
-                let colour = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
-                let colour = colour.ok_or("expected a colour as #RRGGBB, such as '#00b140'")?.to_be_bytes();
-                Background::Colour([colour[1], colour[2], colour[3]])
-            }
+            Some(digits) => colour(digits)?,
             None => Background::Picture(
-                effigy::photo::read(text.as_ref())
+                effigy::photo::read(name.as_ref())
                     .map_err(|error| format!("expected own, blur, none, #RRGGBB or a picture's file: {error}"))?,
             ),
         },
     };
+    if !matches!(background, Background::Picture(_)) && Path::new(name).is_file() {
+        log::warn!("`{text}` is no file's name for --background; the picture that is called so is meant by ./{text}");
+    }
     Ok(background)
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 /// |---|---|---|
 /// | [`MonotonicClock`] | boot (Linux), process start elsewhere | `CLOCK_MONOTONIC`, which V4L2 drivers stamp buffers with |
 /// | [`ManualClock`] | 0 | the test that moves it |
+/// | an unpaced clip or picture | its first picture | its pictures, by their rate |
 ///
 /// Two moments may be compared only when they come from the same clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

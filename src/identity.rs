@@ -61,14 +61,11 @@ impl Identity {
             let advice = if path.exists() { "" } else { "; make one with `effigy enroll PHOTO -o NAME.effigy`" };
             format!("cannot read the identity {}{advice}", path.display())
         };
-        let size = std::fs::metadata(path).or_error(ErrorKind::Io, about)?.len();
-        if size > container::MAX_FILE_BYTES {
-            return Err(Error::new(
-                ErrorKind::Identity,
-                format!("expected an identity file, found {} MB: {}", size >> 20, path.display()),
-            ));
-        }
-        Self::from_bytes(&std::fs::read(path).or_error(ErrorKind::Io, about)?)
+        let bytes = crate::files::read(path, container::MAX_FILE_BYTES).map_err(|error| {
+            let is_large = error.kind() == std::io::ErrorKind::FileTooLarge;
+            Error::new(if is_large { ErrorKind::Identity } else { ErrorKind::Io }, about()).because(error)
+        })?;
+        Self::from_bytes(&bytes)
             .map_err(|error| Error::new(error.kind(), format!("cannot use {}", path.display())).because(error))
     }
 

@@ -67,6 +67,7 @@ pub mod demo;
 pub mod drive;
 pub mod error;
 pub mod face;
+pub mod files;
 pub mod frame;
 pub mod generate;
 pub mod identity;

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 mod cli;
 
 use cli::{Cli, Command};
@@ -12,7 +10,7 @@ fn main() -> ExitCode {
     cli::terminal::quiet_libraries();
     cli::terminal::quiet_panics();
     cli::terminal::show_warnings();
-    let command = Cli::parse().command;
+    let command = Cli::of_arguments().command;
     cli::terminal::exit_code(cli::terminal::guarded(|| match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Enroll(args) => cli::enroll::run(&args),

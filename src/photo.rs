@@ -8,6 +8,7 @@ use image::{
 };
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::files;
 use crate::frame::{Picture, Rgb};
 
 /// The largest picture accepted, in pixels a side.
@@ -27,20 +28,13 @@ pub fn read(path: &Path) -> Result<Rgb> {
     })
 }
 
-/// Reads a picture file's bytes, at most [`MAX_FILE_BYTES`].
+/// Reads a picture file's bytes, at most [`MAX_FILE_BYTES`]; `-` is standard input.
 ///
 /// # Errors
 /// [`ErrorKind::Photo`] when there is no such file or it is too large.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let about = || format!("cannot read the picture {}", path.display());
-    let size = std::fs::metadata(path).or_error(ErrorKind::Photo, about)?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(Error::new(
-            ErrorKind::Photo,
-            format!("the picture has {} MB, at most {} are read: {}", size >> 20, MAX_FILE_BYTES >> 20, path.display()),
-        ));
-    }
-    std::fs::read(path).or_error(ErrorKind::Photo, about)
+    files::read(path, MAX_FILE_BYTES).or_error(ErrorKind::Photo, about)
 }
 
 /// Decodes a JPEG, PNG or WebP picture and turns it the right way up (EXIF orientation).

@@ -63,7 +63,8 @@ pub struct Stages {
     pub foreground: Option<Box<dyn Sink>>,
     /// Size of the output, in pixels a side.
     pub size_px: usize,
-    /// Whether every frame is rendered and none dropped, instead of the newest.
+    /// Whether every frame is rendered and none dropped, instead of the newest. Such a run has no clock: its pictures
+    /// follow from the frames and their own times alone, one for each, however long a stage takes.
     pub every_frame: bool,
     /// Figures for overlays.
     pub figures: Arc<LiveFigures>,
@@ -151,15 +152,17 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
     let watcher = Watcher::new(stages.tracker, watch)?;
     let driver = Driver::new(stages.drive, identity)?;
+    let generator = stages.generator;
     let portrayer =
-        Portrayer::new(driver, stages.generator, stages.compositor, stages.identities, control, stages.size_px)?;
+        Portrayer::new(driver, generator, stages.compositor, stages.identities, control, stages.size_px, is_live)?;
     // What the first identity was given may be another form than what was opened.
     portrayer.backend().clone_into(&mut facts.backend);
 
     let (captured, face_drops, portrayed, meters) = std::thread::scope(|scope| {
         let (mut source, mut watcher, mut portrayer) = (stages.source, watcher, portrayer);
-        let capture =
-            spawn(scope, "capture", ending, move || capture_loop(&mut *source, captured_tx, clock, ending, figures))?;
+        let capture = spawn(scope, "capture", ending, move || {
+            capture_loop(&mut *source, captured_tx, clock, ending, is_live, figures)
+        })?;
         let face = spawn(scope, "face", ending, move || watcher.run(captured_rx, observed_tx, clock, ending, figures))?;
         let foreground_inlet = stages.foreground.is_some().then(|| inlets.next()).flatten();
         let mut sinks = Vec::new();
@@ -255,6 +258,7 @@ fn capture_loop(
     mut out: Publisher<Captured>,
     clock: &dyn Clock,
     ending: &Ending,
+    is_live: bool,
     figures: &LiveFigures,
 ) -> Result<CaptureCounts> {
     let mut captured = Captured::default();
@@ -274,8 +278,9 @@ fn capture_loop(
             counts.rate_hz = (counts.n_captured - 1) as f64 / elapsed_secs;
         }
         captured.trace = Trace::new(counts.n_captured, taken);
-        // Before the picture was taken the source only waited.
-        captured.trace.record(Stage::Capture, begin.max(taken), clock.now());
+        // Before a live picture was taken the source only waited; a clip's own time says nothing about that.
+        let begin = if is_live { begin.max(taken) } else { begin };
+        captured.trace.record(Stage::Capture, begin, clock.now());
         match out.publish(&mut captured) {
             Published::InTime => {}
             Published::Dropped => {
@@ -321,7 +326,7 @@ fn sink_loop(
         }
         meter.record(&frame.trace, frame.driver_landmarks.is_some(), is_live, end);
         if let Some(figures) = figures {
-            live.record(&frame.trace, end, figures);
+            live.record(&frame.trace, is_live, end, figures);
         }
     };
     // A file is completed also after an error; the first error is the one that counts.

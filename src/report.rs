@@ -191,11 +191,11 @@ pub(crate) struct LiveMeter {
 }
 
 impl LiveMeter {
-    pub(crate) fn record(&mut self, trace: &Trace, now: Timestamp, figures: &LiveFigures) {
+    pub(crate) fn record(&mut self, trace: &Trace, is_live: bool, now: Timestamp, figures: &LiveFigures) {
         let since = *self.since.get_or_insert(now);
         self.frames += 1;
         figures.presented.fetch_add(1, Ordering::Relaxed);
-        if trace.frame_id != 0 {
+        if trace.frame_id != 0 && is_live {
             self.age.record(trace.age(now));
             self.age_of_all.record(trace.age(now));
         }

@@ -362,7 +362,8 @@ fn wrong_usage_is_told_before_anything_is_opened() {
     let owned: Vec<(String, &[&str])> = vec![
         ("dance".into(), &["unrecognized subcommand 'dance'"]),
         ("run".into(), &["--identity <FILE[,FILE...]>"]),
-        ("run --identity ''".into(), &["a value is required for '--identity"]),
+        ("run --identity ''".into(), &["--identity", "expected FILE or FILE,FILE,…, found an empty name"]),
+        ("run --identity me.effigy,".into(), &["found an empty name"]),
         ("enroll".into(), &["--output <NAME.effigy>", "--consent <CONSENT>", "<PHOTO>"]),
         ("enroll photo.png -o a.effigy".into(), &["--consent"]),
         (
@@ -388,7 +389,10 @@ fn wrong_usage_is_told_before_anything_is_opened() {
             format!("{run} --sink vcam:x"),
             &["no virtual camera \":x\"", "`--sink` takes window, http[:ADDRESS], vcam[:DEVICE]"],
         ),
-        (format!("{run} --sink vcam@63x48"), &["no size \"63x48\" for a camera; give even sides from 64 to 4096"]),
+        (
+            format!("{run} --sink vcam@63x48"),
+            &["no size \"63x48\" for a camera; give WIDTHxHEIGHT with even sides from 64 to 4096"],
+        ),
         (format!("{run} --sink vcam --sink vcam"), &["two sinks would be the same camera; give `--sink vcam` once"]),
         (format!("{run} --sink file:"), &["`file:` lacks a path"]),
         (format!("{run} --sink file:out.gif"), &["out.gif ends in none of .mp4, .mkv, .avi, .png and /"]),
@@ -403,7 +407,6 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink null --background text.txt"), &["found another kind of file"]),
         (format!("{run} --sink null --strength 3"), &["expected a number from 0 to 2"]),
         (format!("{run} --sink null --duration 0"), &["expected a number of seconds above 0"]),
-        (format!("{run} --sink null --camera-size 5"), &["expected a size such as 640x480"]),
         (format!("{run} --sink null --camera-format h264"), &["choose auto, mjpeg, yuyv or nv12"]),
         (format!("{run} --sink null --every-frame"), &["--every-frame needs a clip: --source FILE"]),
         ("run --identity me.effigy --sink null --every-frame".into(), &["--every-frame needs a clip"]),
@@ -442,6 +445,51 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         assert!(!LAB.join(made).exists(), "{made} was made by a command that was typed wrongly");
     }
     assert_eq!(std::fs::read(LAB.join("driver.mp4")).unwrap(), std::fs::read(demo_file("driver.mp4")).unwrap());
+}
+
+#[test]
+fn a_size_or_number_that_is_refused_says_what_is_allowed() {
+    let refused = |option: &str, values: &[&str], says: &str| {
+        for value in values {
+            // A negative number may look like an option.
+            let line = format!("{option}={value}");
+            let name = option.split(' ').next_back().unwrap();
+            check_failures(&[(&line, 2, &[name, says])]);
+        }
+    };
+    let sides = ["700", "0", "abc", "-512", "512.0", "512x512", "4096", "99999999999999999999999"];
+    let run = "run --identity me.effigy --source pattern --sink null";
+    for command in ["demo", run, "bench run", "bench e2e", "bench pattern", "bench lag", "bench cost"] {
+        refused(&format!("{command} --size"), &sides, "expected 512 or 1024, the pixels of each side");
+    }
+    let cameras = ["700", "0x0", "abc", "63x64", "7681x64", "640x480x2", "640*480", "-64x64"];
+    refused(&format!("{run} --camera-size"), &cameras, "expected WIDTHxHEIGHT with sides from 64 to 7680 pixels");
+    let secs = ["0", "-1", "abc", "nan", "inf", "1e9"];
+    refused(&format!("{run} --duration"), &secs, "expected a number of seconds above 0 and below 1e9");
+    refused(&format!("{run} --strength"), &["-1", "2.1", "abc", "nan"], "expected a number from 0 to 2");
+    refused("enroll photo.png -o a.effigy --consent self --face", &["0", "-1", "abc", "1.5"], "counted from 1");
+    refused("bench run --rounds", &["0", "1001"], "is not in 1..=1000");
+    refused("bench code --pictures", &["0", "1000001"], "is not in 1..=1000000");
+    if cfg!(feature = "train") {
+        refused("eval clip.mp4 --size", &sides, "expected 256 or 512, the pixels of each side");
+        let clip = "synth clip --head head.npz -o out.mp4";
+        refused(
+            &format!("{clip} --size"),
+            &["700.5", "0", "abc", "63", "65", "2050"],
+            "an even number of pixels from 64 to 2048",
+        );
+        refused(&format!("{clip} --rate"), &["0", "241", "nan", "abc"], "expected a number from 1 to 240");
+        refused(&format!("{clip} --secs"), &["0", "-1", "inf", "nan"], "expected a number from 0.01 to 86400");
+        refused(
+            "synth data --head head.npz -o out --frames",
+            &["0", "-1", "abc"],
+            "expected a number from 1 to 1000000",
+        );
+        refused("train data -o out --picture", &["0", "100", "1024"], "expected a multiple of 32 from 64 to 512");
+        refused("train data -o out --rate", &["0", "-1", "2", "nan"], "expected a number from 0.000000001 to 1");
+        refused("prepare clips -o out --min-face", &["0", "-1", "nan", "abc"], "expected a number from 1 to 10000");
+        refused("prepare clips -o out --jobs", &["0", "-1", "abc"], "expected a number from 1 to 1024");
+    }
 }
 
 #[test]
@@ -924,6 +972,14 @@ fn every_frame_writes_as_many_as_the_clip_has() {
     assert_eq!(report["frames"]["captured"], N_SHORT);
     assert_eq!(report["frames"]["presented"], N_SHORT);
     assert_eq!(report["frames"]["dropped"], 0);
+}
+
+#[test]
+fn every_frame_for_so_long_is_so_much_of_the_clip() {
+    let line = "run --identity me.effigy --source short.mp4 --sink file:begin/ --every-frame --duration 0.25";
+    check(line, &[], 0, &[]);
+    // A quarter of a second of 24 pictures each, however long it took to make them.
+    assert_eq!(LAB.join("begin").read_dir().unwrap().count(), 6);
 }
 
 #[test]

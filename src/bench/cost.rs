@@ -46,7 +46,7 @@ pub fn measure(size_px: usize) -> Vec<Cost> {
         }
         let now = clock.now();
         meter.record(black_box(&trace), true, true, now);
-        live.record(black_box(&trace), now, &figures);
+        live.record(black_box(&trace), true, now, &figures);
     });
     let stamp = Stamp { origin: Origin::Output, frame_id: 7, time: clock.now() };
     let mut out = Rgba::new(size_px, size_px);

@@ -143,7 +143,7 @@ pub fn measure(source: &mut dyn Source, engine: &Engine<'_>, drive: DriveOptions
     let (mut frame, mut far_frame, mut far_picture) = (RawFrame::default(), RawFrame::default(), Rgb::default());
     let (mut face, mut far_face) = (Box::<FaceObservation>::default(), Box::<FaceObservation>::default());
     let (mut near, mut far) = (Seen::default(), Seen::default());
-    // An unpaced source keeps the clip's own time, which starts where the clock stands.
+    // An unpaced source keeps the clip's own time.
     let clock = ManualClock::new();
     loop {
         match source.read(&mut frame, &clock)? {

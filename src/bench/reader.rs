@@ -1,7 +1,8 @@
 //! The far end: something that shows pictures, looked at from outside.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,8 @@ pub trait Reader: Send {
 const OWN_NODE: &str = "effigy";
 
 /// What can be watched: `/dev/videoN`, `http://…`, `pipewire[:NODE]`, `window:TITLE`, `screen`, or a video file.
+///
+/// The words win: a file that is called `screen` is meant by `./screen`, and `-` is standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReaderSpec {
     /// A video device (Linux).
@@ -129,10 +132,22 @@ impl FromStr for ReaderSpec {
             Some(("window", "")) => Err(config("`window:` lacks a part of the window's title")),
             Some(("window", title)) => Ok(Self::Window(title.to_owned())),
             Some(("http", rest)) if rest.starts_with("//") => Ok(Self::Http(text.to_owned())),
-            Some(("https", _)) => Err(config("only plain http:// can be read")),
-            _ if text.starts_with("/dev/") => Ok(Self::Device(text.into())),
+            Some(("https", rest)) if rest.starts_with("//") => Err(config("only plain http:// can be read")),
+            // A shell's names for pipes are no devices.
+            _ if text.starts_with("/dev/") && !text.starts_with("/dev/fd/") && text != "/dev/stdin" => {
+                Ok(Self::Device(text.into()))
+            }
             _ => Ok(Self::Clip(text.into())),
         }
+    }
+}
+
+impl TryFrom<&OsStr> for ReaderSpec {
+    type Error = Error;
+
+    /// Takes a name that need not be Unicode.
+    fn try_from(name: &OsStr) -> Result<Self> {
+        name.to_str().map_or_else(|| Ok(Self::Clip(name.into())), str::parse)
     }
 }
 
@@ -161,7 +176,12 @@ fn config(what: &str) -> Error {
 impl fmt::Display for ReaderSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Device(path) | Self::Clip(path) => write!(f, "{}", path.display()),
+            Self::Device(path) => write!(f, "{}", path.display()),
+            Self::Clip(path) => {
+                let text = path.to_string_lossy();
+                let is_other = !matches!(text.parse(), Ok(Self::Clip(_)));
+                write!(f, "{}{text}", if is_other { "./" } else { "" })
+            }
             Self::Http(url) => f.write_str(url),
             Self::Pipewire(node) if node == OWN_NODE => f.write_str("pipewire"),
             Self::Pipewire(node) => write!(f, "pipewire:{node}"),
@@ -178,6 +198,10 @@ impl fmt::Display for ReaderSpec {
 /// - [`ErrorKind::BackendUnavailable`]: this build or system cannot read it.
 /// - [`ErrorKind::Io`]: the other side does not answer, or answers something else.
 pub fn open(spec: &ReaderSpec) -> Result<Box<dyn Reader>> {
+    let word = spec.to_string();
+    if !matches!(spec, ReaderSpec::Clip(_) | ReaderSpec::Device(_)) && Path::new(&word).is_file() {
+        log::warn!("`{word}` is no file's name here; the file that is called so is meant by ./{word}");
+    }
     match spec {
         ReaderSpec::Http(url) => Ok(Box::new(HttpReader::open(url)?)),
         ReaderSpec::Clip(path) => Ok(Box::new(ClipReader::open(path)?)),
@@ -236,6 +260,13 @@ mod tests {
             ("window:Cam: 1", ReaderSpec::Window("Cam: 1".into())),
             ("screen", ReaderSpec::Screen),
             ("out.mp4", ReaderSpec::Clip("out.mp4".into())),
+            ("C:\\a b\\out.mp4", ReaderSpec::Clip("C:\\a b\\out.mp4".into())),
+            ("-dash.mp4", ReaderSpec::Clip("-dash.mp4".into())),
+            ("-", ReaderSpec::Clip("-".into())),
+            ("./screen", ReaderSpec::Clip("./screen".into())),
+            ("https:talk.mp4", ReaderSpec::Clip("https:talk.mp4".into())),
+            ("http:talk.mp4", ReaderSpec::Clip("http:talk.mp4".into())),
+            ("/dev/stdin", ReaderSpec::Clip("/dev/stdin".into())),
         ];
         for (text, spec) in table {
             assert_eq!(text.parse::<ReaderSpec>().unwrap(), spec);

@@ -15,6 +15,8 @@ use crate::trace::Stage;
 
 /// Version of the keys. It rises when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
+/// The largest recording accepted.
+const MAX_BYTES: u64 = 1 << 30;
 /// Steps in which the age on screen is sampled.
 const SCREEN_STEP: Duration = Duration::from_millis(1);
 
@@ -350,8 +352,8 @@ impl Recording {
     /// # Errors
     /// [`ErrorKind::Io`] when the file cannot be read; [`ErrorKind::Config`] when it is no recording of this version.
     pub fn load(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
+        let text = crate::files::read_text(path, MAX_BYTES)
+            .or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
         let advice = || format!("{} is no recording; make one with `effigy bench run --out DIR`", path.display());
         let recording: Self = serde_json::from_str(&text).or_error(ErrorKind::Config, advice)?;
         let schema = recording.circumstances.schema;

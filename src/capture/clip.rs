@@ -1,15 +1,17 @@
 //! A video file as the driver: paced like a camera, or as fast as it is read.
 
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::Path;
 
 use opencv::core::{Mat, MatTraitConst as _};
 use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
 use opencv::videoio::{self, VideoCapture};
 
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Rgb;
 
+use super::clip_file::{ClipFile, no_video};
 use super::decode::rgb_from_bgr;
 use super::pace::Pace;
 use super::{RawFrame, Read, Source, SourceOptions};
@@ -25,9 +27,9 @@ const WHOLE_SHARE: f64 = 0.9;
 ///
 /// Pictures are turned as the file's rotation says. The driver's time is the clip's own: picture
 /// `n` is taken `n` / rate after the first. A paced clip waits for that time and leaves pictures
-/// out when its reader is late; an unpaced one delivers all of them without waiting.
+/// out when its reader is late; an unpaced one delivers all of them without waiting, the first at
+/// zero, whatever the clock says.
 pub struct ClipSource {
-    path: PathBuf,
     name: String,
     capture: VideoCapture,
     /// As it is in the file.
@@ -45,23 +47,30 @@ pub struct ClipSource {
     /// Decoded, waiting for its time.
     grabbed: bool,
     n_skipped: u64,
+    // After the capture, so that the file is closed before it is removed.
+    file: ClipFile,
 }
 
 impl ClipSource {
-    /// Opens the clip and decodes its first picture.
+    /// Opens the clip and decodes its first picture. A pipe is read to its end first; `-` is standard input.
     ///
     /// # Errors
     /// - [`ErrorKind::Io`]: it does not exist, is empty, or is no video that OpenCV can decode.
     /// - [`ErrorKind::PermissionDenied`]: it may not be read.
     pub fn open(path: &Path, options: &SourceOptions) -> Result<Self> {
-        let capture = open_capture(path)?;
+        Self::of_file(ClipFile::open(path)?, options)
+    }
+
+    /// Opens a clip that was found.
+    pub(super) fn of_file(file: ClipFile, options: &SourceOptions) -> Result<Self> {
+        let capture = file.open_capture()?;
+        let path = file.shown().to_owned();
         let stated_hz = capture.get(videoio::CAP_PROP_FPS)?;
         let rate_hz = believable_rate_hz(stated_hz).unwrap_or_else(|| {
             log::warn!("{} states {stated_hz} pictures a second; {FALLBACK_RATE_HZ} are assumed", path.display());
             FALLBACK_RATE_HZ
         });
         let mut clip = Self {
-            path: path.to_owned(),
             name: String::new(),
             turn: turn(&capture)?,
             capture,
@@ -73,9 +82,10 @@ impl ClipSource {
             n_in_this_round: 0,
             grabbed: false,
             n_skipped: 0,
+            file,
         };
         if !clip.grab()? || !clip.retrieve()? {
-            return Err(no_video(path, "no picture in it can be decoded"));
+            return Err(no_video(&path, "no picture in it can be decoded"));
         }
         clip.name = format!("{}, {}x{} {}/s", path.display(), clip.bgr.cols(), clip.bgr.rows(), round_rate(rate_hz));
         Ok(clip)
@@ -149,7 +159,7 @@ impl ClipSource {
         }
         // Opened again rather than sought: seeking lands on a wrong picture in files without a
         // key frame at the very start.
-        self.capture = open_capture(&self.path)?;
+        self.capture = self.file.open_capture()?;
         self.n_in_this_round = 0;
         self.grab()
     }
@@ -163,10 +173,10 @@ impl ClipSource {
         }
         let message = format!(
             "{} is torn: {found} pictures could be decoded and its index states {stated}; copy or record it again",
-            self.path.display()
+            self.file.shown().display()
         );
         // Other containers state an estimate.
-        if has_extension(&self.path, &["mp4", "mov", "m4v", "avi"]) {
+        if states_its_count(&self.file) {
             return Err(Error::new(ErrorKind::Io, message));
         }
         log::warn!("{message}");
@@ -201,7 +211,7 @@ impl Source for ClipSource {
         self.grabbed = false;
         self.next_index += 1;
         if !self.retrieve()? {
-            return Err(no_video(&self.path, "a picture in it cannot be decoded"));
+            return Err(no_video(self.file.shown(), "a picture in it cannot be decoded"));
         }
         rgb_from_bgr(&self.bgr, frame.picture_mut())?;
         frame.set_captured(captured);
@@ -211,32 +221,6 @@ impl Source for ClipSource {
     fn frame_rate_hz(&self) -> Option<f64> {
         Some(self.pace.rate_hz())
     }
-}
-
-fn open_capture(path: &Path) -> Result<VideoCapture> {
-    // An absolute path cannot be taken for a network address or a pattern of numbered pictures.
-    let absolute = std::fs::canonicalize(path).map_err(|error| cannot_read(path, error))?;
-    let file = std::fs::File::open(&absolute).map_err(|error| cannot_read(path, error))?;
-    let meta = file.metadata().map_err(|error| cannot_read(path, error))?;
-    if meta.is_dir() {
-        return Err(Error::new(
-            ErrorKind::Io,
-            format!("{} is a folder, not a clip or picture; name a file in it", path.display()),
-        ));
-    }
-    if meta.len() == 0 {
-        return Err(no_video(path, "it is empty"));
-    }
-    let api = if cfg!(target_os = "linux") { videoio::CAP_FFMPEG } else { videoio::CAP_ANY };
-    let mut capture = VideoCapture::from_file(&absolute, api)
-        .or_error(ErrorKind::Io, || format!("cannot open {} as a video", path.display()))?;
-    if !capture.is_opened()? {
-        return Err(no_video(path, "it has another format or is torn"));
-    }
-    // Turned here instead, since OpenCV 4.6 turns the wrong way. Backends that cannot answer
-    // say so by their return value, and turn nothing.
-    capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0)?;
-    Ok(capture)
 }
 
 /// How the file's pictures must be turned to stand upright, as OpenCV's code.
@@ -252,23 +236,14 @@ fn turn(capture: &VideoCapture) -> Result<Option<i32>> {
     })
 }
 
-/// A file that cannot be opened or read, with the kind that says why.
-pub(super) fn cannot_read(path: &Path, error: std::io::Error) -> Error {
-    let (kind, advice) = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            (ErrorKind::Io, "; `--source` takes camera, camera:N, camera:NAME, pattern, or a clip or picture file")
-        }
-        std::io::ErrorKind::PermissionDenied => (ErrorKind::PermissionDenied, "; allow it with `chmod u+r`"),
-        _ => (ErrorKind::Io, ""),
-    };
-    Error::new(kind, format!("cannot read {}{advice}", path.display())).because(error)
-}
-
-fn no_video(path: &Path, reason: &str) -> Error {
-    Error::new(
-        ErrorKind::Io,
-        format!("{} is no video that can be played: {reason}; give an MP4, MKV, WebM, AVI or MOV", path.display()),
-    )
+/// Whether the file is of a kind whose index states how many pictures there are: by its name, or what came through a pipe by
+/// its first bytes.
+fn states_its_count(file: &ClipFile) -> bool {
+    let mut head = Vec::new();
+    // Without a head it is none of them.
+    let _ = std::fs::File::open(file.path()).and_then(|file| file.take(12).read_to_end(&mut head));
+    let is_avi = head.starts_with(b"RIFF") && head.ends_with(b"AVI ");
+    is_avi || head.get(4..8) == Some(b"ftyp") || has_extension(file.shown(), &["mp4", "mov", "m4v", "avi"])
 }
 
 /// Whether the file's name ends in one of `extensions` (lower case, without the dot).

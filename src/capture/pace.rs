@@ -1,4 +1,4 @@
-//! Which picture of a steady series is due, seen from a camera's point of view.
+//! Which picture of a steady series is due, seen from a camera's point of view; or a series with a time of its own.
 
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use super::MAX_READ_WAIT;
 const MAX_CATCH_UP_SECS: f64 = 1.0;
 
 /// The times at which the pictures of a series are due: picture `n` at start + `n` / rate.
+///
+/// A paced series starts on the clock, with the first question. One that is not has nothing to do with the clock: it starts
+/// at zero, so that what is made of it is the same each time.
 #[derive(Debug)]
 pub(super) struct Pace {
     rate_hz: f64,
@@ -28,9 +31,10 @@ impl Pace {
         self.rate_hz
     }
 
-    /// When picture `index` is taken. The series starts with the first question.
+    /// When picture `index` is taken.
     pub(super) fn due(&mut self, index: u64, clock: &dyn Clock) -> Timestamp {
-        let start = *self.start.get_or_insert_with(|| clock.now());
+        let paced = self.paced;
+        let start = *self.start.get_or_insert_with(|| if paced { clock.now() } else { Timestamp::default() });
         start + Duration::from_secs_f64(index as f64 / self.rate_hz)
     }
 
@@ -85,6 +89,7 @@ mod tests {
     #[test]
     fn an_unpaced_series_keeps_its_own_time_and_never_waits() {
         let clock = ManualClock::new();
+        clock.advance(Duration::from_secs(7));
         let mut pace = Pace::new(25.0, false);
         assert_eq!(pace.wait(0, &clock), Some(Timestamp::default()));
         assert_eq!(pace.wait(50, &clock), Some(Timestamp::from_nanos(2_000_000_000)));

@@ -1,15 +1,11 @@
 //! The test pattern: a clip that the program carries with it, with number and time in every picture.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::generate::Portrait;
 use crate::latency::{self, Origin, Stamp};
 
+use super::clip_file::ClipFile;
 use super::{ClipSource, RawFrame, Read, Source, SourceOptions};
 
 /// A clip that is held in memory, played without end unless it is read as fast as it goes.
@@ -17,8 +13,6 @@ pub struct PatternSource {
     clip: ClipSource,
     name: String,
     n_read: u32,
-    // After the clip, so that the file is closed before it is removed.
-    _file: TemporaryFile,
 }
 
 impl PatternSource {
@@ -34,12 +28,11 @@ impl PatternSource {
                 "this build carries no test pattern; give a clip instead: `--source FILE`",
             ));
         }
-        // OpenCV reads videos from a path only.
-        let file = TemporaryFile::new(mp4)?;
         let looped = options.looped || options.paced;
-        let clip = ClipSource::open(&file.path, &SourceOptions { looped, ..options.clone() })?;
+        let file = ClipFile::of_bytes("test pattern", mp4)?;
+        let clip = ClipSource::of_file(file, &SourceOptions { looped, ..options.clone() })?;
         let rate_hz = clip.frame_rate_hz().unwrap_or_default();
-        Ok(Self { name: format!("test pattern, {rate_hz}/s"), n_read: 0, clip, _file: file })
+        Ok(Self { name: format!("test pattern, {rate_hz}/s"), n_read: 0, clip })
     }
 }
 
@@ -110,39 +103,5 @@ impl PatternPlayer {
             }
         }
         Ok(Some(self.frame.captured()))
-    }
-}
-
-/// A file that is removed when it is dropped.
-struct TemporaryFile {
-    path: PathBuf,
-}
-
-impl TemporaryFile {
-    fn new(content: &[u8]) -> Result<Self> {
-        static N_MADE: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let number = N_MADE.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("effigy-{}-{number}.mp4", std::process::id()));
-            // `create_new` follows no link that another user may have put there.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                opened => {
-                    let context = || format!("cannot write the test pattern to {}", path.display());
-                    let mut file = opened.or_error(ErrorKind::Io, context)?;
-                    let temporary = Self { path: path.clone() };
-                    file.write_all(content).or_error(ErrorKind::Io, context)?;
-                    return Ok(temporary);
-                }
-            }
-        }
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            log::warn!("{} is left behind: {error}", self.path.display());
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! What `--source` says, and opening it.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,10 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
+use crate::files::STANDARD_INPUT;
+
 use super::clip::has_extension;
+use super::clip_file::ClipFile;
 use super::{ClipSource, FormatPreference, PatternSource, Source, StillSource, WebcamSource};
 
 /// Which camera.
@@ -22,15 +26,22 @@ pub enum CameraChoice {
     Name(String),
 }
 
-/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern` or a file.
+/// What can be given.
+const TAKES: &str =
+    "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, or - for standard input";
+
+/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-` or a file.
 ///
-/// A file that happens to be called `camera` or `pattern` is meant by `./camera`.
+/// The words win: a file that happens to be called `camera`, `pattern` or `-` is meant by `./camera`. Every other name is a
+/// file's, whatever it begins with and whatever colons it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A webcam.
     Camera(CameraChoice),
     /// The clip that the program carries with it.
     Pattern,
+    /// A clip or a still that is piped into the program; read to its end before it is played.
+    StandardInput,
     /// A clip or a still; its content says which.
     File(PathBuf),
 }
@@ -41,6 +52,7 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once(':') {
             _ if text.is_empty() => Err(config("the source is empty")),
+            _ if text == STANDARD_INPUT => Ok(Self::StandardInput),
             _ if text == "camera" => Ok(Self::Camera(CameraChoice::First)),
             _ if text == "pattern" => Ok(Self::Pattern),
             Some(("camera", "")) => Err(config("`camera:` lacks the camera's number or a part of its name")),
@@ -53,11 +65,23 @@ impl FromStr for SourceSpec {
     }
 }
 
+impl TryFrom<&OsStr> for SourceSpec {
+    type Error = Error;
+
+    /// Takes a name that need not be Unicode.
+    fn try_from(name: &OsStr) -> Result<Self> {
+        match name.to_str() {
+            Some(text) => text.parse(),
+            None if crate::files::split_once(name, b':').is_some_and(|(word, _)| word == "camera") => {
+                Err(config("the camera's name is not Unicode; give its number or another part of its name"))
+            }
+            None => Ok(Self::File(name.into())),
+        }
+    }
+}
+
 fn config(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        format!("{what}; `--source` takes camera, camera:N, camera:NAME, pattern, or a clip or picture file"),
-    )
+    Error::new(ErrorKind::Config, format!("{what}; {TAKES}"))
 }
 
 impl fmt::Display for SourceSpec {
@@ -67,6 +91,7 @@ impl fmt::Display for SourceSpec {
             Self::Camera(CameraChoice::Index(index)) => write!(f, "camera:{index}"),
             Self::Camera(CameraChoice::Name(name)) => write!(f, "camera:{name}"),
             Self::Pattern => f.write_str("pattern"),
+            Self::StandardInput => f.write_str(STANDARD_INPUT),
             Self::File(path) => {
                 let text = path.to_string_lossy();
                 let is_other = !matches!(text.parse(), Ok(Self::File(_)));
@@ -106,24 +131,57 @@ impl Default for SourceOptions {
 /// - [`ErrorKind::BackendUnavailable`]: this build has no cameras.
 /// - [`ErrorKind::Io`]: the file is missing, torn, or neither a clip nor a picture.
 pub fn open(spec: &SourceSpec, options: &SourceOptions) -> Result<Box<dyn Source>> {
+    let word = spec.to_string();
+    if !matches!(spec, SourceSpec::File(_)) && Path::new(&word).is_file() {
+        log::warn!("`{word}` is no file's name for --source; the file that is called so is meant by ./{word}");
+    }
     Ok(match spec {
         SourceSpec::Camera(choice) => Box::new(WebcamSource::open(choice, options)?),
         SourceSpec::Pattern => Box::new(PatternSource::open(crate::demo::DRIVER_MP4, options)?),
-        SourceSpec::File(path) if is_still(path) => Box::new(StillSource::open(path, options)?),
-        SourceSpec::File(path) => Box::new(ClipSource::open(path, options)?),
+        SourceSpec::StandardInput => open_file(ClipFile::standard_input()?, options)?,
+        SourceSpec::File(path) => open_file(find(path)?, options)?,
     })
 }
 
-/// Whether the file is a picture, by its first bytes, else by its name.
+/// Finds a file, or says what else can be given.
+fn find(path: &Path) -> Result<ClipFile> {
+    if matches!(path.try_exists(), Ok(false)) {
+        let shown = path.display();
+        let why = if shown.to_string().contains("://") {
+            format!(
+                "cannot read {shown}: addresses are not read; pipe what is there, as in `curl … | effigy run --source -`"
+            )
+        } else {
+            format!("cannot read {shown}: there is no such file; {TAKES}")
+        };
+        return Err(Error::new(ErrorKind::Io, why));
+    }
+    // A file of this name, which is not standard input here.
+    if path.as_os_str() == STANDARD_INPUT {
+        return ClipFile::open(&Path::new(".").join(path));
+    }
+    ClipFile::open(path)
+}
+
+fn open_file(file: ClipFile, options: &SourceOptions) -> Result<Box<dyn Source>> {
+    let is_still = is_still(file.path()) || has_extension(file.shown(), STILL_EXTENSIONS);
+    Ok(if is_still {
+        Box::new(StillSource::of_file(&file, options)?)
+    } else {
+        Box::new(ClipSource::of_file(file, options)?)
+    })
+}
+
+/// What a picture's name may end in.
+const STILL_EXTENSIONS: &[&str] = &["png", "jpg", "jpeg", "webp"];
+
+/// Whether the file is a picture, by its first bytes.
 fn is_still(path: &Path) -> bool {
     let mut head = Vec::new();
     // What cannot be read is reported by the source that is opened.
-    let read = std::fs::File::open(path).and_then(|file| file.take(12).read_to_end(&mut head));
+    let _ = std::fs::File::open(path).and_then(|file| file.take(12).read_to_end(&mut head));
     let is_webp = head.starts_with(b"RIFF") && head.ends_with(b"WEBP");
-    if is_webp || head.starts_with(b"\x89PNG") || head.starts_with(&[0xff, 0xd8, 0xff]) {
-        return true;
-    }
-    read.is_ok() && has_extension(path, &["png", "jpg", "jpeg", "webp"])
+    is_webp || head.starts_with(b"\x89PNG") || head.starts_with(&[0xff, 0xd8, 0xff])
 }
 
 #[cfg(test)]
@@ -141,22 +199,44 @@ mod tests {
             ("./pattern", SourceSpec::File("./pattern".into())),
             ("C:\\clips\\a.mp4", SourceSpec::File("C:\\clips\\a.mp4".into())),
             ("Camera", SourceSpec::File("Camera".into())),
+            ("C:a.mp4", SourceSpec::File("C:a.mp4".into())),
+            ("-dash.mp4", SourceSpec::File("-dash.mp4".into())),
+            ("--dash.mp4", SourceSpec::File("--dash.mp4".into())),
+            ("12:30 talk.mp4", SourceSpec::File("12:30 talk.mp4".into())),
+            ("Zoë — Übung.mp4", SourceSpec::File("Zoë — Übung.mp4".into())),
+            ("cameras", SourceSpec::File("cameras".into())),
+            ("pattern:2", SourceSpec::File("pattern:2".into())),
+            ("/dev/stdin", SourceSpec::File("/dev/stdin".into())),
+            ("-", SourceSpec::StandardInput),
+            ("./-", SourceSpec::File("./-".into())),
         ];
         for (text, spec) in table {
             assert_eq!(text.parse::<SourceSpec>().unwrap(), spec, "{text}");
             assert_eq!(spec.to_string(), text);
         }
-        assert_eq!(SourceSpec::File("camera:2".into()).to_string(), "./camera:2");
+        for name in ["camera:2", "camera", "pattern", "-"] {
+            assert_eq!(SourceSpec::File(name.into()).to_string(), format!("./{name}"));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_need_not_be_unicode() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let name = OsStr::from_bytes(b"caf\xe9.mp4");
+        assert_eq!(SourceSpec::try_from(name).unwrap(), SourceSpec::File(name.into()));
+        assert_eq!(SourceSpec::try_from(OsStr::new("pattern")).unwrap(), SourceSpec::Pattern);
+        let error = SourceSpec::try_from(OsStr::from_bytes(b"camera:caf\xe9")).unwrap_err();
+        assert!(error.to_string().contains("not Unicode; give its number"), "{error}");
     }
 
     #[test]
     fn wrong_sources_say_what_can_be_typed() {
-        let list = "`--source` takes camera, camera:N, camera:NAME, pattern, or a clip or picture file";
         let table =
             [("", "the source is empty"), ("camera:", "`camera:` lacks the camera's number or a part of its name")];
         for (text, message) in table {
             let error = text.parse::<SourceSpec>().unwrap_err();
-            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, format!("{message}; {list}")));
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, format!("{message}; {TAKES}")));
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Rgb;
 use crate::photo;
 
+use super::clip_file::ClipFile;
 use super::pace::Pace;
 use super::{RawFrame, Read, Source, SourceOptions};
 
@@ -29,14 +30,26 @@ impl StillSource {
     /// # Errors
     /// [`crate::ErrorKind::Photo`] when it cannot be read, is torn, too large, or no PNG, JPEG or WebP.
     pub fn open(path: &Path, options: &SourceOptions) -> Result<Self> {
-        let picture = photo::read(path)?;
-        Ok(Self {
-            name: format!("{}, {}x{} still", path.display(), picture.width_px(), picture.height_px()),
+        Ok(Self::of_picture(path, photo::read(path)?, options))
+    }
+
+    /// Reads a picture that was found.
+    pub(super) fn of_file(file: &ClipFile, options: &SourceOptions) -> Result<Self> {
+        let about = |error: Error| {
+            Error::new(error.kind(), format!("cannot use the picture {}", file.shown().display())).because(error)
+        };
+        let picture = photo::read_bytes(file.path()).and_then(|bytes| photo::decode(&bytes)).map_err(about)?;
+        Ok(Self::of_picture(file.shown(), picture, options))
+    }
+
+    fn of_picture(shown: &Path, picture: Rgb, options: &SourceOptions) -> Self {
+        Self {
+            name: format!("{}, {}x{} still", shown.display(), picture.width_px(), picture.height_px()),
             picture,
             pace: Pace::new(RATE_HZ, options.paced),
             endless: options.paced || options.looped,
             next_index: 0,
-        })
+        }
     }
 }
 

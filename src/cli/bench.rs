@@ -15,10 +15,12 @@ use effigy::capture::{self, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
+use effigy::files;
 use effigy::generate::Generator;
 use effigy::sink::{self, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
+use super::names::{self, Names, parse_name, parse_names};
 use super::{Backend, demo, parse_secs, parse_size, run, terminal};
 
 mod scenes;
@@ -76,10 +78,10 @@ struct CompareArgs {
 #[derive(Args, Debug)]
 struct EngineArgs {
     /// Identity files; otherwise the synthetic people that the program carries with it
-    #[arg(long, value_name = "FILE[,FILE...]", value_delimiter = ',')]
-    identity: Vec<PathBuf>,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
+    identity: Vec<Names>,
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
@@ -98,7 +100,8 @@ The pictures must carry the code: from `effigy run --stamp`, or from any program
 `effigy bench pattern`. Ages need both on one machine; a file tells what is missing, not its age.")]
 struct WatchArgs {
     /// What to watch: /dev/videoN, http://HOST:PORT/PATH, pipewire[:NODE], window:TITLE, screen, or a video file
-    #[arg(value_name = "DEVICE|URL|FILE")]
+    /// (- for standard input)
+    #[arg(value_name = "DEVICE|URL|FILE", value_parser = parse_name::<ReaderSpec>())]
     what: ReaderSpec,
     /// End after this many seconds; otherwise on Ctrl-C
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
@@ -116,10 +119,10 @@ struct WatchArgs {
 Every picture carries its number and the moment at which it was due. It shows a synthetic person.")]
 struct PatternArgs {
     /// Where to show it: any sink of `effigy run`
-    #[arg(long, default_value = "window", value_name = "SINK")]
+    #[arg(long, default_value = "window", value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     sink: SinkSpec,
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
     /// End after this many seconds; otherwise on Ctrl-C or when the window is closed
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]
@@ -134,7 +137,7 @@ struct PatternArgs {
 
 A second tracker looks at the output; where its signals fit the driver's best is the lag.")]
 struct LagArgs {
-    /// The clip; otherwise the program's own driver
+    /// The clip, - for standard input; otherwise the program's own driver
     clip: Option<PathBuf>,
     /// Leave out the filter of `effigy run`, to see what it adds
     #[arg(long)]
@@ -158,8 +161,8 @@ struct CodeArgs {
   effigy bench cost
   effigy bench cost --size 1024")]
 struct CostArgs {
-    /// Size of the picture in pixels
-    #[arg(long, default_value = "512", value_parser = parse_size())]
+    /// Size of the picture, in pixels a side: 512 or 1024
+    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
 }
 
@@ -184,7 +187,7 @@ impl EngineArgs {
     /// Loads or enrols who is shown.
     fn identities(&self) -> Result<Vec<Arc<Identity>>> {
         if !self.identity.is_empty() {
-            return self.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect();
+            return names::all(&self.identity).map(|path| Identity::load(path).map(Arc::new)).collect();
         }
         demo::enroll_portraits()
     }
@@ -203,7 +206,7 @@ fn write_json(path: Option<&Path>, value: &impl serde::Serialize) -> Result<()> 
     let Some(path) = path else { return Ok(()) };
     let text =
         serde_json::to_string_pretty(value).or_error(ErrorKind::Internal, || "cannot write the figures".to_owned())?;
-    std::fs::write(path, text + "\n").map_err(|error| run::cannot_write(path, error))
+    files::write(path, (text + "\n").as_bytes()).map_err(|error| run::cannot_write(path, error))
 }
 
 /// A flag that Ctrl-C sets, and the passing of `secs`.
@@ -290,7 +293,11 @@ fn show_pattern(args: &PatternArgs) -> Result<()> {
 }
 
 fn motion_lag(args: &LagArgs) -> Result<()> {
-    let spec = args.clip.clone().map_or(SourceSpec::Pattern, SourceSpec::File);
+    let spec = match &args.clip {
+        None => SourceSpec::Pattern,
+        Some(path) if path.as_os_str() == files::STANDARD_INPUT => SourceSpec::StandardInput,
+        Some(path) => SourceSpec::File(path.clone()),
+    };
     let options = SourceOptions { paced: false, looped: false, ..SourceOptions::default() };
     let mut source = capture::open(&spec, &options)?;
     let generator = || args.engine.generator();

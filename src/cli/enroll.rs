@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use effigy::identity::{Basis, EnrollOptions, Enroller, Signer};
-use effigy::{Error, ErrorKind, Result, photo};
+use effigy::{Error, ErrorKind, Result, files, photo};
 
 use super::run::{check_writable, is_same_file};
 use super::{EnrollArgs, terminal};
@@ -24,6 +24,9 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
             format!("-o must name a file, {} is a folder; try -o {}", args.output.display(), example.display()),
         ));
     }
+    files::check_regular(&args.output).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("-o must name a file, not {}", args.output.display())).because(error)
+    })?;
     if is_same_file(&args.output, &args.photo) {
         return Err(Error::new(
             ErrorKind::Config,
@@ -63,7 +66,7 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         identity.size_px(),
         options.basis.name()
     );
-    log::info!("next: effigy run --identity {}", args.output.display());
+    log::info!("next: effigy run --identity {}", files::typed(&args.output));
     Ok(())
 }
 

@@ -44,8 +44,8 @@ pub(crate) struct EvalArgs {
     /// [default: warp, and the program's own weights on the processor]
     #[arg(long, value_name = "GENERATOR")]
     generator: Vec<GeneratorSpec>,
-    /// Size at which pictures are compared, in pixels
-    #[arg(long, default_value = "256", value_parser = parse_size)]
+    /// Size at which pictures are compared, in pixels a side: 256 or 512
+    #[arg(long, default_value = "256", value_name = "PIXELS", value_parser = parse_size)]
     size: usize,
     /// Measure one of N frames, in runs of two
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -120,7 +120,7 @@ fn parse_size(text: &str) -> std::result::Result<usize, String> {
     match text {
         "256" => Ok(256),
         "512" => Ok(512),
-        _ => Err("expected 256 or 512".to_owned()),
+        _ => Err("expected 256 or 512, the pixels of each side".to_owned()),
     }
 }
 
@@ -257,7 +257,7 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(|error| cannot_write(path, error))
+    effigy::files::write(path, bytes).map_err(|error| cannot_write(path, error))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use clap::Args;
 use effigy::train::prepare::{self, Checks, Options};
 use effigy::{Error, ErrorKind, Result};
 
-use super::terminal;
+use super::{terminal, within};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -38,13 +38,14 @@ pub(crate) struct PrepareArgs {
     #[arg(long, value_name = "CLASS,...", value_delimiter = ',')]
     rights: Vec<String>,
     /// The smallest face, in pixels of the file
-    #[arg(long, value_name = "PIXELS", default_value_t = Checks::default().min_face_px)]
+    #[arg(long, value_name = "PIXELS", default_value_t = Checks::default().min_face_px,
+        value_parser = within(1.0_f32, 10_000.0))]
     min_face: f32,
     /// Store the optical flow from each frame to the next
     #[arg(long)]
     flow: bool,
     /// How many clips to work on at once [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(1_usize, 1024))]
     jobs: Option<usize>,
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use effigy::capture::{self, SourceOptions, SourceSpec};
+use effigy::capture::{self, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
-use effigy::composite::{CompositeOptions, Compositor};
+use effigy::composite::{Background, CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
+use effigy::files::{self, Kind, STANDARD_INPUT};
 use effigy::generate::Generator;
 use effigy::generate::choose;
 use effigy::generate::network::{self, FrameOptions};
@@ -22,7 +23,7 @@ use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, enroll, live_window, terminal};
+use super::{Backend, RunArgs, enroll, live_window, names, terminal};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     check_sinks(args, sinks)?;
     check_every_frame(args, sinks)?;
     let identities: Vec<_> =
-        args.identity.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
+        names::all(&args.identity).map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
@@ -46,15 +47,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         size_px: args.camera_size,
         ..SourceOptions::default()
     };
-    let source = capture::open(&args.source, &options)?;
+    let mut source = capture::open(&args.source, &options)?;
     log::info!("source: {}", source.name());
+    let duration = args.duration.map(Duration::from_secs_f64);
+    if let Some(length) = duration.filter(|_| args.every_frame) {
+        source = Box::new(LimitedSource::new(source, length));
+    }
     let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
         size_px: args.size,
         every_frame: args.every_frame,
         frame_rate_hz,
-        duration: args.duration.map(Duration::from_secs_f64),
+        duration: duration.filter(|_| !args.every_frame),
         stamp: args.stamp,
         allow_remote: args.allow_remote,
     };
@@ -67,7 +72,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     };
     let composite = CompositeOptions {
         size_px: args.size,
-        background: args.background.clone(),
+        background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
     };
@@ -82,6 +87,7 @@ pub(crate) struct Stage {
     pub(crate) size_px: usize,
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
+    /// When to end, by the clock; a run of every frame has none.
     pub(crate) duration: Option<Duration>,
     /// Whether pictures carry number and time of the driver's frame.
     pub(crate) stamp: bool,
@@ -306,7 +312,7 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     if !args.every_frame {
         return Ok(());
     }
-    let why = if !matches!(args.source, SourceSpec::File(_)) {
+    let why = if !matches!(args.source, SourceSpec::File(_) | SourceSpec::StandardInput) {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
@@ -325,7 +331,7 @@ fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         SourceSpec::File(path) => Some(path),
         _ => None,
     };
-    let read: Vec<&PathBuf> = args.identity.iter().chain(source).collect();
+    let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
     for (i, sink) in sinks.iter().enumerate() {
         let is_repeated = sinks[..i].contains(sink);
         match sink {
@@ -372,6 +378,14 @@ pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
 
 /// A report that cannot be written must fail before the run, not after it.
 pub(super) fn check_writable(path: &Path) -> Result<()> {
+    // What is opened and closed is over for who reads a pipe.
+    let kind = std::fs::metadata(path).map(|meta| Kind::of(&meta));
+    if path.as_os_str() == STANDARD_INPUT {
+        files::check_regular(path).map_err(|error| cannot_write(path, error))?;
+    }
+    if matches!(kind, Ok(Kind::Pipe)) {
+        return Ok(());
+    }
     let is_new = !path.exists();
     std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
     if is_new {
@@ -399,7 +413,7 @@ pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
 pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {
     let text =
         serde_json::to_string_pretty(report).or_error(ErrorKind::Internal, || "cannot write the report".to_owned())?;
-    std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, error))
+    files::write(path, (text + "\n").as_bytes()).map_err(|error| cannot_write(path, error))
 }
 
 /// Says how the run went, age first where it was a live one.

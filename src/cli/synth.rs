@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::terminal;
+use super::{terminal, within};
 use clap::{Args, Subcommand};
 use effigy::error::OrError as _;
 use effigy::face::MESH_POINTS_CM;
@@ -48,19 +48,19 @@ enum What {
         #[arg(short, long)]
         output: PathBuf,
         /// How many people
-        #[arg(long, default_value_t = 400)]
+        #[arg(long, default_value_t = 400, value_parser = within(1_u64, 1_000_000))]
         people: u64,
         /// Frames of each person
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = within(1_u64, 1_000_000))]
         frames: u64,
         /// Seed of the first person
         #[arg(long, default_value_t = 0)]
         first: u64,
-        /// Width and height in pixels
+        /// Width and height in pixels: even, from 64 to 2048
         #[arg(long, default_value_t = 256, value_parser = parse_side)]
         size: usize,
         /// Frames a second; without it each frame is a random instant
-        #[arg(long)]
+        #[arg(long, value_parser = within(0.1_f32, 240.0))]
         rate: Option<f32>,
         /// Add to every clip the same motion, light, background and camera with another person
         #[arg(long)]
@@ -83,12 +83,12 @@ enum What {
         #[arg(long)]
         motion: Option<u64>,
         /// Length in seconds
-        #[arg(long, default_value_t = 10.0)]
+        #[arg(long, default_value_t = 10.0, value_parser = within(0.01_f32, 86_400.0))]
         secs: f32,
         /// Frames a second
-        #[arg(long, default_value_t = 30.0)]
+        #[arg(long, default_value_t = 30.0, value_parser = within(1.0_f32, 240.0))]
         rate: f32,
-        /// Width and height in pixels
+        /// Width and height in pixels: even, from 64 to 2048
         #[arg(long, default_value_t = 512, value_parser = parse_side)]
         size: usize,
     },
@@ -127,10 +127,10 @@ enum What {
         #[command(flatten)]
         head: Head,
         /// How many people
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 200, value_parser = within(1_u64, 1_000_000))]
         people: u64,
         /// Frames of each person
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = within(1_u64, 1_000_000))]
         frames: u64,
         /// Seed of the first person
         #[arg(long, default_value_t = 0)]
@@ -206,7 +206,7 @@ fn register(head: &Path, output: &Path, bias: Option<&Path>) -> Result<()> {
     let mut table = landmarks::register(&model, &canonical);
     if let Some(path) = bias {
         let about = || format!("expected 468 offsets of three numbers in {}", path.display());
-        let text = std::fs::read_to_string(path).or_error(ErrorKind::Io, about)?;
+        let text = effigy::files::read_text(path, 1 << 20).or_error(ErrorKind::Io, about)?;
         let offsets: Vec<[f32; 3]> = serde_json::from_str(&text).or_error(ErrorKind::Config, about)?;
         landmarks::shift(&model, &mut table, &offsets);
     }

@@ -11,7 +11,7 @@ use effigy::generate::network::Size;
 use effigy::train::loss::LossWeights;
 use effigy::train::teach::{TeachOptions, teach};
 
-use super::terminal;
+use super::{terminal, within};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -33,7 +33,7 @@ pub(crate) struct TrainArgs {
     /// only written)
     #[arg(long, value_name = "FILE.safetensors")]
     initial: Vec<PathBuf>,
-    /// Width and height of the pictures, a multiple of 32
+    /// Width and height of the pictures, a multiple of 32 from 64 to 512
     #[arg(long, default_value_t = 256, value_parser = picture_px)]
     picture: usize,
     /// Frames of each portrait
@@ -46,7 +46,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 20_000)]
     steps: usize,
     /// Highest learning rate
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 1e-3, value_parser = within(1e-9_f64, 1.0))]
     rate: f64,
     /// ImageNet weights of MobileNetV2 (mobilenet_v2-b0353104.pth) for the perceptual and adversarial parts of the loss
     #[arg(long, value_name = "FILE.pth")]
@@ -55,10 +55,10 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     no_adversary: bool,
     /// Steps between checkpoints
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = within(1_usize, 1_000_000))]
     checkpoint_every: usize,
     /// Steps between validations, each with a sheet of samples
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = within(1_usize, 1_000_000))]
     validate_every: usize,
     /// Seed of everything that is drawn
     #[arg(long, default_value_t = 1)]

@@ -11,6 +11,9 @@ use super::network::{self, FrameOptions, Size};
 use super::plan::Param;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 
+/// The largest file of weights accepted, in bytes: many times what a network has.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
 /// The weights of one network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
@@ -83,7 +86,7 @@ impl Weights {
     /// [`ErrorKind::Model`] when the file is torn or of another network.
     pub fn load(path: &Path) -> Result<Self> {
         let about = || format!("cannot read the weights {}", path.display());
-        let bytes = std::fs::read(path).or_error(ErrorKind::Model, about)?;
+        let bytes = crate::files::read(path, MAX_FILE_BYTES).or_error(ErrorKind::Model, about)?;
         Self::from_bytes(&bytes).map_err(|error| Error::new(ErrorKind::Model, about()).because(error))
     }
 

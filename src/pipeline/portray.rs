@@ -31,6 +31,8 @@ pub(super) struct Portrayer {
     /// Who was asked for and is not ready yet.
     wanted: Option<usize>,
     control: Receiver<Control>,
+    /// Whether the newest frame wins and time goes on without one; otherwise there is no time but the frames' own.
+    is_live: bool,
     is_card_asked: bool,
     was_badged: bool,
     signal: Box<DrivingSignal>,
@@ -46,6 +48,7 @@ impl Portrayer {
         identities: Vec<Arc<Identity>>,
         control: Receiver<Control>,
         size_px: usize,
+        is_live: bool,
     ) -> Result<Self> {
         let first = &identities[0];
         generator.adopt(Arc::clone(first))?;
@@ -59,6 +62,7 @@ impl Portrayer {
             wanted: None,
             identities,
             control,
+            is_live,
             is_card_asked: false,
             was_badged: true,
             signal,
@@ -105,6 +109,8 @@ impl Portrayer {
                     last_frame = clock.now();
                     is_stalled = false;
                 }
+                // The next frame is late, but there is one: no picture stands between two of a clip.
+                Received::Idle if !self.is_live => continue,
                 Received::Idle => {
                     is_stalled = clock.now().since(last_frame) > STALL;
                     if !is_stalled {
@@ -154,10 +160,12 @@ impl Portrayer {
     }
 
     /// Shows the identity that was asked for as soon as that is a matter of one frame; makes the others ready.
+    ///
+    /// Where no frame may be missed and none is late, it is shown from the next frame on, however long that takes.
     fn switch(&mut self) -> Result<()> {
         if let Some(index) = self.wanted {
             let identity = &self.identities[index];
-            if self.generator.prepare(identity)? {
+            if !self.is_live || self.generator.prepare(identity)? {
                 self.generator.adopt(Arc::clone(identity))?;
                 self.compositor.adopt(identity)?;
                 self.driver.adopt(Arc::clone(identity))?;

@@ -13,6 +13,7 @@ use opencv::imgcodecs;
 use crate::clock::Timestamp;
 use crate::composite::OutFrame;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use crate::frame::Rgb;
 use crate::trace::{Stage, Trace};
 
@@ -115,6 +116,7 @@ impl Recorder {
             return Err(Error::new(ErrorKind::Config, message));
         }
         let is_new = !path.exists();
+        files::check_regular(path).map_err(|error| cannot_write(path, error))?;
         OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
         let even = (width_px.next_multiple_of(2), height_px.next_multiple_of(2));
         let opened =

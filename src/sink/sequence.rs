@@ -10,6 +10,7 @@ use image::{ExtendedColorType, ImageEncoder as _};
 
 use crate::composite::OutFrame;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 
 use super::recorder::cannot_write;
 use super::{Delivery, Sink};
@@ -21,10 +22,11 @@ const MAX_DIGITS: usize = 12;
 
 /// Writes pictures with a number in their name, from 1 on; with alpha where a picture has any.
 ///
-/// The folder is made if it is missing. Older pictures of the same name are replaced.
+/// The folder is made if it is missing; a `%` in its name is only that. Older pictures of the same name are replaced.
 #[derive(Debug)]
 pub struct SequenceSink {
     name: String,
+    folder: PathBuf,
     before: String,
     after: String,
     n_digits: usize,
@@ -33,9 +35,9 @@ pub struct SequenceSink {
 }
 
 impl SequenceSink {
-    /// Whether the path holds exactly one place for a number, such as `%04d` or `%d`.
-    pub fn is_pattern(path: &str) -> bool {
-        split(path).is_some()
+    /// Whether the file's name holds exactly one place for a number, such as `%04d` or `%d`.
+    pub fn is_pattern(path: &Path) -> bool {
+        path.file_name().and_then(|name| split(name.to_str()?)).is_some()
     }
 
     /// Prepares the folder.
@@ -44,13 +46,13 @@ impl SequenceSink {
     /// - [`ErrorKind::Config`]: the path lacks the place for a number.
     /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: no file can be made in the folder.
     pub fn open(pattern: &Path) -> Result<Self> {
-        let text = pattern.to_string_lossy();
-        let Some((before, n_digits, after)) = split(&text) else {
-            let message = format!("{text} lacks one place for the frame's number, such as %04d");
+        let Some((before, n_digits, after)) = pattern.file_name().and_then(|name| split(name.to_str()?)) else {
+            let message = format!("{} lacks one place for the frame's number, such as %04d", pattern.display());
             return Err(Error::new(ErrorKind::Config, message));
         };
         let sink = Self {
-            name: format!("{text}, PNG"),
+            name: format!("{}, PNG", pattern.display()),
+            folder: pattern.parent().unwrap_or(Path::new("")).to_owned(),
             before: before.to_owned(),
             after: after.to_owned(),
             n_digits,
@@ -58,9 +60,10 @@ impl SequenceSink {
             n_written: 0,
         };
         let first = sink.path(1);
-        if let Some(folder) = first.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+        if !sink.folder.as_os_str().is_empty() {
+            std::fs::create_dir_all(&sink.folder).map_err(|error| cannot_write(&sink.folder, error))?;
         }
+        files::check_regular(&first).map_err(|error| cannot_write(&first, error))?;
         // The first picture's file is made now, so that a run does not start in vain.
         File::create(&first).map_err(|error| cannot_write(&first, error))?;
         Ok(sink)
@@ -73,7 +76,7 @@ impl SequenceSink {
 
     /// The path of picture `number`.
     fn path(&self, number: u64) -> PathBuf {
-        PathBuf::from(format!("{}{number:0digits$}{}", self.before, self.after, digits = self.n_digits))
+        self.folder.join(format!("{}{number:0digits$}{}", self.before, self.after, digits = self.n_digits))
     }
 
     fn write(&mut self, path: &Path, frame: &OutFrame) -> Result<()> {
@@ -142,7 +145,8 @@ mod tests {
 
     #[test]
     fn one_place_for_the_number_is_needed() {
-        assert_eq!(split("a/b_%04d.png"), Some(("a/b_", 4, ".png")));
+        assert_eq!(split("b_%04d.png"), Some(("b_", 4, ".png")));
+        assert!(SequenceSink::is_pattern(Path::new("100%/%d.png")) && !SequenceSink::is_pattern(Path::new("%d/a.png")));
         assert_eq!(split("%d.png"), Some(("", 1, ".png")));
         for wrong in ["a.png", "%s.png", "%04d_%04d.png", "%99d.png", "%0d.png", "%-3d.png", "100%.png"] {
             assert_eq!(split(wrong), None, "{wrong}");

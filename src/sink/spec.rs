@@ -1,8 +1,9 @@
 //! What `--sink` says.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -79,24 +80,56 @@ impl FromStr for SinkSpec {
             _ if text == "null" => Ok(Self::Null),
             None if text == "http" => Ok(Self::Http(DEFAULT_ADDRESS)),
             Some(("http", address)) => parse_address(address).map(Self::Http),
-            Some(("file", path)) => parse_path(path),
+            Some(("file", path)) => parse_path(path.as_ref()),
             _ if name == "vcam" => parse_vcam(&text[name.len()..]),
             _ if name == "pipewire" => parse_pipewire(&text[name.len()..]),
+            _ if is_like_path(text) => Err(config(format!("no sink {text:?}; for a file write `--sink file:{text}`"))),
             _ => Err(config(format!("no sink {text:?}"))),
         }
     }
 }
 
-fn parse_path(path: &str) -> Result<SinkSpec> {
-    let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default();
-    match extension.as_str() {
-        _ if path.is_empty() => Err(config("`file:` lacks a path".into())),
+impl TryFrom<&OsStr> for SinkSpec {
+    type Error = Error;
+
+    /// Takes a name whose path need not be Unicode.
+    fn try_from(name: &OsStr) -> Result<Self> {
+        match (name.to_str(), crate::files::split_once(name, b':')) {
+            (Some(text), _) => text.parse(),
+            (None, Some((word, path))) if word == "file" => parse_path(path),
+            (None, _) => Err(config(format!("no sink {name:?}"))),
+        }
+    }
+}
+
+/// Whether what was given is the path of a file that could be written.
+fn is_like_path(text: &str) -> bool {
+    text.ends_with(std::path::is_separator) || CONTAINERS.contains(&&*extension(Path::new(text)))
+}
+
+/// What a name ends in, in lower case.
+fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
+}
+
+fn parse_path(name: &OsStr) -> Result<SinkSpec> {
+    let path = Path::new(name);
+    let shown = path.display();
+    match &*extension(path) {
+        _ if name.is_empty() => Err(config("`file:` lacks a path".into())),
         // A folder is meant by the slash alone, so that a forgotten extension does not make one.
-        _ if path.ends_with('/') => Ok(SinkSpec::Sequence(PathBuf::from(format!("{path}%06d.png")))),
+        _ if name.to_string_lossy().ends_with(std::path::is_separator) => {
+            let mut pattern = OsString::from(name);
+            pattern.push("%06d.png");
+            Ok(SinkSpec::Sequence(pattern.into()))
+        }
         "png" if SequenceSink::is_pattern(path) => Ok(SinkSpec::Sequence(path.into())),
-        "png" => Err(config(format!("{path} lacks the place for the frame's number, such as %04d"))),
+        "png" if path.file_name().is_some_and(|name| name.to_str().is_none()) => {
+            Err(config(format!("{shown}: the name of numbered pictures must be Unicode; its folder need not be")))
+        }
+        "png" => Err(config(format!("{shown} lacks the place for the frame's number, such as %04d"))),
         extension if CONTAINERS.contains(&extension) => Ok(SinkSpec::Video(path.into())),
-        _ => Err(config(format!("{path} ends in none of .mp4, .mkv, .avi, .png and /"))),
+        _ => Err(config(format!("{shown} ends in none of .mp4, .mkv, .avi, .png and /"))),
     }
 }
 
@@ -132,7 +165,10 @@ pub(super) fn parse_vcam(rest: &str) -> Result<SinkSpec> {
         None if device.is_empty() => None,
         Some(number) if number.parse::<u32>().is_ok() => Some(format!("/dev/video{number}").into()),
         Some(path) if path.starts_with('/') => Some(path.into()),
-        _ => return Err(config(format!("no virtual camera {device:?}, expected is one such as :/dev/video10"))),
+        _ => {
+            let expected = "expected is one such as :/dev/video10 or :10, and a size behind @, as in vcam:10@1280x720";
+            return Err(config(format!("no virtual camera {device:?}, {expected}")));
+        }
     };
     Ok(SinkSpec::Vcam { device, size_px })
 }
@@ -150,7 +186,7 @@ pub(super) fn parse_pipewire(rest: &str) -> Result<SinkSpec> {
     }
     match split_size(rest)? {
         ("", size_px) => Ok(SinkSpec::Pipewire { size_px }),
-        (extra, _) => Err(config(format!("`pipewire` takes a size only, not {extra:?}"))),
+        (extra, _) => Err(config(format!("`pipewire` takes a size only, as in pipewire@1280x720, not {extra:?}"))),
     }
 }
 
@@ -162,7 +198,9 @@ fn split_size(text: &str) -> Result<(&str, Option<(usize, usize)>)> {
         Some(sides) if [sides.0, sides.1].iter().all(|side| side % 2 == 0 && SIDES_PX.contains(side)) => {
             Ok((rest, Some(sides)))
         }
-        _ => Err(config(format!("no size {size:?} for a camera; give even sides from 64 to 4096, such as 1280x720"))),
+        _ => Err(config(format!(
+            "no size {size:?} for a camera; give WIDTHxHEIGHT with even sides from 64 to 4096 pixels, such as 1280x720"
+        ))),
     }
 }
 
@@ -213,6 +251,13 @@ mod tests {
             ("file:C:\\a b\\OUT.MKV", SinkSpec::Video("C:\\a b\\OUT.MKV".into()), "file:C:\\a b\\OUT.MKV"),
             ("file:frames/", SinkSpec::Sequence("frames/%06d.png".into()), "file:frames/%06d.png"),
             ("file:a_%04d.png", SinkSpec::Sequence("a_%04d.png".into()), "file:a_%04d.png"),
+            ("file:-dash.mp4", SinkSpec::Video("-dash.mp4".into()), "file:-dash.mp4"),
+            ("file:12:30@home.mp4", SinkSpec::Video("12:30@home.mp4".into()), "file:12:30@home.mp4"),
+            ("file:100%/", SinkSpec::Sequence("100%/%06d.png".into()), "file:100%/%06d.png"),
+            ("file:100%/%03d.png", SinkSpec::Sequence("100%/%03d.png".into()), "file:100%/%03d.png"),
+            ("file:a.mp4/", SinkSpec::Sequence("a.mp4/%06d.png".into()), "file:a.mp4/%06d.png"),
+            ("file:window.mkv", SinkSpec::Video("window.mkv".into()), "file:window.mkv"),
+            ("file:Zoë — Übung.avi", SinkSpec::Video("Zoë — Übung.avi".into()), "file:Zoë — Übung.avi"),
         ];
         for (text, spec, written) in table {
             if spec == SinkSpec::Window && !cfg!(feature = "window") {
@@ -236,6 +281,18 @@ mod tests {
             ("file:out.gif", ErrorKind::Config, "out.gif ends in none of .mp4, .mkv, .avi, .png and /; `--sink` takes"),
             ("file:a.png", ErrorKind::Config, "a.png lacks the place for the frame's number, such as %04d; `--sink`"),
             ("https", ErrorKind::Config, "no sink \"https\"; `--sink` takes"),
+            (
+                "out.mp4",
+                ErrorKind::Config,
+                "no sink \"out.mp4\"; for a file write `--sink file:out.mp4`; `--sink` takes",
+            ),
+            (
+                "frames/",
+                ErrorKind::Config,
+                "no sink \"frames/\"; for a file write `--sink file:frames/`; `--sink` takes",
+            ),
+            ("-x.mkv", ErrorKind::Config, "no sink \"-x.mkv\"; for a file write `--sink file:-x.mkv`; `--sink` takes"),
+            ("file:-", ErrorKind::Config, "- ends in none of .mp4, .mkv, .avi, .png and /; `--sink` takes"),
         ];
         for (text, kind, message) in table {
             let error = text.parse::<SinkSpec>().unwrap_err();
@@ -245,6 +302,21 @@ mod tests {
         for wrong in ["http:", "http:99999", "http:example.org:80", "http:-1", "http:1.2.3", "http:127.0.0.1:x"] {
             let error = wrong.parse::<SinkSpec>().unwrap_err();
             assert!(error.to_string().contains("takes a port (8080)"), "{wrong}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_need_not_be_unicode() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let spec = |name: &'static [u8]| SinkSpec::try_from(OsStr::from_bytes(name));
+        let path = |name: &'static [u8]| PathBuf::from(OsStr::from_bytes(name));
+        assert_eq!(spec(b"file:caf\xe9.mp4").unwrap(), SinkSpec::Video(path(b"caf\xe9.mp4")));
+        assert_eq!(spec(b"file:caf\xe9/").unwrap(), SinkSpec::Sequence(path(b"caf\xe9/%06d.png")));
+        assert_eq!(spec(b"null").unwrap(), SinkSpec::Null);
+        for wrong in [&b"caf\xe9.mp4"[..], b"file:caf\xe9_%04d.png"] {
+            let error = spec(wrong).unwrap_err();
+            assert!(error.to_string().contains("`--sink` takes"), "{error}");
         }
     }
 
@@ -275,5 +347,33 @@ mod tests {
             let error = text.parse::<SinkSpec>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{text}: {error}");
         }
+        let cameras: &[&str] = if cfg!(feature = "pipewire") { &["vcam", "vcam:10", "pipewire"] } else { &["vcam"] };
+        for camera in cameras {
+            for size in [
+                "",
+                "700",
+                "0x0",
+                "abc",
+                "62x64",
+                "641x480",
+                "4098x64",
+                "640x",
+                "x480",
+                "640*480",
+                "640x480x2",
+                "-64x64",
+            ] {
+                let error = format!("{camera}@{size}").parse::<SinkSpec>().unwrap_err().to_string();
+                assert!(error.contains(&format!("no size {size:?} for a camera")), "{camera}@{size}: {error}");
+                assert!(
+                    error.contains("WIDTHxHEIGHT with even sides from 64 to 4096 pixels, such as 1280x720"),
+                    "{error}"
+                );
+            }
+        }
+        let error = "vcam:1280x720".parse::<SinkSpec>().unwrap_err().to_string();
+        assert!(error.contains("as in vcam:10@1280x720"), "{error}");
+        #[cfg(feature = "pipewire")]
+        assert!("pipewire:1280x720".parse::<SinkSpec>().unwrap_err().to_string().contains("as in pipewire@1280x720"));
     }
 }

@@ -73,7 +73,7 @@ impl FrozenFeatures {
         let about = || {
             format!("cannot read the frozen features {}; give the path of torchvision's {FILE_NAME}", path.display())
         };
-        let bytes = std::fs::read(path).or_error(ErrorKind::Model, about)?;
+        let bytes = crate::files::read(path, 1 << 30).or_error(ErrorKind::Model, about)?;
         let found = hex(&Sha256::digest(&bytes));
         // Checked before the file is looked into: what is read then is known.
         if found != SHA256 {

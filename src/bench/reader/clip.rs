@@ -4,12 +4,13 @@ use std::path::Path;
 
 use opencv::core::{Mat, MatTraitConst as _};
 use opencv::imgproc;
-use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
-use opencv::videoio::{self, VideoCapture};
+use opencv::prelude::VideoCaptureTrait as _;
+use opencv::videoio::VideoCapture;
 
 use super::{Arrival, Look, Reader};
+use crate::capture::clip_file::ClipFile;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::Result;
 use crate::frame::Grey;
 
 /// The pictures of a video file, one after the other.
@@ -17,23 +18,19 @@ pub struct ClipReader {
     name: String,
     capture: VideoCapture,
     bgr: Mat,
+    // After the capture, so that the file is closed before it is removed.
+    _file: ClipFile,
 }
 
 impl ClipReader {
-    /// Opens the file.
+    /// Opens the file. A pipe is read to its end first; `-` is standard input.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when it cannot be read or is no video.
+    /// [`crate::ErrorKind::Io`] when it cannot be read or is no video.
     pub fn open(path: &Path) -> Result<Self> {
-        let context = || format!("cannot read the video {}", path.display());
-        // An absolute path cannot be taken for a network address or a pattern of numbered pictures.
-        let absolute = path.canonicalize().or_error(ErrorKind::Io, context)?;
-        let api = if cfg!(target_os = "linux") { videoio::CAP_FFMPEG } else { videoio::CAP_ANY };
-        let capture = VideoCapture::from_file(&absolute, api).or_error(ErrorKind::Io, context)?;
-        if !capture.is_opened()? {
-            return Err(Error::new(ErrorKind::Io, format!("{} is no video that can be played", path.display())));
-        }
-        Ok(Self { name: path.display().to_string(), capture, bgr: Mat::default() })
+        let file = ClipFile::open(path)?;
+        let capture = file.open_capture()?;
+        Ok(Self { name: file.shown().display().to_string(), capture, bgr: Mat::default(), _file: file })
     }
 }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cli::run as run_command;
+use crate::cli::{names, run as run_command};
 use clap::Args;
 use effigy::bench::page;
 use effigy::bench::record::Label;
 use effigy::bench::scenario;
 use effigy::error::OrError as _;
+use effigy::files;
 use effigy::{Error, ErrorKind, Result};
 
 use super::{
@@ -83,7 +84,7 @@ pub(super) fn run(args: &ScenesArgs) -> Result<()> {
         ("report.html", page::html(&recording)),
     ] {
         let path = folder.join(name);
-        std::fs::write(&path, text).map_err(|error| run_command::cannot_write(&path, error))?;
+        files::write(&path, text.as_bytes()).map_err(|error| run_command::cannot_write(&path, error))?;
     }
     log::info!("next: open {}", folder.join("report.html").display());
     Ok(())
@@ -172,9 +173,12 @@ fn play_there(
             command.args([name, value]);
         }
     }
-    if !is_added("--identity") && !args.engine.identity.is_empty() {
-        let identities: Vec<_> = args.engine.identity.iter().map(|path| path.display().to_string()).collect();
-        command.args(["--identity", &identities.join(",")]);
+    if !is_added("--identity") {
+        for path in names::all(&args.engine.identity) {
+            let mut option = OsString::from("--identity=");
+            option.push(path);
+            command.arg(option);
+        }
     }
     command.args(added).arg("--out").arg(folder);
     let stderr = std::fs::File::create(&said).or_error(ErrorKind::Io, unusable)?;

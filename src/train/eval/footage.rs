@@ -8,6 +8,7 @@ use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+use crate::files::Kind;
 use crate::frame::Rgb;
 use crate::photo;
 use crate::studio::dataset::Record;
@@ -224,7 +225,12 @@ struct Entry {
 /// [`ErrorKind::Io`] when there is nothing such.
 pub fn clips(path: &Path) -> Result<Vec<ClipCase>> {
     let about = || format!("cannot read {}; give clips, or a folder of clips", path.display());
-    if !std::fs::metadata(path).or_error(ErrorKind::Io, about)?.is_dir() {
+    let kind = Kind::of(&std::fs::metadata(path).or_error(ErrorKind::Io, about)?);
+    if matches!(kind, Kind::Pipe | Kind::Device) {
+        let message = format!("{} is a pipe or device, and a clip is read more than once; name a file", path.display());
+        return Err(Error::new(ErrorKind::Io, message));
+    }
+    if kind != Kind::Folder {
         let above = path.parent().into_iter().flat_map(|folder| [Some(folder), folder.parent()]).flatten();
         let listed = above.filter_map(|folder| manifest(folder).transpose()).collect::<Result<Vec<_>>>()?;
         let same =

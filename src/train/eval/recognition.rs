@@ -39,7 +39,7 @@ impl Recognizer {
     /// [`ErrorKind::Model`] when the file is missing or another network.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let about = || format!("cannot use the recognition network {}; give dlib's 128-d one as ONNX", path.display());
-        let bytes = std::fs::read(path).or_error(ErrorKind::Model, about)?;
+        let bytes = crate::files::read(path, 1 << 30).or_error(ErrorKind::Model, about)?;
         let mut session = Session::open(&path.display().to_string(), &bytes, 2)
             .map_err(|error| Error::new(ErrorKind::Model, about()).because(error))?;
         let n_inputs = session.n_inputs();

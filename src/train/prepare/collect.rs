@@ -67,6 +67,9 @@ pub(super) fn collect(inputs: &[PathBuf], manifest: &Manifest) -> Result<Vec<Job
                 let message = format!("no clip, photo or rendered person in the folder {}", input.display());
                 return Err(Error::new(ErrorKind::Config, message));
             }
+        } else if input.exists() && !input.is_file() {
+            let message = format!("{} is a pipe or device, and a clip is read twice; name a file", input.display());
+            return Err(Error::new(ErrorKind::Config, message));
         } else if input.exists() {
             origins.push(file(input).ok_or_else(|| unknown(input))?);
         } else {
@@ -102,9 +105,9 @@ fn walk(folder: &Path, depth: usize, out: &mut Vec<Origin>) -> Result<()> {
         if is_hidden {
             continue;
         }
-        if !path.is_dir() {
+        if path.is_file() {
             out.extend(file(&path));
-        } else if depth < MAX_DEPTH {
+        } else if path.is_dir() && depth < MAX_DEPTH {
             walk(&path, depth + 1, out)?;
         }
     }

@@ -53,7 +53,7 @@ impl Manifest {
             let form = r#"{"clips": [{"file": "a.mp4", "person": "ann", "rights": "own"}], "portraits": []}"#;
             format!("cannot read the manifest {}; expected {form}", path.display())
         };
-        let text = std::fs::read_to_string(path).or_error(ErrorKind::Config, about)?;
+        let text = crate::files::read_text(path, 1 << 30).or_error(ErrorKind::Config, about)?;
         let text: Text = serde_json::from_str(&text).or_error(ErrorKind::Config, about)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut entries: Vec<Entry> = text.clips.into_iter().chain(text.portraits).collect();
