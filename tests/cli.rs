@@ -579,7 +579,15 @@ fn photos_are_refused_with_a_reason() {
         ("giant.png", &["the picture is too large"]),
         ("one.png", &["no face found"]),
         ("plain.png", &["no face found; take a photo from the front"]),
-        ("two.png", &["2 faces found; choose one with --face N, counted from the left, 1 to 2"]),
+        (
+            "two.png",
+            &[
+                "2 faces found; choose one with --face N, counted from the left, 1 to 2",
+                "(1: ",
+                " pixels high around x ",
+                "; 2: ",
+            ],
+        ),
         ("two.png --face 3", &["--face 3 asked for, but the photo has 2"]),
         ("photo.png --face 2", &["--face 2 asked for, but the photo has 1"]),
         ("small.png", &["the face is", "at least 96 are needed; use a larger photo"]),

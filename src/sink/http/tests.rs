@@ -185,6 +185,24 @@ fn pictures_are_judged_by_their_head() {
 }
 
 #[test]
+fn faces_to_choose_from_come_in_shares_of_the_photo() {
+    let portrait = image::load_from_memory(crate::demo::PORTRAITS[0].1).unwrap().into_rgb8();
+    let mut two = image::RgbImage::new(2 * portrait.width(), portrait.height());
+    for i in 0..2 {
+        image::imageops::replace(&mut two, &portrait, i64::from(i * portrait.width()), 0);
+    }
+    let mut file = std::io::Cursor::new(Vec::new());
+    two.write_to(&mut file, ImageFormat::Png).unwrap();
+    let photo = crate::identity::Enroller::new().unwrap().examine(file.get_ref()).unwrap();
+    assert!(photo.needs_choice());
+    let choice = upload::Choice::new(&photo).unwrap();
+    let [a, b] = choice.faces[..] else { panic!("{:?}", choice.faces) };
+    assert!((b[0] - a[0] - 0.5).abs() < 0.02 && (a[1] - b[1]).abs() < 0.02, "{a:?} and {b:?}");
+    assert!(a[0] > 0.0 && a[0] + a[2] < 0.5 && a[1] + a[3] < 1.0);
+    assert!(choice.photo.starts_with("/9j/"), "it is no JPEG");
+}
+
+#[test]
 fn a_photo_comes_with_a_name_and_a_basis() {
     let form =
         |query: &str| axum::extract::Query::try_from_uri(&format!("/?{query}").parse::<Uri>().unwrap()).unwrap().0;
