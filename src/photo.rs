@@ -3,12 +3,20 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder as _, ImageEncoder as _, ImageError, ImageFormat, ImageReader, Limits,
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder as _, ImageError, ImageFormat, ImageReader, Limits,
+    RgbImage,
 };
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::{Picture, Rgb};
+
+mod cmyk;
+mod colour;
+mod png_colour;
+#[cfg(test)]
+mod tests;
 
 /// The largest picture accepted, in pixels a side.
 pub const MAX_SIDE_PX: u32 = 16_384;
@@ -17,7 +25,16 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// What decoding may take, in bytes.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
-/// Reads a JPEG, PNG or WebP file and turns it the right way up (EXIF orientation).
+/// A picture as it is used: in sRGB, the right way up.
+#[derive(Clone, Debug)]
+pub struct DecodedPhoto {
+    /// The picture.
+    pub picture: Rgb,
+    /// Why its colours may be off: what is wrong with the colour profile in the file, which was then ignored.
+    pub colour_trouble: Option<String>,
+}
+
+/// Reads a JPEG, PNG or WebP file, see [`decode`].
 ///
 /// # Errors
 /// [`ErrorKind::Photo`] when there is no such file, it is too large, or it is not such a picture.
@@ -43,17 +60,30 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).or_error(ErrorKind::Photo, about)
 }
 
-/// Decodes a JPEG, PNG or WebP picture and turns it the right way up (EXIF orientation).
+/// Decodes a JPEG, PNG or WebP picture, turns it the right way up (EXIF orientation) and its colours into sRGB (ICC
+/// profile; in a PNG also cICP, gAMA and cHRM). A profile that is broken is ignored with a warning.
 ///
 /// # Errors
 /// [`ErrorKind::Photo`] when it is not such a picture, is torn, or would take too much memory.
 pub fn decode(bytes: &[u8]) -> Result<Rgb> {
+    let decoded = decode_with_remarks(bytes)?;
+    if let Some(trouble) = decoded.colour_trouble {
+        log::warn!("{trouble}");
+    }
+    Ok(decoded.picture)
+}
+
+/// Decodes a picture as [`decode`] does, and says what was wrong with its colours instead of warning.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with_remarks(bytes: &[u8]) -> Result<DecodedPhoto> {
     let about = || "expected a JPEG, PNG or WebP picture".to_owned();
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().or_error(ErrorKind::Photo, about)?;
-    if reader.format().is_none() {
+    let Some(format) = reader.format() else {
         return Err(Error::new(ErrorKind::Photo, "expected a JPEG, PNG or WebP picture, found another kind of file"));
-    }
-    if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(bytes) {
+    };
+    if format == ImageFormat::Jpeg && !is_whole_jpeg(bytes) {
         return Err(Error::new(ErrorKind::Photo, "the picture is torn: its end is missing; copy it again"));
     }
     let mut decoder = reader.into_decoder().map_err(|error| match error {
@@ -66,12 +96,86 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb> {
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     decoder.set_limits(limits).map_err(|error| too_large().because(error))?;
     let orientation = decoder.orientation().or_error(ErrorKind::Photo, about)?;
-    let mut picture =
-        DynamicImage::from_decoder(decoder).or_error(ErrorKind::Photo, || "the picture is torn".to_owned())?;
+    // A profile that cannot even be taken out of the file is a broken one, no reason to refuse the picture.
+    let icc = match format {
+        // image takes none here that is larger than the pixels.
+        ImageFormat::Tiff => Ok(tiff_profile(bytes)),
+        _ => decoder.icc_profile(),
+    };
+    let (rgb, trouble) = match icc {
+        Ok(Some(icc)) if colour::is_cmyk(&icc) => from_inks(bytes, format, decoder, &icc)?,
+        Ok(icc) => from_colours(bytes, format, decoder, icc.as_deref())?,
+        Err(error) => (decoded(decoder)?.into_rgb8(), Some(error.to_string())),
+    };
+    finish(rgb, orientation, trouble)
+}
+
+/// A picture whose numbers are colours.
+fn from_colours(
+    bytes: &[u8],
+    format: ImageFormat,
+    decoder: impl ImageDecoder,
+    icc: Option<&[u8]>,
+) -> Result<(RgbImage, Option<String>)> {
+    let by_icc = || icc.map(colour::from_icc).transpose();
+    let profile = match format {
+        ImageFormat::Png => png_colour::coded(bytes)
+            .unwrap_or_else(|| if icc.is_some() { by_icc() } else { png_colour::by_primaries(bytes) }),
+        _ => by_icc(),
+    };
+    let picture = decoded(decoder)?;
+    Ok(match profile {
+        Ok(Some(profile)) => colour::to_srgb(picture, &profile),
+        Ok(None) => (picture.into_rgb8(), None),
+        Err(trouble) => (picture.into_rgb8(), Some(trouble)),
+    })
+}
+
+/// A picture with a profile for printing inks.
+fn from_inks(
+    bytes: &[u8],
+    format: ImageFormat,
+    decoder: impl ImageDecoder,
+    icc: &[u8],
+) -> Result<(RgbImage, Option<String>)> {
+    let inks = match format {
+        ImageFormat::Jpeg => cmyk::from_jpeg(bytes),
+        ImageFormat::Tiff => cmyk::from_tiff(bytes),
+        _ => None,
+    };
+    let converted = match inks {
+        None => Err("it is for printing inks, which the picture is not in".to_owned()),
+        Some(inks) => colour::from_icc(icc)
+            .and_then(|profile| colour::cmyk_to_srgb(&inks.cmyk, &profile))
+            .and_then(|rgb| RgbImage::from_raw(inks.width_px, inks.height_px, rgb).ok_or("it is torn".to_owned())),
+    };
+    Ok(match converted {
+        Ok(rgb) => (rgb, None),
+        Err(trouble) => (decoded(decoder)?.into_rgb8(), Some(trouble)),
+    })
+}
+
+/// The ICC profile of a TIFF.
+fn tiff_profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    tiff::decoder::Decoder::new(Cursor::new(bytes)).ok()?.get_tag_u8_vec(tiff::tags::Tag::IccProfile).ok()
+}
+
+fn decoded(decoder: impl ImageDecoder) -> Result<DynamicImage> {
+    DynamicImage::from_decoder(decoder).or_error(ErrorKind::Photo, || "the picture is torn".to_owned())
+}
+
+/// Turns a picture the right way up.
+fn finish(rgb: RgbImage, orientation: Orientation, trouble: Option<String>) -> Result<DecodedPhoto> {
+    let mut picture = DynamicImage::from(rgb);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     let (width_px, height_px) = (rgb.width() as usize, rgb.height() as usize);
-    Rgb::from_data(width_px, height_px, rgb.into_raw())
+    let colour_trouble = trouble.map(|trouble| {
+        format!(
+            "the picture's colour profile is ignored, {trouble}; colours may be off, save the picture as sRGB to be sure"
+        )
+    });
+    Ok(DecodedPhoto { picture: Rgb::from_data(width_px, height_px, rgb.into_raw())?, colour_trouble })
 }
 
 fn too_large() -> Error {
@@ -114,34 +218,4 @@ pub fn write_png<const C: usize>(path: &Path, picture: &Picture<C>) -> Result<()
         .write_image(picture.data(), picture.width_px() as u32, picture.height_px() as u32, colour)
         .or_error(ErrorKind::Io, about)?;
     std::fs::write(path, bytes).or_error(ErrorKind::Io, about)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_a_picture_is_refused_with_a_reason() {
-        for (bytes, reason) in [
-            (&b""[..], "another kind of file"),
-            (b"GIF89a not wanted", "JPEG, PNG or WebP"),
-            (b"\x89PNG\r\n\x1a\n torn", "JPEG, PNG or WebP"),
-        ] {
-            let error = decode(bytes).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Photo);
-            assert!(error.to_string().contains(reason), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_jpeg_is_whole_up_to_its_own_end_marker() {
-        let thumbnail = [0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
-        let pixels = [0xff, 0xda, 0, 3, 1, 7, 0xff, 0, 0xff, 0xd3, 9];
-        let torn = [&[0xff, 0xd8][..], &thumbnail, &pixels].concat();
-        assert!(!is_whole_jpeg(&torn));
-        assert!(is_whole_jpeg(&[&torn[..], &[0xff, 0xff, 0xd9, 1, 2]].concat()));
-        assert!(!is_whole_jpeg(&[&torn[..], &[0xff]].concat()));
-        assert!(!is_whole_jpeg(&[0xff, 0xd8, 0xff, 0xe0]));
-        assert!(!is_whole_jpeg(&[]));
-    }
 }

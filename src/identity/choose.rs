@@ -29,14 +29,13 @@ const MAX_ROLL_RADS: f32 = 0.61;
 /// [`ErrorKind::Photo`]: no face, no such face, or several of a size; then the message says where they are.
 pub(super) fn choose(faces: &[FoundFace], wanted: Option<usize>) -> Result<(usize, Option<Remark>)> {
     let n_faces = faces.len();
-    if let Some(n) = wanted {
-        if n_faces > 0 && !(1..=n_faces).contains(&n) {
-            let message = format!(
-                "--face {n} asked for, but the photo has {n_faces}, counted from the left from 1{}",
-                places(faces)
-            );
-            return Err(Error::new(ErrorKind::Photo, message));
-        }
+    if let Some(n) = wanted
+        && n_faces > 0
+        && !(1..=n_faces).contains(&n)
+    {
+        let message =
+            format!("--face {n} asked for, but the photo has {n_faces}, counted from the left from 1{}", places(faces));
+        return Err(Error::new(ErrorKind::Photo, message));
     }
     let Some(largest) = (0..n_faces).max_by(|&a, &b| height_px(&faces[a]).total_cmp(&height_px(&faces[b]))) else {
         return Err(Error::new(

@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256};
 use super::choose::{centre, check_face, choose};
 use super::framing::Crop;
 use super::manifest::{Basis, Consent, Framing, Manifest};
-use super::photo_check::Remark;
+use super::photo_check::{Remark, RemarkKind};
 use super::{Identity, container, hex, plate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceShape, FaceTracker, FoundFace, Matter, TrackerOptions};
 use crate::frame::{Grey, Rgb};
 use crate::models::Model;
-use crate::photo;
+use crate::photo::{self, DecodedPhoto};
 
 /// From this side on, a crop is worth a portrait of 1024 pixels.
 const LARGE_FROM_PX: f32 = 720.0;
@@ -40,6 +40,8 @@ pub struct ExaminedPhoto {
     pub picture: Rgb,
     /// Its faces, from left to right: the order in which [`EnrollOptions::face`] counts them.
     pub faces: Vec<FoundFace>,
+    /// What was found in the file.
+    remarks: Vec<Remark>,
     /// SHA-256 of its file, hexadecimal.
     sha256: String,
 }
@@ -94,10 +96,11 @@ impl Enroller {
     /// # Errors
     /// [`ErrorKind::Photo`] when it cannot be read. A photo without faces is none.
     pub fn examine(&mut self, photo_file: &[u8]) -> Result<ExaminedPhoto> {
-        let picture = photo::decode(photo_file)?;
+        let DecodedPhoto { picture, colour_trouble } = photo::decode_with_remarks(photo_file)?;
+        let remarks = colour_trouble.map(|text| Remark::new(RemarkKind::ColourProfile, text)).into_iter().collect();
         let mut faces = self.finder.find_faces(&picture)?;
         faces.sort_by(|a, b| centre(a).x.total_cmp(&centre(b).x));
-        Ok(ExaminedPhoto { picture, faces, sha256: hex(&Sha256::digest(photo_file)) })
+        Ok(ExaminedPhoto { picture, faces, remarks, sha256: hex(&Sha256::digest(photo_file)) })
     }
 
     /// Makes an identity from a photo whose faces are known.
@@ -106,7 +109,7 @@ impl Enroller {
     /// [`ErrorKind::Photo`] with the reason when the photo will not do: no face, several faces, too small a face, too
     /// extreme a pose.
     pub fn enroll_examined(&mut self, photo: &ExaminedPhoto, options: &EnrollOptions) -> Result<Enrolled> {
-        let mut remarks = Vec::new();
+        let mut remarks = photo.remarks.clone();
         let (index, others) = choose(&photo.faces, options.face)?;
         remarks.extend(others);
         let (face, photo_sha256, photo) = (&photo.faces[index], photo.sha256.clone(), &photo.picture);

@@ -6,6 +6,8 @@
 pub enum RemarkKind {
     /// Smaller faces were left aside.
     OtherFaces,
+    /// The colour profile in the file is broken and was ignored.
+    ColourProfile,
 }
 
 impl RemarkKind {
@@ -13,6 +15,7 @@ impl RemarkKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::OtherFaces => "other-faces",
+            Self::ColourProfile => "colour-profile",
         }
     }
 
