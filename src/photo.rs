@@ -14,6 +14,8 @@ use crate::frame::{Picture, Rgb};
 
 mod cmyk;
 mod colour;
+#[cfg(feature = "heif")]
+mod heif;
 mod png_colour;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,10 @@ pub const MAX_SIDE_PX: u32 = 16_384;
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// What decoding may take, in bytes.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// What looking at a picture's head may take, in bytes.
+const MAX_HEAD_BYTES: u64 = 1 << 20;
+/// What is read.
+const KINDS: &str = "expected a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF";
 
 /// A picture as it is used: in sRGB, the right way up.
 #[derive(Clone, Debug)]
@@ -34,7 +40,7 @@ pub struct DecodedPhoto {
     pub colour_trouble: Option<String>,
 }
 
-/// Reads a JPEG, PNG or WebP file, see [`decode`].
+/// Reads a picture file, see [`decode`].
 ///
 /// # Errors
 /// [`ErrorKind::Photo`] when there is no such file, it is too large, or it is not such a picture.
@@ -60,8 +66,11 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).or_error(ErrorKind::Photo, about)
 }
 
-/// Decodes a JPEG, PNG or WebP picture, turns it the right way up (EXIF orientation) and its colours into sRGB (ICC
-/// profile; in a PNG also cICP, gAMA and cHRM). A profile that is broken is ignored with a warning.
+/// Decodes a picture, turns it the right way up (as EXIF or the format itself says) and its colours into sRGB (ICC
+/// profile, coded points, in a PNG also gAMA and cHRM). A profile that is broken is ignored with a warning.
+///
+/// JPEG, PNG, WebP, TIFF, BMP and GIF (of several pictures the first); HEIC and AVIF with the feature `heif` where libheif
+/// is installed.
 ///
 /// # Errors
 /// [`ErrorKind::Photo`] when it is not such a picture, is torn, or would take too much memory.
@@ -78,24 +87,21 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_with_remarks(bytes: &[u8]) -> Result<DecodedPhoto> {
-    let about = || "expected a JPEG, PNG or WebP picture".to_owned();
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().or_error(ErrorKind::Photo, about)?;
-    let Some(format) = reader.format() else {
-        return Err(Error::new(ErrorKind::Photo, "expected a JPEG, PNG or WebP picture, found another kind of file"));
+    let format = match kind(bytes)? {
+        Kind::Heif => return decode_heif(bytes),
+        Kind::Other(format) => format,
     };
     if format == ImageFormat::Jpeg && !is_whole_jpeg(bytes) {
         return Err(Error::new(ErrorKind::Photo, "the picture is torn: its end is missing; copy it again"));
     }
-    let mut decoder = reader.into_decoder().map_err(|error| match error {
-        ImageError::Limits(_) => too_large().because(error),
-        _ => Error::new(ErrorKind::Photo, about()).because(error),
-    })?;
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(|error| unreadable(format, error))?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);
     limits.max_image_height = Some(MAX_SIDE_PX);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     decoder.set_limits(limits).map_err(|error| too_large().because(error))?;
-    let orientation = decoder.orientation().or_error(ErrorKind::Photo, about)?;
+    let orientation = decoder.orientation().map_err(|error| unreadable(format, error))?;
     // A profile that cannot even be taken out of the file is a broken one, no reason to refuse the picture.
     let icc = match format {
         // image takes none here that is larger than the pixels.
@@ -108,6 +114,116 @@ pub fn decode_with_remarks(bytes: &[u8]) -> Result<DecodedPhoto> {
         Err(error) => (decoded(decoder)?.into_rgb8(), Some(error.to_string())),
     };
     finish(rgb, orientation, trouble)
+}
+
+/// The kinds of picture files.
+enum Kind {
+    Other(ImageFormat),
+    /// HEIC and AVIF.
+    Heif,
+}
+
+fn kind(bytes: &[u8]) -> Result<Kind> {
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    match image::guess_format(bytes) {
+        Ok(format @ (Jpeg | Png | WebP | Tiff | Bmp | Gif)) => Ok(Kind::Other(format)),
+        _ if is_heif(bytes) => Ok(Kind::Heif),
+        _ => Err(Error::new(ErrorKind::Photo, format!("{KINDS}, found another kind of file"))),
+    }
+}
+
+/// Whether these are the first bytes of a HEIC or AVIF photo, and not of a clip in the same container.
+fn is_heif(bytes: &[u8]) -> bool {
+    let is_brand = |brand: &[u8]| {
+        matches!(
+            brand,
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2" | b"msf1" | b"avif" | b"avis"
+        )
+    };
+    bytes.get(4..8) == Some(b"ftyp") && bytes.get(8..12).is_some_and(is_brand)
+}
+
+/// Width and height of a picture as its head says, in pixels; nothing is decoded.
+///
+/// # Errors
+/// [`ErrorKind::Photo`] when it is no picture that [`decode`] takes.
+pub fn size_px(bytes: &[u8]) -> Result<(u32, u32)> {
+    match kind(bytes)? {
+        Kind::Heif => heif_size(bytes),
+        Kind::Other(format) => {
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(MAX_HEAD_BYTES);
+            reader.limits(limits);
+            reader.into_dimensions().map_err(|error| unreadable(format, error))
+        }
+    }
+}
+
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Gif => "GIF",
+        _ => "picture",
+    }
+}
+
+/// What a decoder says, in words for users.
+fn unreadable(format: ImageFormat, error: ImageError) -> Error {
+    match error {
+        ImageError::Limits(_) => too_large().because(error),
+        ImageError::Unsupported(_) => Error::new(
+            ErrorKind::Photo,
+            format!("this sort of {} is not read; save the picture as JPEG or PNG", name(format)),
+        )
+        .because(error),
+        _ => Error::new(ErrorKind::Photo, format!("{KINDS}, found a torn {}", name(format))).because(error),
+    }
+}
+
+#[cfg(feature = "heif")]
+fn heif_size(bytes: &[u8]) -> Result<(u32, u32)> {
+    heif::size(bytes)
+}
+
+#[cfg(feature = "heif")]
+fn decode_heif(bytes: &[u8]) -> Result<DecodedPhoto> {
+    let (rgb, colours) = heif::decode(bytes)?;
+    let profile = match colours {
+        heif::Colours::Unsaid => Ok(None),
+        heif::Colours::Icc(icc) => colour::from_icc(&icc).map(Some),
+        heif::Colours::Coded(primaries, transfer) => colour::from_cicp(primaries, transfer),
+    };
+    let picture = DynamicImage::from(rgb);
+    let (rgb, trouble) = match profile {
+        Ok(Some(profile)) => colour::to_srgb(picture, &profile),
+        Ok(None) => (picture.into_rgb8(), None),
+        Err(trouble) => (picture.into_rgb8(), Some(trouble)),
+    };
+    // The library has turned it already.
+    finish(rgb, Orientation::NoTransforms, trouble)
+}
+
+#[cfg(not(feature = "heif"))]
+fn heif_size(_bytes: &[u8]) -> Result<(u32, u32)> {
+    Err(no_heif())
+}
+
+#[cfg(not(feature = "heif"))]
+fn decode_heif(_bytes: &[u8]) -> Result<DecodedPhoto> {
+    Err(no_heif())
+}
+
+#[cfg(not(feature = "heif"))]
+fn no_heif() -> Error {
+    Error::new(
+        ErrorKind::Photo,
+        "the picture is HEIC or AVIF, which this build does not read; build with the feature heif, or save it as JPEG",
+    )
 }
 
 /// A picture whose numbers are colours.
@@ -161,7 +277,10 @@ fn tiff_profile(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn decoded(decoder: impl ImageDecoder) -> Result<DynamicImage> {
-    DynamicImage::from_decoder(decoder).or_error(ErrorKind::Photo, || "the picture is torn".to_owned())
+    DynamicImage::from_decoder(decoder).map_err(|error| match error {
+        ImageError::Limits(_) => too_large().because(error),
+        _ => Error::new(ErrorKind::Photo, "the picture is torn").because(error),
+    })
 }
 
 /// Turns a picture the right way up.
@@ -176,6 +295,13 @@ fn finish(rgb: RgbImage, orientation: Orientation, trouble: Option<String>) -> R
         )
     });
     Ok(DecodedPhoto { picture: Rgb::from_data(width_px, height_px, rgb.into_raw())?, colour_trouble })
+}
+
+/// Refuses a picture that would take too much memory.
+#[cfg(feature = "heif")]
+fn check_size(width_px: u32, height_px: u32) -> Result<()> {
+    let n_bytes = 3 * u64::from(width_px) * u64::from(height_px);
+    if width_px.max(height_px) > MAX_SIDE_PX || n_bytes > MAX_DECODED_BYTES { Err(too_large()) } else { Ok(()) }
 }
 
 fn too_large() -> Error {

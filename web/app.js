@@ -228,7 +228,7 @@ let photo = null, photoUrl = null, chosenFace = 0;
 
 async function upload(address, file) {
   try {
-    const headers = { "Content-Type": file.type || "image/jpeg" };
+    const headers = { "Content-Type": file.type.startsWith("image/") ? file.type : "image/x-photo" };
     const answer = await fetch(address, { method: "POST", headers, body: file });
     if (answer.status === 204) return {};
     const text = await answer.text();
@@ -239,7 +239,8 @@ async function upload(address, file) {
 }
 
 function ask(file) {
-  if (!/^image\/(jpeg|png|webp)$/.test(file.type)) return say("A photo is a JPEG, PNG or WebP picture.", true);
+  // Browsers do not know the types of all the photos that effigy reads.
+  if (!/^image\//.test(file.type) && !/\.(jpe?g|png|webp|hei[cf]|avif|tiff?|bmp|gif)$/i.test(file.name)) return say("A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.", true);
   if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);
   if (state?.enrolling) return say("Another picture is being worked on.", true);
   photo = file;
@@ -286,7 +287,10 @@ function complain(text) {
   $("enroll-error").hidden = false;
 }
 
+$("enroll-photo").onerror = () => { $("enroll-photo").alt = "This browser cannot show the photo. That does no harm."; };
+
 function showPhoto(blob) {
+  $("enroll-photo").alt = "The photo to enrol";
   if (photoUrl) URL.revokeObjectURL(photoUrl);
   photoUrl = URL.createObjectURL(blob);
   $("enroll-photo").src = photoUrl;

@@ -12,8 +12,9 @@ use super::*;
 fn what_is_not_a_picture_is_refused_with_a_reason() {
     for (bytes, reason) in [
         (&b""[..], "another kind of file"),
-        (b"%PDF-1.7 not wanted", "JPEG, PNG or WebP"),
-        (b"\x89PNG\r\n\x1a\n torn", "JPEG, PNG or WebP"),
+        (b"%PDF-1.7 not wanted", "JPEG, PNG, WebP, HEIC, AVIF"),
+        (b"\x89PNG\r\n\x1a\n torn", "found a torn PNG"),
+        (b"\0\0\0\x18ftypmp42....", "another kind of file"),
     ] {
         let error = decode(bytes).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Photo);
@@ -283,13 +284,8 @@ fn damaged_profiles_do_no_harm() {
         press,
     ];
     let (small, grey) = (RgbImage::new(3, 2), GrayImage::new(3, 2));
-    let mut chance = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut below = |n: usize| {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        (chance % n as u64) as usize
-    };
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    let mut below = |n| chance.below(n);
     let mut n_used = 0;
     for i in 0..1500 {
         let mut icc = profiles[i % 3].clone();
@@ -309,4 +305,109 @@ fn damaged_profiles_do_no_harm() {
         n_used += usize::from(colour::cmyk_to_srgb(&[0, 90, 200, 255], &profile).is_ok());
     }
     assert!(n_used > 150, "{n_used}: nearly nothing was tried");
+}
+
+/// Four fields, in the file's own colours: red and green over blue and grey.
+const FIELDS: [[u8; 3]; 4] = [[200, 60, 50], [60, 180, 80], [50, 80, 190], [150, 150, 150]];
+
+fn fields() -> RgbImage {
+    RgbImage::from_fn(64, 48, |x, y| image::Rgb(FIELDS[usize::from(x >= 32) + 2 * usize::from(y >= 24)]))
+}
+
+/// The largest difference in the middles of the fields.
+fn worst_field(picture: &Rgb, expected: [[u8; 3]; 4]) -> u8 {
+    let (width, height) = (picture.width_px(), picture.height_px());
+    let off = expected.iter().enumerate().map(|(i, field)| {
+        let seen = picture.pixel(width / 4 + width / 2 * (i % 2), height / 4 + height / 2 * (i / 2));
+        seen.iter().zip(field).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+    });
+    off.max().unwrap()
+}
+
+#[test]
+fn every_kind_of_photo_is_read_whole_or_refused() {
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    for format in [Jpeg, Png, WebP, Tiff, Bmp, Gif] {
+        let mut file = Cursor::new(Vec::new());
+        fields().write_to(&mut file, format).unwrap();
+        let file = file.into_inner();
+        let decoded = decode_with_remarks(&file).unwrap();
+        assert_eq!((decoded.picture.width_px(), decoded.picture.height_px()), (64, 48), "{format:?}");
+        assert_eq!(size_px(&file).unwrap(), (64, 48), "{format:?}");
+        assert!(worst_field(&decoded.picture, FIELDS) <= 3, "{format:?}");
+        let torn = decode(&file[..file.len() * 3 / 4]).unwrap_err();
+        assert_eq!(torn.kind(), ErrorKind::Photo, "{format:?}: {torn}");
+        assert!(torn.to_string().contains("torn"), "{format:?}: {torn}");
+    }
+}
+
+/// The pictures are of libheif's and libavif's makers: a profile for Display P3, turned by a box of the file, ten bits.
+#[cfg(feature = "heif")]
+#[test]
+fn heic_and_avif_are_read_with_their_colours_and_the_right_way_up() {
+    let [red, green, blue, grey] = FIELDS;
+    // By LittleCMS.
+    let from_p3 = [[217, 42, 39], [0, 183, 64], [40, 81, 197], [150, 150, 150]];
+    for (file, size, expected) in [
+        (&include_bytes!("../../tests/assets/photos/display_p3.heic")[..], (64, 48), from_p3),
+        (include_bytes!("../../tests/assets/photos/turned.avif"), (48, 64), [blue, red, grey, green]),
+        (include_bytes!("../../tests/assets/photos/ten_bits.heic"), (64, 48), FIELDS),
+    ] {
+        let decoded = decode_with_remarks(file).unwrap();
+        assert_eq!(decoded.colour_trouble, None);
+        assert_eq!((decoded.picture.width_px(), decoded.picture.height_px()), size);
+        assert_eq!(size_px(file).unwrap(), (size.0 as u32, size.1 as u32));
+        let off = worst_field(&decoded.picture, expected);
+        assert!(off <= 3, "{off} off");
+        for end in [20, 100, file.len() / 2, file.len() - 20] {
+            let torn = decode(&file[..end]).unwrap_err();
+            assert_eq!(torn.kind(), ErrorKind::Photo);
+            assert!(torn.to_string().contains("torn") || torn.to_string().contains("kind of"), "{torn}");
+        }
+    }
+}
+
+#[test]
+fn damaged_photos_of_every_kind_do_no_harm() {
+    let mut photos: Vec<Vec<u8>> = [ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::Gif]
+        .map(|format| {
+            let mut file = Cursor::new(Vec::new());
+            fields().write_to(&mut file, format).unwrap();
+            file.into_inner()
+        })
+        .to_vec();
+    photos.push(include_bytes!("../../tests/assets/photos/cmyk.jpg").to_vec());
+    photos.push(include_bytes!("../../tests/assets/photos/cmyk.tiff").to_vec());
+    photos.push(include_bytes!("../../tests/assets/photos/display_p3.heic").to_vec());
+    photos.push(include_bytes!("../../tests/assets/photos/turned.avif").to_vec());
+    let mut chance = Chance(0x2545_f491_4f6c_dd1d);
+    let mut n_read = 0;
+    for i in 0..2100 {
+        let mut file = photos[i % photos.len()].clone();
+        for _ in 0..=chance.below(3) {
+            // The heads matter most.
+            let reach = if chance.below(2) == 0 { file.len().min(300) } else { file.len() };
+            let at = chance.below(reach.max(1));
+            match chance.below(3) {
+                0 => file.truncate(at + 1),
+                1 => file[at] = [0, 1, 0x7f, 0x80, 0xff][chance.below(5)],
+                _ => file[at] ^= 1 << chance.below(8),
+            }
+        }
+        let _ = size_px(&file);
+        n_read += usize::from(decode_with_remarks(&file).is_ok());
+    }
+    assert!(n_read > 200, "{n_read}: nearly nothing was decoded");
+}
+
+/// A small source of chance, the same on every run (xorshift).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
 }

@@ -239,7 +239,7 @@ async function main() {
   await page.check("#enroll-sure");
   await page.click("#enroll-go");
   await page.waitForSelector("#enroll-error:visible");
-  assert((await page.textContent("#enroll-error")).includes("JPEG, PNG or WebP"));
+  assert((await page.textContent("#enroll-error")).includes("JPEG, PNG, WebP, HEIC"));
   await page.click("#enroll-cancel");
   // The refused upload is the one thing that the console may complain of.
   const others = troubles.filter((text) => !text.includes("422"));

@@ -246,7 +246,7 @@ async fn with_photo(
     if !kind.is_some_and(|kind| kind.starts_with(b"image/")) {
         return refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "send the picture itself, as image/jpeg, image/png or image/webp",
+            "send the picture itself, with its own type, such as image/jpeg",
         );
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

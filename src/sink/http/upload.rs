@@ -1,13 +1,12 @@
 //! Photos from a page: checked before they are decoded, enrolled one at a time.
 
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
+use image::ImageBuffer;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -57,16 +56,7 @@ pub(super) async fn receive(body: Body) -> Result<Bytes> {
 
 /// Looks at a picture's head: kind and size. Nothing of it is decoded yet.
 pub(super) fn check(bytes: &[u8]) -> Result<(u32, u32)> {
-    const KINDS: &str = "expected a JPEG, PNG or WebP picture";
-    let kind = image::guess_format(bytes).or_error(ErrorKind::Photo, || KINDS.to_owned())?;
-    if !matches!(kind, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) {
-        return Err(Error::new(ErrorKind::Photo, KINDS));
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(1 << 20);
-    reader.limits(limits);
-    let (width, height) = reader.into_dimensions().or_error(ErrorKind::Photo, || KINDS.to_owned())?;
+    let (width, height) = photo::size_px(bytes)?;
     let n_pixels = u64::from(width) * u64::from(height);
     if width.max(height) > MAX_SIDE_PX || n_pixels > MAX_PIXELS || n_pixels == 0 {
         let most = MAX_PIXELS / 1_000_000;
