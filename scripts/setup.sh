@@ -8,8 +8,8 @@ say() { printf '== %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # Building: a C++ compiler, pkg-config and clang (bindings of OpenCV and the camera interface), OpenCV itself.
-# Running: the window's X11 libraries, the loader of graphics drivers.
-packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6 libxcursor1)
+# Running: the window's X11 libraries, the loader of graphics drivers, the reader of HEIC and AVIF photos.
+packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6 libxcursor1 libheif1)
 # Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it; PipeWire with a
 # consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel.
 if [ "${1:-}" = --tests ]; then
@@ -40,6 +40,10 @@ command -v cargo > /dev/null || fail "cargo is missing; install Rust first: http
 if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
   # pip is only the way to the runtime.
   has_runtime || packages+=(python3-pip)
+  # Newer releases pack libheif's decoders one by one.
+  for plugin in libheif-plugin-libde265 libheif-plugin-dav1d; do
+    if [ -n "$(apt-cache madison "$plugin" 2> /dev/null)" ]; then packages+=("$plugin"); fi
+  done
   missing=()
   for package in "${packages[@]}"; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)

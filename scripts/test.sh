@@ -19,6 +19,7 @@ for ((set = 0; set < 1 << ${#features[@]}; set++)); do
 done
 cargo clippy -q --locked --features train,pipewire,cuda-emulation --all-targets -- -D warnings
 cargo clippy -q --locked --no-default-features --features pipewire --lib --bins -- -D warnings
+cargo clippy -q --locked --no-default-features --features heif --lib --bins -- -D warnings
 cargo clippy -q --locked --features cuda-ptx --lib --bins -- -D warnings
 cargo clippy -q --locked --no-default-features --features train-wgpu --lib --bins -- -D warnings
 if command -v cargo-deny > /dev/null; then

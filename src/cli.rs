@@ -109,7 +109,7 @@ pub(crate) struct DemoArgs {
 The identity file holds the consent record and is signed with a key that is made on first use.
 A preview is written beside it (NAME.png): points found, person cut out, background.")]
 pub(crate) struct EnrollArgs {
-    /// The photo: JPEG, PNG or WebP, one face from the front, at least 96 pixels high; - is standard input
+    /// The photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, one face from the front, at least 96 pixels high; - is standard input
     pub(crate) photo: PathBuf,
     /// The identity file to write
     #[arg(short, long, value_name = "NAME.effigy")]

@@ -6,13 +6,17 @@ use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
 
-pub use enroll::{EnrollOptions, Enroller};
+pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest};
+pub use photo_check::{Remark, RemarkKind};
 pub use signing::Signer;
 
+mod choose;
 mod container;
 mod enroll;
+mod framing;
 mod manifest;
+mod photo_check;
 pub(crate) mod plate;
 mod signing;
 

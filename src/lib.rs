@@ -59,6 +59,7 @@
 //! # }
 //! ```
 
+mod base64;
 pub mod bench;
 pub mod capture;
 pub mod clock;

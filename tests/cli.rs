@@ -49,6 +49,7 @@ fn make_lab() -> PathBuf {
     RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])).save(lab.join("one.png")).unwrap();
     let jpeg = std::fs::read(lab.join("photo.jpg")).unwrap();
     write("torn.jpg", &jpeg[..jpeg.len() / 2]);
+    write("photo.heic", include_bytes!("assets/photos/display_p3.heic"));
     let png = std::fs::read(lab.join("photo.png")).unwrap();
     write("torn.png", &png[..png.len() / 2]);
     write("bomb.png", &png_header(60_000, 60_000));
@@ -618,8 +619,8 @@ fn photos_are_refused_with_a_reason() {
     let cases: [(&str, &[&str]); 17] = [
         ("missing.png", &["cannot read the picture missing.png"]),
         ("folder.mp4", &["folder.mp4"]),
-        ("text.txt", &["expected a JPEG, PNG or WebP picture, found another kind of file"]),
-        ("text.jpg", &["expected a JPEG, PNG or WebP picture, found another kind of file"]),
+        ("text.txt", &["expected a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, found another kind of file"]),
+        ("text.jpg", &["expected a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, found another kind of file"]),
         ("empty.mp4", &["found another kind of file"]),
         ("torn.jpg", &["the picture is torn: its end is missing"]),
         ("torn.png", &["the picture is torn"]),
@@ -627,7 +628,15 @@ fn photos_are_refused_with_a_reason() {
         ("giant.png", &["the picture is too large"]),
         ("one.png", &["no face found"]),
         ("plain.png", &["no face found; take a photo from the front"]),
-        ("two.png", &["2 faces found; choose one with --face N, counted from the left, 1 to 2"]),
+        (
+            "two.png",
+            &[
+                "2 faces found; choose one with --face N, counted from the left, 1 to 2",
+                "(1: ",
+                " pixels high around x ",
+                "; 2: ",
+            ],
+        ),
         ("two.png --face 3", &["--face 3 asked for, but the photo has 2"]),
         ("photo.png --face 2", &["--face 2 asked for, but the photo has 1"]),
         ("small.png", &["the face is", "at least 96 are needed; use a larger photo"]),
@@ -638,6 +647,15 @@ fn photos_are_refused_with_a_reason() {
         let says = [says, &[photo.split(' ').next().unwrap()]].concat();
         check_failures(&[(&format!("enroll {photo} -o refused.effigy --consent self"), 1, &says)]);
     }
+    // HEIC is read where libheif is, and where it is not the message says what to do.
+    let line = "enroll photo.heic -o refused.effigy --consent self";
+    check(line, &[], 1, &["no face found"]);
+    check(
+        line,
+        &[("EFFIGY_LIBHEIF", "libtext.so")],
+        1,
+        &["libheif", "libtext.so cannot be loaded", "apt install libheif1"],
+    );
     assert!(!LAB.join("refused.effigy").exists() && !LAB.join("refused.png").exists());
     assert!(!LAB.join("refused.effigy.part").exists());
 }
@@ -700,7 +718,11 @@ fn sources_are_refused_with_a_reason() {
         (&run("torn.mp4"), 1, &["torn.mp4", "torn"]),
         (&run("text.mp4"), 1, &["text.mp4 is no video that can be played", "give an MP4, MKV, WebM, AVI or MOV"]),
         (&run("text.txt"), 1, &["text.txt is no video that can be played"]),
-        (&run("text.jpg"), 1, &["cannot use the picture text.jpg: expected a JPEG, PNG or WebP picture"]),
+        (
+            &run("text.jpg"),
+            1,
+            &["cannot use the picture text.jpg: expected a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF"],
+        ),
         (&run("torn.png"), 1, &["torn.png"]),
         (&run("bomb.png"), 1, &["bomb.png"]),
     ]);

@@ -104,11 +104,11 @@ function setStatus(kind, text) { $("status").dataset.kind = kind; $("status").te
 function press(button, isOn) { button.setAttribute("aria-pressed", String(Boolean(isOn))); }
 
 let saidUntil = 0;
-function say(text, isBad = false) {
+function say(text, isBad = false, for_ms = 6000) {
   $("said").textContent = text;
   $("said").classList.toggle("bad", isBad);
   clearTimeout(saidUntil);
-  saidUntil = setTimeout(() => { $("said").textContent = ""; }, 6000);
+  saidUntil = setTimeout(() => { $("said").textContent = ""; }, for_ms);
 }
 
 // --- steering
@@ -244,11 +244,11 @@ function adder() {
 // --- enrolling
 
 const tooLarge = () => `The picture is larger than ${limits.max_upload_bytes >> 20} MB.`;
-let photo = null, photoUrl = null;
+let photo = null, photoUrl = null, chosenFace = 0;
 
 async function upload(address, file) {
   try {
-    const headers = { "Content-Type": file.type || "image/jpeg" };
+    const headers = { "Content-Type": file.type.startsWith("image/") ? file.type : "image/x-photo" };
     const answer = await fetch(address, { method: "POST", headers, body: file });
     if (answer.status === 204) return {};
     const text = await answer.text();
@@ -259,16 +259,18 @@ async function upload(address, file) {
 }
 
 function ask(file) {
-  if (!/^image\/(jpeg|png|webp)$/.test(file.type)) return say("A photo is a JPEG, PNG or WebP picture.", true);
+  // Browsers do not know the types of all the photos that effigy reads.
+  if (!/^image\//.test(file.type) && !/\.(jpe?g|png|webp|hei[cf]|avif|tiff?|bmp|gif)$/i.test(file.name)) return say("A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.", true);
   if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);
   if (state?.enrolling) return say("Another picture is being worked on.", true);
   photo = file;
-  if (photoUrl) URL.revokeObjectURL(photoUrl);
-  photoUrl = URL.createObjectURL(file);
-  $("enroll-photo").src = photoUrl;
+  chosenFace = 0;
+  showPhoto(file);
+  $("enroll-faces").hidden = true;
+  $("enroll").classList.remove("choosing");
   $("enroll").querySelector("form").reset();
   $("enroll-name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 64);
-  $("enroll-by-row").hidden = $("enroll-face-row").hidden = true;
+  $("enroll-by-row").hidden = true;
   $("enroll-error").hidden = true;
   if (!$("enroll").open) $("enroll").showModal();
 }
@@ -285,23 +287,57 @@ $("enroll").querySelector("form").addEventListener("submit", async (event) => {
   const basis = $("enroll").querySelector("[name=basis]:checked").value;
   const query = new URLSearchParams({ name: $("enroll-name").value, basis });
   if (basis === "subject") query.set("by", $("enroll-by").value);
-  if (!$("enroll-face-row").hidden) query.set("face", $("enroll-face").value);
+  if (chosenFace) query.set("face", chosenFace);
   const go = $("enroll-go");
   go.disabled = true;
   go.textContent = "Enrolling…";
   $("enroll-error").hidden = true;
-  const { index, error } = await upload("/enroll?" + query, photo);
+  const { index, choose, remarks, error } = await upload("/enroll?" + query, photo);
   go.disabled = false;
   go.textContent = "Enrol and show";
-  if (error) {
-    $("enroll-error").textContent = error;
-    $("enroll-error").hidden = false;
-    if (error.includes("--face")) $("enroll-face-row").hidden = false;
-    return;
-  }
+  if (error) return complain(error);
+  if (choose) return letChoose(choose);
   $("enroll").close();
   send({ do: "identity", index });
+  say(remarks.map(({ text }) => text[0].toUpperCase() + text.slice(1) + ".").join(" "), remarks.some(({ warning }) => warning), 20000);
 });
+
+function complain(text) {
+  $("enroll-error").textContent = text;
+  $("enroll-error").hidden = false;
+}
+
+$("enroll-photo").onerror = () => { $("enroll-photo").alt = "This browser cannot show the photo. That does no harm."; };
+
+function showPhoto(blob) {
+  $("enroll-photo").alt = "The photo to enrol";
+  if (photoUrl) URL.revokeObjectURL(photoUrl);
+  photoUrl = URL.createObjectURL(blob);
+  $("enroll-photo").src = photoUrl;
+}
+
+// Several faces: each gets a box, and a click says which one is meant.
+function letChoose({ faces, photo }) {
+  showPhoto(new Blob([Uint8Array.from(atob(photo), (c) => c.charCodeAt(0))], { type: "image/jpeg" }));
+  $("enroll").classList.add("choosing");
+  $("enroll-faces").replaceChildren(...faces.map((box, i) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = i + 1;
+    button.setAttribute("aria-label", `Face ${i + 1} of ${faces.length}, counted from the left`);
+    ["left", "top", "width", "height"].forEach((side, k) => { button.style[side] = `${100 * box[k]}%`; });
+    button.onclick = () => {
+      chosenFace = i + 1;
+      for (const other of $("enroll-faces").children) press(other, other === button);
+      $("enroll-error").hidden = true;
+    };
+    press(button, false);
+    return button;
+  }));
+  $("enroll-faces").hidden = false;
+  complain("There is more than one face in the photo: click the one that is meant, then enrol.");
+  $("enroll-faces").firstChild.focus();
+}
 
 let dragDepth = 0;
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");

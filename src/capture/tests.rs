@@ -208,9 +208,13 @@ fn files_that_are_no_clip_are_refused_with_the_reason() {
         (folder.file("empty.mp4", b""), no_video, "it is empty"),
         (folder.file("text.mp4", b"This is not a video at all. ".repeat(99).as_slice()), no_video, "another format"),
         (folder.file("torn.mp4", &whole[..whole.len() / 2]), no_video, "another format or is torn"),
-        (folder.file("torn.png", b"\x89PNG\r\n\x1a\nxxxx"), "cannot use the picture", "expected a JPEG, PNG or WebP"),
-        (folder.file("text.jpg", b"no picture"), "cannot use the picture", "expected a JPEG, PNG or WebP"),
-        (folder.file("empty.webp", b""), "cannot use the picture", "expected a JPEG, PNG or WebP"),
+        (
+            folder.file("torn.png", b"\x89PNG\r\n\x1a\nxxxx"),
+            "cannot use the picture",
+            "expected a photo: JPEG, PNG, WebP",
+        ),
+        (folder.file("text.jpg", b"no picture"), "cannot use the picture", "expected a photo: JPEG, PNG, WebP"),
+        (folder.file("empty.webp", b""), "cannot use the picture", "expected a photo: JPEG, PNG, WebP"),
     ];
     for (path, what, advice) in table {
         let error = open_error(&path);

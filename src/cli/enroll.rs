@@ -46,15 +46,22 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     let bytes = photo::read_bytes(&args.photo)?;
     check_writable(&args.output)?;
     let progress = terminal::spinner("enrolling");
-    let identity = Enroller::new()?
-        .enroll(&bytes, &options)
+    let mut enroller = Enroller::new()?;
+    let enrolled = enroller
+        .examine(&bytes)
+        .and_then(|photo| enroller.enroll_examined(&photo, &options))
         .map_err(|error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error))?;
+    let identity = &enrolled.identity;
     identity.save(&args.output, &Signer::open_or_create()?)?;
     let is_ours = is_free_for_preview(&preview);
     if is_ours {
         photo::write_png(&preview, &identity.preview())?;
     }
     progress.finish_and_clear();
+    for remark in &enrolled.remarks {
+        let level = if remark.kind.is_warning() { log::Level::Warn } else { log::Level::Info };
+        log::log!(level, "{}", remark.text);
+    }
     if is_ours {
         log::info!("preview: {}", preview.display());
     } else {

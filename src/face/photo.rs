@@ -31,9 +31,11 @@ const MAX_SHRINK: f32 = 6.0;
 const MAX_FACE_SHRINK: f32 = 3.0;
 /// Boxes that share so much of their union are one face.
 const SAME_OVERLAP: f32 = 0.3;
+/// A box is a part of another when it has its middle there and so much of its own area.
+const SAME_INSIDE: f32 = 0.5;
 
 impl FaceTracker {
-    /// Finds all faces of a photo, the largest first. The face that is followed is not touched.
+    /// Finds all faces of a photo, the largest first, each once. The face that is followed is not touched.
     ///
     /// The photo is looked at as a whole, then in overlapping tiles of half its size, and when there is still no
     /// face, in tiles of a quarter and from twice as far: the detector does not see a face that fills its picture.
@@ -64,16 +66,13 @@ impl FaceTracker {
                         continue;
                     }
                     seen.push(detection);
-                    let face = self.look_closer(&levels, &detection)?;
-                    let is_new = |face: &FoundFace| {
-                        faces.iter().all(|other| overlap(&other.box_px, &face.box_px) <= SAME_OVERLAP)
-                    };
-                    faces.extend(face.filter(is_new));
+                    if let Some(face) = self.look_closer(&levels, &detection)? {
+                        add(&mut faces, face);
+                    }
                 }
             }
         }
-        let area = |face: &FoundFace| (face.box_px[2] - face.box_px[0]) * (face.box_px[3] - face.box_px[1]);
-        faces.sort_by(|a, b| area(b).total_cmp(&area(a)));
+        faces.sort_by(|a, b| area(&b.box_px).total_cmp(&area(&a.box_px)));
         Ok(faces)
     }
 
@@ -91,6 +90,31 @@ impl FaceTracker {
         }
         Ok(Some(FoundFace { box_px: box_px(&observation), score: detection.score, observation }))
     }
+}
+
+/// Adds a face, unless it is one of those already there; of two sights of one face the surer stays.
+fn add(faces: &mut Vec<FoundFace>, face: FoundFace) {
+    let is_surer = |other: &FoundFace| face.observation.presence > other.observation.presence;
+    if faces.iter().all(|other| !is_same(&other.box_px, &face.box_px) || is_surer(other)) {
+        faces.retain(|other| !is_same(&other.box_px, &face.box_px));
+        faces.push(face);
+    }
+}
+
+/// Whether two boxes (left, top, right, bottom) are of one face: they cover each other, or one is a part of the other.
+///
+/// The share of the union alone says nothing of a box of eyes and mouth inside that of the whole face.
+fn is_same(a: &[f32; 4], b: &[f32; 4]) -> bool {
+    let (small, large) = if area(a) < area(b) { (a, b) } else { (b, a) };
+    let shared = [small[0].max(large[0]), small[1].max(large[1]), small[2].min(large[2]), small[3].min(large[3])];
+    let (x, y) = (0.5 * (small[0] + small[2]), 0.5 * (small[1] + small[3]));
+    let has_middle = (large[0]..=large[2]).contains(&x) && (large[1]..=large[3]).contains(&y);
+    overlap(a, b) > SAME_OVERLAP || (has_middle && area(&shared) >= SAME_INSIDE * area(small))
+}
+
+/// Area of a box: left, top, right, bottom.
+fn area(r: &[f32; 4]) -> f32 {
+    (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0)
 }
 
 /// Squares of the given side that cover a picture and overlap by half.
@@ -193,6 +217,33 @@ mod tests {
         assert_eq!(in_level.point_in_photo(in_level.crop.centre_px), crop.centre_px);
         let (picture, in_level) = levels.choose(&crop, 1600.0);
         assert_eq!((picture.width_px(), in_level.scale), (2000, 1.0));
+    }
+
+    #[test]
+    fn a_part_of_a_face_is_that_face_and_a_neighbour_is_not() {
+        let whole = [100.0, 100.0, 300.0, 340.0];
+        for part in [whole, [110.0, 90.0, 310.0, 330.0], [160.0, 180.0, 240.0, 260.0], [80.0, 200.0, 190.0, 330.0]] {
+            assert!(is_same(&whole, &part) && is_same(&part, &whole), "{part:?}");
+        }
+        // Cheek to cheek; a small one at the shoulder.
+        for other in [[270.0, 120.0, 470.0, 350.0], [280.0, 320.0, 330.0, 380.0]] {
+            assert!(!is_same(&whole, &other) && !is_same(&other, &whole), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_sights_of_one_face_the_surer_stays() {
+        let face = |box_px, presence| FoundFace {
+            observation: FaceObservation { presence, ..FaceObservation::default() },
+            score: 0.9,
+            box_px,
+        };
+        let (whole, part, other) = ([0.0, 0.0, 200.0, 240.0], [60.0, 60.0, 140.0, 160.0], [400.0, 0.0, 600.0, 240.0]);
+        for sights in [[face(whole, 0.99), face(part, 0.7)], [face(part, 0.7), face(whole, 0.99)]] {
+            let mut faces = vec![face(other, 0.8)];
+            sights.into_iter().for_each(|sight| add(&mut faces, sight));
+            assert_eq!(faces.iter().map(|face| face.box_px).collect::<Vec<_>>(), [other, whole]);
+        }
     }
 
     #[test]

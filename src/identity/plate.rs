@@ -1,25 +1,33 @@
-//! The background behind the person: filled in from what is seen around them.
+//! What no photo shows, filled in from what is seen around it: the background behind the person, the ground beyond the
+//! photo's border.
 
 use crate::frame::{Grey, Rgb};
 
 /// Matte value above which a pixel tells nothing of the background.
 const COVERED: u8 = 8;
 
-/// Fills the person's place in `portrait` from the background around it.
+/// Fills the person's place in `portrait` from the background around it, see [`fill`].
+///
+/// # Shapes
+/// portrait (s, s, 3), matte (s, s, 1): 255 is person.
+pub(crate) fn fill_background(portrait: &Rgb, matte: &Grey) -> Rgb {
+    fill(portrait, &grow(matte, portrait.width_px() / 64 + 2))
+}
+
+/// Fills what is covered in a picture from what is not.
 ///
 /// Push and pull (Gortler et al. 1996, The Lumigraph, section 3.3): the known pixels are averaged
 /// into ever smaller pictures, and the holes are filled from the next smaller one. Smooth where
 /// nothing is known, and exact where all is.
 ///
 /// # Shapes
-/// portrait (s, s, 3), matte (s, s, 1): 255 is person.
-pub(crate) fn fill_background(portrait: &Rgb, matte: &Grey) -> Rgb {
-    let (width, height) = (portrait.width_px(), portrait.height_px());
-    let covered = grow(matte, width / 64 + 2);
-    let known = portrait
+/// picture (h, w, 3), covered (h, w)
+pub(super) fn fill(picture: &Rgb, covered: &[bool]) -> Rgb {
+    let (width, height) = (picture.width_px(), picture.height_px());
+    let known = picture
         .data()
         .chunks_exact(3)
-        .zip(&covered)
+        .zip(covered)
         .map(|(rgb, covered)| match covered {
             true => [0.0; 4],
             false => [f32::from(rgb[0]), f32::from(rgb[1]), f32::from(rgb[2]), 1.0],
@@ -31,19 +39,19 @@ pub(crate) fn fill_background(portrait: &Rgb, matte: &Grey) -> Rgb {
     }
     let mut filled = levels.pop().unwrap_or(Level { width: 1, height: 1, pixels: vec![[0.0; 4]] });
     if filled.pixels[0][3] == 0.0 {
-        // The person covers the whole picture: any plain colour is as good as another.
+        // The whole picture is covered: any plain colour is as good as another.
         filled.pixels[0] = [96.0, 96.0, 96.0, 1.0];
     }
     while let Some(finer) = levels.pop() {
         filled = finer.filled_from(&filled);
     }
-    let mut background = Rgb::new(width, height);
-    for (out, pixel) in background.data_mut().chunks_exact_mut(3).zip(&filled.pixels) {
+    let mut whole = Rgb::new(width, height);
+    for (out, pixel) in whole.data_mut().chunks_exact_mut(3).zip(&filled.pixels) {
         for c in 0..3 {
             out[c] = pixel[c].round().clamp(0.0, 255.0) as u8;
         }
     }
-    background
+    whole
 }
 
 /// Where a pixel within `radius` columns and rows belongs to the person.

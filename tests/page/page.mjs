@@ -3,7 +3,7 @@
 //   node page.mjs BINARY MODELS_DEMO_FOLDER SCREENSHOT_FOLDER
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -214,12 +214,38 @@ async function main() {
   await run("verify", "cleo.effigy");
   step("a photo is dropped, the consent question answered, the identity shown, saved and verified");
 
+  // Two faces of a size: the page shows both, and a click says which one is meant.
+  const two = await page.evaluate(async (sides) => {
+    const pictures = await Promise.all(sides.map((side) => createImageBitmap(new Blob([Uint8Array.from(atob(side), (c) => c.charCodeAt(0))]))));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [2 * pictures[0].width, pictures[0].height];
+    pictures.forEach((picture, i) => canvas.getContext("2d").drawImage(picture, i * picture.width, 0));
+    return canvas.toDataURL("image/png").split(",")[1];
+  }, ["portrait_a.png", "portrait_b.png"].map((file) => readFileSync(join(demo, file)).toString("base64")));
+  writeFileSync(join(lab, "two.png"), Buffer.from(two, "base64"));
+  await drop(page, join(lab, "two.png"), "image/png");
+  await page.check("[name=basis][value=synthetic]");
+  await page.check("#enroll-sure");
+  await page.click("#enroll-go");
+  await page.waitForSelector("#enroll-faces button >> nth=1", { timeout: 60_000 });
+  assert.equal(await page.locator("#enroll-faces button").count(), 2);
+  await page.waitForFunction(() => document.getElementById("enroll-photo").naturalWidth > 0);
+  const boxes = await page.locator("#enroll-faces button").evaluateAll((all) => all.map((b) => b.getBoundingClientRect().toJSON()));
+  const whole = await page.$eval("#enroll-photo", (img) => img.getBoundingClientRect().toJSON());
+  assert(boxes[0].right < boxes[1].left, "the boxes are not where the faces are");
+  for (const box of boxes) assert(box.left >= whole.left - 1 && box.right <= whole.right + 1 && box.bottom <= whole.bottom + 1 && box.width > 20);
+  await page.screenshot({ path: join(shots, "choose.png") });
+  await page.click("#enroll-faces button >> nth=1");
+  await page.click("#enroll-go");
+  await until("the chosen face is shown", shows(page, 3), 60_000);
+  step("of two faces in a photo a click chooses one");
+
   await drop(page, join(demo, "driver.mp4"), "image/png");
   await page.check("[name=basis][value=self]");
   await page.check("#enroll-sure");
   await page.click("#enroll-go");
   await page.waitForSelector("#enroll-error:visible");
-  assert((await page.textContent("#enroll-error")).includes("JPEG, PNG or WebP"));
+  assert((await page.textContent("#enroll-error")).includes("JPEG, PNG, WebP, HEIC"));
   await page.click("#enroll-cancel");
   // The refused upload is the one thing that the console may complain of.
   const others = troubles.filter((text) => !text.includes("422"));

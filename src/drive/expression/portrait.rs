@@ -27,8 +27,8 @@ impl RestingPortrait {
         let mut solver = Solver::new()?;
         let own_coefficients = solver.read(own);
         let mut goal = Goal::default();
-        for c in 0..N_COEFFICIENTS {
-            let personal = (own_coefficients[c] - prior.rest[c]).clamp(-MAX_PERSONAL, MAX_PERSONAL);
+        for (c, own) in own_coefficients.into_iter().enumerate() {
+            let personal = (own - prior.rest[c]).clamp(-MAX_PERSONAL, MAX_PERSONAL);
             goal.coefficients[c] = (prior.rest[c] + if prior.is_personal[c] { personal } else { 0.0 }).clamp(0.0, 1.0);
         }
         goal.importance[0] = 0.0;

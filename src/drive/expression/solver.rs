@@ -148,7 +148,7 @@ fn solve_in_place(a: &mut [[f32; N_MODES]; N_MODES], b: &mut [f32; N_MODES]) -> 
             let other = if j == i { row } else { &above[j] };
             let sum = row[j] - row[..j].iter().zip(&other[..j]).map(|(p, q)| p * q).sum::<f32>();
             if i == j {
-                if !(sum > 1e-12) {
+                if sum.is_nan() || sum <= 1e-12 {
                     return false;
                 }
                 a[i][i] = sum.sqrt();

@@ -23,6 +23,7 @@ use super::shared::Shared;
 use super::upload::Form;
 use super::{command, page, stream, upload};
 use crate::error::{Error, ErrorKind, OrError as _};
+use crate::identity::Remark;
 
 /// A single picture is there within this time, or the run stands still.
 const PICTURE_TIME: Duration = Duration::from_secs(3);
@@ -214,8 +215,13 @@ async fn enroll(State(shared): App, form: Result<Query<Form>, QueryRejection>, r
     with_photo(&shared, request, async |photo| {
         let unreadable = || "expected name, basis, by and face with the photo".to_owned();
         let Query(form) = form.or_error(ErrorKind::Config, unreadable)?;
-        let index = upload::enroll(&shared, form, photo).await?;
-        Ok(answer(StatusCode::CREATED, &json!({ "index": index })))
+        Ok(match upload::enroll(&shared, form, photo).await? {
+            upload::Outcome::Enrolled { index, remarks } => {
+                let remarks: Vec<_> = remarks.iter().map(Remark::json).collect();
+                answer(StatusCode::CREATED, &json!({ "index": index, "remarks": remarks }))
+            }
+            upload::Outcome::Choose(choice) => answer(StatusCode::OK, &json!({ "choose": choice })),
+        })
     })
     .await
 }
@@ -240,7 +246,7 @@ async fn with_photo(
     if !kind.is_some_and(|kind| kind.starts_with(b"image/")) {
         return refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "send the picture itself, as image/jpeg, image/png or image/webp",
+            "send the picture itself, with its own type, such as image/jpeg",
         );
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

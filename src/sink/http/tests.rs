@@ -180,15 +180,33 @@ fn pictures_are_judged_by_their_head() {
     for (bytes, reason) in [
         (png_of(60_000, 60_000), "at most 50 million"),
         (png_of(12_001, 1), "at most 50 million"),
-        (png_of(2_000_000_000, 2_000_000_000), "JPEG, PNG or WebP"),
-        (b"GIF89a".to_vec(), "JPEG, PNG or WebP"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), "JPEG, PNG or WebP"),
-        (Vec::new(), "JPEG, PNG or WebP"),
+        (png_of(2_000_000_000, 2_000_000_000), "too large"),
+        (b"GIF89a".to_vec(), "found a torn GIF"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), "expected a photo: JPEG, PNG"),
+        (Vec::new(), "expected a photo: JPEG, PNG"),
     ] {
         let error = upload::check(&bytes).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Photo);
         assert!(error.to_string().contains(reason), "{error}");
     }
+}
+
+#[test]
+fn faces_to_choose_from_come_in_shares_of_the_photo() {
+    let portrait = image::load_from_memory(crate::demo::PORTRAITS[0].1).unwrap().into_rgb8();
+    let mut two = image::RgbImage::new(2 * portrait.width(), portrait.height());
+    for i in 0..2 {
+        image::imageops::replace(&mut two, &portrait, i64::from(i * portrait.width()), 0);
+    }
+    let mut file = std::io::Cursor::new(Vec::new());
+    two.write_to(&mut file, ImageFormat::Png).unwrap();
+    let photo = crate::identity::Enroller::new().unwrap().examine(file.get_ref()).unwrap();
+    assert!(photo.needs_choice());
+    let choice = upload::Choice::new(&photo).unwrap();
+    let [a, b] = choice.faces[..] else { panic!("{:?}", choice.faces) };
+    assert!((b[0] - a[0] - 0.5).abs() < 0.02 && (a[1] - b[1]).abs() < 0.02, "{a:?} and {b:?}");
+    assert!(a[0] > 0.0 && a[0] + a[2] < 0.5 && a[1] + a[3] < 1.0);
+    assert!(choice.photo.starts_with("/9j/"), "it is no JPEG");
 }
 
 #[test]
@@ -358,11 +376,13 @@ fn a_million_damaged_inputs_do_no_harm() {
     assert!(n_obeyed > 100 && n_obeyed < N_COMMANDS / 2, "{n_obeyed} of {N_COMMANDS} were obeyed: a poor mix");
 
     let photo = RgbImage::from_fn(24, 16, |x, y| image::Rgb([x as u8 * 9, y as u8 * 13, 40]));
-    let pictures = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP].map(|format| {
-        let mut file = std::io::Cursor::new(Vec::new());
-        photo.write_to(&mut file, format).unwrap();
-        file.into_inner()
-    });
+    let pictures =
+        [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::Gif]
+            .map(|format| {
+                let mut file = std::io::Cursor::new(Vec::new());
+                photo.write_to(&mut file, format).unwrap();
+                file.into_inner()
+            });
     let mut n_decoded = 0;
     for i in 0..N_PICTURES {
         chance.damage(&pictures[i % pictures.len()], &mut bytes);

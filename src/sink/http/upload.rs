@@ -1,19 +1,21 @@
 //! Photos from a page: checked before they are decoded, enrolled one at a time.
 
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use image::{ImageFormat, ImageReader, Limits};
-use serde::Deserialize;
+use image::ImageBuffer;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::command;
 use super::shared::{Shared, entry};
+use crate::base64::base64;
 use crate::composite::Background;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::identity::{Basis, EnrollOptions, Enroller, Framing, Identity};
+use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark};
 use crate::photo;
 use crate::pipeline::{Control, MAX_IDENTITIES};
 
@@ -27,6 +29,8 @@ const MAX_SIDE_PX: u32 = 12_000;
 const UPLOAD_TIME: Duration = Duration::from_secs(50);
 /// The longest name, in characters.
 const MAX_NAME_CHARS: usize = 64;
+/// The longer side of the picture in which a face is chosen.
+const CHOICE_PX: u32 = 800;
 
 /// What comes with a photo, in the request's query.
 #[derive(Debug, Default, Deserialize)]
@@ -52,16 +56,7 @@ pub(super) async fn receive(body: Body) -> Result<Bytes> {
 
 /// Looks at a picture's head: kind and size. Nothing of it is decoded yet.
 pub(super) fn check(bytes: &[u8]) -> Result<(u32, u32)> {
-    const KINDS: &str = "expected a JPEG, PNG or WebP picture";
-    let kind = image::guess_format(bytes).or_error(ErrorKind::Photo, || KINDS.to_owned())?;
-    if !matches!(kind, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) {
-        return Err(Error::new(ErrorKind::Photo, KINDS));
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(1 << 20);
-    reader.limits(limits);
-    let (width, height) = reader.into_dimensions().or_error(ErrorKind::Photo, || KINDS.to_owned())?;
+    let (width, height) = photo::size_px(bytes)?;
     let n_pixels = u64::from(width) * u64::from(height);
     if width.max(height) > MAX_SIDE_PX || n_pixels > MAX_PIXELS || n_pixels == 0 {
         let most = MAX_PIXELS / 1_000_000;
@@ -105,8 +100,47 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'st
         .or_error(ErrorKind::Internal, || "the work broke down, which is a defect of this program".to_owned())?
 }
 
-/// Enrols a photo and adds it behind the other identities; its place.
-pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Result<usize> {
+/// What became of a photo.
+pub(super) enum Outcome {
+    /// It is an identity at this place of the gallery.
+    Enrolled { index: usize, remarks: Vec<Remark> },
+    /// It shows several faces, and nobody has said which one is meant.
+    Choose(Choice),
+}
+
+/// Faces to choose from.
+#[derive(Debug, Serialize)]
+pub(super) struct Choice {
+    /// Left, top, width and height of each face from left to right, in shares of the photo.
+    pub(super) faces: Vec<[f32; 4]>,
+    /// The photo as a small JPEG the right way up, in base64: no browser shows every kind of photo.
+    pub(super) photo: String,
+}
+
+impl Choice {
+    pub(super) fn new(photo: &ExaminedPhoto) -> Result<Self> {
+        let picture = &photo.picture;
+        let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
+        let about = || "the photo cannot be shown".to_owned();
+        let whole = ImageBuffer::<image::Rgb<u8>, _>::from_raw(width, height, picture.data())
+            .ok_or_else(|| Error::new(ErrorKind::Internal, about()))?;
+        let scale = (CHOICE_PX as f32 / width.max(height) as f32).min(1.0);
+        let side = |length: u32| ((length as f32 * scale) as u32).max(1);
+        let small = resize(&whole, side(width), side(height), FilterType::Triangle);
+        let mut jpeg = Vec::new();
+        small.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 85)).or_error(ErrorKind::Internal, about)?;
+        // A box may reach beyond the photo, where nobody can click.
+        let faces = photo.faces.iter().map(|face| {
+            let [left, top, right, bottom] = face.box_px;
+            let (x, y) = (|v: f32| (v / width as f32).clamp(0.0, 1.0), |v: f32| (v / height as f32).clamp(0.0, 1.0));
+            [x(left), y(top), x(right) - x(left), y(bottom) - y(top)]
+        });
+        Ok(Self { faces: faces.collect(), photo: base64(&jpeg) })
+    }
+}
+
+/// Enrols a photo and adds it behind the other identities.
+pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Result<Outcome> {
     let (n_frames, is_badged) = {
         let live = shared.live();
         (live.n_frames, live.shown.is_badged)
@@ -119,16 +153,27 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
         return Err(Error::new(ErrorKind::Config, message));
     }
     let options = check_form(form, &shared.consent_by, is_badged)?;
-    let (identity, entry) = beside(move || {
+    let found = beside(move || {
         check(&photo)?;
-        let identity = Arc::new(Enroller::new()?.enroll(&photo, &options)?);
+        let mut enroller = Enroller::new()?;
+        let photo = enroller.examine(&photo)?;
+        if options.face.is_none() && photo.needs_choice() {
+            return Ok(Err(Choice::new(&photo)?));
+        }
+        let enrolled = enroller.enroll_examined(&photo, &options)?;
+        let identity = Arc::new(enrolled.identity);
         let entry = entry(&identity, true)?;
-        Ok((identity, entry))
+        Ok(Ok((identity, entry, enrolled.remarks)))
     })
     .await?;
-    send(shared, Control::Add(identity))?;
-    // Nobody else adds any, so that a place in the gallery is the pipeline's own.
-    Ok(shared.add_to_gallery(entry))
+    match found {
+        Err(choice) => Ok(Outcome::Choose(choice)),
+        Ok((identity, entry, remarks)) => {
+            send(shared, Control::Add(identity))?;
+            // Nobody else adds any, so that a place in the gallery is the pipeline's own.
+            Ok(Outcome::Enrolled { index: shared.add_to_gallery(entry), remarks })
+        }
+    }
 }
 
 /// Puts a picture behind the person.
