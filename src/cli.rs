@@ -129,6 +129,12 @@ pub(crate) struct EnrollArgs {
     /// The identity's name; otherwise the output file's
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Refuse a photo that may look bad instead of warning
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print what was found and made as JSON: faces, remarks, measures, files
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

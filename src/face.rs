@@ -30,6 +30,7 @@ mod expression;
 mod landmarker;
 mod matte;
 mod mesh;
+mod mirror;
 mod photo;
 mod pose;
 mod shape;

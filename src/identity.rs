@@ -9,6 +9,7 @@ use crate::frame::{Grey, Rgb};
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest};
 pub use photo_check::{Remark, RemarkKind};
+pub use photo_measure::PhotoMeasures;
 pub use signing::Signer;
 
 mod choose;
@@ -17,6 +18,7 @@ mod enroll;
 mod framing;
 mod manifest;
 mod photo_check;
+mod photo_measure;
 pub(crate) mod plate;
 mod signing;
 

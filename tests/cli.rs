@@ -45,6 +45,9 @@ fn make_lab() -> PathBuf {
         .save(lab.join("small.png"))
         .unwrap();
     rotated(&portrait, 60.0).save(lab.join("tilted.png")).unwrap();
+    let mut dark = portrait.clone();
+    dark.iter_mut().for_each(|value| *value /= 4);
+    dark.save(lab.join("dark.png")).unwrap();
     RgbImage::from_pixel(300, 200, Rgb([120, 130, 140])).save(lab.join("plain.png")).unwrap();
     RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])).save(lab.join("one.png")).unwrap();
     let jpeg = std::fs::read(lab.join("photo.jpg")).unwrap();
@@ -688,6 +691,29 @@ fn a_photo_becomes_an_identity_that_tells_its_origin() {
     check("enroll photo.png -o holiday.effigy --consent self", &[], 0, &["no preview written", "holiday.png"]);
     let holiday = std::fs::read(LAB.join("holiday.png")).unwrap();
     assert_eq!(holiday, std::fs::read(LAB.join("plain.png")).unwrap());
+}
+
+#[test]
+fn a_photo_that_may_look_bad_is_warned_of_and_refused_by_strict() {
+    let json = |line: &str, code, says: &[&str]| -> serde_json::Value {
+        serde_json::from_slice(&check(line, &[], code, says).stdout).unwrap()
+    };
+    let dark = ["the face is dark; take the photo in more light"];
+    let told = json("enroll dark.png -o dark.effigy --consent synthetic --json", 0, &dark);
+    assert_eq!(keys(&told), ["face", "faces", "identity", "measures", "photo", "preview", "remarks", "size_px"]);
+    assert_eq!(told["remarks"][0]["kind"], "dark");
+    assert_eq!(told["remarks"][0]["warning"], true);
+    assert_eq!((&told["identity"], &told["face"]), (&"dark.effigy".into(), &1.into()));
+    assert!(told["measures"]["brightness"].as_f64().unwrap() < 95.0);
+
+    std::fs::remove_file(LAB.join("dark.effigy")).unwrap();
+    let says = ["dark.png", "the photo may look bad, which --strict refuses: the face is dark"];
+    let told = json("enroll dark.png -o dark.effigy --consent synthetic --json --strict", 1, &says);
+    assert_eq!((&told["identity"], &told["preview"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert!(!LAB.join("dark.effigy").exists());
+
+    let told = json("enroll photo.png -o strict.effigy --consent synthetic --json --strict", 0, &[]);
+    assert_eq!(told["remarks"], serde_json::json!([]));
 }
 
 #[test]

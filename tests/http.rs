@@ -377,8 +377,17 @@ fn uploads_are_refused_by_kind_size_and_pixels_and_a_good_one_is_enrolled() {
     until("the last upload is over", || {
         let answer = show.post(enroll, "image/png", &png);
         assert!(matches!(answer.status, 201 | 429), "{}", answer.text());
-        answer.status == 201 && answer.text() == r#"{"index":2}"#
+        answer.status == 201 && answer.text() == r#"{"index":2,"remarks":[]}"#
     });
+    // Who wants to be asked about a photo that may look bad is asked, and nothing is taken.
+    let mut dark = image::load_from_memory(&png).unwrap().into_rgb8();
+    dark.iter_mut().for_each(|value| *value /= 4);
+    let mut file = std::io::Cursor::new(Vec::new());
+    dark.write_to(&mut file, image::ImageFormat::Png).unwrap();
+    let answer = show.post(&format!("{enroll}&ask=true"), "image/png", file.get_ref());
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().starts_with(r#"{"ask":[{"kind":"dark","text":"the face is dark;"#), "{}", answer.text());
+    assert_eq!(show.get("/thumbnail/3").status, 404);
     assert_eq!(show.get("/thumbnail/2").header("content-type"), Some("image/jpeg"));
     let before = show.picture();
     assert_eq!(show.post("/command", "application/json", br#"{"do":"identity","index":2}"#).status, 204);

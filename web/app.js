@@ -244,7 +244,7 @@ function adder() {
 // --- enrolling
 
 const tooLarge = () => `The picture is larger than ${limits.max_upload_bytes >> 20} MB.`;
-let photo = null, photoUrl = null, chosenFace = 0;
+let photo = null, photoUrl = null, chosenFace = 0, isWarned = false;
 
 async function upload(address, file) {
   try {
@@ -265,6 +265,7 @@ function ask(file) {
   if (state?.enrolling) return say("Another picture is being worked on.", true);
   photo = file;
   chosenFace = 0;
+  isWarned = false;
   showPhoto(file);
   $("enroll-faces").hidden = true;
   $("enroll").classList.remove("choosing");
@@ -272,6 +273,7 @@ function ask(file) {
   $("enroll-name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 64);
   $("enroll-by-row").hidden = true;
   $("enroll-error").hidden = true;
+  $("enroll-go").textContent = "Enrol and show";
   if (!$("enroll").open) $("enroll").showModal();
 }
 
@@ -288,19 +290,27 @@ $("enroll").querySelector("form").addEventListener("submit", async (event) => {
   const query = new URLSearchParams({ name: $("enroll-name").value, basis });
   if (basis === "subject") query.set("by", $("enroll-by").value);
   if (chosenFace) query.set("face", chosenFace);
+  if (!isWarned) query.set("ask", "true");
   const go = $("enroll-go");
   go.disabled = true;
   go.textContent = "Enrolling…";
   $("enroll-error").hidden = true;
-  const { index, choose, remarks, error } = await upload("/enroll?" + query, photo);
+  const { index, choose, ask: doubts, remarks, error } = await upload("/enroll?" + query, photo);
   go.disabled = false;
   go.textContent = "Enrol and show";
   if (error) return complain(error);
   if (choose) return letChoose(choose);
+  if (doubts) {
+    isWarned = true;
+    go.textContent = "Enrol all the same";
+    return complain("This photo may look bad: " + sentences(doubts));
+  }
   $("enroll").close();
   send({ do: "identity", index });
-  say(remarks.map(({ text }) => text[0].toUpperCase() + text.slice(1) + ".").join(" "), remarks.some(({ warning }) => warning), 20000);
+  if (!isWarned) say(sentences(remarks), false, 20000);
 });
+
+const sentences = (remarks) => remarks.map(({ text }) => text[0].toUpperCase() + text.slice(1) + ".").join(" ");
 
 function complain(text) {
   $("enroll-error").textContent = text;
@@ -328,6 +338,7 @@ function letChoose({ faces, photo }) {
     ["left", "top", "width", "height"].forEach((side, k) => { button.style[side] = `${100 * box[k]}%`; });
     button.onclick = () => {
       chosenFace = i + 1;
+      isWarned = false;
       for (const other of $("enroll-faces").children) press(other, other === button);
       $("enroll-error").hidden = true;
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use effigy::identity::{Basis, EnrollOptions, Enroller, Signer};
+use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Remark, Signer};
 use effigy::{Error, ErrorKind, Result, files, photo};
 
 use super::run::{check_writable, is_same_file};
@@ -47,10 +47,20 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     check_writable(&args.output)?;
     let progress = terminal::spinner("enrolling");
     let mut enroller = Enroller::new()?;
-    let enrolled = enroller
-        .examine(&bytes)
-        .and_then(|photo| enroller.enroll_examined(&photo, &options))
-        .map_err(|error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error))?;
+    let about =
+        |error: Error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error);
+    let photo = enroller.examine(&bytes).map_err(about)?;
+    let enrolled = enroller.enroll_examined(&photo, &options).map_err(about)?;
+    let doubts: Vec<&str> =
+        enrolled.remarks.iter().filter(|remark| remark.kind.is_warning()).map(|remark| &*remark.text).collect();
+    if args.strict && !doubts.is_empty() {
+        progress.finish_and_clear();
+        if args.json {
+            print_json(args, &photo, &enrolled, None)?;
+        }
+        let text = format!("the photo may look bad, which --strict refuses: {}", doubts.join("; "));
+        return Err(about(Error::new(ErrorKind::Photo, text)));
+    }
     let identity = &enrolled.identity;
     identity.save(&args.output, &Signer::open_or_create()?)?;
     let is_ours = is_free_for_preview(&preview);
@@ -61,6 +71,9 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     for remark in &enrolled.remarks {
         let level = if remark.kind.is_warning() { log::Level::Warn } else { log::Level::Info };
         log::log!(level, "{}", remark.text);
+    }
+    if args.json {
+        print_json(args, &photo, &enrolled, is_ours.then_some(&*preview))?;
     }
     if is_ours {
         log::info!("preview: {}", preview.display());
@@ -75,6 +88,24 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     );
     log::info!("next: effigy run --identity {}", files::typed(&args.output));
     Ok(())
+}
+
+/// Prints what was found in a photo, and the files that were made of it.
+fn print_json(args: &EnrollArgs, photo: &ExaminedPhoto, enrolled: &Enrolled, preview: Option<&Path>) -> Result<()> {
+    let is_taken = !args.strict || !enrolled.remarks.iter().any(|remark| remark.kind.is_warning());
+    let faces: Vec<_> = photo.faces.iter().map(|face| face.box_px.map(f32::round)).collect();
+    let remarks: Vec<_> = enrolled.remarks.iter().map(Remark::json).collect();
+    let answer = serde_json::json!({
+        "photo": args.photo.to_string_lossy(),
+        "identity": is_taken.then(|| args.output.to_string_lossy()),
+        "preview": preview.map(Path::to_string_lossy),
+        "size_px": enrolled.identity.size_px(),
+        "faces": faces,
+        "face": enrolled.face,
+        "remarks": remarks,
+        "measures": enrolled.measures,
+    });
+    terminal::print(format!("{answer:#}\n").as_bytes())
 }
 
 /// Whether nothing but an older preview would be replaced, which is a PNG three times as wide as high.

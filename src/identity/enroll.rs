@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 use super::choose::{centre, check_face, choose};
 use super::framing::Crop;
 use super::manifest::{Basis, Consent, Framing, Manifest};
-use super::photo_check::{Remark, RemarkKind};
+use super::photo_check::{MAX_FOREIGN_SHARE, Remark, RemarkKind, judge};
+use super::photo_measure::{PhotoMeasures, keep_face, measure};
 use super::{Identity, container, hex, plate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceShape, FaceTracker, FoundFace, Matter, TrackerOptions};
@@ -60,6 +61,10 @@ pub struct Enrolled {
     pub identity: Identity,
     /// What was found in the photo that may look bad, or is good to know.
     pub remarks: Vec<Remark>,
+    /// Which of the photo's faces it is, counted from 1 from left to right.
+    pub face: usize,
+    /// What was measured of the photo's face.
+    pub measures: PhotoMeasures,
 }
 
 /// Makes identities from photos. Opens its models once.
@@ -136,7 +141,13 @@ impl Enroller {
             .observation;
         self.finder.settle(&portrait, &mut face)?;
 
-        let matte = self.matter.matte(&portrait)?;
+        let mut matte = self.matter.matte(&portrait)?;
+        let mut measures = measure(&portrait, &matte, &face, face_px, crop, photo)?;
+        measures.mirror_error = self.finder.mirror_error(&portrait, &face)?;
+        remarks.extend(judge(&measures));
+        if measures.foreign_share > MAX_FOREIGN_SHARE {
+            keep_face(&portrait, &mut matte, &face)?;
+        }
         let background = plate::fill_background(&portrait, &matte);
         let now = unix_secs();
         let manifest = Manifest {
@@ -161,7 +172,7 @@ impl Enroller {
             coefficients: face.coefficients,
             pose: face.pose,
         };
-        Ok(Enrolled { identity, remarks })
+        Ok(Enrolled { identity, remarks, face: index + 1, measures })
     }
 }
 

@@ -240,6 +240,28 @@ async function main() {
   await until("the chosen face is shown", shows(page, 3), 60_000);
   step("of two faces in a photo a click chooses one");
 
+  // A photo that may look bad is not taken without a word.
+  const dim = await page.evaluate(async (file) => {
+    const picture = await createImageBitmap(new Blob([Uint8Array.from(atob(file), (c) => c.charCodeAt(0))]));
+    const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+    [canvas.width, canvas.height] = [picture.width, picture.height];
+    context.filter = "brightness(0.25)";
+    context.drawImage(picture, 0, 0);
+    return canvas.toDataURL("image/png").split(",")[1];
+  }, readFileSync(join(demo, "portrait_a.png")).toString("base64"));
+  writeFileSync(join(lab, "dim.png"), Buffer.from(dim, "base64"));
+  await drop(page, join(lab, "dim.png"), "image/png");
+  await page.check("[name=basis][value=synthetic]");
+  await page.check("#enroll-sure");
+  await page.click("#enroll-go");
+  await page.waitForSelector("#enroll-error:visible", { timeout: 60_000 });
+  assert.match(await page.textContent("#enroll-error"), /may look bad: The face is dark; take the photo in more light/);
+  assert.equal(await page.locator("[data-index]").count(), 4, "it was enrolled without an answer");
+  await page.screenshot({ path: join(shots, "doubt.png") });
+  await page.click("#enroll-go");
+  await until("the dark photo is taken on a second word", shows(page, 4), 60_000);
+  step("a dark photo is warned of, and taken when it is wanted all the same");
+
   await drop(page, join(demo, "driver.mp4"), "image/png");
   await page.check("[name=basis][value=self]");
   await page.check("#enroll-sure");

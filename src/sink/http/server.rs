@@ -220,6 +220,10 @@ async fn enroll(State(shared): App, form: Result<Query<Form>, QueryRejection>, r
                 let remarks: Vec<_> = remarks.iter().map(Remark::json).collect();
                 answer(StatusCode::CREATED, &json!({ "index": index, "remarks": remarks }))
             }
+            upload::Outcome::Ask { remarks } => {
+                let remarks: Vec<_> = remarks.iter().map(Remark::json).collect();
+                answer(StatusCode::OK, &json!({ "ask": remarks }))
+            }
             upload::Outcome::Choose(choice) => answer(StatusCode::OK, &json!({ "choose": choice })),
         })
     })

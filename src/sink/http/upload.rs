@@ -43,6 +43,9 @@ pub(super) struct Form {
     by: Option<String>,
     /// Which face, counted from the left from 1.
     face: Option<usize>,
+    /// Whether to ask before a photo is taken that may look bad.
+    #[serde(default)]
+    ask: bool,
 }
 
 /// Reads an upload.
@@ -104,6 +107,8 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'st
 pub(super) enum Outcome {
     /// It is an identity at this place of the gallery.
     Enrolled { index: usize, remarks: Vec<Remark> },
+    /// It may look bad, and whoever sends it wants to be asked.
+    Ask { remarks: Vec<Remark> },
     /// It shows several faces, and nobody has said which one is meant.
     Choose(Choice),
 }
@@ -152,23 +157,30 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
         let message = format!("a run holds at most {MAX_IDENTITIES} identities");
         return Err(Error::new(ErrorKind::Config, message));
     }
+    let is_asking = form.ask;
     let options = check_form(form, &shared.consent_by, is_badged)?;
     let found = beside(move || {
         check(&photo)?;
         let mut enroller = Enroller::new()?;
         let photo = enroller.examine(&photo)?;
         if options.face.is_none() && photo.needs_choice() {
-            return Ok(Err(Choice::new(&photo)?));
+            return Ok(Err(Outcome::Choose(Choice::new(&photo)?)));
         }
         let enrolled = enroller.enroll_examined(&photo, &options)?;
+        if is_asking && enrolled.remarks.iter().any(|remark| remark.kind.is_warning()) {
+            return Ok(Err(Outcome::Ask { remarks: enrolled.remarks }));
+        }
         let identity = Arc::new(enrolled.identity);
         let entry = entry(&identity, true)?;
         Ok(Ok((identity, entry, enrolled.remarks)))
     })
     .await?;
     match found {
-        Err(choice) => Ok(Outcome::Choose(choice)),
+        Err(outcome) => Ok(outcome),
         Ok((identity, entry, remarks)) => {
+            for remark in remarks.iter().filter(|remark| remark.kind.is_warning()) {
+                log::warn!("{}: {}", identity.manifest.name, remark.text);
+            }
             send(shared, Control::Add(identity))?;
             // Nobody else adds any, so that a place in the gallery is the pipeline's own.
             Ok(Outcome::Enrolled { index: shared.add_to_gallery(entry), remarks })
