@@ -492,7 +492,7 @@ fn pages_are_told_everything_and_stay_in_step() {
     other.send(1, br#"{"do":"mirror","on":true}"#);
     one.wait("state", |state| state["mirror"] == true && state["identity"] == 1);
     one.send(1, br#"{"do":"strength","value":0.5}"#);
-    other.wait("state", |state| state["strength"] == 0.5);
+    other.wait("state", |state| state["strengths"]["whole"] == 0.5);
     one.send(1, br#"{"do":"card","on":true}"#);
     other.wait("state", |state| state["panic"] == true && state["card"] == "Paused");
     // The window's keys show on the page as well.
