@@ -112,12 +112,14 @@ pub(super) struct DenseMean {
     motion: Box<DenseMotion>,
     /// How long it has been taken, and until when.
     secs: f64,
-    last: Timestamp,
+    last: Option<Timestamp>,
 }
 
 impl DenseMean {
     /// The mean is that of so long.
     const SECS: f64 = 10.0;
+    /// The first frame counts as if it had been seen for so long: a clip's first frame is often the portrait's.
+    const FIRST_SECS: f64 = 1.0;
     /// The reference of what was not measured.
     const NOTHING: u32 = DenseMotion::NONE.reference;
 
@@ -126,8 +128,9 @@ impl DenseMean {
         if seen.reference == Self::NOTHING {
             return &self.motion;
         }
-        let elapsed_secs = now.since(self.last).as_secs_f64().min(1.0);
-        self.last = now;
+        let elapsed_secs =
+            self.last.map_or(Self::FIRST_SECS, |last| now.since(last).as_secs_f64().min(Self::FIRST_SECS));
+        self.last = Some(now);
         if self.motion.reference != seen.reference {
             self.secs = 0.0;
         }
@@ -195,7 +198,9 @@ mod tests {
             (seen.reference, seen.around[N + 1].x) = (1, x);
             let now = Timestamp::from_nanos((i as u64 + 1) * 40_000_000);
             let found = mean.update(&seen, now).around[N + 1].x;
-            assert!((found - [0.02, 0.03, 0.03, 0.03][i]).abs() < 1e-6, "{i}: {found}");
+            // The first counts a second, the others 40 ms each.
+            let expected = [0.02, 0.020_769, 0.021_111, 0.021_429][i];
+            assert!((found - expected).abs() < 2e-6, "{i}: {found}");
         }
         seen.reference = 2;
         seen.around[N + 1].x = -0.01;
