@@ -245,12 +245,12 @@ impl Driver {
     /// # Errors
     /// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
     pub fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
-        *self.held = DrivingSignal::rest(&identity.shape, identity.size_px(), self.options.motion);
-        *self.shown = (*self.held).clone();
         self.room = Room::of(&identity.matte);
         self.portrait = RestingPortrait::new(&identity.shape.points, self.options.keep_expression)?;
         self.retargeter.reset();
         self.identity = identity;
+        *self.held = self.rest();
+        *self.shown = (*self.held).clone();
         self.filter = SignalFilter::default();
         Ok(())
     }
@@ -304,18 +304,17 @@ impl Driver {
                 }
             };
             if let Some(dense) = dense {
-                let (from, strength) = match self.options.motion {
-                    _ if dense.reference == DenseMotion::PORTRAIT => (&DenseMotion::NONE, 1.0),
-                    Motion::Relative => (self.dense_mean.update(dense, now), self.options.strengths.whole.min(1.0)),
-                    Motion::Absolute => (self.dense_mean.update(dense, now), 1.0),
-                };
+                let is_of_portrait = dense.reference == DenseMotion::PORTRAIT;
+                let from = if is_of_portrait { &DenseMotion::NONE } else { self.dense_mean.update(dense, now) };
+                let is_weakened = !is_of_portrait && self.options.motion == Motion::Relative;
+                let strength = if is_weakened { self.options.strengths.whole.min(1.0) } else { 1.0 };
                 signal.dense.take(dense, from, strength);
             }
             if self.options.is_filtered {
                 self.filter.smooth(signal, dense.is_some(), now);
             }
         } else {
-            let rest = DrivingSignal::rest(&self.identity.shape, self.identity.size_px(), self.options.motion);
+            let rest = self.rest();
             *signal = presence::unseen(presence, &self.held, &rest, now);
         }
         if let Presence::Tracking { ease } = presence {
@@ -335,6 +334,18 @@ impl Driver {
         }
         *self.shown = signal.clone();
         presence
+    }
+
+    /// What is shown when nobody drives: the portrait at rest, without more of the photo's expression than is kept.
+    fn rest(&self) -> DrivingSignal {
+        let own = &self.identity.shape.points;
+        let mut rest = DrivingSignal::rest(&self.identity.shape, self.identity.size_px(), self.options.motion);
+        if self.options.motion == Motion::Relative {
+            for (shift, (base, own)) in rest.displacement.iter_mut().zip(self.portrait.base().iter().zip(own)) {
+                *shift = *base - *own;
+            }
+        }
+        rest
     }
 
     /// Motion from the driver's rest, carried over to the portrait's.

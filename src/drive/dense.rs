@@ -104,7 +104,7 @@ impl DenseMotion {
     }
 }
 
-/// The mean of what moves beside the mesh, for motion without a neutral to count from.
+/// The mean of what moves beside the mesh, which that motion counts from.
 ///
 /// The tracker is wrong about the reference too, by as much as about any frame; in the mean that cancels.
 #[derive(Default)]

@@ -23,6 +23,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 mod touch;
+
 pub(super) type Points = [Vec3; N_LANDMARKS];
 
 /// Steps of the solver in a frame: it goes on from the frame before.
@@ -161,16 +162,18 @@ impl Retargeter {
         strengths: &Strengths,
         points: &Points,
     ) -> &Driven {
+        let base = portrait.base();
         if !points.iter().all(|point| point.is_finite()) {
+            if self.is_new {
+                *self.driven.points = *base;
+            }
             return &self.driven;
         }
-        let base = portrait.base();
         let rest = portrait.coefficients();
         let seen = *driver.expressed();
         for c in 0..N_COEFFICIENTS {
             let strength = strengths.of(self.prior.part[c]) * self.prior.emphasis[c];
-            let change =
-                if self.prior.is_personal[c] { seen[c] - driver.rest()[c] } else { seen[c] - self.prior.rest[c] };
+            let change = seen[c] - driver.rest()[c];
             self.goal.coefficients[c] = (rest[c] + strength * change).clamp(0.0, 1.0);
             // The network's first answer is how neutral a face is, which the others say better.
             self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");

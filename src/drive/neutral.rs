@@ -54,6 +54,9 @@ impl RestingPose {
 
     /// Looks at a frame; `calm` is how near its expression is to rest, 0..1.
     pub(super) fn update(&mut self, shape: &FaceShape, calm: f32, now: Timestamp) {
+        if !(shape.centre_px.is_finite() && shape.width_px.is_finite() && shape.rotation.is_finite()) {
+            return;
+        }
         let elapsed_secs = self.last.map_or(0.04, |last| now.since(last).as_secs_f32().min(0.2));
         self.last = Some(now);
         if std::mem::take(&mut self.is_asked) {

@@ -1,5 +1,4 @@
-//! From the driver's face to the identity's: pose, displacement, and the two things that people see
-//! at once when they are wrong, lids and lips.
+//! From the driver's head to the identity's: pose, and the limits of what a portrait can carry.
 
 use glam::{Quat, Vec2, Vec3};
 
@@ -21,6 +20,7 @@ const MAX_ROLL_RADS: f32 = 0.60;
 const MAX_SCALE: f32 = 1.5;
 /// How far a point may be displaced, in face widths: an open jaw moves the chin by 0.5.
 const MAX_DISPLACEMENT: f32 = 0.7;
+
 /// How far a portrait's head can go without tearing itself off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Room {

@@ -101,9 +101,7 @@ impl RestingDriver {
         self.suspect(shape, now, elapsed_secs);
         self.last = Some(now);
         self.expressed = self.solver.read(points);
-        for c in 0..N_COEFFICIENTS {
-            self.goal.coefficients[c] = if self.prior.is_personal[c] { self.rest[c] } else { self.prior.rest[c] };
-        }
+        self.goal.coefficients = self.rest;
         self.goal.importance[0] = 0.0;
         for feature in features::LIPS {
             self.goal.features[feature] = super::SHUT_MOUTH * 0.5;
@@ -115,11 +113,7 @@ impl RestingDriver {
         if std::mem::take(&mut self.is_asked) {
             // What the user chose holds until much more was seen.
             *self.shape = *points;
-            for c in 0..N_COEFFICIENTS {
-                if self.prior.is_personal[c] {
-                    self.rest[c] = self.expressed[c];
-                }
-            }
+            self.rest = self.expressed;
             self.secs = MEMORY_SECS;
             return Noticed::Same;
         }
@@ -158,15 +152,15 @@ impl RestingDriver {
     }
 
     fn learn(&mut self, elapsed_secs: f32) {
-        let unrest: f32 = self.solver.weights.iter().map(|weight| weight * weight).sum();
-        let count = elapsed_secs / (1.0 + 2.0 * unrest / (CALM * CALM));
+        let count = elapsed_secs * self.calm();
         self.secs = (self.secs + count).min(MEMORY_SECS);
         let share = count / self.secs.max(1e-3);
         for (point, seen) in self.shape.iter_mut().zip(self.calmed.iter()) {
             *point = point.lerp(*seen, share);
         }
         let share = count / (self.secs + PRIOR_SECS);
-        for c in 0..N_COEFFICIENTS {
+        // In the others a person's rest is people's mean, unless it was chosen.
+        for c in (0..N_COEFFICIENTS).filter(|&c| self.prior.is_personal[c]) {
             self.rest[c] += (self.expressed[c] - self.rest[c]).clamp(-MAX_SURPRISE, MAX_SURPRISE) * share;
         }
     }

@@ -203,6 +203,27 @@ fn somebody_else_is_noticed_within_half_a_second_and_a_grimace_is_not() {
 }
 
 #[test]
+fn a_driver_who_smiles_at_rest_can_say_so() {
+    let (driver, photo) = (face("portrait_a.png"), face("portrait_b.png"));
+    let smiling = with(&driver, &[(SMILE[0], 0.4), (SMILE[1], 0.4)]);
+    let portrait = RestingPortrait::new(&photo, 0.0).unwrap();
+    let (mut resting, mut retargeter) = (RestingDriver::new().unwrap(), Retargeter::new().unwrap());
+    let mut solver = Solver::new().unwrap();
+    let mut smile = |is_chosen: bool| {
+        if is_chosen {
+            resting.calibrate();
+        }
+        for i in 0..6 {
+            let _ = resting.update(&shape(&smiling, 320.0), at(i * 40));
+            let _ = retargeter.drive(&portrait, &resting, &Strengths::default(), &smiling);
+        }
+        solver.read(&retargeter.driven.points)[SMILE[0]]
+    };
+    let (before, after) = (smile(false), smile(true));
+    assert!(before > 0.25 && after < 0.15, "{before} before C, {after} after");
+}
+
+#[test]
 fn points_that_are_no_numbers_do_no_harm() {
     let (driver, portrait) = (face("portrait_a.png"), face("portrait_b.png"));
     let mut torn = driver.clone();
