@@ -36,6 +36,13 @@ pub(crate) struct TrainArgs {
     /// Width and height of the pictures, a multiple of 32 from 64 to 512
     #[arg(long, default_value_t = 256, value_parser = picture_px)]
     picture: usize,
+    /// Width and height of what the decoder paints of a picture, a multiple of 32; as the picture where it is not given. An
+    /// engine whose pictures are of 512 paints 256: a half of the picture teaches what is finer than the decoder's pixels
+    #[arg(long, value_parser = picture_px)]
+    decoded: Option<usize>,
+    /// Let only the weights learn whose names begin so, for example `decoder.out`; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    only: Vec<String>,
     /// Frames of each portrait
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     frames: u8,
@@ -135,6 +142,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         },
         initial: args.initial.clone(),
         picture_px: args.picture,
+        decoded_px: args.decoded.unwrap_or(args.picture).min(args.picture),
+        only: args.only.clone(),
         n_frames: args.frames.into(),
         n_portraits: args.portraits.into(),
         n_steps: args.steps,

@@ -40,6 +40,11 @@ impl Parameters {
         self.leaves.get(name)
     }
 
+    /// Lets only weights learn whose names begin with one of `prefixes`; answers how many.
+    pub fn learn_only(&mut self, prefixes: &[String]) -> usize {
+        self.leaves.learn_only(prefixes)
+    }
+
     /// Follows the gradients by one step; see [`Leaves::step`].
     pub fn step(&mut self, gradients: Gradients, options: &StepOptions) -> f32 {
         self.leaves.step(gradients, options)

@@ -17,10 +17,10 @@ use crate::face::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POI
 use crate::frame::{Picture, Rgb, Rgba};
 use crate::generate::cpu::native;
 use crate::generate::motion::HeadPlacement;
-use crate::generate::network::FACE;
+use crate::generate::network::{FACE, margin_px};
 use crate::generate::neural::maps::{self, Maps};
 use crate::generate::neural::planes;
-use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
+use crate::generate::plan::{PLACES_PER_PX, PhotoLevels, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
 use crate::generate::{Generator as _, Portrait};
 use crate::identity::{Basis, Consent, Framing, Identity, Manifest, plate};
@@ -40,24 +40,26 @@ const EYES: [[usize; 8]; 2] = [[33, 133, 159, 145, 158, 153, 160, 144], [263, 36
 pub struct Group {
     /// Width and height of the pictures.
     pub size_px: usize,
+    /// Width and height of what the decoder paints, as many or fewer.
+    pub decoded_px: usize,
     /// How many frames.
     pub n_frames: usize,
     /// Whether the frames follow each other without gaps.
     pub is_sequence: bool,
     /// How far the mattes are to be believed, 0..1: those of rendered people are true.
     pub matte_belief: f32,
-    /// (4, s, s): colour -1..1, matte 0..1.
+    /// (4, d, d) with d = `decoded_px`: colour -1..1, matte 0..1.
     pub portrait: Vec<f32>,
-    /// (8, s, s): the portrait's drawing.
+    /// (8, d, d): the portrait's drawing.
     pub portrait_lines: Vec<f32>,
-    /// (4, p, p): the photo with its margin, 0..1.
-    pub photo: Vec<f32>,
+    /// (4, p, p): the levels of the photo with its margin, 0..1, as [`PhotoLevels::squares`] has them.
+    pub photo: [Vec<f32>; 3],
     /// (3, s, s), 0..1.
     pub background: Vec<f32>,
-    /// Of each frame (4, m, m) with m = s / 4: the portrait where it is, moved with the body, with the head
+    /// Of each frame (4, m, m) with m = d / 4: the portrait where it is, moved with the body, with the head
     /// and with the mesh.
     pub candidates: [Vec<f32>; 4],
-    /// Of each frame (8, n, n) with n = s / 8, s / 4, s / 2.
+    /// Of each frame (8, n, n) with n = d / 8, d / 4, d / 2.
     pub lines: [Vec<f32>; 3],
     /// Of each frame (3, n, n), sizes as of `lines`.
     pub maps: [Vec<f32>; 3],
@@ -97,6 +99,7 @@ pub struct GroupOptions {
 /// Makes groups; keeps its buffers.
 pub struct Sampler {
     size_px: usize,
+    decoded_px: usize,
     mapper: WarpGenerator,
     maps: Maps,
     plain: WarpGenerator,
@@ -104,15 +107,16 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Makes one for square pictures of `size_px`, a multiple of 32.
+    /// Makes one for square pictures of `size_px` and a decoder that paints `decoded_px` of them; multiples of 32.
     ///
     /// # Errors
     /// When OpenCV fails, or the network that finds persons cannot be opened.
-    pub fn new(size_px: usize) -> Result<Self> {
+    pub fn new(size_px: usize, decoded_px: usize) -> Result<Self> {
         Ok(Self {
             size_px,
+            decoded_px,
             mapper: WarpGenerator::for_network(size_px),
-            maps: Maps::new(size_px, [size_px / 8, size_px / 4, size_px / 2]),
+            maps: Maps::new(size_px, [decoded_px / 8, decoded_px / 4, decoded_px / 2]),
             plain: WarpGenerator::new(size_px),
             dense: DenseTracker::new()?,
         })
@@ -134,7 +138,8 @@ impl Sampler {
         options: GroupOptions,
     ) -> Result<Group> {
         let GroupOptions { with_warp, with_dense } = options;
-        let size = self.size_px;
+        let (size, decoded) = (self.size_px, self.decoded_px);
+        let levels = PhotoLevels::new(size, margin_px(size), decoded);
         let picture = clip.picture(portrait)?;
         self.dense.reset();
         if with_dense {
@@ -149,16 +154,17 @@ impl Sampler {
         let own = units(&identity.landmarks_px, size);
         let mut group = Group {
             size_px: size,
+            decoded_px: decoded,
             n_frames: frames.len(),
             is_sequence: frames.windows(2).all(|w| clip.frames[w[1]].index == clip.frames[w[0]].index + 1),
             matte_belief: if clip.frames[portrait].truth.is_some() { 1.0 } else { 0.2 },
-            portrait: planes(&identity, size)?,
-            portrait_lines: drawn(&own, size, ENCODER_LINE_PX),
-            photo: colour_planes(self.mapper.source_pixels()),
+            portrait: planes(&identity, decoded)?,
+            portrait_lines: drawn(&own, decoded, ENCODER_LINE_PX),
+            photo: level_planes(&levels, &levels.lay_out(self.mapper.source_pixels())),
             background: rgb_planes(&identity.background),
             ..Group::default()
         };
-        let small = planes(&identity, size / 4)?;
+        let small = planes(&identity, decoded / 4)?;
         let is_background_known = change.shows_the_same_as(portrait_change);
         for &frame in frames {
             self.frame(clip, frame, change, &identity, &rest, &small, &mut group)?;
@@ -198,11 +204,11 @@ impl Sampler {
         self.maps.take(&self.mapper, &pose);
         let points = units(self.mapper.landmarks_px(), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
-            group.lines[level].extend(drawn(&points, size >> (3 - level), radius_px));
+            group.lines[level].extend(drawn(&points, self.decoded_px >> (3 - level), radius_px));
             group.maps[level].extend(&self.maps.coarse[level]);
             group.deformations[level].extend(&self.maps.deformation[level]);
         }
-        let m = size / 4;
+        let m = self.decoded_px / 4;
         for (flow, to) in group.candidates.iter_mut().enumerate() {
             let n = m as u32;
             let shape = WarpShape { c: 4, h_in: n, w_in: n, h: n, w: n, h_mix: 0, w_mix: 0, flow: flow as u32 };
@@ -305,9 +311,13 @@ fn rgb_planes(picture: &Rgb) -> Vec<f32> {
     (0..3).flat_map(|c| pixels.iter().map(move |rgb| f32::from(rgb[c]) / 255.0)).collect()
 }
 
-/// (4, n), 0..1, from packed pixels.
-fn colour_planes(pixels: &[u32]) -> Vec<f32> {
-    (0..4).flat_map(|c| pixels.iter().map(move |word| f32::from(word.to_le_bytes()[c]) / 255.0)).collect()
+/// (4, p, p) of each level, 0..1, from packed pixels.
+pub(super) fn level_planes(levels: &PhotoLevels, words: &[u32]) -> [Vec<f32>; 3] {
+    let stride = levels.shape().w;
+    levels.squares().map(|(first, px)| {
+        let rows = || words[first..].chunks(stride).take(px).flat_map(|row| &row[..px]);
+        (0..4).flat_map(|c| rows().map(move |word| f32::from(word.to_le_bytes()[c]) / 255.0)).collect()
+    })
 }
 
 /// (478, 2) in picture units.

@@ -38,8 +38,12 @@ pub struct TeachOptions {
     pub size: Size,
     /// Weights to begin with, instead of random ones; of several, their mean.
     pub initial: Vec<PathBuf>,
-    /// Width and height of the pictures, a multiple of 32; the network plays at 256.
+    /// Width and height of the pictures, a multiple of 32.
     pub picture_px: usize,
+    /// Width and height of what the decoder paints of them, a multiple of 32; 256 where the network plays.
+    pub decoded_px: usize,
+    /// How the names of the weights begin that learn; empty for all.
+    pub only: Vec<String>,
     /// Frames of each portrait.
     pub n_frames: usize,
     /// Portraits whose gradients are summed for one step.
@@ -104,6 +108,10 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
         return Err(Error::new(ErrorKind::Config, message));
     }
     let mut parameters = Parameters::new(&weights, &device);
+    if !options.only.is_empty() && parameters.learn_only(&options.only) == 0 {
+        let message = format!("no weight's name begins with {}; try decoder.out", options.only.join(" or "));
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let checkpoint_path = options.output.join("checkpoint.safetensors");
     let features = match &options.features {
         Some(path) => Some(FrozenFeatures::load(path, &device.clone().inner())?),
@@ -115,7 +123,7 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
         true => checkpoint::load(&checkpoint_path, &mut parameters, adversary.as_mut())?,
         false => 0,
     };
-    let validation = validate::groups(&dataset, options.picture_px)?;
+    let validation = validate::groups(&dataset, options.picture_px, options.decoded_px)?;
     let plans = Plans::new(options.size);
     let mut log = Log::open(&options.output)?;
     report(&format!(
@@ -142,7 +150,7 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
 /// Puts groups together until nobody wants any more.
 fn draw(options: &TeachOptions, picker: &Picker, first: usize, to: &Sender<Drawn>) {
     let mut rng = Rng::new(options.seed, first as u64 + 1);
-    let mut sampler = match Sampler::new(options.picture_px) {
+    let mut sampler = match Sampler::new(options.picture_px, options.decoded_px) {
         Ok(sampler) => sampler,
         Err(error) => {
             let _ = to.send(Err(error));

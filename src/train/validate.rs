@@ -58,14 +58,14 @@ impl Scores {
 ///
 /// # Errors
 /// When a picture cannot be read.
-pub fn groups(dataset: &Dataset, picture_px: usize) -> Result<Vec<Group>> {
+pub fn groups(dataset: &Dataset, picture_px: usize, decoded_px: usize) -> Result<Vec<Group>> {
     let picker = Picker::new(dataset, Split::Validation);
     if picker.is_empty() {
         return Ok(Vec::new());
     }
     let mut rng = Rng::new(7, 0);
     let wanted = GroupOptions { with_warp: true, with_dense: true };
-    let mut sampler = Sampler::new(picture_px)?;
+    let mut sampler = Sampler::new(picture_px, decoded_px)?;
     let pick = |_| {
         let pick = picker.pick(N_FRAMES, &mut rng);
         sampler.group(pick.clip, pick.portrait, &pick.frames, [&Augmentation::NONE; 2], wanted)
@@ -106,9 +106,7 @@ pub fn validate(plans: &Plans, parameters: &Parameters, groups: &[Group], path: 
         }
         let trust = read(made.trust.repeat_dim(1, 3));
         let first = |values: &[f32]| values[..3 * n].to_vec();
-        let portrait: Vec<f32> = group.portrait[..3 * n].iter().map(|v| (v + 1.0) / 2.0).collect();
         rows.push(vec![
-            portrait,
             first(&group.target),
             first(&picture),
             first(&group.warp_only),

@@ -93,6 +93,7 @@ impl Player {
         let params = network::fold(executor.plan(), &network.weights, &encoded.embedding)?;
         let portrait = planes(&identity, MOTION_PX)?;
         let [features32, features64, features128] = &encoded.features;
+        let photo = network::photo_levels(output_px).lay_out(mapper.source_pixels());
         let rest = HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32);
         let mut inputs = FrameInputs::new(output_px);
         let mut examples = Vec::new();
@@ -109,7 +110,7 @@ impl Player {
                 TensorView::F32(features32),
                 TensorView::F32(features64),
                 TensorView::F32(features128),
-                TensorView::Words(mapper.source_pixels()),
+                TensorView::Words(&photo),
             ],
         };
         executor.adopt(&adoption)?;

@@ -105,7 +105,7 @@ impl Source {
 }
 
 /// Mixes two pixels, all four channels at once: `part` of 256 of the second.
-#[inline]
+#[inline(always)]
 pub(in crate::generate) fn mix(a: u32, b: u32, part: u32) -> u32 {
     const EVEN: u32 = 0x00ff_00ff;
     const HALF: u32 = 0x0080_0080;

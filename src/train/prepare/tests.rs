@@ -191,7 +191,7 @@ fn a_clip_becomes_frames_at_25_a_second_and_a_photo_one() {
 
 /// The clip has something in its lower left corner; a portrait from elsewhere has another background.
 fn counts_say_what_can_be_known(talk: &Clip) {
-    let mut sampler = Sampler::new(128).unwrap();
+    let mut sampler = Sampler::new(128, 128).unwrap();
     let change = Augmentation::sample(1, &Ranges::default());
     let there = sampler.group(talk, 0, &[3, 9], [&change; 2], GroupOptions::default()).unwrap();
     assert!(there.filmed.contains(&0.0) && there.filmed.contains(&1.0));
