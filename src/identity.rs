@@ -22,8 +22,6 @@ mod photo_measure;
 pub(crate) mod plate;
 mod signing;
 
-pub(crate) use signing::hex;
-
 /// An enrolled portrait with all that does not depend on the driver.
 ///
 /// All pictures are square and of one size, one of [`Identity::SIZES_PX`]. Holds no device memory.

@@ -30,3 +30,10 @@ fn no_modules_of_one_parent_name_each_other_in_a_circle() {
     }
     assert!(found.is_empty(), "{found}");
 }
+
+#[test]
+fn zz_dump() {
+    for (from, targets) in &read().edges {
+        println!("{}: {}", from.join("::"), targets.iter().map(|t| t.join("::")).collect::<Vec<_>>().join(" "));
+    }
+}

@@ -154,7 +154,7 @@ fn pipewire() -> String {
 }
 
 fn processor() -> String {
-    match models::runtime_path() {
+    match onnx::runtime_path() {
         Ok(path) => format!("ready: the network `small` on the processor (ONNX Runtime {path})"),
         Err(error) => error.to_string(),
     }

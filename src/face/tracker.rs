@@ -7,12 +7,11 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::frame::Rgb;
 
-use super::FaceObservation;
+use super::{FaceObservation, head_pose};
 use super::crop::{Crop, bounds};
 use super::detector::{Detection, Detector, overlap};
 use super::expression::Expression;
 use super::landmarker::Landmarker;
-use super::pose::head_pose;
 use super::smooth::OneEuro;
 
 /// How a [`FaceTracker`] works.

@@ -2,6 +2,7 @@
 
 use glam::Vec2;
 
+use super::framing::centre;
 use super::photo_check::{Remark, RemarkKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::FoundFace;
@@ -83,12 +84,6 @@ fn place(index: usize, face: &FoundFace) -> String {
 
 fn height_px(face: &FoundFace) -> f32 {
     face.box_px[3] - face.box_px[1]
-}
-
-/// The middle of a face's box, in pixels of the photo.
-pub(super) fn centre(face: &FoundFace) -> Vec2 {
-    let [left, top, right, bottom] = face.box_px;
-    Vec2::new(left + right, top + bottom) / 2.0
 }
 
 /// Refuses a face that cannot carry a portrait; gives its height in pixels.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::composite::Background;
 use crate::drive::StrengthPart;
-use crate::pipeline::Control;
+use crate::control::Control;
 
 /// The longest command, in bytes.
 pub(super) const MAX_BYTES: usize = 4096;

@@ -12,7 +12,6 @@ use opencv::imgcodecs::{self, IMWRITE_JPEG_QUALITY};
 use tokio::sync::watch;
 
 use super::connection::Outflow;
-use super::shared::Watcher;
 use crate::composite::OutFrame;
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::Rgb;
@@ -93,11 +92,11 @@ pub(super) async fn next(frames: &mut Frames) -> Option<Arc<Encoded>> {
     }
 }
 
-/// The body of `/stream` for one client: what it has no time for it never gets.
-pub(super) fn body(
+/// The body of `/stream` for one client: what it has no time for it never gets. `watcher` is kept as long as the body.
+pub(super) fn body<W: Send>(
     frames: Frames,
     line: Arc<Outflow>,
-    watcher: Watcher,
+    watcher: W,
 ) -> impl Stream<Item = std::result::Result<Bytes, Infallible>> + Send {
     let state = (frames, line, watcher, true);
     unfold(state, |(mut frames, line, watcher, is_first)| async move {
