@@ -3,8 +3,8 @@
 use crate::capture::RawFrame;
 use crate::error::Result;
 pub use crate::geometry::{
-    CAMERA_FOV_RADS, COEFFICIENT_NAMES, FaceObservation, FaceShape, HeadPose, Landmarks, MESH_POINTS_CM, MESH_TRIANGLES,
-    N_COEFFICIENTS, N_LANDMARKS, N_MESH_POINTS, N_MESH_TRIANGLES, head_pose, rotation_from_frontal,
+    CAMERA_FOV_RADS, COEFFICIENT_NAMES, FaceObservation, FaceShape, HeadPose, Landmarks, MESH_POINTS_CM,
+    MESH_TRIANGLES, N_COEFFICIENTS, N_LANDMARKS, N_MESH_POINTS, N_MESH_TRIANGLES, head_pose, rotation_from_frontal,
 };
 
 #[cfg(feature = "train")]

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest};

@@ -2,9 +2,7 @@
 
 use glam::{Quat, Vec2, Vec3};
 
-use crate::geometry::{
-    FaceShape, HeadPlacement, Landmarks, N_COEFFICIENTS, N_LANDMARKS, eye_openness, mouth_openness,
-};
+use crate::geometry::{FaceShape, HeadPlacement, Landmarks, N_COEFFICIENTS, N_LANDMARKS, eye_openness, mouth_openness};
 
 pub use dense::DenseMotion;
 

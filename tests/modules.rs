@@ -23,7 +23,8 @@ fn no_modules_of_one_parent_name_each_other_in_a_circle() {
             found += &format!("\nin {}: {circle:?}\n", ["crate".to_owned(), parent.join("::")].join("::"));
             for ((from, to), witnesses) in &edges {
                 if circle.contains(from.as_str()) && circle.contains(to.as_str()) {
-                    found += &format!("  {from} -> {to}: {}\n", witnesses.iter().cloned().collect::<Vec<_>>().join(", "));
+                    found +=
+                        &format!("  {from} -> {to}: {}\n", witnesses.iter().cloned().collect::<Vec<_>>().join(", "));
                 }
             }
         }

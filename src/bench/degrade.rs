@@ -10,8 +10,7 @@ use super::compare::Random;
 use crate::capture::PatternPlayer;
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::Result;
-use crate::frame::Rgb;
-use crate::generate::Portrait;
+use crate::frame::{Rgb, Rgba};
 use crate::latency::{self, Origin, Place, Stamp};
 
 /// What happens to a picture.
@@ -163,11 +162,11 @@ pub fn table(n_pictures: usize) -> Result<Table> {
 /// Pictures of the test pattern, a third of a second apart.
 fn pictures() -> Result<Vec<Rgb>> {
     let mut player = PatternPlayer::open(512)?;
-    let (clock, mut portrait, mut pictures) = (ManualClock::new(), Portrait::default(), Vec::new());
+    let (clock, mut picture, mut pictures) = (ManualClock::new(), Rgba::default(), Vec::new());
     for i in 0..160 {
         clock.advance(std::time::Duration::from_secs_f64(1.0 / player.rate_hz()));
-        if player.read(&mut portrait, &clock)?.is_some() && i % 10 == 0 {
-            let rgb = portrait.picture.data().as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
+        if player.read(&mut picture, &clock)?.is_some() && i % 10 == 0 {
+            let rgb = picture.data().as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
             pictures.push(Rgb::from_data(512, 512, rgb)?);
         }
     }

@@ -3,7 +3,7 @@
 use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::roofline::Estimates;
-use effigy::{Result, capture, models, sink};
+use effigy::{Result, capture, onnx, sink};
 
 use super::{DevicesArgs, ModelSize, terminal};
 

@@ -42,8 +42,6 @@ impl DenseMean {
 
 #[cfg(test)]
 mod tests {
-    use glam::Vec2;
-
     use super::*;
 
     const N: usize = DenseMotion::N;

@@ -14,8 +14,8 @@ use crate::onnx::Session;
 
 pub use self::lower::Form;
 
-use self::lower::Segment;
 use self::native::{FinishLoop, WarpLoop};
+use self::segment::Segment;
 
 mod bytes;
 mod lower;
@@ -23,6 +23,7 @@ pub(crate) mod native;
 mod onnx;
 mod ranges;
 mod replay;
+mod segment;
 mod segments;
 mod settle;
 

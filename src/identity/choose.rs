@@ -1,7 +1,5 @@
 //! Which face of a photo is meant, and whether it can carry a portrait.
 
-use glam::Vec2;
-
 use super::framing::centre;
 use super::photo_check::{Remark, RemarkKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -121,7 +119,7 @@ pub(super) fn check_face(face: &FoundFace) -> Result<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::FaceObservation;
+    use crate::geometry::FaceObservation;
 
     /// Faces from left to right, by left edge, top edge and height.
     fn faces<const N: usize>(places: [[f32; 3]; N]) -> Vec<FoundFace> {

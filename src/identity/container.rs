@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::signing::{self, Signer};
 use super::{Identity, Manifest};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use crate::frame::Picture;
+use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use crate::hex::hex;
 
 /// Version of the file format that this program writes and reads.

@@ -14,10 +14,10 @@ use super::dataset::{FLOW_SIZE, Flow, SIZE_PX};
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::{Picture, Rgb};
 use crate::geometry::{
-    FaceObservation, HeadPose, Landmarks, MIRRORED_COEFFICIENTS, MIRRORED_POINTS, N_LANDMARKS, head_pose,
+    FaceObservation, HeadPose, Landmarks, MIRRORED_COEFFICIENTS, MIRRORED_POINTS, N_COEFFICIENTS, head_pose,
 };
 use crate::photo;
-use crate::studio::random::Rng;
+use crate::random::Rng;
 
 /// How far augmentations may go.
 #[derive(Clone, Copy, Debug, PartialEq)]

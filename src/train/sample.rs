@@ -11,21 +11,22 @@ use opencv::imgproc::{INTER_AREA, resize};
 
 use super::augment::Augmentation;
 use super::dataset::{Clip, SIZE_PX};
-use crate::drive::{DenseTracker, DrivingSignal, retarget};
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POINTS};
+use crate::flow::DenseTracker;
 use crate::frame::{Picture, Rgb, Rgba};
 use crate::generate::cpu::native;
-use crate::generate::motion::HeadPlacement;
 use crate::generate::network::FACE;
 use crate::generate::neural::maps::{self, Maps};
 use crate::generate::neural::planes;
 use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
 use crate::generate::{Generator as _, Portrait};
+use crate::geometry::HeadPlacement;
+use crate::geometry::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POINTS};
 use crate::identity::{Basis, Consent, Framing, Identity, Manifest, plate};
 use crate::kernels::raster::RasterShape;
 use crate::kernels::warp::{WarpShape, warp};
+use crate::signal::DrivingSignal;
 
 /// Half the width of the drawings' lines at each of the features' sizes and for the encoder, in pixels; as in the
 /// network's plans.
@@ -194,7 +195,7 @@ impl Sampler {
             signal.dense = signal.dense.mirrored();
         }
         self.mapper.follow(&signal)?;
-        let pose = maps::pose(rest, &rest.driven(size, &signal), size);
+        let pose = maps::pose(rest, &signal.placement(rest, size), size);
         self.maps.take(&self.mapper, &pose);
         let points = units(self.mapper.landmarks_px(), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
@@ -280,7 +281,7 @@ fn signal(clip: &Clip, frame: usize, change: &Augmentation, identity: &Identity)
     let observation = FaceObservation { frame_size_px: (size_px, size_px), landmarks_px, ..seen };
     let shape = FaceShape::new(&observation.landmarks_px, &observation.pose);
     (
-        retarget::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
+        DrivingSignal::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
         observation.landmarks_px,
     )
 }

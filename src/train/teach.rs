@@ -24,8 +24,8 @@ use super::sheet;
 use super::validate::{self, Scores};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::generate::network::Size;
-use crate::generate::weights::Weights;
-use crate::studio::random::Rng;
+use crate::generate::network::weights::Weights;
+use crate::random::Rng;
 
 /// How a training is run.
 #[derive(Clone, Debug)]

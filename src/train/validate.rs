@@ -12,7 +12,7 @@ use super::picture::{Plans, Tensors, make};
 use super::sample::{Group, GroupOptions, Sampler};
 use super::sheet;
 use crate::error::Result;
-use crate::studio::random::Rng;
+use crate::random::Rng;
 
 /// How many portraits, and frames of each.
 const N_GROUPS: usize = 16;

@@ -6,19 +6,19 @@ use std::path::Path;
 use super::source::Source;
 
 /// A module's path, without the crate: `["generate", "cpu", "lower"]`.
-pub type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// All modules, and for each those whose items it names.
-pub struct Graph {
+pub(crate) struct Graph {
     sources: BTreeMap<Module, Source>,
     /// Names that the crate has for itself.
     own_names: [&'static str; 2],
-    pub edges: BTreeMap<Module, BTreeSet<Module>>,
+    pub(crate) edges: BTreeMap<Module, BTreeSet<Module>>,
 }
 
 impl Graph {
     /// Reads the library and the program of the crate at `root`.
-    pub fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let mut graph = Self { sources: BTreeMap::new(), own_names: ["crate", "effigy"], edges: BTreeMap::new() };
         let src = root.join("src");
         let mut library = Source::read(&src.join("lib.rs"), &src);
@@ -34,47 +34,51 @@ impl Graph {
             }
             graph.sources.insert(module, source);
         }
-        graph.edges = graph.sources.iter().map(|(module, source)| (module.clone(), graph.named_by(module, source))).collect();
+        graph.edges =
+            graph.sources.iter().map(|(module, source)| (module.clone(), graph.named_by(module, source))).collect();
         graph
     }
 
     fn named_by(&self, module: &Module, source: &Source) -> BTreeSet<Module> {
-        source.paths.iter().filter_map(|path| self.resolve(module, path, 0)).filter(|to| to != module).collect()
+        let mut named = BTreeSet::new();
+        for path in &source.paths {
+            self.follow(module, path, &mut named);
+        }
+        named.remove(module);
+        named
     }
 
-    /// The module that defines what `path` names when it stands in `module`; `None` outside the crate.
-    fn resolve(&self, module: &Module, path: &[String], depth: usize) -> Option<Module> {
-        let mut at = match path[0].as_str() {
-            own if self.own_names.contains(&own) => Module::new(),
-            "self" => module.clone(),
-            "super" => module[..module.len().checked_sub(1)?].to_vec(),
-            _ => return self.step(module, path, depth),
-        };
-        let mut rest = &path[1..];
-        while rest.first().is_some_and(|name| name == "super") {
-            at.pop();
-            rest = &rest[1..];
-        }
-        if rest.is_empty() { Some(at) } else { self.step(&at, rest, depth).or(Some(at)) }
-    }
-
-    /// Goes from `at` into submodules and along imports; the last module reached is the one that defines the rest.
-    fn step(&self, at: &Module, rest: &[String], depth: usize) -> Option<Module> {
-        let source = &self.sources[at];
-        if source.children.iter().any(|(name, _)| *name == rest[0]) {
-            let inside = [at.as_slice(), &rest[..1]].concat();
-            return if rest.len() == 1 { Some(inside) } else { self.step(&inside, &rest[1..], depth).or(Some(inside)) };
-        }
-        match source.imports.get(&rest[0]) {
-            Some(import) if depth < 9 && import.as_slice() != rest => {
-                self.resolve(at, &[import.as_slice(), &rest[1..]].concat(), depth + 1)
+    /// Adds the modules that `path` leads to when it stands in `module`: the one in which its last name is looked up, and
+    /// where that hands on what another defines, the other too. Nothing for what is not of the crate.
+    fn follow(&self, module: &Module, path: &[String], named: &mut BTreeSet<Module>) {
+        let is_own = self.own_names.contains(&path[0].as_str());
+        let mut at = if is_own { Module::new() } else { module.clone() };
+        let mut rest = if is_own || path[0] == "self" { &path[1..] } else { path };
+        while let Some((name, behind)) = rest.split_first() {
+            if name == "super" {
+                at.pop();
+            } else if self.sources[&at].children.iter().any(|(child, _)| child == name) {
+                at.push(name.clone());
+            } else {
+                break;
             }
-            _ => None,
+            rest = behind;
+        }
+        let is_foreign = rest.len() == path.len();
+        if !is_foreign {
+            named.insert(at.clone());
+        }
+        if let Some((name, behind)) = rest.split_first()
+            && let Some(import) = self.sources[&at].imports.get(name)
+            // An import of a crate's own name: `use image;`.
+            && import[0] != *name
+        {
+            self.follow(&at, &[import, behind].concat(), named);
         }
     }
 
     /// For each module that has submodules: which of them names which other, with a witness `from -> to`.
-    pub fn siblings(&self) -> BTreeMap<Module, BTreeMap<(String, String), BTreeSet<String>>> {
+    pub(crate) fn siblings(&self) -> BTreeMap<Module, BTreeMap<(String, String), BTreeSet<String>>> {
         let mut levels: BTreeMap<Module, BTreeMap<(String, String), BTreeSet<String>>> = BTreeMap::new();
         for (from, targets) in &self.edges {
             for to in targets {
@@ -91,7 +95,7 @@ impl Graph {
 }
 
 /// The groups of names that reach each other along `edges`, each with two or more members.
-pub fn circles<'a>(edges: impl Iterator<Item = &'a (String, String)> + Clone) -> Vec<BTreeSet<&'a str>> {
+pub(crate) fn circles<'a>(edges: impl Iterator<Item = &'a (String, String)> + Clone) -> Vec<BTreeSet<&'a str>> {
     let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (from, to) in edges.clone() {
         reached.entry(from).or_default().insert(to);
@@ -107,7 +111,8 @@ pub fn circles<'a>(edges: impl Iterator<Item = &'a (String, String)> + Clone) ->
             break;
         }
     }
-    let on_circle = |name: &str, other: &str| reached[name].contains(other) && reached.get(other).is_some_and(|r| r.contains(name));
+    let on_circle =
+        |name: &str, other: &str| reached[name].contains(other) && reached.get(other).is_some_and(|r| r.contains(name));
     let mut groups: Vec<BTreeSet<&str>> = Vec::new();
     for name in reached.keys() {
         let group: BTreeSet<&str> = reached[name].iter().filter(|other| on_circle(name, other)).copied().collect();

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 /// One file: one module.
 #[derive(Debug, Default)]
-pub struct Source {
+pub(crate) struct Source {
     /// Names of its submodules, with the files they stand in.
-    pub children: Vec<(String, PathBuf)>,
+    pub(crate) children: Vec<(String, PathBuf)>,
     /// What each imported name stands for, as segments of a path.
-    pub imports: BTreeMap<String, Vec<String>>,
+    pub(crate) imports: BTreeMap<String, Vec<String>>,
     /// Every path that the file names, imports included.
-    pub paths: Vec<Vec<String>>,
+    pub(crate) paths: Vec<Vec<String>>,
 }
 
 impl Source {
     /// Reads the module in `file`, whose submodules stand in `folder`.
-    pub fn read(file: &Path, folder: &Path) -> Self {
+    pub(crate) fn read(file: &Path, folder: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let tokens = tokens(&text);
         let mut source = Self::default();
@@ -45,7 +45,9 @@ impl Source {
                 }
                 word if is_name(word) => {
                     let mut path = vec![word.to_owned()];
-                    while tokens.get(at + 1).is_some_and(|t| t == "::") && tokens.get(at + 2).is_some_and(|t| is_name(t)) {
+                    while tokens.get(at + 1).is_some_and(|t| t == "::")
+                        && tokens.get(at + 2).is_some_and(|t| is_name(t))
+                    {
                         path.push(tokens[at + 2].clone());
                         at += 2;
                     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaModule};
 use cudarc::nvrtc::Ptx;
 
-use super::device::unavailable;
+use super::fault::unavailable;
 use crate::error::Result;
 
 /// The kernels on the card.

@@ -4,6 +4,7 @@ use super::*;
 use crate::demo;
 use crate::face::{FaceTracker, TrackerOptions};
 use crate::frame::Grey;
+use crate::geometry::N_LANDMARKS;
 
 fn portrait(i: usize) -> Rgb {
     let whole = photo::decode(demo::PORTRAITS[i].1).unwrap();
