@@ -83,6 +83,7 @@ pub mod models;
 pub mod onnx;
 pub mod photo;
 pub mod pipeline;
+mod pixel;
 #[cfg(feature = "train")]
 mod random;
 pub mod report;

@@ -17,7 +17,6 @@ use self::raster::{Canvas, Corner, Part};
 use self::source::Source;
 use self::surround::{Surround, smoothstep};
 
-pub(super) use self::source::mix;
 use super::{Generator, Portrait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Grey, Rgb};

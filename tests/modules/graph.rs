@@ -92,6 +92,49 @@ impl Graph {
         }
         levels
     }
+
+    /// The submodules of a module, in the order in which it declares them.
+    pub(crate) fn children(&self, parent: &Module) -> impl Iterator<Item = &str> {
+        self.sources[parent].children.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Lines `from -> to` for whatever the modules under `members` name outside `members` and `allowed`.
+    pub(crate) fn foreign(&self, members: &[&str], allowed: &[&str]) -> Vec<String> {
+        let members_of = |(from, _): &(&Module, &BTreeSet<Module>)| is_in(&from.join("::"), members);
+        let mut lines = Vec::new();
+        for (from, targets) in self.edges.iter().filter(members_of) {
+            let outside = |to: &&Module| !is_in(&to.join("::"), members) && !is_in(&to.join("::"), allowed);
+            lines.extend(targets.iter().filter(outside).map(|to| format!("{} -> {}", from.join("::"), to.join("::"))));
+        }
+        lines
+    }
+
+    /// The modules that name another crate.
+    pub(crate) fn users_of(&self, name: &str) -> Vec<String> {
+        let uses = |source: &Source| source.paths.iter().any(|path| path[0] == name);
+        self.sources.iter().filter(|(_, source)| uses(source)).map(|(module, _)| module.join("::")).collect()
+    }
+}
+
+/// Whether a module is one of those listed, or inside one.
+pub(crate) fn is_in(module: &str, listed: &[&str]) -> bool {
+    listed.iter().any(|&name| module == name || module.strip_prefix(name).is_some_and(|rest| rest.starts_with("::")))
+}
+
+/// Names in such an order that each stands behind all it names; what is on a circle comes last.
+pub(crate) fn floors<'a>(named: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<&'a str> {
+    let mut order: Vec<&str> = Vec::new();
+    loop {
+        let is_ready = |name: &&str| !order.contains(name) && named[name].iter().all(|to| order.contains(to));
+        let ready: Vec<&str> = named.keys().copied().filter(|name| is_ready(&name)).collect();
+        if ready.is_empty() {
+            break;
+        }
+        order.extend(ready);
+    }
+    let rest: Vec<&str> = named.keys().copied().filter(|name| !order.contains(name)).collect();
+    order.extend(rest);
+    order
 }
 
 /// The groups of names that reach each other along `edges`, each with two or more members.

@@ -2,8 +2,8 @@
 
 use super::rows::Expander;
 use crate::generate::plan::{Op, PLACES_PER_PX, Plan, UNDRAWN};
-use crate::generate::warp::mix;
 use crate::kernels::finish::{self, FinishInputs, FinishShape};
+use crate::pixel::mix;
 
 /// The last step, with room for one row.
 #[derive(Debug)]
