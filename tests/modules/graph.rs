@@ -126,7 +126,7 @@ pub(crate) fn floors<'a>(named: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<&'
     let mut order: Vec<&str> = Vec::new();
     loop {
         let is_ready = |name: &&str| !order.contains(name) && named[name].iter().all(|to| order.contains(to));
-        let ready: Vec<&str> = named.keys().copied().filter(|name| is_ready(&name)).collect();
+        let ready: Vec<&str> = named.keys().copied().filter(|name| is_ready(name)).collect();
         if ready.is_empty() {
             break;
         }
