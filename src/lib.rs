@@ -76,6 +76,7 @@ pub mod generate;
 pub mod geometry;
 mod hex;
 pub mod identity;
+mod jpeg;
 pub mod kernels;
 pub mod latency;
 pub mod latest;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use opencv::core::{Mat, MatTraitConst as _, Point2f, Scalar, Size, Vector};
-use opencv::imgcodecs::{self, IMWRITE_JPEG_QUALITY};
+use opencv::core::{Point2f, Scalar, Size};
 use opencv::imgproc;
 
 use super::compare::Random;
@@ -11,6 +10,7 @@ use crate::capture::PatternPlayer;
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::Result;
 use crate::frame::{Rgb, Rgba};
+use crate::jpeg::{self, Order};
 use crate::latency::{self, Origin, Place, Stamp};
 
 /// What happens to a picture.
@@ -188,12 +188,9 @@ impl Harm {
             Self::ShrinkNearest(scale) => resized(picture, scaled(scale), imgproc::INTER_NEAREST)?,
             Self::Stretch => resized(picture, (height * 16 / 9, height), imgproc::INTER_LINEAR)?,
             Self::Jpeg(quality) => {
-                let mut bytes = Vector::<u8>::new();
-                let settings = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, quality]);
-                // Red and blue are exchanged on the way in and back again on the way out.
-                imgcodecs::imencode(".jpg", &picture.as_mat()?, &mut bytes, &settings)?;
-                let decoded = imgcodecs::imdecode(&bytes, imgcodecs::IMREAD_COLOR)?;
-                from_mat(&decoded)?
+                let mut decoded = Rgb::default();
+                jpeg::decode_rgb(jpeg::Encoder::new(quality)?.encode(picture, Order::Rgb)?, &mut decoded);
+                decoded
             }
             Self::CoarseChroma => {
                 let small = resized(picture, (width / 4, height / 4), imgproc::INTER_AREA)?;
@@ -272,12 +269,6 @@ impl Harm {
             }
         })
     }
-}
-
-fn from_mat(mat: &Mat) -> Result<Rgb> {
-    let mut rgb = Rgb::new(mat.cols() as usize, mat.rows() as usize);
-    mat.copy_to(&mut rgb.as_mat_mut()?)?;
-    Ok(rgb)
 }
 
 #[cfg(test)]

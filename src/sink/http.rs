@@ -138,7 +138,7 @@ impl HttpSink {
             address,
             shared,
             frames: Some(frames),
-            encoder: Encoder::new(),
+            encoder: Encoder::new()?,
             meter: StageMeter::new(),
             end: Some(end),
             server: Some(server),
