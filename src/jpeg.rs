@@ -8,7 +8,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use crate::error::{ErrorKind, OrError as _, Result};
+use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::{Grey, Picture, Rgb};
 
 /// The largest side that is decoded, in pixels.
@@ -55,6 +55,9 @@ impl Encoder {
                 Order::Bgr => PixelFormat::BGR,
             },
         };
+        if image.width == 0 || image.height == 0 {
+            return Err(Error::new(ErrorKind::Internal, "an empty picture cannot be encoded as JPEG"));
+        }
         let about = || "a picture cannot be encoded as JPEG".to_owned();
         let longest = self.compressor.buf_len(image.width, image.height).or_error(ErrorKind::Internal, about)?;
         self.bytes.resize(longest.max(self.bytes.len()), 0);
@@ -97,7 +100,7 @@ mod tests {
 
     /// A soft slope of colours.
     fn slope(width: usize, height: usize) -> Rgb {
-        let pixel = |i: usize| [(i % width * 200 / width) as u8, (i / width * 200 / height) as u8, 90];
+        let pixel = |i: usize| [(i % width * 200 / width.max(64)) as u8, (i / width * 200 / height.max(64)) as u8, 90];
         Rgb::from_data(width, height, (0..width * height).flat_map(pixel).collect()).unwrap()
     }
 
