@@ -28,8 +28,9 @@ use crate::frame::Rgb;
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
+pub use options::{CameraChoice, SourceOptions};
 pub use pattern::{PatternPlayer, PatternSource};
-pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
+pub use spec::{SourceSpec, open};
 pub use still::StillSource;
 pub use webcam::{WebcamSource, cameras};
 
@@ -38,6 +39,7 @@ pub(crate) mod clip_file;
 mod decode;
 mod format;
 mod limited;
+mod options;
 mod pace;
 mod pattern;
 mod spec;

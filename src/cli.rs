@@ -28,6 +28,7 @@ pub(crate) mod synth;
 pub(crate) mod terminal;
 #[cfg(feature = "train")]
 pub(crate) mod train;
+mod user;
 pub(crate) mod verify;
 
 /// Real-time face reenactment: one portrait, a live driver, the newest frame wins.

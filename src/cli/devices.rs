@@ -3,7 +3,7 @@
 use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::roofline::Estimates;
-use effigy::{Result, capture, models, sink};
+use effigy::{Result, capture, onnx, sink};
 
 use super::{DevicesArgs, ModelSize, terminal};
 
@@ -154,7 +154,7 @@ fn pipewire() -> String {
 }
 
 fn processor() -> String {
-    match models::runtime_path() {
+    match onnx::runtime_path() {
         Ok(path) => format!("ready: the network `small` on the processor (ONNX Runtime {path})"),
         Err(error) => error.to_string(),
     }

@@ -23,7 +23,7 @@ use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, enroll, live_window, names, terminal};
+use super::{Backend, RunArgs, live_window, names, terminal, user};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -131,7 +131,7 @@ impl Stage {
                     size_px: self.size_px,
                 },
                 messages: terminal::messages(),
-                consent_by: enroll::user_name(),
+                consent_by: user::name(),
             }),
             _ => None,
         });

@@ -8,12 +8,11 @@ use glam::Vec3;
 
 pub(super) use driver::{Noticed, RestingDriver};
 pub(super) use portrait::RestingPortrait;
-pub(super) use touch::{LIDS, LIPS};
 
 use self::solver::{Goal, Solver, keep_finite};
 use super::Strengths;
 use crate::error::Result;
-use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
 
 mod driver;
 mod features;

@@ -29,11 +29,14 @@ use super::plan::{
 
 pub use self::drawing::FACE;
 pub use self::encoder::{ENCODER_PX, Encoded, encoder};
-pub use self::fold::{fold, fold_upsampling, modulate, pooled_embedding, stored};
+pub use self::fold::{fold, fold_upsampling, modulate, pooled_embedding};
+pub use self::stored::stored;
 
 mod drawing;
 mod encoder;
 mod fold;
+mod stored;
+pub mod weights;
 
 /// Numbers that say who it is.
 pub const EMBEDDING: usize = 64;

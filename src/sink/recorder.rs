@@ -7,14 +7,12 @@ use std::fs::OpenOptions;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use opencv::core::Vector;
-use opencv::imgcodecs;
-
 use crate::clock::Timestamp;
 use crate::composite::OutFrame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::frame::Rgb;
+use crate::jpeg::{self, Order};
 use crate::trace::{Stage, Trace};
 
 use super::{Delivery, Sink};
@@ -78,7 +76,7 @@ impl RecorderOptions {
 /// What writes the pictures.
 enum Output {
     Encoded(EncodedVideo),
-    Pictures { file: MatroskaWriter, times: TimeMap, jpeg: Vector<u8> },
+    Pictures { file: MatroskaWriter, times: TimeMap, jpeg: jpeg::Encoder },
 }
 
 /// Writes a video file. Transparent parts are written over black.
@@ -176,10 +174,9 @@ impl Recorder {
         let outcome = match &mut self.output {
             Output::Encoded(video) => video.write(&self.bgr, &self.path),
             Output::Pictures { file, times, jpeg } => {
-                let quality = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, JPEG_QUALITY]);
-                imgcodecs::imencode(".jpg", &self.bgr.as_mat()?, jpeg, &quality)?;
                 let place_ms = times.place_ms(time);
-                file.write(jpeg.as_slice(), place_ms).map_err(|error| cannot_write(&self.path, error))
+                file.write(jpeg.encode(&self.bgr, Order::Bgr)?, place_ms)
+                    .map_err(|error| cannot_write(&self.path, error))
             }
         };
         match outcome {
@@ -266,7 +263,7 @@ fn open_output(path: &Path, size_px: (usize, usize), options: &RecorderOptions) 
         return Err(Error::new(ErrorKind::Config, message));
     }
     let file = MatroskaWriter::create(path, size_px).map_err(|error| cannot_write(path, error))?;
-    Ok(Output::Pictures { file, times: TimeMap::new(options.rate_hz), jpeg: Vector::new() })
+    Ok(Output::Pictures { file, times: TimeMap::new(options.rate_hz), jpeg: jpeg::Encoder::new(JPEG_QUALITY)? })
 }
 
 /// When the frame was captured; the placeholder card has only the time it was made, at best.

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 use super::leaves::Leaves;
 use crate::error::Result;
 use crate::generate::network::Size;
-use crate::generate::weights::Weights;
+use crate::generate::network::weights::Weights;
 
 pub use super::leaves::StepOptions;
 

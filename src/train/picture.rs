@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::group::Group;
 use super::parameters::Parameters;
 use super::replay::{Replay, pooled_embedding};
-use super::sample::Group;
 use super::warping::{gather, mixed_flow, resized};
 use crate::generate::network::{self, FrameOptions, Size, margin_px};
 use crate::generate::plan::Plan;

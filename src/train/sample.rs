@@ -1,4 +1,4 @@
-//! What one step learns from: a portrait and frames of the same person, as the network sees them.
+//! Makes groups: a portrait and frames of the same person, as the network sees them.
 //!
 //! Everything here is what the engine would compute for these frames with motion `absolute`: the same mesh warp, maps,
 //! drawings and background, so that training sees what playing will. What moves beside the mesh counts from the portrait's
@@ -11,21 +11,22 @@ use opencv::imgproc::{INTER_AREA, resize};
 
 use super::augment::Augmentation;
 use super::dataset::{Clip, SIZE_PX};
-use crate::drive::{DenseTracker, DrivingSignal, retarget};
+use super::group::{Group, level_planes};
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POINTS};
+use crate::flow::DenseTracker;
 use crate::frame::{Picture, Rgb, Rgba};
 use crate::generate::cpu::native;
-use crate::generate::motion::HeadPlacement;
 use crate::generate::network::{FACE, margin_px};
 use crate::generate::neural::maps::{self, Maps};
 use crate::generate::neural::planes;
 use crate::generate::plan::{PLACES_PER_PX, PhotoLevels, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
 use crate::generate::{Generator as _, Portrait};
+use crate::geometry::{FaceObservation, FaceShape, HeadPlacement, Landmarks, N_LANDMARKS, N_MESH_POINTS};
 use crate::identity::{Basis, Consent, Framing, Identity, Manifest, plate};
 use crate::kernels::raster::RasterShape;
 use crate::kernels::warp::{WarpShape, warp};
+use crate::signal::DrivingSignal;
 
 /// Half the width of the drawings' lines at each of the features' sizes and for the encoder, in pixels; as in the
 /// network's plans.
@@ -34,58 +35,6 @@ const ENCODER_LINE_PX: f32 = 1.0;
 /// Points around the inner and outer lips, and around each eye.
 const MOUTH: [usize; 12] = [61, 291, 0, 17, 37, 267, 84, 314, 40, 270, 91, 321];
 const EYES: [[usize; 8]; 2] = [[33, 133, 159, 145, 158, 153, 160, 144], [263, 362, 386, 374, 385, 380, 387, 373]];
-
-/// A portrait and some frames of the same person, square pictures of one size; numbers in rows, as tensors want them.
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// Width and height of the pictures.
-    pub size_px: usize,
-    /// Width and height of what the decoder paints, as many or fewer.
-    pub decoded_px: usize,
-    /// How many frames.
-    pub n_frames: usize,
-    /// Whether the frames follow each other without gaps.
-    pub is_sequence: bool,
-    /// How far the mattes are to be believed, 0..1: those of rendered people are true.
-    pub matte_belief: f32,
-    /// (4, d, d) with d = `decoded_px`: colour -1..1, matte 0..1.
-    pub portrait: Vec<f32>,
-    /// (8, d, d): the portrait's drawing.
-    pub portrait_lines: Vec<f32>,
-    /// (4, p, p): the levels of the photo with its margin, 0..1, as [`PhotoLevels::squares`] has them.
-    pub photo: [Vec<f32>; 3],
-    /// (3, s, s), 0..1.
-    pub background: Vec<f32>,
-    /// Of each frame (4, m, m) with m = d / 4: the portrait where it is, moved with the body, with the head
-    /// and with the mesh.
-    pub candidates: [Vec<f32>; 4],
-    /// Of each frame (8, n, n) with n = d / 8, d / 4, d / 2.
-    pub lines: [Vec<f32>; 3],
-    /// Of each frame (3, n, n), sizes as of `lines`.
-    pub maps: [Vec<f32>; 3],
-    /// Of each frame (2, n, n), sizes as of `lines`.
-    pub deformations: [Vec<f32>; 3],
-    /// Of each frame (3, s, s): u and v in picture units, and 1 where the mesh or its surround was drawn.
-    pub full_map: Vec<f32>,
-    /// Of each frame twelve numbers.
-    pub pose: Vec<f32>,
-    /// Of each frame (3, s, s), 0..1: what was seen.
-    pub target: Vec<f32>,
-    /// Of each frame (1, s, s), 0..1.
-    pub matte: Vec<f32>,
-    /// Of each frame (1, s, s): 1 around the mouth, soft.
-    pub mouth: Vec<f32>,
-    /// Of each frame (1, s, s): 1 around the eyes, soft.
-    pub eyes: Vec<f32>,
-    /// Of each frame (1, s, s): 0 where the clip shows something else than the camera's picture.
-    pub filmed: Vec<f32>,
-    /// Of each frame (1, s, s), 0..1: how much the target counts; the background does not where it cannot be known.
-    pub counts: Vec<f32>,
-    /// Of each frame (3, m, m): where a point of the face is in the portrait, and 1 where one is.
-    pub point_flow: Vec<f32>,
-    /// Of each frame (3, s, s), 0..1: what the mesh warp alone makes of it; only where asked for.
-    pub warp_only: Vec<f32>,
-}
 
 /// What a group shall hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,7 +149,7 @@ impl Sampler {
             signal.dense = signal.dense.mirrored();
         }
         self.mapper.follow(&signal)?;
-        let pose = maps::pose(rest, &rest.driven(size, &signal), size);
+        let pose = maps::pose(rest, &signal.placement(rest, size), size);
         self.maps.take(&self.mapper, &pose);
         let points = units(self.mapper.landmarks_px(), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
@@ -286,7 +235,7 @@ fn signal(clip: &Clip, frame: usize, change: &Augmentation, identity: &Identity)
     let observation = FaceObservation { frame_size_px: (size_px, size_px), landmarks_px, ..seen };
     let shape = FaceShape::new(&observation.landmarks_px, &observation.pose);
     (
-        retarget::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
+        DrivingSignal::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
         observation.landmarks_px,
     )
 }
@@ -309,15 +258,6 @@ fn resized<const C: usize>(picture: &Picture<C>, px: usize) -> Result<Picture<C>
 fn rgb_planes(picture: &Rgb) -> Vec<f32> {
     let (pixels, _) = picture.data().as_chunks::<3>();
     (0..3).flat_map(|c| pixels.iter().map(move |rgb| f32::from(rgb[c]) / 255.0)).collect()
-}
-
-/// (4, p, p) of each level, 0..1, from packed pixels.
-pub(super) fn level_planes(levels: &PhotoLevels, words: &[u32]) -> [Vec<f32>; 3] {
-    let stride = levels.shape().w;
-    levels.squares().map(|(first, px)| {
-        let rows = || words[first..].chunks(stride).take(px).flat_map(|row| &row[..px]);
-        (0..4).flat_map(|c| rows().map(move |word| f32::from(word.to_le_bytes()[c]) / 255.0)).collect()
-    })
 }
 
 /// (478, 2) in picture units.

@@ -4,10 +4,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::adversary::{Adversary, Evidence};
 use super::features::TAP_CHANNELS;
+use super::group::{Group, level_planes};
 use super::loss::{Judges, LossWeights, loss};
 use super::parameters::{Parameters, StepOptions};
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, level_planes};
 use crate::generate::cpu::native;
 use crate::generate::network::{self, FACE, FrameOptions, MOTION_PX, Size};
 use crate::generate::plan::{Adoption, Executor as _, PLACES_PER_PX, Plan, Role, TensorView, TensorViewMut, UNDRAWN};

@@ -6,7 +6,7 @@ use super::solver::{Goal, Solver, keep_finite};
 use super::{N_FIRST_STEPS, Points, Prior, features};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 
 /// Steps of the solver in a frame.
 const N_STEPS: usize = 1;

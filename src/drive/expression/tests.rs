@@ -3,9 +3,11 @@
 use glam::{Quat, Vec2};
 
 use super::space::{ExpressionSpace, N_MODES, Reading, strength};
+use super::touch::{LIDS, LIPS};
 use super::*;
 use crate::clock::Timestamp;
-use crate::face::{FaceShape, FaceTracker, read_expression};
+use crate::face::{FaceTracker, read_expression};
+use crate::geometry::FaceShape;
 use crate::photo;
 
 const JAW_OPEN: usize = 25;

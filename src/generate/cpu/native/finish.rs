@@ -1,10 +1,11 @@
 //! The finished picture, row by row.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::rows::Expander;
 use crate::generate::plan::{Op, PLACES_PER_PX, Plan, UNDRAWN};
-use crate::generate::warp::mix;
 use crate::kernels::finish::{self, FinishInputs, FinishShape};
-use pulp::{Arch, Simd, WithSimd};
+use crate::pixel::mix;
 
 /// The last step, with room for one row.
 #[derive(Debug)]
