@@ -25,12 +25,14 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::frame::Rgb;
 
+pub use crate::video::sound::ClipSound;
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
 pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
 pub use still::StillSource;
+pub use stream::StreamSource;
 pub use webcam::{WebcamSource, cameras};
 
 mod clip;
@@ -42,6 +44,7 @@ mod pace;
 mod pattern;
 mod spec;
 mod still;
+mod stream;
 mod temporary;
 #[cfg(feature = "webcam")]
 mod webcam;
@@ -123,6 +126,11 @@ pub trait Source: Send {
     /// Frames a second that it was seen to deliver lately; `None` until that is known, and for a
     /// source whose rate is certain. Drivers state rates that they do not keep.
     fn measured_rate_hz(&self) -> Option<f64> {
+        None
+    }
+
+    /// The sound that belongs to its pictures, for a recorder to copy; a camera has none.
+    fn sound(&self) -> Option<ClipSound> {
         None
     }
 

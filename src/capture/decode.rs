@@ -71,7 +71,7 @@ impl Decoder {
 }
 
 /// Copies a three-channel BGR picture into `rgb`, which takes its size.
-pub(super) fn rgb_from_bgr(bgr: &Mat, rgb: &mut Rgb) -> Result<()> {
+fn rgb_from_bgr(bgr: &Mat, rgb: &mut Rgb) -> Result<()> {
     rgb.reshape(bgr.cols() as usize, bgr.rows() as usize);
     imgproc::cvt_color_def(bgr, &mut rgb.as_mat_mut()?, imgproc::COLOR_BGR2RGB)?;
     Ok(())
