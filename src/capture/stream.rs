@@ -82,7 +82,6 @@ impl Address {
             options.set("fflags", "nobuffer");
         } else {
             options.set("reconnect", "1");
-            options.set("reconnect_on_network_error", "1");
         }
         deadline.set(self.patience.opening);
         VideoReader::open_url(&self.url, &self.shown, options, deadline, self.patience.silence).map_err(|reason| {

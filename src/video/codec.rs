@@ -43,9 +43,11 @@ impl FromStr for Codec {
             "ffv1" => Self::Ffv1,
             _ => {
                 super::init();
+                // The binding takes no zeros in a name.
+                let name = if text.contains('\0') { "" } else { text };
                 let found =
-                    ffmpeg::encoder::find_by_name(text).filter(|codec| codec.medium() == ffmpeg::media::Type::Video);
-                if text.contains('\0') || found.is_none() {
+                    ffmpeg::encoder::find_by_name(name).filter(|codec| codec.medium() == ffmpeg::media::Type::Video);
+                if found.is_none() {
                     let message = format!("no codec or encoder {text:?} in this FFmpeg; {TAKES}");
                     return Err(Error::new(ErrorKind::Config, message));
                 }

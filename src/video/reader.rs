@@ -41,9 +41,9 @@ impl Deadline {
 
     /// Lets what waits from now on end after `bound`.
     pub(crate) fn set(&self, bound: Duration) {
-        let at = (self.origin.elapsed() + bound).as_millis() as u64;
+        let at = (self.origin.elapsed() + bound).as_millis() as u64 + 1;
         // What was ended stays so.
-        let _ = self.at_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |was| (was > 0).then_some(at.max(1)));
+        let _ = self.at_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |was| (was > 0).then_some(at));
     }
 
     /// Ends every wait at once, and those to come.
@@ -53,7 +53,7 @@ impl Deadline {
 
     /// Whether waiting has to end.
     pub(crate) fn is_over(&self) -> bool {
-        self.origin.elapsed().as_millis() as u64 >= self.at_ms.load(Ordering::Relaxed)
+        self.origin.elapsed().as_millis() as u64 + 1 >= self.at_ms.load(Ordering::Relaxed)
     }
 }
 
@@ -287,7 +287,7 @@ impl VideoReader {
         let secs = (ticks - start) as f64 * self.secs_per_tick;
         // A container with coarse times rounds those of a steady series.
         let steady_secs = (secs / interval_secs).round() / self.rate_hz;
-        let secs = if (secs - steady_secs).abs() <= self.secs_per_tick { steady_secs } else { secs };
+        let secs = if (secs - steady_secs).abs() <= self.secs_per_tick * 0.51 { steady_secs } else { secs };
         let time = Duration::try_from_secs_f64(secs).unwrap_or(next);
         // Times that go back are a damaged or joined file's.
         self.time = match before {

@@ -42,12 +42,14 @@ impl ToneMap {
         let scale = (N - 1) as f32 / (255.0 * (1 << SHIFT) as f32);
         let places = rgb.map(|x| (x as f32 * scale).clamp(0.0, (N - 1) as f32));
         let low = places.map(|x| (x as usize).min(N - 2));
-        let share: [f32; 3] = std::array::from_fn(|c| places[c] - low[c] as f32);
-        let mut sum = [0.0_f32; 3];
-        for corner in 0..8 {
-            let is_high = [corner >> 2 & 1, corner >> 1 & 1, corner & 1];
-            let weight: f32 = (0..3).map(|c| if is_high[c] == 1 { share[c] } else { 1.0 - share[c] }).product();
-            let at = ((low[0] + is_high[0]) * N + low[1] + is_high[1]) * N + low[2] + is_high[2];
+        // From corner to corner of the cell, along the channel that is farthest first: grey stays on the grey diagonal.
+        let mut order = [0, 1, 2].map(|c| (places[c] - low[c] as f32, [N * N, N, 1][c]));
+        order.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut at = (low[0] * N + low[1]) * N + low[2];
+        let mut sum = self.table[at].map(|x| x * (1.0 - order[0].0));
+        for (index, (share, step)) in order.into_iter().enumerate() {
+            at += step;
+            let weight = share - order.get(index + 1).map_or(0.0, |next| next.0);
             for (sum, value) in sum.iter_mut().zip(self.table[at]) {
                 *sum += weight * value;
             }

@@ -3,9 +3,7 @@
 //! MP4 and MOV are written in fragments, Matroska in clusters, of half a second: what a kill or a full disk leaves behind
 //! plays up to there.
 
-use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use ffmpeg::codec::{Context, Flags as CodecFlags, threading};
 use ffmpeg::format::context::{Output, StreamIo};
@@ -14,7 +12,7 @@ use ffmpeg::{Dictionary, Packet, Rational, encoder, frame};
 use ffmpeg_next as ffmpeg;
 
 use super::codec::{Candidate, Codec};
-use super::file::{FileState, MuxedFile};
+use super::file::MuxedFile;
 use super::pack::{Packer, Planes};
 use super::sound::SoundCopy;
 
@@ -64,8 +62,7 @@ pub(crate) struct VideoWriter {
     stream_ticks: Rational,
     frame: frame::Video,
     packer: Packer,
-    file: File,
-    state: Arc<FileState>,
+    file: MuxedFile,
     sound: Option<SoundCopy>,
     /// What it makes and who, for the user.
     pub(crate) made_by: String,
@@ -74,7 +71,6 @@ pub(crate) struct VideoWriter {
     interval_ticks: i64,
     n_packets: u64,
     n_whole: u64,
-    n_whole_bytes: u64,
     is_constant_rate: bool,
     is_finished: bool,
 }
@@ -97,9 +93,9 @@ impl VideoWriter {
         let planes = Planes::of(candidate.format).ok_or(ffmpeg::Error::Bug)?;
         let size_px = planes.file_size_px(options.size_px);
 
-        let file = File::options().write(true).create(true).truncate(true).open(options.path).map_err(Trouble::Disk)?;
-        let (muxed, state) = MuxedFile::new(file.try_clone().map_err(Trouble::Disk)?);
-        let mut output = ffmpeg::format::output_to_stream(StreamIo::from_write_seek(muxed)?, None, Some(container))?;
+        let file = MuxedFile::create(options.path).map_err(Trouble::Disk)?;
+        let io = StreamIo::from_write_seek(file.clone())?;
+        let mut output = ffmpeg::format::output_to_stream(io, None, Some(container))?;
         let mut stream = output.add_stream_with(&encoder.0.0.0)?;
         stream.set_time_base(encoder_ticks);
         stream.set_avg_frame_rate(rate);
@@ -120,19 +116,17 @@ impl VideoWriter {
             _ => {}
         }
         if let Err(error) = output.write_header_with(header) {
-            return Err(match state.failure() {
-                Some(failure) => Trouble::Disk(failure),
-                None => Trouble::Container(format!("{} ({error})", candidate.makes)),
-            });
+            file.close();
+            return Err(Trouble::Container(format!("{} ({error})", candidate.makes)));
         }
+        file.commit().map_err(Trouble::Disk)?;
         let stream_ticks = output.stream(0).ok_or(ffmpeg::Error::Bug)?.time_base();
         let mut frame = frame::Video::new(candidate.format, size_px.0 as u32, size_px.1 as u32);
         frame.set_color_space(Space::BT709);
         frame.set_color_range(Range::MPEG);
         frame.set_color_primaries(Primaries::BT709);
         frame.set_color_transfer_characteristic(TransferCharacteristic::BT709);
-        let (n_whole_bytes, interval_ticks) =
-            (state.n_bytes(), (f64::from(TICKS_PER_SEC) / options.rate_hz).round() as i64);
+        let interval_ticks = (f64::from(TICKS_PER_SEC) / options.rate_hz).round() as i64;
         Ok(Self {
             output,
             encoder,
@@ -141,7 +135,6 @@ impl VideoWriter {
             frame,
             packer: Packer::new(planes),
             file,
-            state,
             sound,
             made_by: format!("{} by {}", candidate.makes, candidate.encoder),
             has_alpha: planes.has_alpha,
@@ -149,7 +142,6 @@ impl VideoWriter {
             interval_ticks: if is_constant_rate { 1 } else { interval_ticks },
             n_packets: 0,
             n_whole: 0,
-            n_whole_bytes,
             is_constant_rate,
             is_finished: false,
         })
@@ -174,7 +166,7 @@ impl VideoWriter {
     pub(crate) fn write(&mut self, ticks: i64, clip_secs: Option<f64>) -> Result<(), Trouble> {
         self.frame.set_pts(Some(ticks));
         if let Some(sound) = &mut self.sound {
-            sound.follow(ticks as f64 / f64::from(TICKS_PER_SEC), clip_secs);
+            sound.follow(ticks as f64 * f64::from(self.encoder_ticks), clip_secs);
         }
         let outcome = self.encoder.send_frame(&self.frame).map_err(Trouble::from).and_then(|()| self.drain());
         outcome.map_err(|trouble| self.cut_back(trouble))
@@ -191,10 +183,11 @@ impl VideoWriter {
             outcome = sound.write_rest(picture_secs, &mut self.output).map_err(Trouble::from);
         }
         let outcome = outcome.and_then(|()| self.output.write_trailer().map_err(Trouble::from));
+        let outcome = outcome.and_then(|()| self.file.commit().map_err(Trouble::Disk));
         if outcome.is_ok() {
             self.n_whole = self.n_packets;
         }
-        outcome.map_err(|trouble| self.cut_back(trouble))
+        outcome.map(|_| ()).map_err(|trouble| self.cut_back(trouble))
     }
 
     /// Writes what the encoder has ready.
@@ -215,8 +208,7 @@ impl VideoWriter {
             }
             packet.write(&mut self.output)?;
             // A fragment or cluster is written when the first picture behind it comes.
-            if self.state.n_bytes() > self.n_whole_bytes {
-                self.n_whole_bytes = self.state.n_bytes();
+            if self.file.commit().map_err(Trouble::Disk)? {
                 self.n_whole = self.n_packets;
             }
             self.n_packets += 1;
@@ -226,13 +218,8 @@ impl VideoWriter {
     /// After a failure: leaves what is whole, and says why.
     fn cut_back(&mut self, trouble: Trouble) -> Trouble {
         self.is_finished = true;
-        self.state.close();
-        // The failure counts, not that of mending.
-        let _ = self.file.set_len(self.n_whole_bytes);
-        match self.state.failure() {
-            Some(failure) => Trouble::Disk(failure),
-            None => trouble,
-        }
+        self.file.close();
+        self.file.failure().map_or(trouble, Trouble::Disk)
     }
 }
 

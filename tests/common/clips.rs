@@ -2,6 +2,7 @@
 //! reader and writer.
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(unreachable_pub, reason = "modules of several tests take it in")]
 
 use std::path::Path;
 
@@ -116,10 +117,10 @@ impl Clip {
             self.fill(&mut picture, |x, y| rgb(index, x, y));
             picture.set_pts(Some(*time));
             video.send_frame(&picture).unwrap();
-            take(&mut output, 0, ticks, base, |packet| video.receive_packet(packet));
+            take(&mut output, 0, ticks, base, shown_for(times), |packet| video.receive_packet(packet));
         }
         video.send_eof().unwrap();
-        take(&mut output, 0, ticks, base, |packet| video.receive_packet(packet));
+        take(&mut output, 0, ticks, base, shown_for(times), |packet| video.receive_packet(packet));
         if let Some((mut audio, beeps, secs)) = sound {
             let base = output.stream(1).unwrap().time_base();
             let ticks = Rational::new(1, SOUND_HZ as i32);
@@ -138,10 +139,10 @@ impl Clip {
                     }
                 }
                 audio.send_frame(&samples).unwrap();
-                take(&mut output, 1, ticks, base, |packet| audio.receive_packet(packet));
+                take(&mut output, 1, ticks, base, |_| N_SAMPLES as i64, |packet| audio.receive_packet(packet));
             }
             audio.send_eof().unwrap();
-            take(&mut output, 1, ticks, base, |packet| audio.receive_packet(packet));
+            take(&mut output, 1, ticks, base, |_| N_SAMPLES as i64, |packet| audio.receive_packet(packet));
         }
         output.write_trailer().unwrap();
     }
@@ -181,12 +182,21 @@ impl Clip {
     }
 }
 
+/// How long a picture is shown: until the next, the last one as long as the one before.
+fn shown_for(times: &[i64]) -> impl Fn(i64) -> i64 {
+    move |pts| {
+        let next = times.partition_point(|time| *time <= pts).clamp(1, times.len().max(2) - 1);
+        times.get(next).map_or(1, |time| time - times[next - 1])
+    }
+}
+
 /// Writes what an encoder has ready.
 fn take(
     output: &mut format::context::Output,
     stream: usize,
     from: Rational,
     to: Rational,
+    ticks: impl Fn(i64) -> i64,
     mut next: impl FnMut(&mut Packet) -> Result<(), ffmpeg::Error>,
 ) {
     loop {
@@ -195,6 +205,7 @@ fn take(
             return;
         }
         packet.set_stream(stream);
+        packet.set_duration(ticks(packet.pts().unwrap()));
         packet.rescale_ts(from, to);
         packet.write_interleaved(output).unwrap();
     }

@@ -196,11 +196,11 @@ mod tests {
         let data: Vec<u8> = [black, white, red, red, white, black, red, red].concat();
         let picture = Rgba::from_data(4, 2, data).unwrap();
         let nv12 = packed(Packing::Nv12, &picture);
-        assert_eq!(nv12[..8], [16, 235, 82, 82, 235, 16, 82, 82]);
+        assert_eq!(nv12[..8], [16, 235, 81, 81, 235, 16, 81, 81]);
         assert_eq!((nv12[8], nv12[9]), (128, 128), "grey is the mean of black and white");
         let yuyv = packed(Packing::Yuyv, &picture);
         assert_eq!(yuyv[..4], [16, 128, 235, 128]);
-        assert_eq!(yuyv[4..8], [82, nv12[10], 82, nv12[11]], "one colour is its own mean");
+        assert_eq!(yuyv[4..8], [81, nv12[10], 81, nv12[11]], "one colour is its own mean");
     }
 
     #[test]

@@ -174,8 +174,12 @@ fn wherever_a_recording_is_torn_all_but_its_last_second_plays() {
         // As a kill leaves it: nothing was completed.
         let bytes = std::fs::read(&path).unwrap();
         let torn = folder.0.join(format!("torn-{name}"));
-        for n_bytes in [ends[70], ends[70] + 5, ends[100] + 100, ends[140] - 2, bytes.len()] {
-            std::fs::write(&torn, &bytes[..n_bytes]).unwrap();
+        for n_bytes in [ends[70], ends[70] + 5, ends[70] + 30, ends[100] + 100, ends[140] - 2, bytes.len()] {
+            let mut left = bytes[..n_bytes].to_vec();
+            // The head of a fragment is written when the rest of it is there.
+            let whole = *ends.iter().rfind(|end| **end <= n_bytes).unwrap();
+            left[whole..].iter_mut().take(8).for_each(|byte| *byte = 0);
+            std::fs::write(&torn, &left).unwrap();
             let n_given = ends.iter().filter(|end| **end <= n_bytes).count();
             let n_found = times_ms(&torn).len();
             assert!(n_found + 30 >= n_given && n_found > 30, "{name}: {n_found} of {n_given} pictures play");
