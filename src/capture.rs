@@ -141,4 +141,8 @@ pub trait Source: Send {
 }
 
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod video_tests;

@@ -9,6 +9,7 @@ use ffmpeg_next as ffmpeg;
 
 pub(crate) mod codec;
 mod colour;
+pub(crate) mod deadline;
 mod file;
 mod pack;
 pub(crate) mod reader;

@@ -116,6 +116,15 @@ impl ClipSource {
         Ok(pictures)
     }
 
+    /// Notes when a picture was taken that is shown `since` the clip's beginning.
+    fn take(&self, frame: &mut RawFrame, captured: Timestamp, since: Duration) {
+        frame.set_captured(captured);
+        if let Some(sound) = &self.sound {
+            let zero = captured.as_nanos().saturating_sub(since.as_nanos() as u64);
+            sound.set(captured, Timestamp::from_nanos(zero));
+        }
+    }
+
     /// Decodes the next picture of the file; false at its end.
     fn grab(&mut self) -> Result<bool> {
         if !self.grabbed {
@@ -182,14 +191,20 @@ impl Source for ClipSource {
                 let Some(captured) = self.pace.wait_for(time, clock) else { return Ok(Read::Idle) };
                 self.grabbed = false;
                 self.reader.retrieve(frame.picture_mut())?;
-                frame.set_captured(captured);
-                if let Some(sound) = &self.sound {
-                    let since = self.reader.time().as_nanos() as u64;
-                    sound.set(captured, Timestamp::from_nanos(captured.as_nanos().saturating_sub(since)));
-                }
+                self.take(frame, captured, self.reader.time());
                 return Ok(Read::Fresh);
             }
+            // It has been shown for as long as the file says, if that is said. Whether there is a later one is seen
+            // by looking.
+            let round_at = self.round_at;
             self.grabbed = false;
+            let is_same_round = self.grab_or_loop()? && self.round_at == round_at;
+            if is_same_round && !self.pace.is_due(round_at + self.reader.time(), clock) {
+                let since = self.reader.retrieve_before(frame.picture_mut())?;
+                let Some(captured) = self.pace.wait_for(time, clock) else { return Ok(Read::Idle) };
+                self.take(frame, captured, since);
+                return Ok(Read::Fresh);
+            }
             self.n_skipped += 1;
         }
     }

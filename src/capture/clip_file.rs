@@ -7,7 +7,8 @@ use super::stream::Address;
 use super::temporary::TemporaryFile;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files::{Input, Kind, STANDARD_INPUT};
-use crate::video::reader::{Deadline, VideoReader};
+use crate::video::deadline::Deadline;
+use crate::video::reader::VideoReader;
 
 /// The most that is taken from a pipe.
 const MAX_PIPED_BYTES: u64 = 4 << 30;

@@ -58,6 +58,12 @@ impl Pace {
         late + Duration::from_nanos(1000) >= length
     }
 
+    /// Whether the picture `time` after the first is due.
+    pub(super) fn is_due(&mut self, time: Duration, clock: &dyn Clock) -> bool {
+        // A hair, as above.
+        self.due_after(time, clock) <= clock.now() + Duration::from_nanos(1000)
+    }
+
     /// Waits for the picture `time` after the first, at most [`MAX_READ_WAIT`]; its time when it has come.
     pub(super) fn wait_for(&mut self, time: Duration, clock: &dyn Clock) -> Option<Timestamp> {
         let due = self.due_after(time, clock);

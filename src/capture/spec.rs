@@ -14,7 +14,7 @@ use super::clip::has_extension;
 use super::clip_file::ClipFile;
 use super::stream::Address;
 use super::{ClipSource, FormatPreference, PatternSource, Source, StillSource, StreamSource, WebcamSource};
-use crate::video::reader::Deadline;
+use crate::video::deadline::Deadline;
 
 /// Which camera.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Rgb;
 use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
-use crate::video::reader::{Deadline, VideoReader};
+use crate::video::deadline::Deadline;
+use crate::video::reader::VideoReader;
 
 use super::{MAX_READ_WAIT, RawFrame, Read, Source};
 

@@ -7,17 +7,15 @@ use crate::capture::{self, ClipSource, LimitedSource, PatternSource, Read, Sourc
 use crate::clock::{Clock as _, ManualClock, MonotonicClock, Timestamp};
 use crate::{Error, ErrorKind, RawFrame, Source};
 use clips::Clip;
-use ffmpeg_next::format::Pixel;
-use ffmpeg_next::util::color::{Primaries, Range, Space, TransferCharacteristic};
 
 #[path = "../../tests/common/clips.rs"]
-mod clips;
+pub(super) mod clips;
 
 /// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("effigy-capture-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -30,7 +28,7 @@ impl Folder {
     }
 
     /// A clip of 64 x 48 whose picture `n` has the grey 20 + 10 `n` and a red left half.
-    fn clip(&self, name: &str, rate_hz: f64, n_frames: usize) -> PathBuf {
+    pub(super) fn clip(&self, name: &str, rate_hz: f64, n_frames: usize) -> PathBuf {
         let path = self.0.join(name);
         let times: Vec<_> = (0..n_frames as i64).collect();
         let clip = Clip { rate: (rate_hz as i32, 1), ..Clip::default() };
@@ -50,21 +48,21 @@ fn grey_of(index: usize) -> f64 {
 }
 
 /// Which picture of [`Folder::clip`] the frame shows.
-fn index_of(frame: &mut RawFrame) -> usize {
+pub(super) fn index_of(frame: &mut RawFrame) -> usize {
     let picture = frame.picture();
     let grey = f64::from(picture.pixel(picture.width_px() * 3 / 4, picture.height_px() / 2)[1]);
     ((grey - grey_of(0)) / 10.0).round() as usize
 }
 
-fn millis(millis: u64) -> Duration {
+pub(super) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn at_millis(millis: u64) -> Timestamp {
+pub(super) fn at_millis(millis: u64) -> Timestamp {
     Timestamp::from_nanos(millis * 1_000_000)
 }
 
-fn unpaced() -> SourceOptions {
+pub(super) fn unpaced() -> SourceOptions {
     SourceOptions { paced: false, ..SourceOptions::default() }
 }
 
@@ -111,149 +109,6 @@ fn red_stays_red() {
     assert_eq!(clip.read(&mut frame, &ManualClock::new()).unwrap(), Read::Fresh);
     let [r, g, b] = frame.picture().pixel(10, 24);
     assert!(r > 230 && g < 30 && b < 30, "{r} {g} {b}");
-}
-
-/// All pictures and their times in milliseconds.
-fn read_all(path: &Path) -> Vec<(f64, crate::Rgb)> {
-    let mut clip = ClipSource::open(path, &unpaced()).unwrap();
-    let (clock, mut frame, mut all) = (ManualClock::new(), RawFrame::default(), Vec::new());
-    while clip.read(&mut frame, &clock).unwrap() == Read::Fresh {
-        all.push((frame.captured().as_secs_f64() * 1e3, frame.picture().clone()));
-    }
-    all
-}
-
-/// Bars of full and of mild colours.
-const BARS: [[u8; 3]; 8] = [
-    [235, 235, 235],
-    [191, 191, 20],
-    [20, 191, 191],
-    [20, 191, 20],
-    [191, 20, 191],
-    [191, 20, 20],
-    [20, 20, 191],
-    [16, 16, 16],
-];
-
-/// The largest difference from the bars, looked at in the middle of each.
-fn bar_error(picture: &crate::Rgb) -> u8 {
-    let wide = picture.width_px() / 8;
-    let errors = BARS.iter().enumerate().flat_map(|(index, bar)| {
-        let shown = picture.pixel(index * wide + wide / 2, picture.height_px() / 2);
-        shown.into_iter().zip(*bar).map(|(a, b)| a.abs_diff(b)).collect::<Vec<_>>()
-    });
-    errors.max().unwrap()
-}
-
-#[test]
-fn colour_bars_come_in_by_each_clips_own_matrix_and_range() {
-    let folder = Folder::new("bars");
-    let (sd, hd, uhd) = ((0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593));
-    let (small, large) = ((256, 64), (1280, 720));
-    let yuv = Pixel::YUV420P;
-    let table = [
-        // What is said counts.
-        ("601", small, sd, Space::SMPTE170M, Range::MPEG, false, yuv, "libx264"),
-        ("709 small", small, hd, Space::BT709, Range::MPEG, false, yuv, "libx264"),
-        ("601 large", large, sd, Space::SMPTE170M, Range::MPEG, false, yuv, "libx264"),
-        ("601 full", small, sd, Space::SMPTE170M, Range::JPEG, true, yuv, "libx264"),
-        ("709 full", small, hd, Space::BT709, Range::JPEG, true, yuv, "libx264"),
-        ("709 large", large, hd, Space::BT709, Range::MPEG, false, yuv, "libx264"),
-        ("2020", small, uhd, Space::BT2020NCL, Range::MPEG, false, Pixel::YUV420P10LE, "libx264"),
-        // Where nothing is said, the size decides.
-        ("nothing", small, sd, Space::Unspecified, Range::Unspecified, false, yuv, "libx264"),
-        ("nothing large", large, hd, Space::Unspecified, Range::Unspecified, false, yuv, "libx264"),
-        // Other packings.
-        ("422 of 10 bits", small, hd, Space::BT709, Range::MPEG, false, Pixel::YUV422P10LE, "libx264"),
-        ("444", small, hd, Space::BT709, Range::MPEG, false, Pixel::YUV444P, "libx264"),
-        ("411", small, sd, Space::SMPTE170M, Range::MPEG, false, Pixel::YUV411P, "ffv1"),
-        ("jpeg", small, sd, Space::Unspecified, Range::JPEG, true, Pixel::YUVJ422P, "mjpeg"),
-    ];
-    for (name, size_px, shares, space, range, is_full, format, encoder) in table {
-        let path = folder.0.join(format!("{name}.mkv"));
-        let clip = Clip { encoder, format, size_px, shares, is_full, space, range, ..Clip::default() };
-        clip.write(&path, &[0, 1, 2], |_, x, _| BARS[(x * 8 / size_px.0) as usize]);
-        let pictures = read_all(&path);
-        let error = bar_error(&pictures[2].1);
-        assert!(pictures.len() == 3 && error <= 2, "{name}: {} pictures, {error} levels off", pictures.len());
-    }
-}
-
-#[test]
-fn a_high_dynamic_range_is_shown_in_the_standard_one() {
-    let folder = Folder::new("hdr");
-    for (name, transfer, white) in
-        [("pq", TransferCharacteristic::SMPTE2084, 148), ("hlg", TransferCharacteristic::ARIB_STD_B67, 191)]
-    {
-        let path = folder.0.join(format!("{name}.mp4"));
-        let clip = Clip {
-            encoder: "libx264",
-            format: Pixel::YUV420P10LE,
-            shares: (0.2627, 0.0593),
-            space: Space::BT2020NCL,
-            range: Range::MPEG,
-            primaries: Primaries::BT2020,
-            transfer,
-            ..Clip::default()
-        };
-        clip.write(&path, &[0, 1], |_, x, _| [if x < 32 { white } else { white / 3 }; 3]);
-        let (_, picture) = &read_all(&path)[1];
-        let (light, dark) = (picture.pixel(10, 20), picture.pixel(50, 20));
-        // A diffuse white is near white, and grey is grey.
-        assert!((210..=245).contains(&light[1]) && light[0].abs_diff(light[2]) <= 3, "{name}: {light:?}");
-        assert!(dark[1] < light[1] / 2, "{name}: {dark:?}");
-    }
-}
-
-#[test]
-fn true_times_come_through_also_of_a_variable_rate() {
-    let folder = Folder::new("variable");
-    let times = [0, 10, 50, 90, 700, 733, 2000];
-    for name in ["a.mkv", "a.mp4"] {
-        let path = folder.0.join(name);
-        let clip = Clip { rate: (1000, 1), ..Clip::default() };
-        clip.write(&path, &times, |_, _, _| [90; 3]);
-        let found: Vec<_> = read_all(&path).iter().map(|(millis, _)| millis.round() as i64).collect();
-        assert_eq!(found, times, "{name}");
-        // Paced, a long picture is not left out because the mean rate is high.
-        let (clock, mut frame) = (ManualClock::new(), RawFrame::default());
-        let mut clip = ClipSource::open(&path, &SourceOptions::default()).unwrap();
-        for millis in [0, 10, 50] {
-            // Matroska's times are whole milliseconds.
-            let soon = if millis > 0 { millis + 1 } else { 0 };
-            clock.advance(Duration::from_millis(soon).saturating_sub(clock.now().since(Timestamp::default())));
-            assert_eq!(clip.read(&mut frame, &clock).unwrap(), Read::Fresh);
-        }
-        clock.advance(millis(200));
-        assert_eq!(clip.read(&mut frame, &clock).unwrap(), Read::Fresh);
-        assert_eq!((frame.captured(), clip.n_skipped()), (at_millis(90), 0), "{name}");
-    }
-}
-
-#[test]
-fn pixels_that_are_not_square_odd_sizes_and_two_fields_are_shown_as_they_are_meant() {
-    let folder = Folder::new("shapes");
-    let path = folder.0.join("wide.mkv");
-    Clip { pixel_aspect: (3, 2), ..Clip::default() }
-        .write(&path, &[0, 1], |_, x, _| [if x < 32 { 200 } else { 50 }; 3]);
-    let (_, picture) = &read_all(&path)[0];
-    assert_eq!((picture.width_px(), picture.height_px()), (96, 48));
-    assert!(picture.pixel(40, 20)[0] > 180 && picture.pixel(56, 20)[0] < 70);
-
-    let path = folder.0.join("odd.mkv");
-    let odd = Clip { encoder: "ffv1", size_px: (641, 479), ..Clip::default() };
-    odd.write(&path, &[0, 1], |_, x, y| if x == 640 || y == 478 { [200, 30, 30] } else { [30, 30, 200] });
-    let (_, picture) = &read_all(&path)[1];
-    assert_eq!((picture.width_px(), picture.height_px()), (641, 479));
-    assert!(picture.pixel(640, 100)[0] > 190 && picture.pixel(100, 478)[0] > 190 && picture.pixel(100, 100)[2] > 190);
-
-    let path = folder.0.join("fields.mkv");
-    let fields = Clip { encoder: "mpeg2video", is_interlaced: true, ..Clip::default() };
-    fields.write(&path, &[0, 1], |_, _, y| [if y % 2 == 0 { 180 } else { 60 }; 3]);
-    let (_, picture) = &read_all(&path)[0];
-    let rows: Vec<_> = (4..44).map(|y| picture.pixel(30, y)[1]).collect();
-    let (least, most) = (rows.iter().min().unwrap(), rows.iter().max().unwrap());
-    assert!(most - least < 12, "combs are left: {rows:?}");
 }
 
 #[test]
@@ -441,134 +296,6 @@ fn the_pattern_plays_without_end_and_leaves_no_file() {
     let error = PatternSource::open(b"", &SourceOptions::default()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NoDevice);
     assert_eq!(error.to_string(), "this build carries no test pattern; give a clip instead: `--source FILE`");
-}
-
-/// A server of one file: what it does with each connection, in turn, the last one for all that follow.
-#[derive(Clone, Copy)]
-enum Serves {
-    /// The whole file, with its length.
-    Whole,
-    /// The file as a live stream, and after this share of it nothing more, without an end.
-    Stalls(f64),
-    /// The file as a live stream.
-    Live,
-    /// No word.
-    Nothing,
-    /// That there is none.
-    NotFound,
-}
-
-/// Serves `content`; the address.
-fn serve(content: Vec<u8>, connections: Vec<Serves>) -> String {
-    use std::io::{Read as _, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        for (index, stream) in listener.incoming().enumerate() {
-            let Ok(mut stream) = stream else { return };
-            let _ = stream.read(&mut [0; 4096]);
-            let serves = connections[index.min(connections.len() - 1)];
-            let (status, length, share) = match serves {
-                Serves::Whole => ("200 OK", format!("Content-Length: {}\r\n", content.len()), 1.0),
-                Serves::Stalls(share) => ("200 OK", String::new(), share),
-                Serves::Live => ("200 OK", String::new(), 1.0),
-                Serves::NotFound => ("404 Not Found", "Content-Length: 0\r\n".to_owned(), 0.0),
-                Serves::Nothing => {
-                    kept.push(stream);
-                    continue;
-                }
-            };
-            let head = format!("HTTP/1.1 {status}\r\n{length}Content-Type: video/mp2t\r\nConnection: close\r\n\r\n");
-            let n_bytes = (content.len() as f64 * share) as usize;
-            // Who has seen enough closes.
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content[..n_bytes]));
-            if matches!(serves, Serves::Stalls(_)) {
-                kept.push(stream);
-            }
-        }
-    });
-    format!("http://ann:secret@{address}/talk?key=1")
-}
-
-fn open_url(url: &str, options: &SourceOptions) -> Result<Box<dyn Source>, Error> {
-    let mut address = super::stream::Address::new(url);
-    address.patience = super::stream::Patience { opening: millis(4000), silence: millis(300) };
-    super::spec::open_address(address, options)
-}
-
-#[test]
-fn a_stream_that_stops_is_found_again() {
-    let folder = Folder::new("stream");
-    let path = folder.0.join("a.ts");
-    let times: Vec<_> = (0..250).collect();
-    let clip = Clip { encoder: "mpeg2video", ..Clip::default() };
-    clip.write(&path, &times, |index, x, _| if x < 32 { [255, 0, 0] } else { [(index % 200) as u8; 3] });
-    let url = serve(std::fs::read(&path).unwrap(), vec![Serves::Stalls(0.8), Serves::NotFound, Serves::Stalls(1.0)]);
-    let mut stream = open_url(&url, &SourceOptions::default()).unwrap();
-    assert!(
-        stream.name().starts_with("http://127.0.0.1:") && stream.name().ends_with("/talk, 64x48 25/s, live"),
-        "{}",
-        stream.name()
-    );
-    let (clock, mut frame) = (MonotonicClock::new(), RawFrame::default());
-    let begin = Instant::now();
-    let (mut n_fresh, mut n_idle, mut n_again) = (0, 0, 0);
-    while n_again == 0 {
-        match stream.read(&mut frame, &clock).unwrap() {
-            Read::Fresh if n_idle >= 3 => n_again += 1,
-            Read::Fresh => n_fresh += 1,
-            Read::Idle => n_idle += 1,
-            Read::Ended => panic!("a live stream does not end"),
-        }
-        assert!(begin.elapsed() < Duration::from_secs(60), "it did not come back: {n_fresh} {n_idle}");
-    }
-    assert!(n_fresh > 0);
-    let [r, g, b] = frame.picture().pixel(10, 24);
-    assert!(r > 230 && g < 30 && b < 30, "{r} {g} {b}");
-    assert!(clock.now().since(frame.captured()) < Duration::from_secs(30));
-    // Ending does not wait for the network.
-    let begin = Instant::now();
-    drop(stream);
-    assert!(begin.elapsed() < Duration::from_secs(10));
-}
-
-#[test]
-fn a_clip_behind_an_address_is_played_to_its_end() {
-    let folder = Folder::new("address");
-    let content = std::fs::read(folder.clip("a.mkv", 25.0, 20)).unwrap();
-    let url = serve(content.clone(), vec![Serves::Whole]);
-    let mut clip = open_url(&url, &unpaced()).unwrap();
-    assert_eq!(clip.n_frames(), Some(20));
-    let (clock, mut frame) = (ManualClock::new(), RawFrame::default());
-    for index in 0..20 {
-        assert_eq!(clip.read(&mut frame, &clock).unwrap(), Read::Fresh);
-        assert_eq!((index_of(&mut frame), frame.captured()), (index, at_millis(40 * index as u64)));
-    }
-    assert_eq!(clip.read(&mut frame, &clock).unwrap(), Read::Ended);
-}
-
-#[test]
-fn addresses_that_cannot_be_read_say_why_and_keep_their_secrets() {
-    let folder = Folder::new("addresses");
-    let ts = folder.0.join("a.ts");
-    Clip { encoder: "mpeg2video", ..Clip::default() }.write(&ts, &(0..100).collect::<Vec<_>>(), |_, _, _| [90; 3]);
-    let live = serve(std::fs::read(&ts).unwrap(), vec![Serves::Live]);
-    let table = [
-        (serve(b"This is no video at all. ".repeat(999), vec![Serves::Whole]), "what it sends is no video"),
-        (serve(Vec::new(), vec![Serves::NotFound]), "404"),
-        (serve(Vec::new(), vec![Serves::Nothing]), "it does not answer"),
-        ("http://127.0.0.1:1/talk".to_owned(), "Connection refused"),
-        ("nonsense://127.0.0.1/talk".to_owned(), "this FFmpeg does not know such addresses"),
-        (live, "is live, with no end that could be waited for; leave out --every-frame"),
-    ];
-    for (url, why) in table {
-        let error = open_url(&url, &unpaced()).err().unwrap_or_else(|| panic!("{url} is read"));
-        let text = format!("{error}");
-        assert!(text.contains(why), "{url}: {text}");
-        assert!(!text.contains("secret") && !text.contains("key=1"), "{text}");
-        assert!(text.contains("--every-frame") || text.contains("check the address, or pipe what is there"), "{text}");
-    }
 }
 
 #[test]

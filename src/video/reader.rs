@@ -1,9 +1,7 @@
 //! A video file or stream, picture by picture.
 
 use std::fs::File;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ffmpeg::codec::packet::side_data::Type as SideData;
 use ffmpeg::codec::{Context, decoder, threading};
@@ -11,6 +9,7 @@ use ffmpeg::format::context::{Input, StreamIo};
 use ffmpeg::{Dictionary, Packet, Rational, frame, media};
 use ffmpeg_next as ffmpeg;
 
+use super::deadline::Deadline;
 use super::unpack::Unpacker;
 use super::upright::{Upright, deinterlace};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,38 +24,6 @@ const MAX_UNREADABLE: u32 = 10_000;
 /// What is read of a file at a time.
 const READ_BYTES: usize = 256 << 10;
 
-/// When a wait of FFmpeg's for a network ends; shared with what it asks while it waits.
-#[derive(Clone)]
-pub(crate) struct Deadline {
-    origin: Instant,
-    /// Milliseconds from the origin; 0 for good.
-    at_ms: Arc<AtomicU64>,
-}
-
-impl Deadline {
-    /// Without a bound so far.
-    pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), at_ms: Arc::new(AtomicU64::new(u64::MAX)) }
-    }
-
-    /// Lets what waits from now on end after `bound`.
-    pub(crate) fn set(&self, bound: Duration) {
-        let at = (self.origin.elapsed() + bound).as_millis() as u64 + 1;
-        // What was ended stays so.
-        let _ = self.at_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |was| (was > 0).then_some(at));
-    }
-
-    /// Ends every wait at once, and those to come.
-    pub(crate) fn end(&self) {
-        self.at_ms.store(0, Ordering::Relaxed);
-    }
-
-    /// Whether waiting has to end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.origin.elapsed().as_millis() as u64 + 1 >= self.at_ms.load(Ordering::Relaxed)
-    }
-}
-
 /// Decodes the pictures of the best video stream and shows them in sRGB, upright, with square pixels.
 pub(crate) struct VideoReader {
     shown: String,
@@ -70,6 +37,9 @@ pub(crate) struct VideoReader {
     n_frames_stated: Option<u64>,
     n_frames_exact: bool,
     frame: frame::Video,
+    /// The picture before that, and its time; then the next.
+    other: frame::Video,
+    time_before: Duration,
     stored: Rgb,
     unpacker: Unpacker,
     upright: Upright,
@@ -156,6 +126,8 @@ impl VideoReader {
             n_frames_stated: counted.or(estimated),
             n_frames_exact: counted.is_some(),
             frame: frame::Video::empty(),
+            other: frame::Video::empty(),
+            time_before: Duration::ZERO,
             stored: Rgb::default(),
             unpacker: Unpacker::new(),
             upright,
@@ -210,8 +182,10 @@ impl VideoReader {
     pub(crate) fn grab(&mut self) -> Result<bool> {
         let mut n_unreadable = 0;
         loop {
-            match self.decoder.receive_frame(&mut self.frame) {
+            match self.decoder.receive_frame(&mut self.other) {
                 Ok(()) => {
+                    std::mem::swap(&mut self.frame, &mut self.other);
+                    self.time_before = self.time;
                     self.note_time();
                     return Ok(true);
                 }
@@ -249,7 +223,18 @@ impl VideoReader {
         }
     }
 
-    /// Shows the grabbed picture, once.
+    /// Shows the picture before the grabbed one; its time. Only right after a picture was grabbed.
+    ///
+    /// # Errors
+    /// As [`Self::retrieve`].
+    pub(crate) fn retrieve_before(&mut self, picture: &mut Rgb) -> Result<Duration> {
+        std::mem::swap(&mut self.frame, &mut self.other);
+        let outcome = self.retrieve(picture);
+        std::mem::swap(&mut self.frame, &mut self.other);
+        outcome.map(|()| self.time_before)
+    }
+
+    /// Shows the grabbed picture.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when its pixels are in a format that nothing here knows.
@@ -338,19 +323,5 @@ mod tests {
         for (stated, believed) in table.into_iter().chain([(f64::NAN, false), (f64::INFINITY, false)]) {
             assert_eq!(believable(stated), believed, "{stated}");
         }
-    }
-
-    #[test]
-    fn a_deadline_ends_what_waits() {
-        let deadline = Deadline::new();
-        assert!(!deadline.is_over());
-        deadline.set(Duration::from_secs(3600));
-        assert!(!deadline.is_over());
-        deadline.set(Duration::ZERO);
-        assert!(deadline.is_over());
-        deadline.set(Duration::from_secs(3600));
-        deadline.end();
-        deadline.set(Duration::from_secs(3600));
-        assert!(deadline.is_over());
     }
 }
