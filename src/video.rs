@@ -7,6 +7,9 @@ use std::sync::Once;
 
 use ffmpeg_next as ffmpeg;
 
+#[cfg(test)]
+#[path = "../tests/common/clips.rs"]
+pub(crate) mod clips;
 pub(crate) mod codec;
 mod colour;
 pub(crate) mod deadline;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::tests::clips::Clip;
 use super::tests::{Folder, at_millis, index_of, millis, unpaced};
 use crate::capture::{Read, SourceOptions};
 use crate::clock::{Clock as _, ManualClock, MonotonicClock};
+use crate::video::clips::Clip;
 use crate::{Error, RawFrame, Source};
 
 /// A server of one file: what it does with each connection, in turn, the last one for all that follow.
@@ -28,7 +28,7 @@ fn serve(content: Vec<u8>, connections: Vec<Serves>) -> String {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
+    let answer = move || {
         let mut kept = Vec::new();
         for (index, stream) in listener.incoming().enumerate() {
             let Ok(mut stream) = stream else { return };
@@ -52,7 +52,8 @@ fn serve(content: Vec<u8>, connections: Vec<Serves>) -> String {
                 kept.push(stream);
             }
         }
-    });
+    };
+    std::thread::Builder::new().name("server".to_owned()).spawn(answer).unwrap();
     format!("http://ann:secret@{address}/talk?key=1")
 }
 

@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::capture::{self, ClipSource, LimitedSource, PatternSource, Read, SourceOptions, SourceSpec, StillSource};
 use crate::clock::{Clock as _, ManualClock, MonotonicClock, Timestamp};
+use crate::video::clips::Clip;
 use crate::{Error, ErrorKind, RawFrame, Source};
-use clips::Clip;
-
-#[path = "../../tests/common/clips.rs"]
-pub(super) mod clips;
 
 /// A folder of its own for each test, removed at the end.
 pub(super) struct Folder(pub(super) PathBuf);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::util::color::{Primaries, Range, Space, TransferCharacteristic};
 
-use super::tests::clips::Clip;
 use super::tests::{Folder, millis, unpaced};
 use crate::capture::{ClipSource, Read, SourceOptions};
 use crate::clock::{Clock as _, ManualClock, Timestamp};
+use crate::video::clips::Clip;
 use crate::{RawFrame, Source as _};
 
 /// All pictures and their times in milliseconds.

@@ -75,7 +75,7 @@ pub(super) fn deinterlace(picture: &mut Rgb, is_top_first: bool) {
         let below = if y + 1 < n_rows { y + 1 } else { above };
         for x in 0..n_bytes {
             let neighbours = |row: usize| rows.get(row * n_bytes + x).copied().map_or(0, u16::from);
-            rows[y * n_bytes + x] = ((neighbours(above) + neighbours(below) + 1) / 2) as u8;
+            rows[y * n_bytes + x] = (neighbours(above) + neighbours(below)).div_ceil(2) as u8;
         }
     }
 }

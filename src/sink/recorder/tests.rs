@@ -4,11 +4,8 @@ use super::*;
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::ManualClock;
 use crate::frame::{Rgb, Rgba};
-use clips::Clip;
+use crate::video::clips::{self, Clip};
 use ffmpeg_next::util::color::{Primaries, Range, Space, TransferCharacteristic};
-
-#[path = "../../../tests/common/clips.rs"]
-mod clips;
 
 /// A folder of its own for each test, removed at the end.
 struct Folder(PathBuf);
@@ -323,6 +320,9 @@ fn record(clip: &Path, to: &Path, options: &SourceOptions, is_shown: impl Fn(usi
     recorder.finish().unwrap();
 }
 
+/// A name, how the clip is played, which of its pictures are shown, and when it claps in the recording.
+type Case<'a> = (&'a str, &'a SourceOptions, fn(usize) -> bool, &'a [f64]);
+
 #[test]
 fn a_clips_sound_goes_along_in_step() {
     let folder = Folder::new("clapper");
@@ -337,7 +337,7 @@ fn a_clips_sound_goes_along_in_step() {
         let unpaced = SourceOptions { paced: false, ..SourceOptions::default() };
         let looped = SourceOptions { looped: true, ..SourceOptions::default() };
         // Whole; begun late; with a pause; around twice.
-        let table: [(&str, &SourceOptions, fn(usize) -> bool, &[f64]); 4] = [
+        let table: [Case<'_>; 4] = [
             ("whole", &unpaced, |_| true, &[1.0, 2.4, 3.0]),
             ("begun late", &SourceOptions::default(), |index| index >= 10, &[0.6, 2.0, 2.6]),
             ("with a pause", &SourceOptions::default(), |index| !(30..50).contains(&index), &[1.0, 2.4, 3.0]),
