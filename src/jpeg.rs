@@ -14,13 +14,6 @@ use crate::frame::{Grey, Picture, Rgb};
 /// The largest side that is decoded, in pixels.
 const MAX_SIDE_PX: usize = 16_384;
 
-/// In which order a pixel's three bytes stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    Rgb,
-    Bgr,
-}
-
 /// Makes JPEGs of one quality, in memory that is used again.
 pub(crate) struct Encoder {
     compressor: Compressor,
@@ -44,16 +37,13 @@ impl Encoder {
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] for an empty picture.
-    pub(crate) fn encode(&mut self, picture: &Rgb, order: Order) -> Result<&[u8]> {
+    pub(crate) fn encode(&mut self, picture: &Rgb) -> Result<&[u8]> {
         let image = Image {
             pixels: picture.data(),
             width: picture.width_px(),
             pitch: picture.width_px() * 3,
             height: picture.height_px(),
-            format: match order {
-                Order::Rgb => PixelFormat::RGB,
-                Order::Bgr => PixelFormat::BGR,
-            },
+            format: PixelFormat::RGB,
         };
         if image.width == 0 || image.height == 0 {
             return Err(Error::new(ErrorKind::Internal, "an empty picture cannot be encoded as JPEG"));
@@ -105,24 +95,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded_at_any_size_and_in_either_order() {
+    fn what_is_encoded_is_decoded_at_any_size() {
         let mut encoder = Encoder::new(92).unwrap();
         let mut back = Rgb::default();
         for (width, height) in [(1, 1), (7, 5), (64, 48), (513, 3)] {
             let picture = slope(width, height);
-            assert!(decode_rgb(encoder.encode(&picture, Order::Rgb).unwrap(), &mut back));
+            assert!(decode_rgb(encoder.encode(&picture).unwrap(), &mut back));
             assert_eq!((back.width_px(), back.height_px()), (width, height));
             let apart = picture.data().iter().zip(back.data()).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(apart <= Some(40), "{width}x{height}: {apart:?}");
             let mean = picture.data().iter().zip(back.data()).map(|(a, b)| f32::from(a.abs_diff(*b))).sum::<f32>();
             assert!(mean / (picture.data().len() as f32) < 6.0, "{width}x{height}: {mean}");
         }
-        let mut exchanged = slope(64, 48);
-        for pixel in exchanged.data_mut().as_chunks_mut::<3>().0 {
-            pixel.swap(0, 2);
-        }
-        let other = encoder.encode(&exchanged, Order::Bgr).unwrap().to_vec();
-        assert_eq!(encoder.encode(&slope(64, 48), Order::Rgb).unwrap(), other);
+        let other = encoder.encode(&slope(64, 48)).unwrap().to_vec();
         let mut grey = Grey::default();
         assert!(decode_grey(&other, &mut grey));
         assert_eq!((grey.width_px(), grey.height_px()), (64, 48));
@@ -130,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_torn_is_no_picture_and_no_panic() {
-        let whole = Encoder::new(80).unwrap().encode(&slope(64, 48), Order::Rgb).unwrap().to_vec();
+        let whole = Encoder::new(80).unwrap().encode(&slope(64, 48)).unwrap().to_vec();
         let mut picture = Rgb::default();
         for end in 0..whole.len() / 3 {
             decode_rgb(&whole[..end], &mut picture);
@@ -143,6 +128,6 @@ mod tests {
         for nothing in [&[][..], b"no picture", &[0xff, 0xd8, 0xff, 0xe0, 0]] {
             assert!(!decode_rgb(nothing, &mut picture));
         }
-        assert!(Encoder::new(80).unwrap().encode(&Rgb::default(), Order::Rgb).is_err(), "nothing to encode");
+        assert!(Encoder::new(80).unwrap().encode(&Rgb::default()).is_err(), "nothing to encode");
     }
 }

@@ -95,6 +95,7 @@ pub mod studio;
 pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
+mod video;
 
 pub use capture::{RawFrame, Source};
 pub use composite::OutFrame;

@@ -10,7 +10,7 @@ use crate::capture::PatternPlayer;
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::Result;
 use crate::frame::{Rgb, Rgba};
-use crate::jpeg::{self, Order};
+use crate::jpeg;
 use crate::latency::{self, Origin, Place, Stamp};
 
 /// What happens to a picture.
@@ -189,7 +189,7 @@ impl Harm {
             Self::Stretch => resized(picture, (height * 16 / 9, height), imgproc::INTER_LINEAR)?,
             Self::Jpeg(quality) => {
                 let mut decoded = Rgb::default();
-                jpeg::decode_rgb(jpeg::Encoder::new(quality)?.encode(picture, Order::Rgb)?, &mut decoded);
+                jpeg::decode_rgb(jpeg::Encoder::new(quality)?.encode(picture)?, &mut decoded);
                 decoded
             }
             Self::CoarseChroma => {

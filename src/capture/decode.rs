@@ -1,7 +1,7 @@
 //! From the camera's packing to RGB, in buffers that are used again.
 #![cfg_attr(not(feature = "webcam"), allow(dead_code, reason = "only cameras pack their pixels"))]
 
-use opencv::core::{Mat, MatTraitConst as _, Vec2b};
+use opencv::core::{Mat, Vec2b};
 use opencv::imgproc;
 
 use crate::error::Result;
@@ -48,13 +48,6 @@ pub(super) fn decode(
     Ok(true)
 }
 
-/// Copies a three-channel BGR picture into `rgb`, which takes its size.
-pub(super) fn rgb_from_bgr(bgr: &Mat, rgb: &mut Rgb) -> Result<()> {
-    rgb.reshape(bgr.cols() as usize, bgr.rows() as usize);
-    imgproc::cvt_color_def(bgr, &mut rgb.as_mat_mut()?, imgproc::COLOR_BGR2RGB)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +65,7 @@ mod tests {
         let nv12: Vec<u8> = [y].repeat(24).into_iter().chain([u, v].repeat(6)).collect();
         let from_yuyv = decode(PixelFormat::Yuyv, (4, 6), &yuyv).unwrap();
         let mut encoder = jpeg::Encoder::new(95).unwrap();
-        let jpeg = encoder.encode(&from_yuyv, jpeg::Order::Rgb).unwrap();
+        let jpeg = encoder.encode(&from_yuyv).unwrap();
         let from_nv12 = decode(PixelFormat::Nv12, (4, 6), &nv12).unwrap();
         let from_jpeg = decode(PixelFormat::Mjpeg, (4, 6), jpeg).unwrap();
         for picture in [&from_yuyv, &from_nv12, &from_jpeg] {

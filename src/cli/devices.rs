@@ -26,10 +26,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     list.row("http", &server());
     vcam(&mut list);
     list.row("pipewire", &pipewire());
-    list.row(
-        "file",
-        "H.264 or MPEG-4 video (file:out.mp4), one that survives a kill (file:out.mkv), PNG sequence (file:folder/)",
-    );
+    list.row("file", "video that plays whatever happens (file:out.mp4, .mkv, .mov), PNG sequence (file:folder/)");
     list.row("null", "shows nothing; for measuring");
     list.heading("Graphics cards");
     for (kind, cards) in [("NVIDIA", cards::nvidia()), ("wgpu", cards::others())] {

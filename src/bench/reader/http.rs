@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use crate::clock::{MonotonicClock, Timestamp};
     use crate::frame::Rgb;
-    use crate::jpeg::{Encoder, Order};
+    use crate::jpeg::Encoder;
     use crate::latency::{Origin, Stamp, draw, read_whole};
 
     fn stamp(frame_id: u32) -> Stamp {
@@ -250,7 +250,7 @@ mod tests {
         draw(&stamp(frame_id), &mut picture);
         let rgb = picture.data().iter().flat_map(|&level| [level; 3]).collect();
         let picture = Rgb::from_data(320, 240, rgb).unwrap();
-        Encoder::new(95).unwrap().encode(&picture, Order::Rgb).unwrap().to_vec()
+        Encoder::new(95).unwrap().encode(&picture).unwrap().to_vec()
     }
 
     /// Serves one client: what it must have asked for, then these bytes, in pieces.

@@ -13,7 +13,7 @@ use super::connection::Outflow;
 use crate::composite::OutFrame;
 use crate::error::Result;
 use crate::frame::Rgb;
-use crate::jpeg::{self, Order};
+use crate::jpeg;
 
 /// The stream's type.
 pub(super) const MULTIPART: &str = "multipart/x-mixed-replace; boundary=frame";
@@ -60,7 +60,7 @@ impl Encoder {
                 _ => [over_black(rgba[0]), over_black(rgba[1]), over_black(rgba[2])],
             };
         }
-        let jpeg = self.jpeg.encode(&self.rgb, Order::Rgb)?;
+        let jpeg = self.jpeg.encode(&self.rgb)?;
         let head = format!("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
         let mut part = Vec::with_capacity(head.len() + jpeg.len() + 2 + BOUNDARY.len());
         part.extend_from_slice(head.as_bytes());
