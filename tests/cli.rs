@@ -540,7 +540,7 @@ fn what_cannot_be_measured_is_told() {
 #[test]
 fn numbers_and_times_survive_the_way_through_files() {
     check("bench pattern --sink file:pattern.mp4 --secs 1.5", &[], 0, &["sink: pattern.mp4", "with number and time"]);
-    check(&format!("{RUN} --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
+    check(&format!("{RUN} --backend warp --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
     for file in ["pattern.mp4", "stamped.mp4"] {
         let output = check(&format!("bench watch {file} --report watch.json"), &[], 0, &[]);
         assert!(text(&output.stdout).starts_with(file), "{}", text(&output.stdout));
@@ -554,7 +554,7 @@ fn numbers_and_times_survive_the_way_through_files() {
 
 #[test]
 fn a_bench_is_recorded_reported_and_compared() {
-    let scenes = "bench run --scenario steady --scenario replug --secs 3.2 --warm-up 0.3 --out scenes";
+    let scenes = "bench run --backend warp --scenario steady --scenario replug --secs 3.2 --warm-up 0.3 --out scenes";
     let output = check(scenes, &[], 0, &["next: open scenes/report.html"]);
     let table = text(&output.stdout);
     assert!(table.contains("steady") && table.contains("replug"), "{table}");
@@ -565,7 +565,7 @@ fn a_bench_is_recorded_reported_and_compared() {
     let output = check("bench compare scenes/bench.json scenes/bench.json", &[], 0, &[]);
     assert_eq!(text(&output.stdout).matches("no difference shown").count(), 4, "{}", text(&output.stdout));
 
-    let output = check("bench e2e --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
+    let output = check("bench e2e --backend warp --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
     assert!(text(&output.stdout).contains("null"));
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(LAB.join("e2e.json")).unwrap()).unwrap();
     assert!(record["machine"]["cores"].as_u64().unwrap() > 0 && record["machine"]["kind"].is_string(), "{record}");
