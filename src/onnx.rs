@@ -10,7 +10,7 @@ mod session;
 /// Checks that ONNX Runtime can be loaded, and says where it was found.
 ///
 /// # Errors
-/// [`ErrorKind::Model`] when it cannot; the message says what to type.
+/// [`crate::ErrorKind::Model`] when it cannot; the message says what to type.
 pub fn runtime_path() -> Result<String> {
     runtime::environment().map(|(_, path)| path)
 }

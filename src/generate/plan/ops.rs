@@ -163,7 +163,7 @@ pub enum PictureFormat {
 ///
 /// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
 /// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `f` and `c` = the photo without its finest band and without
-/// both, at the same place ([`PhotoLevels`]); `e` = decoder's colour and alpha, `t` = trust, `g` = gates, all bilinear
+/// both, at the same place ([`super::PhotoLevels`]); `e` = decoder's colour and alpha, `t` = trust, `g` = gates, all bilinear
 /// with the border repeated;
 /// `d = e + g_0 (p - f) + g_1 (f - c)`: fine detail is the photo's where the decoder asks for it;
 /// `alpha = (1 - t) p_a + t e_a`, `rgb = ((1 - t) p_a p + t e_a d) / max(alpha, 1/512)`.
@@ -179,7 +179,7 @@ pub struct Finish {
     pub map: TensorId,
     /// (1, 4, 3) exact, as in [`Flow::Body`].
     pub pose: TensorId,
-    /// Words, RGBA, as [`PhotoLevels`] lays them out.
+    /// Words, RGBA, as [`super::PhotoLevels`] lays them out.
     pub photo: TensorId,
     /// Width of the photo's margin, in the picture's pixels.
     pub margin_px: usize,
