@@ -196,7 +196,7 @@ pub(super) fn launches(
                 let inputs = [at(op.decoded), at(op.mix), at(op.map), at(op.pose), at(op.photo)];
                 let others = [maybe(op.background), maybe(op.badge), at(op.y)];
                 let scalars = [Argument::Finish(s), Argument::Scalar(pitch(op.decoded))];
-                let grid = [(s.size / 4 * (s.size / 2)).div_ceil(super::THREADS), 1, 1];
+                let grid = [(s.size / 2 * (s.size / 2)).div_ceil(super::THREADS), 1, 1];
                 Launch { kernel: "finish", grid, arguments: [&inputs[..], &others, &scalars].concat() }
             }
         });
