@@ -1,10 +1,11 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
 // warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo; where map is ~0: p_a *= 1 - m3;
-// e = decoded at (x, y), t = e4; d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
+// e = decoded at (x, y), t = e4, g = gates at (x, y);
+// d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
 // alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (7, h, w) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
+// decoded (5, h, w), gates (2, h_gates, w_gates) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
 // (size, size) u32: x + y << 16 in 1/32 px · photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo,
 // below it on the left fine² and to the right of that coarse² · background (size, size), badge (h_badge, w_badge) u32:
 // red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
@@ -15,9 +16,9 @@
 #include "cuda/sample.h"
 
 struct FinishShape {
-  unsigned size, margin, fine, coarse, h, w, h_mix, w_mix, has_background, h_badge, w_badge, format;
+  unsigned size, margin, fine, coarse, h, w, h_gates, w_gates, h_mix, w_mix, has_background, h_badge, w_badge, format;
 };
-static_assert(sizeof(FinishShape) == 48, "as in finish.rs");
+static_assert(sizeof(FinishShape) == 56, "as in finish.rs");
 
 struct Pixel {
   float r, g, b, a;
@@ -73,9 +74,9 @@ static __device__ __forceinline__ unsigned chroma(Pixel sum, float scale) {
 }
 
 extern "C" __global__ void __launch_bounds__(128, 4)
-finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const unsigned* __restrict__ map,
+finish(const f16* __restrict__ decoded, const f16* __restrict__ gates, const float* __restrict__ mix, const unsigned* __restrict__ map,
        const float* __restrict__ pose, const unsigned* __restrict__ photo, const unsigned* __restrict__ background,
-       const unsigned* __restrict__ badge, unsigned* __restrict__ out, FinishShape s, unsigned pitch) {
+       const unsigned* __restrict__ badge, unsigned* __restrict__ out, FinishShape s, unsigned pitch, unsigned pitch_gates) {
   const unsigned thread = blockIdx.x * 128 + threadIdx.x, n_j = s.size / 2;
   if (thread >= n_j * (s.size / 2)) return;  // guard
   const unsigned i0 = thread / n_j * 2, j0 = thread % n_j * 2, side = s.size + 2 * s.margin;
@@ -105,17 +106,20 @@ finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const uns
         const f16* at = decoded + (long long)of_decoded.at[k] * pitch;
         const float weight = of_decoded.weight[k];
         if (is_whole) {
-          const uint4 words = *(const uint4*)at;  // seven channels and padding, which is not used
+          const uint4 words = *(const uint4*)at;  // five channels and padding, which is not used
           add(d, weight, {low_half(words.x), high_half(words.x), low_half(words.y), high_half(words.y)});
           trust += weight * low_half(words.z);
-          finest += weight * high_half(words.z);
-          finer += weight * low_half(words.w);
         } else {
           add(d, weight, {to_float(at[0]), to_float(at[1]), to_float(at[2]), to_float(at[3])});
           trust += weight * to_float(at[4]);
-          finest += weight * to_float(at[5]);
-          finer += weight * to_float(at[6]);
         }
+      }
+      const Corners of_gates = corners(x * (float)s.w_gates - 0.5f, y * (float)s.h_gates - 0.5f, s.h_gates, s.w_gates);
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        const f16* at = gates + (long long)of_gates.at[k] * pitch_gates;
+        finest += of_gates.weight[k] * to_float(at[0]);
+        finer += of_gates.weight[k] * to_float(at[1]);
       }
       d.r += finest * (p.r - f.r) + finer * (f.r - c.r);
       d.g += finest * (p.g - f.g) + finer * (f.g - c.g);

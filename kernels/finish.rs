@@ -2,11 +2,11 @@
 //!
 //! (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is u32::MAX;
 //! (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
-//! border repeated; where map is u32::MAX: p_a *= 1 - m3; e = decoded at (x, y), t = e4;
-//! d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
+//! border repeated; where map is u32::MAX: p_a *= 1 - m3; e = decoded at (x, y), t = e4, g = gates at (x, y);
+//! d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
 //! alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 //! over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-//! decoded (7, h, w) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px ·
+//! decoded (5, h, w), gates (2, h_gates, w_gates) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px ·
 //! photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo, twice as fine as the picture; below it on the
 //! left fine² and to the right of that coarse² · background (size, size), badge (h_badge, w_badge) u32: red in the lowest
 //! byte · out u32.
@@ -32,6 +32,10 @@ pub struct FinishShape {
     pub h: u32,
     /// Columns of `decoded`.
     pub w: u32,
+    /// Rows of `gates`.
+    pub h_gates: u32,
+    /// Columns of `gates`.
+    pub w_gates: u32,
     /// Rows of `mix`.
     pub h_mix: u32,
     /// Columns of `mix`.
@@ -49,8 +53,10 @@ pub struct FinishShape {
 /// What [`finish`] reads; see the head of this file.
 #[derive(Clone, Copy, Debug)]
 pub struct FinishInputs<'a> {
-    /// (7, h, w).
+    /// (5, h, w).
     pub decoded: &'a [f32],
+    /// (2, h_gates, w_gates).
+    pub gates: &'a [f32],
     /// (7, h_mix, w_mix).
     pub mix: &'a [f32],
     /// (size, size).
@@ -109,8 +115,10 @@ fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4]
     let coarse = level(inputs.photo, 2 * side, 4 * side * side + fine_px, coarse_px, at);
 
     let (h, w) = (s.h as usize, s.w as usize);
-    let mut decoded: [f32; 7] = std::array::from_fn(|c| bilinear(&inputs.decoded[c * h * w..][..h * w], h, w, x, y));
-    let [.., trust, finest, finer] = decoded;
+    let mut decoded: [f32; 5] = std::array::from_fn(|c| bilinear(&inputs.decoded[c * h * w..][..h * w], h, w, x, y));
+    let trust = decoded[4];
+    let (h, w) = (s.h_gates as usize, s.w_gates as usize);
+    let [finest, finer] = [0, 1].map(|c| bilinear(&inputs.gates[c * h * w..][..h * w], h, w, x, y));
     for c in 0..3 {
         decoded[c] += finest * (photo[c] - fine[c]) + finer * (fine[c] - coarse[c]);
     }

@@ -1,11 +1,11 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is all ones;
 // (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
-// border repeated; where map is all ones: p_a *= 1 - m3; e = decoded at (x, y), t = e4;
-// d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
+// border repeated; where map is all ones: p_a *= 1 - m3; e = decoded at (x, y), t = e4, g = gates at (x, y);
+// d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
 // alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (7, h, w) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px ·
+// decoded (5, h, w), gates (2, h_gates, w_gates) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px ·
 // photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo, below it on the left fine² and to the right of
 // that coarse² · background (size, size), badge (h_badge, w_badge) words: red in the lowest byte · out words.
 // Formats: 0 RGBA 8 bits, alpha not multiplied in · 1 NV12 · 2 YUYV; both BT.601 limited range, chroma of the mean.
@@ -20,6 +20,8 @@ struct Scalars {
     coarse: u32,
     h: u32,
     w: u32,
+    h_gates: u32,
+    w_gates: u32,
     h_mix: u32,
     w_mix: u32,
     has_background: u32,
@@ -27,6 +29,7 @@ struct Scalars {
     w_badge: u32,
     format: u32,
     decoded_at: u32,
+    gates_at: u32,
     mix_at: u32,
     map_at: u32,
     pose_at: u32,
@@ -83,8 +86,9 @@ fn pixel(i: u32, j: u32) -> vec4<f32> {
         x_bilinear(s.decoded_at + 3u * plane, d),
     );
     let trust = x_bilinear(s.decoded_at + 4u * plane, d);
-    let finest = x_bilinear(s.decoded_at + 5u * plane, d) * (p.xyz - fine.xyz);
-    let finer = x_bilinear(s.decoded_at + 6u * plane, d) * (fine.xyz - coarse.xyz);
+    let g = corners(s.h_gates, s.w_gates, here.x, here.y);
+    let finest = x_bilinear(s.gates_at, g) * (p.xyz - fine.xyz);
+    let finer = x_bilinear(s.gates_at + s.h_gates * s.w_gates, g) * (fine.xyz - coarse.xyz);
     decoded = vec4(decoded.xyz + finest + finer, decoded.w);
     let of_photo = (1.0 - trust) * p.w * select(1.0, 1.0 - mixed.mesh, drawn == undrawn);
     let of_decoder = trust * decoded.w;

@@ -426,7 +426,9 @@ fn finish_is_its_twin() {
         let mut r = Recorder::new("finish");
         let picture = Shape::new(1, size, size);
         let levels = PhotoLevels::new(size, margin_px, decoded.0);
-        let decoded = r.input("decoded", Shape::new(7, decoded.0, decoded.1), Element::Half);
+        let gates = (decoded.0.div_ceil(2), decoded.1);
+        let decoded = r.input("decoded", Shape::new(5, decoded.0, decoded.1), Element::Half);
+        let gates = r.input("gates", Shape::new(2, gates.0, gates.1), Element::Half);
         let mix = r.input("mix", Shape::new(7, mix.0, mix.1), Element::Exact);
         let map = r.input("places", picture, Element::Word);
         let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
@@ -434,12 +436,12 @@ fn finish_is_its_twin() {
         let photo = r.constant("photo", levels.shape(), Element::Word);
         let background = has_background.then(|| r.constant("background", picture, Element::Word));
         let badge = badge.map(|(h, w)| r.constant("badge", Shape::new(1, h, w), Element::Word));
-        let finish = Finish { decoded, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
+        let finish = Finish { decoded, gates, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
         let y = r.finish("y", finish);
         r.output(y);
         let plan = r.end();
         let special = |name: &str, n: usize, random: &mut Random| match name {
-            "decoded" => Some(Values::Numbers(random.numbers(n, 0.0, 1.0))),
+            "decoded" | "gates" => Some(Values::Numbers(random.numbers(n, 0.0, 1.0))),
             "places" => {
                 let mut place = || (random.in_range(0.0, 32.0 * side as f32) as u32).min(0xfffe);
                 let places = (0..n).map(|i| if i % 3 == 0 { UNDRAWN } else { place() | place() << 16 });
@@ -475,10 +477,22 @@ fn small_network() -> Plan {
     let mix = r.motion("mix", answer);
     let moved = r.warp("moved", portrait, Flow::Mixed { mix, map, pose }, (17, 17));
     let wide = r.up_conv2d("wide", moved, ConvSpec::new(20));
-    let decoded = r.conv2d("decoded", wide, ConvSpec::new(7).activation(Activation::Sigmoid));
+    let decoded = r.conv2d("decoded", wide, ConvSpec::new(5).activation(Activation::Sigmoid));
+    let gates = r.conv2d("gates", wide, ConvSpec::new(2).kernel(1).activation(Activation::Sigmoid));
     let format = PictureFormat::Rgba;
-    let finish =
-        Finish { decoded, mix, map: places, pose, photo, margin_px: 4, background: None, badge: None, format, y: mix };
+    let finish = Finish {
+        decoded,
+        gates,
+        mix,
+        map: places,
+        pose,
+        photo,
+        margin_px: 4,
+        background: None,
+        badge: None,
+        format,
+        y: mix,
+    };
     let picture = r.finish("picture", finish);
     r.output(mix);
     r.output(picture);

@@ -11,7 +11,7 @@
 //! features 64² ──warp by mix───────────────────────────────────────────(+)┴ the same 64² ──▶ conv ──up──┐
 //! features 128² ─warp by mix─────────────────────────────────────────────────────────────────────────(+)┴ 128² ──▶ conv
 //!                                                                                                                   │ up
-//! photo S² ──warp by mix and the full mesh map──▶ finish ◀── colour, alpha, trust, gates at 256² ◀──────────────────┘
+//! photo S² ──warp by mix and the full mesh map──▶ finish ◀── colour, alpha, trust at 256², gates at 128² ◀──────────┘
 //! ```
 //!
 //! Features and an embedding of who it is come from the [`encoder`], once for each portrait. The
@@ -52,7 +52,7 @@ const LINE_PX: [f32; 3] = [0.5, 0.5, 0.75];
 /// How large the network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// At most 1.05 GMAC a frame, with the last step at 1024²: two CPU cores, beside face tracking.
+    /// At most 1.0 GMAC a frame: two CPU cores, beside face tracking.
     Small,
     /// At most 6 GMAC a frame: a graphics card.
     Large,
@@ -159,9 +159,9 @@ pub fn frame(options: &FrameOptions) -> Plan {
         let flow = Flow::Mixed { mix, map: maps[i], pose };
         r.warp(&format!("warped{px}"), features[i], flow, (px, px))
     });
-    let decoded = decoder(&mut r, &widths, warped, landmarks, deformations);
+    let [decoded, gates] = decoder(&mut r, &widths, warped, landmarks, deformations);
     let format = options.format;
-    let finish = Finish { decoded, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
+    let finish = Finish { decoded, gates, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
     let picture = r.finish("finish", finish);
     r.output(picture);
     r.end()
@@ -194,7 +194,7 @@ fn motion(
     r.motion("mix", answer)
 }
 
-/// What no motion can show: colour, alpha and trust at 256²; and where the photo's fine detail lies on top.
+/// What no motion can show: colour, alpha and trust at 256²; and at 128² where the photo's fine detail lies on top.
 ///
 /// How far the face is deformed says where the warped photo is good as it is.
 fn decoder(
@@ -203,7 +203,7 @@ fn decoder(
     warped: [TensorId; 3],
     landmarks: TensorId,
     deformations: [TensorId; 3],
-) -> TensorId {
+) -> [TensorId; 2] {
     let seen = |r: &mut Recorder, i: usize, x: TensorId| {
         let px = FEATURES_PX[i];
         let lines = r.raster(&format!("decoder.lines{px}"), landmarks, &FACE, LINE_PX[i], (px, px));
@@ -224,5 +224,6 @@ fn decoder(
         let seen = seen(r, i, up);
         x = r.conv2d(&format!("decoder.conv{px}"), seen, ConvSpec::new(c_out));
     }
-    r.up_conv2d("decoder.out", x, ConvSpec::new(7).activation(Activation::Sigmoid))
+    let gates = r.conv2d("decoder.gates", x, ConvSpec::new(2).kernel(1).activation(Activation::Sigmoid));
+    [r.up_conv2d("decoder.out", x, ConvSpec::new(5).activation(Activation::Sigmoid)), gates]
 }

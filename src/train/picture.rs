@@ -131,16 +131,16 @@ pub fn make(plans: &Plans, parameters: &Parameters, group: &Tensors) -> Made {
         .give("decoder.deformed64", group.deformations[1].clone())
         .give("decoder.deformed128", group.deformations[2].clone())
         .run();
-    finish(group, frame.named("decoder.out"), frame.named("mix"))
+    finish(group, frame.named("decoder.out"), frame.named("decoder.gates"), frame.named("mix"))
 }
 
-fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
+fn finish(group: &Tensors, decoded: Tensor<4>, gates: Tensor<4>, mix: Tensor<4>) -> Made {
     let at_mix = mixed_flow(mix.clone(), &group.maps[1], &group.pose);
     let [_, _, m, _] = mix.dims();
     let residual = mix.clone().narrow(1, 4, 2) * m as f32;
     let flow = mixed_flow(mix, &group.full_map, &group.pose);
     let [_, _, size, _] = group.target.dims();
-    let decoded = resized(decoded, size, size);
+    let (decoded, gates) = (resized(decoded, size, size), resized(gates, size, size));
     let margin = margin_px(size) as f32;
     let side = size as f32 + 2.0 * margin;
     let [x, y] = [flow.u, flow.v].map(|at| (at * size as f32 + margin) / side);
@@ -160,7 +160,7 @@ fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
     let decoder_alpha = decoded.clone().narrow(1, 3, 1);
     let trust = decoded.clone().narrow(1, 4, 1);
     let [finest, finer] = bands;
-    let painted = colour(&decoded) + decoded.clone().narrow(1, 5, 1) * finest + decoded.narrow(1, 6, 1) * finer;
+    let painted = colour(&decoded) + gates.clone().narrow(1, 0, 1) * finest + gates.narrow(1, 1, 1) * finer;
     let decoded = over(painted, decoder_alpha.clone());
     Made {
         picture: warped.clone() + trust.clone() * (decoded.clone() - warped.clone()),

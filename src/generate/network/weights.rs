@@ -191,9 +191,11 @@ fn initial(name: &str, dims: &[usize], random: &mut Random) -> Vec<f32> {
     match name {
         // The first guess of the masks is the mesh, with little residual, nothing occluded.
         "motion.out.bias" => vec![-1.0, -1.0, 0.0, 3.0, 0.0, 0.0, 2.0],
-        "motion.out.weight" | "decoder.out.weight" => normal(0.1 * (1.0 / fan_in as f32).sqrt()),
+        "motion.out.weight" | "decoder.out.weight" | "decoder.gates.weight" => {
+            normal(0.1 * (1.0 / fan_in as f32).sqrt())
+        }
         // The first guess of the gates is that detail comes from the photo.
-        "decoder.out.bias" => vec![0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 1.0],
+        "decoder.gates.bias" => vec![2.0, 1.0],
         // The first guess of the trust is even: a trust that starts low is never learned.
         _ if name.ends_with(".bias") => vec![0.0; n],
         _ if name.ends_with(".style") || name.ends_with(".shift") => normal(0.3 * (1.0 / fan_in as f32).sqrt()),

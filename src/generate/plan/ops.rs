@@ -170,8 +170,10 @@ pub enum PictureFormat {
 /// Then over `background` where there is one, then under `badge`, then into `format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finish {
-    /// (7, h, w): red, green, blue, alpha, trust, gates of the photo's finest band and of the next; 0..1.
+    /// (5, h, w): red, green, blue, alpha, trust; 0..1.
     pub decoded: TensorId,
+    /// (2, hg, wg): how much of the photo's finest band lies on it, and of the next; 0..1. Stored as `decoded` is.
+    pub gates: TensorId,
     /// (7, hm, wm) exact, as [`Motion`] makes it. Its occlusion is not used.
     pub mix: TensorId,
     /// (1, s, s) words: place in the photo with its margin in 1/[`PLACES_PER_PX`] of the picture's pixels, x in the lower
@@ -218,7 +220,7 @@ pub enum Op {
 impl Op {
     /// The tensors it reads.
     pub fn reads(&self) -> impl Iterator<Item = TensorId> + use<> {
-        let mut reads = [None; 7];
+        let mut reads = [None; 8];
         match *self {
             Self::Conv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
             Self::UpConv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
@@ -230,9 +232,9 @@ impl Op {
             Self::Motion(op) => reads[0] = Some(op.x),
             Self::Raster(op) => reads[0] = Some(op.points),
             Self::Finish(op) => {
-                let always = [op.decoded, op.mix, op.map, op.pose, op.photo].map(Some);
-                reads[..5].copy_from_slice(&always);
-                reads[5..].copy_from_slice(&[op.background, op.badge]);
+                let always = [op.decoded, op.gates, op.mix, op.map, op.pose, op.photo].map(Some);
+                reads[..6].copy_from_slice(&always);
+                reads[6..].copy_from_slice(&[op.background, op.badge]);
             }
         }
         reads.into_iter().flatten()

@@ -173,7 +173,9 @@ impl Recorder {
         self.check(layer, finish.map, Shape::new(1, size, size), Element::Word);
         assert!(size.is_multiple_of(4), "{layer}: a picture of {size} pixels; expected a multiple of 4");
         let decoded = self.activations(layer, finish.decoded);
-        assert!(decoded.c == 7, "{layer}: expected colour, alpha, trust and gates in 7 channels, found {}", decoded.c);
+        assert!(decoded.c == 5, "{layer}: expected colour, alpha and trust in 5 channels, found {}", decoded.c);
+        let gates = self.activations(layer, finish.gates);
+        assert!(gates.c == 2, "{layer}: expected gates of two bands in 2 channels, found {}", gates.c);
         self.check_mix(layer, finish.mix);
         self.check_pose(layer, finish.pose);
         let levels = PhotoLevels::new(size, finish.margin_px, decoded.h);

@@ -12,6 +12,7 @@ use crate::pixel::mix;
 pub(in crate::generate::cpu) struct FinishLoop {
     mix: Expander,
     decoded: Expander,
+    gates: Expander,
     /// Places in the whole photo, in 1/256 of its pixels.
     x: Vec<u32>,
     y: Vec<u32>,
@@ -30,7 +31,8 @@ impl FinishLoop {
         let size = finishes.max().unwrap_or(0);
         Self {
             mix: Expander::new(7, size),
-            decoded: Expander::new(7, size),
+            decoded: Expander::new(5, size),
+            gates: Expander::new(2, size),
             x: vec![0; size],
             y: vec![0; size],
             corners: Corners::new(size),
@@ -91,7 +93,7 @@ impl FinishLoop {
         let n = map.len();
         let row = |k: usize| &self.decoded.row(k)[..n];
         let (red, green, blue, alpha, trust) = (row(0), row(1), row(2), row(3), row(4));
-        let (finest, finer) = (row(5), row(6));
+        let [finest, finer] = [0, 1].map(|k| &self.gates.row(k)[..n]);
         let with_mesh = &self.mix.row(3)[..n];
         let [photo, fine, coarse] = self.read.each_ref().map(|row| &row[..n]);
         let out = &mut out.as_chunks_mut::<4>().0[..n];
@@ -135,6 +137,7 @@ impl WithSimd for Rows<'_> {
             let below = (i as f32 + 0.5) / size as f32;
             finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
             finish.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
+            finish.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
             let map = &inputs.map[i * size..][..size];
             finish.places(s, map, inputs.pose, below);
             for ((level, pixels), to) in levels.iter().zip(&mut finish.read) {
