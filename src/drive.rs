@@ -26,7 +26,10 @@ mod presence;
 pub(crate) mod retarget;
 
 use dense::DenseMean;
-use expression::{Noticed, RestingDriver, RestingPortrait, Retargeter};
+#[cfg(feature = "train")]
+pub(crate) use expression::gaze_of;
+use expression::{Heads, Noticed, RestingDriver, RestingPortrait, Retargeter};
+pub(crate) use expression::{eye_openness, mouth_openness};
 use filter::SignalFilter;
 use neutral::RestingPose;
 use presence::PresenceTimer;
@@ -75,7 +78,7 @@ impl DrivingSignal {
             is_relative: motion == Motion::Relative,
             displacement: [Vec3::ZERO; N_LANDMARKS],
             eye_openness: [1.0; 2],
-            mouth_openness: retarget::mouth_openness(&identity.points),
+            mouth_openness: mouth_openness(&identity.points),
             coefficients: [0.0; N_COEFFICIENTS],
             dense: DenseMotion::NONE,
         }
@@ -146,6 +149,19 @@ pub enum StrengthPart {
 }
 
 impl Strengths {
+    /// How strongly a part is carried over, all in all.
+    fn of(&self, part: StrengthPart) -> f32 {
+        self.whole
+            * match part {
+                StrengthPart::Whole => 1.0,
+                StrengthPart::Head => self.head,
+                StrengthPart::Gaze => self.gaze,
+                StrengthPart::Lids => self.lids,
+                StrengthPart::Brows => self.brows,
+                StrengthPart::Mouth => self.mouth,
+            }
+    }
+
     fn part_mut(&mut self, part: StrengthPart) -> &mut f32 {
         match part {
             StrengthPart::Whole => &mut self.whole,
@@ -173,6 +189,10 @@ pub struct DriveOptions {
     pub strengths: Strengths,
     /// How much of the photo's own expression stays when the driver rests, 0..1.
     pub keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub eye_contact: f32,
+    /// Whether the driver may change: else nobody is taken for somebody else, however the face jumps.
+    pub may_change: bool,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
     pub is_filtered: bool,
     /// Whether what moves beside the mesh is followed, where the generator can make something of it.
@@ -185,6 +205,8 @@ impl Default for DriveOptions {
             motion: Motion::Relative,
             strengths: Strengths::default(),
             keep_expression: 0.0,
+            eye_contact: 0.0,
+            may_change: true,
             is_filtered: true,
             is_dense: true,
         }
@@ -282,6 +304,16 @@ impl Driver {
         self.options.keep_expression
     }
 
+    /// Sets how far the gaze is drawn to the viewer, 0..1: at 1 the portrait always looks at them.
+    pub fn set_eye_contact(&mut self, share: f32) {
+        self.options.eye_contact = share.clamp(0.0, 1.0);
+    }
+
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub fn eye_contact(&self) -> f32 {
+        self.options.eye_contact
+    }
+
     /// Writes the signal for this moment and says how sure it is of the face.
     ///
     /// `observation` is `None` when no face was seen, `dense` when nothing but the mesh is followed; `now` is the frame's own
@@ -350,7 +382,7 @@ impl Driver {
 
     /// Motion from the driver's rest, carried over to the portrait's.
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
-        if self.resting.update(shape, now) == Noticed::Other {
+        if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
             self.retargeter.reset();
             *self.before = (*self.shown).clone();
@@ -358,9 +390,14 @@ impl Driver {
         }
         self.pose.update(shape, self.resting.calm(), now);
         let strengths = &self.options.strengths;
-        let head = strengths.whole * strengths.head;
+        let head = strengths.of(StrengthPart::Head);
         let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, seen, head);
-        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points);
+        let heads = Heads {
+            driver: shape.rotation,
+            portrait: signal.rotation * self.identity.shape.rotation,
+            eye_contact: self.options.eye_contact,
+        };
+        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points, heads);
         retarget::express(&self.identity.shape, driven, &mut signal);
         signal
     }

@@ -7,16 +7,22 @@
 use glam::Vec3;
 
 pub(super) use driver::{Noticed, RestingDriver};
+pub(crate) use features::{eye_openness, mouth_openness};
+pub(super) use gaze::Heads;
+#[cfg(feature = "train")]
+pub(crate) use gaze::gaze_of;
 pub(super) use portrait::RestingPortrait;
+#[cfg(test)]
 pub(super) use touch::{LIDS, LIPS};
 
 use self::solver::{Goal, Solver, keep_finite};
-use super::Strengths;
+use super::{StrengthPart, Strengths};
 use crate::error::Result;
 use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
 
 mod driver;
 mod features;
+mod gaze;
 mod portrait;
 mod solver;
 mod space;
@@ -41,25 +47,16 @@ pub(super) const SHUT_MOUTH: f32 = 0.012;
 /// An eye that is open by no more than this share of rest is shut: the tracker never reports less for a closed lid.
 pub(super) const SHUT_EYE: f32 = 0.35;
 
-/// A part of the face that is steered by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Brows,
-    Lids,
-    Gaze,
-    Mouth,
-}
-
 /// The part that a coefficient belongs to.
-fn part_of(name: &str) -> Part {
+fn part_of(name: &str) -> StrengthPart {
     if name.starts_with("brow") {
-        Part::Brows
+        StrengthPart::Brows
     } else if name.starts_with("eyeLook") {
-        Part::Gaze
+        StrengthPart::Gaze
     } else if name.starts_with("eye") || name.starts_with("cheekSquint") {
-        Part::Lids
+        StrengthPart::Lids
     } else {
-        Part::Mouth
+        StrengthPart::Mouth
     }
 }
 
@@ -77,6 +74,14 @@ struct Known {
 /// Means at rest over filmed speakers' medians and public portraits. Emphasis was measured on nine public portraits, each
 /// driven by another filmed or rendered person, and then set by up to a fifth more after the public test clips.
 fn known(name: &str) -> Known {
+    // A reading of eyes that look into the camera is lopsided.
+    match name {
+        "eyeLookInLeft" => return Known { rest: 0.07, is_personal: false, emphasis: GAZE_EMPHASIS },
+        "eyeLookInRight" => return Known { rest: 0.18, is_personal: false, emphasis: GAZE_EMPHASIS },
+        "eyeLookOutLeft" => return Known { rest: 0.20, is_personal: false, emphasis: GAZE_EMPHASIS },
+        "eyeLookOutRight" => return Known { rest: 0.10, is_personal: false, emphasis: GAZE_EMPHASIS },
+        _ => {}
+    }
     let stem = name.strip_suffix("Left").or_else(|| name.strip_suffix("Right")).unwrap_or(name);
     let (rest, is_personal, emphasis) = match stem {
         "browDown" => (0.25, true, 1.1),
@@ -87,7 +92,6 @@ fn known(name: &str) -> Known {
         "eyeBlink" => (0.12, false, 1.35),
         "eyeLookDown" => (0.14, false, GAZE_EMPHASIS),
         "eyeLookUp" => (0.08, false, GAZE_EMPHASIS),
-        "eyeLookIn" | "eyeLookOut" => (0.10, false, GAZE_EMPHASIS),
         "mouthPress" | "mouthRollUpper" => (0.06, false, 1.0),
         "jawOpen" => (0.03, false, 1.4),
         "mouthPucker" => (0.02, false, 2.0),
@@ -106,7 +110,7 @@ struct Prior {
     rest: [f32; N_COEFFICIENTS],
     is_personal: [bool; N_COEFFICIENTS],
     emphasis: [f32; N_COEFFICIENTS],
-    part: [Part; N_COEFFICIENTS],
+    part: [StrengthPart; N_COEFFICIENTS],
 }
 
 impl Prior {
@@ -161,6 +165,7 @@ impl Retargeter {
         driver: &RestingDriver,
         strengths: &Strengths,
         points: &Points,
+        heads: Heads,
     ) -> &Driven {
         let base = portrait.base();
         if !points.iter().all(|point| point.is_finite()) {
@@ -179,6 +184,7 @@ impl Retargeter {
             self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");
         }
         self.driven.eye_openness = self.aim_features(portrait, driver, strengths, points);
+        gaze::aim(&mut self.goal, portrait, driver, strengths.of(StrengthPart::Gaze), points, heads);
         let resting = driver.shape();
         for (i, point) in self.driven.points.iter_mut().enumerate() {
             let strength = strengths.at(&base[i]);
@@ -188,11 +194,11 @@ impl Retargeter {
         self.solver.solve(&self.goal, n_steps, &mut self.driven.points);
         keep_finite(&mut self.driven.points, base);
         touch::close_lids(base, self.driven.eye_openness, &mut self.driven.points);
-        touch::close_lips(base, resting, points, strengths.of(Part::Mouth), &mut self.driven.points);
+        touch::close_lips(base, resting, points, strengths.of(StrengthPart::Mouth), &mut self.driven.points);
         &self.driven
     }
 
-    /// Sets how far lids and lips shall be apart and where the eyes shall look; gives the opening of the eyes.
+    /// Sets how far lids and lips shall be apart; gives the opening of the eyes.
     fn aim_features(
         &mut self,
         portrait: &RestingPortrait,
@@ -206,7 +212,7 @@ impl Retargeter {
             self.goal.feature_importance[feature] = importance;
         };
         let mut openness = [1.0; 2];
-        let lids = strengths.of(Part::Lids);
+        let lids = strengths.of(StrengthPart::Lids);
         for (eye, &feature) in features::LIDS.iter().enumerate() {
             let ratio = features::measure(feature, points) / features::measure(feature, resting).max(1e-3);
             let open = ((ratio - SHUT_EYE) / (1.0 - SHUT_EYE)).clamp(0.0, 1.6);
@@ -214,36 +220,17 @@ impl Retargeter {
             aim(feature, features::measure(feature, base).max(0.0) * openness[eye], LID_IMPORTANCE);
         }
         let size = (features::mouth_width(base) / features::mouth_width(resting)).clamp(0.5, 2.0);
-        let mouth = strengths.of(Part::Mouth);
+        let mouth = strengths.of(StrengthPart::Mouth);
         for feature in features::LIPS {
             let gap = (features::measure(feature, points) - SHUT_MOUTH).max(0.0) * size;
             let own = features::measure(feature, base);
             aim(feature, own + mouth * (gap - own), LIP_IMPORTANCE);
-        }
-        let gaze = strengths.of(Part::Gaze) * GAZE_EMPHASIS;
-        let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
-        for (eye, pair) in features::GAZE.iter().enumerate() {
-            for &feature in pair {
-                let change = features::measure(feature, points) - features::measure(feature, resting);
-                let change = change * widths[eye] / driver_widths[eye];
-                aim(feature, features::measure(feature, base) + gaze * change, GAZE_IMPORTANCE);
-            }
         }
         openness
     }
 }
 
 impl Strengths {
-    fn of(&self, part: Part) -> f32 {
-        self.whole
-            * match part {
-                Part::Brows => self.brows,
-                Part::Lids => self.lids,
-                Part::Gaze => self.gaze,
-                Part::Mouth => self.mouth,
-            }
-    }
-
     /// The strength at a place of the face in head space: brows above the eyes, lids around them, the mouth below.
     fn at(&self, place: &Vec3) -> f32 {
         // Eyes are 0.1 above the middle of the points that do not move, brows 0.25, the mouth's corners 0.45 below.

@@ -2,13 +2,11 @@
 
 use glam::{Quat, Vec2, Vec3};
 
-use super::expression::{Driven, LIDS, LIPS};
+use super::expression::{Driven, eye_openness, mouth_openness};
 use super::neutral::RestingPose;
 use super::{DenseMotion, DrivingSignal};
 use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 use crate::frame::Grey;
-
-type Points = [Vec3; N_LANDMARKS];
 
 /// How far a portrait's head may turn from frontal, in radians: beyond, a photo has nothing to show.
 const MAX_YAW_RADS: f32 = 0.70;
@@ -48,16 +46,6 @@ impl Room {
         let vertical = if shift.y < 0.0 { self.up } else { self.down };
         Vec2::new(soft_limit(shift.x, self.sideways), soft_limit(shift.y, vertical))
     }
-}
-
-/// Mean opening of the right and left eye, in face widths.
-pub(super) fn eye_openness(points: &Points) -> [f32; 2] {
-    LIDS.map(|lids| lids[2..5].iter().map(|&[up, low, ..]| (points[low].y - points[up].y).max(0.0)).sum::<f32>() / 3.0)
-}
-
-/// Opening between the inner lips at the middle, in face widths.
-pub(super) fn mouth_openness(points: &Points) -> f32 {
-    LIPS[3..6].iter().map(|[up, low]| (points[low[0]].y - points[up[0]].y).max(0.0)).sum::<f32>() / 3.0
 }
 
 /// The head's motion from the driver's rest, carried over to the identity; the face is left as it is in the portrait.
@@ -154,11 +142,12 @@ fn soft_limit(x: f32, limit: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drive::expression::{LIDS, LIPS};
     use crate::face::HeadPose;
 
     /// A face with eyes and lips open by the given amounts; all other points spread out.
     fn face(eye: f32, mouth: f32) -> FaceShape {
-        let mut points: Points = std::array::from_fn(|i| {
+        let mut points: [Vec3; N_LANDMARKS] = std::array::from_fn(|i| {
             let t = i as f32;
             Vec3::new((t * 0.7).sin() * 0.5, (t * 1.3).cos() * 0.7, 0.1)
         });

@@ -3,7 +3,7 @@
 use glam::{Vec2, Vec3};
 
 use super::solver::{Goal, Solver, keep_finite};
-use super::{N_FIRST_STEPS, Points, Prior, features};
+use super::{N_FIRST_STEPS, Points, Prior, features, gaze};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::face::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
@@ -90,8 +90,8 @@ impl RestingDriver {
         self.is_asked = true;
     }
 
-    /// Looks at a frame's face.
-    pub(in crate::drive) fn update(&mut self, shape: &FaceShape, now: Timestamp) -> Noticed {
+    /// Looks at a frame's face. Unless the driver `may_change` it is the same person's.
+    pub(in crate::drive) fn update(&mut self, shape: &FaceShape, may_change: bool, now: Timestamp) -> Noticed {
         let points = &shape.points;
         if !points.iter().all(|point| point.is_finite()) {
             return Noticed::Same;
@@ -111,13 +111,17 @@ impl RestingDriver {
         self.solver.solve(&self.goal, if is_first { N_FIRST_STEPS } else { N_STEPS }, &mut self.calmed);
         keep_finite(&mut self.calmed, points);
         if std::mem::take(&mut self.is_asked) {
-            // What the user chose holds until much more was seen.
+            // What the user chose holds until much more was seen. Eyes have a zero of their own, the camera: where they look
+            // now is no rest.
             *self.shape = *points;
-            self.rest = self.expressed;
+            gaze::rest_irises(&self.calmed, &mut self.shape);
+            for c in 0..N_COEFFICIENTS {
+                self.rest[c] = if gaze::is_gaze(c) { self.prior.rest[c] } else { self.expressed[c] };
+            }
             self.secs = MEMORY_SECS;
             return Noticed::Same;
         }
-        let noticed = self.notice(is_first, elapsed_secs);
+        let noticed = if may_change { self.notice(is_first, elapsed_secs) } else { Noticed::Same };
         if is_first || noticed == Noticed::Other {
             *self.shape = *self.calmed;
             self.rest = self.prior.rest;

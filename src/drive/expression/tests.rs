@@ -11,6 +11,9 @@ use crate::photo;
 const JAW_OPEN: usize = 25;
 const SMILE: [usize; 2] = [44, 45];
 
+/// Both look into the camera.
+const STRAIGHT: Heads = Heads { driver: Quat::IDENTITY, portrait: Quat::IDENTITY, eye_contact: 0.0 };
+
 /// The points of a demo portrait in head space.
 fn face(name: &str) -> Box<Points> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name);
@@ -49,8 +52,8 @@ fn driven(portrait: &Points, faces: &[&Points]) -> Box<Points> {
     let mut retargeter = Retargeter::new().unwrap();
     let mut last = Box::new(*portrait.base());
     for (i, face) in faces.iter().enumerate() {
-        let _ = driver.update(&shape(face, 320.0), at(i as u64 * 40));
-        *last = *retargeter.drive(&portrait, &driver, &Strengths::default(), face).points;
+        let _ = driver.update(&shape(face, 320.0), true, at(i as u64 * 40));
+        *last = *retargeter.drive(&portrait, &driver, &Strengths::default(), face, STRAIGHT).points;
     }
     last
 }
@@ -157,8 +160,8 @@ fn a_part_without_strength_stays_at_rest() {
         let strengths = Strengths { mouth, ..Strengths::default() };
         let mut opened = 0.0;
         for (i, face) in [&rest, &rest, &open, &open, &open].into_iter().enumerate() {
-            let _ = resting.update(&shape(face, 320.0), at(i as u64 * 40));
-            opened = solver.read(&retargeter.drive(&portrait, &resting, &strengths, face).points)[JAW_OPEN];
+            let _ = resting.update(&shape(face, 320.0), true, at(i as u64 * 40));
+            opened = solver.read(&retargeter.drive(&portrait, &resting, &strengths, face, STRAIGHT).points)[JAW_OPEN];
         }
         opened
     };
@@ -184,7 +187,7 @@ fn somebody_else_is_noticed_within_half_a_second_and_a_grimace_is_not() {
     let mut millis = 0;
     let mut see = |driver: &mut RestingDriver, face: &Points, x_px: f32| {
         millis += 40;
-        driver.update(&shape(face, x_px), at(millis))
+        driver.update(&shape(face, x_px), true, at(millis))
     };
     for i in 0..60 {
         let face = if i % 20 < 8 { &grimace } else { &one };
@@ -214,8 +217,8 @@ fn a_driver_who_smiles_at_rest_can_say_so() {
             resting.calibrate();
         }
         for i in 0..6 {
-            let _ = resting.update(&shape(&smiling, 320.0), at(i * 40));
-            let _ = retargeter.drive(&portrait, &resting, &Strengths::default(), &smiling);
+            let _ = resting.update(&shape(&smiling, 320.0), true, at(i * 40));
+            let _ = retargeter.drive(&portrait, &resting, &Strengths::default(), &smiling, STRAIGHT);
         }
         solver.read(&retargeter.driven.points)[SMILE[0]]
     };
