@@ -1,22 +1,23 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
-// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m3; d = decoded at (x, y),
-// t = d4;
-// alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
+// warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo; where map is ~0: p_a *= 1 - m3;
+// e = decoded at (x, y), t = e4; d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
+// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512), at least 0;
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (5, h, w) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
-// (size, size) u32: x + y << 16 in 1/32 px · photo (size + 2 margin)², background (size, size), badge (h_badge,
-// w_badge) u32: red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
+// decoded (7, h, w) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
+// (size, size) u32: x + y << 16 in 1/32 px · photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo,
+// below it on the left fine² and to the right of that coarse² · background (size, size), badge (h_badge, w_badge) u32:
+// red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
 // One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j; blockIdx.x counts
 // 128 threads.
 // In f32. Twin: finish.rs, within 2 of 255.
-// Memory-bound: at 512² 1 MB map, 1.6 MB photo, 0.7 MB decoded, 1 MB out. No card measured it yet.
+// Memory-bound: at 512² 1 MB map, 7 MB photo, 0.9 MB decoded, 1 MB out. No card measured it yet.
 #include "cuda/sample.h"
 
 struct FinishShape {
-  unsigned size, margin, h, w, h_mix, w_mix, has_background, h_badge, w_badge, format;
+  unsigned size, margin, fine, coarse, h, w, h_mix, w_mix, has_background, h_badge, w_badge, format;
 };
-static_assert(sizeof(FinishShape) == 40, "as in finish.rs");
+static_assert(sizeof(FinishShape) == 48, "as in finish.rs");
 
 struct Pixel {
   float r, g, b, a;
@@ -33,6 +34,19 @@ static __device__ __forceinline__ void add(Pixel& to, float weight, Pixel p) {
   to.g += weight * p.g;
   to.b += weight * p.b;
   to.a += weight * p.a;
+}
+
+// Reads a square of `px` pixels of a picture whose rows have `stride`, at a place in parts of its width.
+static __device__ __forceinline__ Pixel level(const unsigned* __restrict__ pixels, unsigned stride, unsigned px, float x,
+                                              float y) {
+  const Taps across = taps(x * (float)px - 0.5f, px), down = taps(y * (float)px - 0.5f, px);
+  const unsigned *upper = pixels + down.first * stride, *lower = pixels + down.second * stride;
+  Pixel p = {0.0f, 0.0f, 0.0f, 0.0f};
+  add(p, (1.0f - down.part) * (1.0f - across.part), unpack(upper[across.first]));
+  add(p, (1.0f - down.part) * across.part, unpack(upper[across.second]));
+  add(p, down.part * (1.0f - across.part), unpack(lower[across.first]));
+  add(p, down.part * across.part, unpack(lower[across.second]));
+  return p;
 }
 
 static __device__ __forceinline__ unsigned byte(float v) { return (unsigned)(clamp(v, 0.0f, 1.0f) * 255.0f + 0.5f); }
@@ -78,29 +92,39 @@ finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const uns
       const float mesh_u = is_drawn ? ((float)(packed & 0xffffu) / 32.0f - margin) / size : x;
       const float mesh_v = is_drawn ? ((float)(packed >> 16) / 32.0f - margin) / size : y;
       const Mixed from = with_mix(mix, s.h_mix, s.w_mix, mesh_u, mesh_v, pose, x, y);
-      const Corners of_photo = corners(from.u * size + margin - 0.5f, from.v * size + margin - 0.5f, side, side);
+      const float at_x = (from.u * size + margin) / (float)side, at_y = (from.v * size + margin) / (float)side;
+      const unsigned* below = photo + 4 * side * side;
+      const Pixel p = level(photo, 2 * side, 2 * side, at_x, at_y), f = level(below, 2 * side, s.fine, at_x, at_y),
+                  c = level(below + s.fine, 2 * side, s.coarse, at_x, at_y);
       const Corners of_decoded = corners(x * (float)s.w - 0.5f, y * (float)s.h - 0.5f, s.h, s.w);
-      Pixel p = {0.0f, 0.0f, 0.0f, 0.0f}, d = p;
-      float trust = 0.0f;
+      Pixel d = {0.0f, 0.0f, 0.0f, 0.0f};
+      float trust = 0.0f, finest = 0.0f, finer = 0.0f;
 #pragma unroll
       for (int k = 0; k < 4; k++) {
-        add(p, of_photo.weight[k], unpack(photo[of_photo.at[k]]));
         const f16* at = decoded + (long long)of_decoded.at[k] * pitch;
         const float weight = of_decoded.weight[k];
         if (is_whole) {
-          const uint4 words = *(const uint4*)at;  // five channels and padding, which is not used
+          const uint4 words = *(const uint4*)at;  // seven channels and padding, which is not used
           add(d, weight, {low_half(words.x), high_half(words.x), low_half(words.y), high_half(words.y)});
           trust += weight * low_half(words.z);
+          finest += weight * high_half(words.z);
+          finer += weight * low_half(words.w);
         } else {
           add(d, weight, {to_float(at[0]), to_float(at[1]), to_float(at[2]), to_float(at[3])});
           trust += weight * to_float(at[4]);
+          finest += weight * to_float(at[5]);
+          finer += weight * to_float(at[6]);
         }
       }
+      d.r += finest * (p.r - f.r) + finer * (f.r - c.r);
+      d.g += finest * (p.g - f.g) + finer * (f.g - c.g);
+      d.b += finest * (p.b - f.b) + finer * (f.b - c.b);
       const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[3]);
       const float decoder_part = trust * d.a;
       const float alpha = photo_part + decoder_part, scale = 1.0f / larger(alpha, 1.0f / 512.0f);
-      Pixel q = {(photo_part * p.r + decoder_part * d.r) * scale, (photo_part * p.g + decoder_part * d.g) * scale,
-                 (photo_part * p.b + decoder_part * d.b) * scale, alpha};
+      Pixel q = {larger((photo_part * p.r + decoder_part * d.r) * scale, 0.0f),
+                 larger((photo_part * p.g + decoder_part * d.g) * scale, 0.0f),
+                 larger((photo_part * p.b + decoder_part * d.b) * scale, 0.0f), alpha};
       if (s.has_background) {
         const Pixel back = unpack(background[i * s.size + j]);
         q = {back.r + alpha * (q.r - back.r), back.g + alpha * (q.g - back.g), back.b + alpha * (q.b - back.b), 1.0f};

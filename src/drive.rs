@@ -6,111 +6,29 @@
 
 use std::sync::Arc;
 
-use glam::{Quat, Vec2, Vec3};
-
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{FaceObservation, FaceShape};
 use crate::identity::Identity;
+pub use crate::signal::{DenseMotion, DrivingSignal, Motion};
 
-pub use dense::DenseMotion;
-pub use dense_tracker::DenseTracker;
 pub use presence::Presence;
 
 mod dense;
-mod dense_tracker;
 mod expression;
 mod filter;
 mod neutral;
 mod presence;
-pub(crate) mod retarget;
+mod retarget;
 
 use dense::DenseMean;
 #[cfg(feature = "train")]
 pub(crate) use expression::gaze_of;
-use expression::{Heads, Noticed, RestingDriver, RestingPortrait, Retargeter};
-pub(crate) use expression::{eye_openness, mouth_openness};
+use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter};
 use filter::SignalFilter;
 use neutral::RestingPose;
 use presence::PresenceTimer;
 use retarget::Room;
-
-/// What the portrait shall do in one frame. Carries no picture.
-///
-/// Head space is the identity's own: x to the picture's right, y down, z away from the camera
-/// when the head looks into the camera; lengths are in face widths (the distance of the outer
-/// eye corners, seen frontally).
-#[derive(Clone, Debug, PartialEq)]
-pub struct DrivingSignal {
-    /// Rotation of the head. Relative motion: from its pose in the portrait. Absolute: from frontal.
-    pub rotation: Quat,
-    /// Position of the head. Relative: shift from its place in the portrait, in face widths.
-    /// Absolute: its centre in the picture, 0..1.
-    pub translation: Vec2,
-    /// Size of the head. Relative: ratio to the portrait. Absolute: face width / picture width.
-    pub scale: f32,
-    /// Whether rotation, translation and scale are relative to the portrait.
-    pub is_relative: bool,
-    /// How far each point is displaced in head space from the portrait's own shape, in face widths.
-    pub displacement: [Vec3; N_LANDMARKS],
-    /// Opening of the right and left eye, ratio to the portrait's: 0 shut, 1 as on the portrait.
-    pub eye_openness: [f32; 2],
-    /// Opening of the mouth between the inner lips, in face widths.
-    pub mouth_openness: f32,
-    /// Strength of each expression of the driver, 0..1.
-    pub coefficients: [f32; N_COEFFICIENTS],
-    /// What moves beside the mesh.
-    pub dense: DenseMotion,
-}
-
-impl DrivingSignal {
-    /// The signal that shows the portrait as it was taken.
-    pub fn rest(identity: &FaceShape, size_px: usize, motion: Motion) -> Self {
-        let size_px = size_px as f32;
-        let (rotation, translation, scale) = match motion {
-            Motion::Relative => (Quat::IDENTITY, Vec2::ZERO, 1.0),
-            Motion::Absolute => (identity.rotation, identity.centre_px / size_px, identity.width_px / size_px),
-        };
-        Self {
-            rotation,
-            translation,
-            scale,
-            is_relative: motion == Motion::Relative,
-            displacement: [Vec3::ZERO; N_LANDMARKS],
-            eye_openness: [1.0; 2],
-            mouth_openness: mouth_openness(&identity.points),
-            coefficients: [0.0; N_COEFFICIENTS],
-            dense: DenseMotion::NONE,
-        }
-    }
-
-    /// The signal between two others: `t` = 0 is `self`, 1 is `other`.
-    #[must_use]
-    pub fn lerp(&self, other: &Self, t: f32) -> Self {
-        let mix = |a: f32, b: f32| a + (b - a) * t;
-        Self {
-            rotation: self.rotation.slerp(other.rotation, t),
-            translation: self.translation.lerp(other.translation, t),
-            scale: mix(self.scale, other.scale),
-            is_relative: other.is_relative,
-            displacement: std::array::from_fn(|i| self.displacement[i].lerp(other.displacement[i], t)),
-            eye_openness: std::array::from_fn(|i| mix(self.eye_openness[i], other.eye_openness[i])),
-            mouth_openness: mix(self.mouth_openness, other.mouth_openness),
-            coefficients: std::array::from_fn(|i| mix(self.coefficients[i], other.coefficients[i])),
-            dense: self.dense.lerp(&other.dense, t),
-        }
-    }
-}
-
-/// Whether the driver's pose is taken as it is or from where the driver began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Motion {
-    /// The portrait moves from its own pose as the driver moves from neutral.
-    #[default]
-    Relative,
-    /// The portrait takes the driver's pose and geometry as they are: for the same person, or to measure.
-    Absolute,
-}
 
 /// How strongly each part of relative motion is carried over: 0 not at all, 1 as it is, up to 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -332,7 +250,7 @@ impl Driver {
             *signal = match self.options.motion {
                 Motion::Relative => self.relative(&shape, seen, now),
                 Motion::Absolute => {
-                    retarget::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
+                    DrivingSignal::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
                 }
             };
             if let Some(dense) = dense {
@@ -392,12 +310,9 @@ impl Driver {
         let strengths = &self.options.strengths;
         let head = strengths.of(StrengthPart::Head);
         let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, seen, head);
-        let heads = Heads {
-            driver: shape.rotation,
-            portrait: signal.rotation * self.identity.shape.rotation,
-            eye_contact: self.options.eye_contact,
-        };
-        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points, heads);
+        let contact =
+            EyeContact { share: self.options.eye_contact, head: signal.rotation * self.identity.shape.rotation };
+        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points, contact);
         retarget::express(&self.identity.shape, driven, &mut signal);
         signal
     }

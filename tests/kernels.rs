@@ -8,8 +8,8 @@ use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::cuda::CudaExecutor;
 use effigy::generate::network::{self, FACE, FrameOptions, Size, frame};
 use effigy::generate::plan::{
-    Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, Op, PictureFormat, Plan, Recorder, Role, Shape,
-    TensorId, TensorView, TensorViewMut,
+    Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, Op, PhotoLevels, PictureFormat, Plan, Recorder,
+    Role, Shape, TensorId, TensorView, TensorViewMut,
 };
 use effigy::generate::twin::TwinExecutor;
 use effigy::generate::weights::Weights;
@@ -318,14 +318,14 @@ fn finished_pictures_in_every_format() {
                     continue;
                 }
                 let mut r = Recorder::new(format!("finish {size} {format:?}, background and badge: {is_dressed}"));
-                let decoded = r.input("decoded", Shape::new(5, decoded_px, decoded_px), Element::Half);
+                let decoded = r.input("decoded", Shape::new(7, decoded_px, decoded_px), Element::Half);
                 let answer = r.input("answer", Shape::new(7, mix_px, mix_px), Element::Half);
                 let mix = r.motion("mix", answer);
                 let map = r.input("map", Shape::new(1, size, size), Element::Word);
                 let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
                 let margin_px = size / 8;
-                let side = size + 2 * margin_px;
-                let photo = r.constant("photo", Shape::new(1, side, side), Element::Word);
+                let levels = PhotoLevels::new(size, margin_px, decoded_px);
+                let photo = r.constant("photo", levels.shape(), Element::Word);
                 let background = is_dressed.then(|| r.constant("background", Shape::new(1, size, size), Element::Word));
                 let badge = is_dressed.then(|| r.constant("badge", Shape::new(1, 3, size / 2), Element::Word));
                 let finish =

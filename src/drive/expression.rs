@@ -7,18 +7,15 @@
 use glam::Vec3;
 
 pub(super) use driver::{Noticed, RestingDriver};
-pub(crate) use features::{eye_openness, mouth_openness};
-pub(super) use gaze::Heads;
+pub(super) use gaze::EyeContact;
 #[cfg(feature = "train")]
 pub(crate) use gaze::gaze_of;
 pub(super) use portrait::RestingPortrait;
-#[cfg(test)]
-pub(super) use touch::{LIDS, LIPS};
 
 use self::solver::{Goal, Solver, keep_finite};
 use super::{StrengthPart, Strengths};
 use crate::error::Result;
-use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
 
 mod driver;
 mod features;
@@ -74,14 +71,6 @@ struct Known {
 /// Means at rest over filmed speakers' medians and public portraits. Emphasis was measured on nine public portraits, each
 /// driven by another filmed or rendered person, and then set by up to a fifth more after the public test clips.
 fn known(name: &str) -> Known {
-    // A reading of eyes that look into the camera is lopsided.
-    match name {
-        "eyeLookInLeft" => return Known { rest: 0.07, is_personal: false, emphasis: GAZE_EMPHASIS },
-        "eyeLookInRight" => return Known { rest: 0.18, is_personal: false, emphasis: GAZE_EMPHASIS },
-        "eyeLookOutLeft" => return Known { rest: 0.20, is_personal: false, emphasis: GAZE_EMPHASIS },
-        "eyeLookOutRight" => return Known { rest: 0.10, is_personal: false, emphasis: GAZE_EMPHASIS },
-        _ => {}
-    }
     let stem = name.strip_suffix("Left").or_else(|| name.strip_suffix("Right")).unwrap_or(name);
     let (rest, is_personal, emphasis) = match stem {
         "browDown" => (0.25, true, 1.1),
@@ -92,6 +81,7 @@ fn known(name: &str) -> Known {
         "eyeBlink" => (0.12, false, 1.35),
         "eyeLookDown" => (0.14, false, GAZE_EMPHASIS),
         "eyeLookUp" => (0.08, false, GAZE_EMPHASIS),
+        "eyeLookIn" | "eyeLookOut" => (0.10, false, GAZE_EMPHASIS),
         "mouthPress" | "mouthRollUpper" => (0.06, false, 1.0),
         "jawOpen" => (0.03, false, 1.4),
         "mouthPucker" => (0.02, false, 2.0),
@@ -165,7 +155,7 @@ impl Retargeter {
         driver: &RestingDriver,
         strengths: &Strengths,
         points: &Points,
-        heads: Heads,
+        contact: EyeContact,
     ) -> &Driven {
         let base = portrait.base();
         if !points.iter().all(|point| point.is_finite()) {
@@ -184,7 +174,7 @@ impl Retargeter {
             self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");
         }
         self.driven.eye_openness = self.aim_features(portrait, driver, strengths, points);
-        gaze::aim(&mut self.goal, portrait, driver, strengths.of(StrengthPart::Gaze), points, heads);
+        gaze::meet_viewer(&mut self.goal, portrait, contact);
         let resting = driver.shape();
         for (i, point) in self.driven.points.iter_mut().enumerate() {
             let strength = strengths.at(&base[i]);
@@ -198,7 +188,7 @@ impl Retargeter {
         &self.driven
     }
 
-    /// Sets how far lids and lips shall be apart; gives the opening of the eyes.
+    /// Sets how far lids and lips shall be apart and where the eyes shall look; gives the opening of the eyes.
     fn aim_features(
         &mut self,
         portrait: &RestingPortrait,
@@ -225,6 +215,15 @@ impl Retargeter {
             let gap = (features::measure(feature, points) - SHUT_MOUTH).max(0.0) * size;
             let own = features::measure(feature, base);
             aim(feature, own + mouth * (gap - own), LIP_IMPORTANCE);
+        }
+        let gaze = strengths.of(StrengthPart::Gaze) * GAZE_EMPHASIS;
+        let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
+        for (eye, pair) in features::GAZE.iter().enumerate() {
+            for &feature in pair {
+                let change = features::measure(feature, points) - features::measure(feature, resting);
+                let change = change * widths[eye] / driver_widths[eye];
+                aim(feature, features::measure(feature, base) + gaze * change, GAZE_IMPORTANCE);
+            }
         }
         openness
     }

@@ -1,7 +1,8 @@
 //! What the face expresses: 52 coefficients from 146 of its points.
 
 use crate::error::Result;
-use crate::models::{Model, Session};
+use crate::models::Model;
+use crate::onnx::Session;
 
 use super::{Landmarks, N_COEFFICIENTS};
 

@@ -7,13 +7,12 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::frame::Rgb;
 
-use super::FaceObservation;
 use super::crop::{Crop, bounds};
 use super::detector::{Detection, Detector, overlap};
 use super::expression::Expression;
 use super::landmarker::Landmarker;
-use super::pose::head_pose;
 use super::smooth::OneEuro;
+use super::{FaceObservation, head_pose};
 
 /// How a [`FaceTracker`] works.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::drive::Motion;
 use crate::error::Result;
 use crate::generate::Generator;
+use crate::signal::Motion;
 
 pub use self::footage::{ClipCase, PairCase, clips, pairs};
 pub use self::instruments::{Instruments, LeftOut};

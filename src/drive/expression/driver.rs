@@ -3,10 +3,10 @@
 use glam::{Vec2, Vec3};
 
 use super::solver::{Goal, Solver, keep_finite};
-use super::{N_FIRST_STEPS, Points, Prior, features, gaze};
+use super::{N_FIRST_STEPS, Points, Prior, features};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 
 /// Steps of the solver in a frame.
 const N_STEPS: usize = 1;
@@ -111,13 +111,9 @@ impl RestingDriver {
         self.solver.solve(&self.goal, if is_first { N_FIRST_STEPS } else { N_STEPS }, &mut self.calmed);
         keep_finite(&mut self.calmed, points);
         if std::mem::take(&mut self.is_asked) {
-            // What the user chose holds until much more was seen. Eyes have a zero of their own, the camera: where they look
-            // now is no rest.
+            // What the user chose holds until much more was seen.
             *self.shape = *points;
-            gaze::rest_irises(&self.calmed, &mut self.shape);
-            for c in 0..N_COEFFICIENTS {
-                self.rest[c] = if gaze::is_gaze(c) { self.prior.rest[c] } else { self.expressed[c] };
-            }
+            self.rest = self.expressed;
             self.secs = MEMORY_SECS;
             return Noticed::Same;
         }

@@ -56,16 +56,6 @@ pub(in crate::drive) fn measure(feature: usize, points: &Points) -> f32 {
     FEATURES[feature].iter().map(|&(i, factors)| points[i].dot(Vec3::from_array(factors))).sum()
 }
 
-/// Opening of the right and the left eye, in face widths.
-pub(crate) fn eye_openness(points: &Points) -> [f32; 2] {
-    LIDS.map(|feature| measure(feature, points).max(0.0))
-}
-
-/// Opening between the inner lips in the middle, in face widths.
-pub(crate) fn mouth_openness(points: &Points) -> f32 {
-    measure(LIPS[1], points).max(0.0)
-}
-
 /// Widths of the right and the left eye, between their corners.
 pub(in crate::drive) fn eye_widths(points: &Points) -> [f32; 2] {
     [[33, 133], [362, 263]].map(|[a, b]| points[a].distance(points[b]).max(1e-3))

@@ -162,24 +162,26 @@ pub enum PictureFormat {
 /// The full-resolution picture: the photo warped by the mixed flow, and the decoder's picture where it is trusted.
 ///
 /// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
-/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `d` = decoder's colour and alpha, `t` = trust, all bilinear
+/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `f` and `c` = the photo without its finest band and without
+/// both, at the same place ([`PhotoLevels`]); `e` = decoder's colour and alpha, `t` = trust, `g` = gates, all bilinear
 /// with the border repeated;
-/// `alpha = (1 - t) p_a + t d_a`, `rgb = ((1 - t) p_a p + t d_a d) / max(alpha, 1/512)`.
+/// `d = e + g_0 (p - f) + g_1 (f - c)`: fine detail is the photo's where the decoder asks for it;
+/// `alpha = (1 - t) p_a + t e_a`, `rgb = ((1 - t) p_a p + t e_a d) / max(alpha, 1/512)`.
 /// Then over `background` where there is one, then under `badge`, then into `format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finish {
-    /// (5, h, w): red, green, blue, alpha, trust; 0..1.
+    /// (7, h, w): red, green, blue, alpha, trust, gates of the photo's finest band and of the next; 0..1.
     pub decoded: TensorId,
     /// (7, hm, wm) exact, as [`Motion`] makes it. Its occlusion is not used.
     pub mix: TensorId,
-    /// (1, s, s) words: place in `photo` in 1/[`PLACES_PER_PX`] of its pixels, x in the lower half, y in the upper; or
-    /// [`UNDRAWN`].
+    /// (1, s, s) words: place in the photo with its margin in 1/[`PLACES_PER_PX`] of the picture's pixels, x in the lower
+    /// half, y in the upper; or [`UNDRAWN`].
     pub map: TensorId,
     /// (1, 4, 3) exact, as in [`Flow::Body`].
     pub pose: TensorId,
-    /// (1, s + 2 margin, s + 2 margin) words, RGBA.
+    /// Words, RGBA, as [`PhotoLevels`] lays them out.
     pub photo: TensorId,
-    /// Width of the photo's margin, in its pixels.
+    /// Width of the photo's margin, in the picture's pixels.
     pub margin_px: usize,
     /// (1, s, s) words, RGB; opaque.
     pub background: Option<TensorId>,
@@ -191,7 +193,7 @@ pub struct Finish {
     pub y: TensorId,
 }
 
-/// Steps of a packed place in a pixel of the photo.
+/// Steps of a packed place in a pixel of the picture.
 pub const PLACES_PER_PX: f32 = 32.0;
 /// The packed place of a pixel that nothing was drawn into.
 pub const UNDRAWN: u32 = u32::MAX;

@@ -115,6 +115,8 @@ fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op)
             let scalars = vec![
                 ("size", s.size),
                 ("margin", s.margin),
+                ("fine", s.fine),
+                ("coarse", s.coarse),
                 ("h", s.h),
                 ("w", s.w),
                 ("h_mix", s.h_mix),
@@ -148,7 +150,9 @@ fn tiles(tiling: Tiling, [c, h, w]: [u32; 3]) -> [u32; 3] {
 mod tests {
     use super::super::kernels::tests::scalars_in_text;
     use super::*;
-    use crate::generate::plan::{ConvSpec, Drawing, Element, Finish, Flow, PictureFormat, Recorder, Shape};
+    use crate::generate::plan::{
+        ConvSpec, Drawing, Element, Finish, Flow, PhotoLevels, PictureFormat, Recorder, Shape,
+    };
 
     /// Every kind of op once.
     fn plan() -> Plan {
@@ -157,11 +161,11 @@ mod tests {
         let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let points = r.input("points", Shape::new(1, 2, 2), Element::Exact);
         let map = r.input("map", Shape::new(1, 8, 8), Element::Word);
-        let photo = r.constant("photo", Shape::new(1, 10, 10), Element::Word);
+        let photo = r.constant("photo", PhotoLevels::new(8, 1, 8).shape(), Element::Word);
         let drawn = r.raster("drawn", points, &DRAWING, 1.0, (8, 8));
         let up = r.up_conv2d("up", drawn, ConvSpec::new(7));
         let mix = r.motion("mix", up);
-        let decoded = r.conv2d("decoded", up, ConvSpec::new(5));
+        let decoded = r.conv2d("decoded", up, ConvSpec::new(7));
         let decoded = r.warp("moved", decoded, Flow::Body { pose }, (8, 8));
         let (background, badge, format) = (None, None, PictureFormat::Rgba);
         let finish = Finish { decoded, mix, map, pose, photo, margin_px: 1, background, badge, format, y: decoded };

@@ -4,8 +4,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use serde::Deserialize;
 
 use crate::composite::Background;
+use crate::control::Control;
 use crate::drive::StrengthPart;
-use crate::pipeline::Control;
 
 /// The longest command, in bytes.
 pub(super) const MAX_BYTES: usize = 4096;

@@ -124,7 +124,7 @@ fn hello(shared: &Shared) -> Value {
         "stages": stages,
         "lines": lines,
         "max_upload_bytes": upload::MAX_BYTES,
-        "max_identities": crate::pipeline::MAX_IDENTITIES,
+        "max_identities": crate::control::MAX_IDENTITIES,
     })
 }
 

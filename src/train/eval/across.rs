@@ -23,13 +23,16 @@ use super::{OUTPUT_PX, Skipped};
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::ManualClock;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
-use crate::drive::{DenseMotion, DenseTracker, DriveOptions, Driver, DrivingSignal, Motion, Presence};
+use crate::drive::{DriveOptions, Driver, Presence};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{Expression, FaceObservation, FaceTracker, N_COEFFICIENTS, TrackerOptions};
+use crate::face::{Expression, FaceTracker, TrackerOptions};
+use crate::flow::DenseTracker;
 use crate::frame::Rgb;
 use crate::generate::{Generator, Portrait};
+use crate::geometry::{FaceObservation, N_COEFFICIENTS};
 use crate::identity::{Basis, EnrollOptions, Enroller, Framing, Identity};
 use crate::photo;
+use crate::signal::{DenseMotion, DrivingSignal, Motion};
 use crate::trace::Trace;
 
 pub use self::figures::{AcrossFigures, Arrival, Events};

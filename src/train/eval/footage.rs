@@ -7,9 +7,9 @@ use serde::Deserialize;
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use crate::files::Kind;
 use crate::frame::Rgb;
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use crate::photo;
 use crate::studio::dataset::Record;
 

@@ -1,7 +1,7 @@
 //! Distances between two pictures, and between what two faces do.
 
-use crate::face::{FaceObservation, N_COEFFICIENTS, N_LANDMARKS, rotation_from_frontal};
 use crate::frame::Rgb;
+use crate::geometry::{FaceObservation, N_COEFFICIENTS, N_LANDMARKS, rotation_from_frontal};
 
 use super::regions::{Labels, Region};
 

@@ -18,13 +18,15 @@ use super::scores::{FrameScores, Tally};
 use super::{CaseReport, Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
-use crate::drive::{DenseMotion, DriveOptions, Driver, DrivingSignal, Motion};
+use crate::drive::{DriveOptions, Driver};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceObservation, is_calm, unrest};
+use crate::face::{is_calm, unrest};
 use crate::frame::{Rgb, Rgba};
 use crate::generate::Portrait;
+use crate::geometry::FaceObservation;
 use crate::identity::{Basis, EnrollOptions, Framing, Identity};
 use crate::photo;
+use crate::signal::{DenseMotion, DrivingSignal, Motion};
 use crate::trace::Trace;
 
 /// The portrait of a clip is looked for in so many frames.

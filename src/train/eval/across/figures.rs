@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::bench::lag;
-use crate::drive::{eye_openness, mouth_openness};
-use crate::face::{COEFFICIENT_NAMES, FaceObservation, FaceShape, N_COEFFICIENTS};
+use crate::geometry::{COEFFICIENT_NAMES, FaceObservation, FaceShape, N_COEFFICIENTS, eye_openness, mouth_openness};
 
 /// Coefficients that count: those that drivers move most.
 pub(super) const N_TOP: usize = 20;

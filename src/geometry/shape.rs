@@ -6,8 +6,7 @@ use super::{HeadPose, Landmarks, N_LANDMARKS};
 
 /// Points that move with the skull and not with the expression: eye corners, bridge and sides of
 /// the nose, temples, upper forehead.
-const RIGID_POINTS: [usize; 16] =
-    [33, 133, 362, 263, 168, 6, 197, 195, 127, 356, 234, 454, 10, 151, 109, 338];
+const RIGID_POINTS: [usize; 16] = [33, 133, 362, 263, 168, 6, 197, 195, 127, 356, 234, 454, 10, 151, 109, 338];
 
 /// Root mean square distance of the [`RIGID_POINTS`] from their mean, in face widths, on the
 /// canonical mesh (face width: distance of the outer eye corners 33 and 263).
