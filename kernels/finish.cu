@@ -2,7 +2,7 @@
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
 // warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo; where map is ~0: p_a *= 1 - m3;
 // e = decoded at (x, y), t = e4; d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
-// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512), at least 0;
+// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 // decoded (7, h, w) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
 // (size, size) u32: x + y << 16 in 1/32 px · photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo,
@@ -122,9 +122,8 @@ finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const uns
       const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[3]);
       const float decoder_part = trust * d.a;
       const float alpha = photo_part + decoder_part, scale = 1.0f / larger(alpha, 1.0f / 512.0f);
-      Pixel q = {larger((photo_part * p.r + decoder_part * d.r) * scale, 0.0f),
-                 larger((photo_part * p.g + decoder_part * d.g) * scale, 0.0f),
-                 larger((photo_part * p.b + decoder_part * d.b) * scale, 0.0f), alpha};
+      Pixel q = {(photo_part * p.r + decoder_part * d.r) * scale, (photo_part * p.g + decoder_part * d.g) * scale,
+                 (photo_part * p.b + decoder_part * d.b) * scale, alpha};
       if (s.has_background) {
         const Pixel back = unpack(background[i * s.size + j]);
         q = {back.r + alpha * (q.r - back.r), back.g + alpha * (q.g - back.g), back.b + alpha * (q.b - back.b), 1.0f};

@@ -4,7 +4,7 @@
 //! (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
 //! border repeated; where map is u32::MAX: p_a *= 1 - m3; e = decoded at (x, y), t = e4;
 //! d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
-//! alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512), at least 0;
+//! alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 //! over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 //! decoded (7, h, w) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px ·
 //! photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo, twice as fine as the picture; below it on the
@@ -118,7 +118,7 @@ fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4]
     let of_decoder = trust * decoded[3];
     let mut alpha = of_photo + of_decoder;
     let mut rgb: [f32; 3] =
-        std::array::from_fn(|c| ((of_photo * photo[c] + of_decoder * decoded[c]) / alpha.max(1.0 / 512.0)).max(0.0));
+        std::array::from_fn(|c| (of_photo * photo[c] + of_decoder * decoded[c]) / alpha.max(1.0 / 512.0));
     if s.has_background == 1 {
         let background = unpack(inputs.background[i * size + j]);
         rgb = std::array::from_fn(|c| background[c] + alpha * (rgb[c] - background[c]));

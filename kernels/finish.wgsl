@@ -3,7 +3,7 @@
 // (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
 // border repeated; where map is all ones: p_a *= 1 - m3; e = decoded at (x, y), t = e4;
 // d = e + e5 (p - f) + e6 (f - c): the decoder's colour with the photo's two bands;
-// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512), at least 0;
+// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 // decoded (7, h, w) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px ·
 // photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo, below it on the left fine² and to the right of
@@ -89,7 +89,7 @@ fn pixel(i: u32, j: u32) -> vec4<f32> {
     let of_photo = (1.0 - trust) * p.w * select(1.0, 1.0 - mixed.mesh, drawn == undrawn);
     let of_decoder = trust * decoded.w;
     var alpha = of_photo + of_decoder;
-    var rgb = max((of_photo * p.xyz + of_decoder * decoded.xyz) / max(alpha, 1.0 / 512.0), vec3(0.0));
+    var rgb = (of_photo * p.xyz + of_decoder * decoded.xyz) / max(alpha, 1.0 / 512.0);
     if s.has_background == 1u {
         let background = unpack4x8unorm(words[s.background_at + i * s.size + j]).xyz;
         rgb = background + alpha * (rgb - background);
