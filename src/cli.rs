@@ -246,11 +246,14 @@ pub(crate) struct StrengthArgs {
     /// How much of the photo's own expression stays when the driver rests, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0 to 1: at 1 the portrait always looks at them
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    pub(crate) eye_contact: f32,
 }
 
 impl StrengthArgs {
     pub(crate) fn strengths(&self) -> Strengths {
-        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _ } = self;
+        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _, eye_contact: _ } = self;
         Strengths { whole, head, gaze, lids, brows, mouth }
     }
 }

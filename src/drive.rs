@@ -22,7 +22,9 @@ mod presence;
 mod retarget;
 
 use dense::DenseMean;
-use expression::{Noticed, RestingDriver, RestingPortrait, Retargeter};
+#[cfg(feature = "train")]
+pub(crate) use expression::gaze_of;
+use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter};
 use filter::SignalFilter;
 use neutral::RestingPose;
 use presence::PresenceTimer;
@@ -65,6 +67,19 @@ pub enum StrengthPart {
 }
 
 impl Strengths {
+    /// How strongly a part is carried over, all in all.
+    fn of(&self, part: StrengthPart) -> f32 {
+        self.whole
+            * match part {
+                StrengthPart::Whole => 1.0,
+                StrengthPart::Head => self.head,
+                StrengthPart::Gaze => self.gaze,
+                StrengthPart::Lids => self.lids,
+                StrengthPart::Brows => self.brows,
+                StrengthPart::Mouth => self.mouth,
+            }
+    }
+
     fn part_mut(&mut self, part: StrengthPart) -> &mut f32 {
         match part {
             StrengthPart::Whole => &mut self.whole,
@@ -92,6 +107,10 @@ pub struct DriveOptions {
     pub strengths: Strengths,
     /// How much of the photo's own expression stays when the driver rests, 0..1.
     pub keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub eye_contact: f32,
+    /// Whether the driver may change: else nobody is taken for somebody else, however the face jumps.
+    pub may_change: bool,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
     pub is_filtered: bool,
     /// Whether what moves beside the mesh is followed, where the generator can make something of it.
@@ -104,6 +123,8 @@ impl Default for DriveOptions {
             motion: Motion::Relative,
             strengths: Strengths::default(),
             keep_expression: 0.0,
+            eye_contact: 0.0,
+            may_change: true,
             is_filtered: true,
             is_dense: true,
         }
@@ -201,6 +222,16 @@ impl Driver {
         self.options.keep_expression
     }
 
+    /// Sets how far the gaze is drawn to the viewer, 0..1: at 1 the portrait always looks at them.
+    pub fn set_eye_contact(&mut self, share: f32) {
+        self.options.eye_contact = share.clamp(0.0, 1.0);
+    }
+
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub fn eye_contact(&self) -> f32 {
+        self.options.eye_contact
+    }
+
     /// Writes the signal for this moment and says how sure it is of the face.
     ///
     /// `observation` is `None` when no face was seen, `dense` when nothing but the mesh is followed; `now` is the frame's own
@@ -269,7 +300,7 @@ impl Driver {
 
     /// Motion from the driver's rest, carried over to the portrait's.
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
-        if self.resting.update(shape, now) == Noticed::Other {
+        if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
             self.retargeter.reset();
             *self.before = (*self.shown).clone();
@@ -277,9 +308,11 @@ impl Driver {
         }
         self.pose.update(shape, self.resting.calm(), now);
         let strengths = &self.options.strengths;
-        let head = strengths.whole * strengths.head;
+        let head = strengths.of(StrengthPart::Head);
         let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, seen, head);
-        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points);
+        let contact =
+            EyeContact { share: self.options.eye_contact, head: signal.rotation * self.identity.shape.rotation };
+        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points, contact);
         retarget::express(&self.identity.shape, driven, &mut signal);
         signal
     }

@@ -12,6 +12,8 @@ pub(crate) use calm::is_calm;
 pub(crate) use calm::unrest;
 pub(crate) use crop::resample;
 pub(crate) use expression::EXPRESSION_POINTS;
+#[cfg(feature = "train")]
+pub(crate) use expression::Expression;
 #[cfg(test)]
 pub(crate) use expression::read_expression;
 pub use matte::Matter;

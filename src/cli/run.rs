@@ -68,6 +68,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         motion: args.motion,
         strengths: args.strengths.strengths(),
         keep_expression: args.strengths.keep_expression,
+        eye_contact: args.strengths.eye_contact,
+        may_change: true,
         is_filtered: !args.every_frame,
         is_dense: !args.mesh_only,
     };

@@ -21,6 +21,7 @@ pub use self::instruments::{Instruments, LeftOut};
 pub use self::reel::Row;
 pub use self::scores::{Better, Figure, Figures, METRICS, Metric, metric_of};
 
+pub mod across;
 pub mod frechet;
 pub mod metrics;
 pub mod regions;

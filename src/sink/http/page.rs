@@ -164,6 +164,7 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
             "mouth": shown.strengths.mouth,
         },
         "keepExpression": shown.keep_expression,
+        "eyeContact": shown.eye_contact,
         "badge": shown.is_badged,
         "enrolling": is_enrolling,
     })

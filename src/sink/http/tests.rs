@@ -135,6 +135,8 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
     assert!(matches!(mouth, Ok(Control::Strength(StrengthPart::Mouth, strength)) if strength == 0.5));
     let kept = read(r#"{"do":"keep-expression","value":0.4}"#);
     assert!(matches!(kept, Ok(Control::KeepExpression(share)) if share == 0.4));
+    let contact = read(r#"{"do":"eye-contact","value":0.7}"#);
+    assert!(matches!(contact, Ok(Control::EyeContact(share)) if share == 0.7));
     let green = read(r##"{"do":"background","to":"#00b140"}"##);
     assert!(matches!(green, Ok(Control::Background(Background::Colour([0, 0xb1, 0x40])))));
     for wrong in [
@@ -149,6 +151,7 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
         r#"{"do":"strength","value":2.01}"#,
         r#"{"do":"strength","part":"nose","value":1}"#,
         r#"{"do":"keep-expression","value":1.5}"#,
+        r#"{"do":"eye-contact","value":-0.1}"#,
         r#"{"do":"strength","value":1e999}"#,
         r#"{"do":"strength","value":null}"#,
         &"[".repeat(5000),

@@ -61,6 +61,12 @@ pub fn differences(truth: &Rgb, made: &Rgb, labels: &Labels) -> [Difference; Reg
     })
 }
 
+/// The angle between where two faces look, in degrees, relative to the camera: heads and eyes together. What a tracker is
+/// wrong about in one person is nearly the same in both.
+pub fn gaze_error_degs(truth: &FaceObservation, made: &FaceObservation) -> f64 {
+    f64::from(crate::drive::gaze_of(truth).angle_between(crate::drive::gaze_of(made)).to_degrees())
+}
+
 /// Two pictures that follow each other, true and made.
 #[derive(Clone, Copy)]
 pub struct Step<'a> {

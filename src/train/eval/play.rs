@@ -25,6 +25,7 @@ use crate::frame::{Rgb, Rgba};
 use crate::generate::Portrait;
 use crate::geometry::FaceObservation;
 use crate::identity::{Basis, EnrollOptions, Framing, Identity};
+use crate::photo;
 use crate::signal::{DenseMotion, DrivingSignal, Motion};
 use crate::trace::Trace;
 
@@ -181,7 +182,13 @@ impl<'a> Stage<'a> {
             contender.generator.adopt(Arc::clone(&cast.identity))?;
         }
         self.compositor.adopt(&cast.identity)?;
-        let options = DriveOptions { motion, is_filtered: self.options.is_live, ..DriveOptions::default() };
+        let options = DriveOptions {
+            motion,
+            is_filtered: self.options.is_live,
+            // Rendered people are seen at instants that do not follow each other; no jump makes them somebody else.
+            may_change: false,
+            ..DriveOptions::default()
+        };
         let mut driver = Driver::new(options, Arc::clone(&cast.identity))?;
         let mut signal = DrivingSignal::rest(&cast.identity.shape, cast.identity.size_px(), motion);
         let mut face = FaceObservation::default();
@@ -346,7 +353,7 @@ impl<'a> Stage<'a> {
             cells.push(truth.picture.clone());
             cells.extend_from_slice(made);
             cells.extend(errors.collect::<Result<Vec<_>>>()?);
-            cells.iter().map(reel::jpeg).collect()
+            cells.iter().map(photo::jpeg).collect()
         })
     }
 
@@ -363,6 +370,7 @@ impl<'a> Stage<'a> {
         scores.push(("akd_px", metrics::landmark_distance_px(true_face, &face)));
         scores.push(("expression", metrics::expression_distance(true_face, &face)));
         scores.push(("pose_degs", metrics::pose_error_degs(true_face, &face)));
+        scores.push(("gaze_degs", metrics::gaze_error_degs(true_face, &face)));
         if let (Some(recognizer), Some(descriptor)) = (&mut self.instruments.recognizer, descriptor) {
             scores.push(("identity", similarity_of(descriptor, &recognizer.describe(picture, &face)?)));
         }
@@ -444,7 +452,7 @@ fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut F
     }
 }
 
-fn opaque(picture: &Rgba) -> Result<Rgb> {
+pub(super) fn opaque(picture: &Rgba) -> Result<Rgb> {
     let pixels = picture.data().as_chunks::<4>().0.iter();
     Rgb::from_data(picture.width_px(), picture.height_px(), pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect())
 }
