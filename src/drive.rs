@@ -16,6 +16,7 @@ use crate::identity::Identity;
 pub use dense::DenseMotion;
 pub use dense_tracker::DenseTracker;
 pub use presence::Presence;
+pub use puppet::MotionTracker;
 
 mod dense;
 mod dense_tracker;
@@ -23,6 +24,7 @@ mod expression;
 mod filter;
 mod neutral;
 mod presence;
+mod puppet;
 pub(crate) mod retarget;
 
 use dense::DenseMean;

@@ -76,10 +76,13 @@ pub mod kernels;
 pub mod latency;
 pub mod latest;
 pub mod models;
+pub mod motion_link;
 pub mod photo;
 pub mod pipeline;
 pub mod report;
+pub mod settings;
 pub mod sink;
+pub mod steer;
 #[cfg(feature = "train")]
 pub mod studio;
 pub mod trace;

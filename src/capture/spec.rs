@@ -9,6 +9,7 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind, Result};
 
 use crate::files::STANDARD_INPUT;
+use crate::motion_link::{self, MotionSourceSpec};
 
 use super::clip::has_extension;
 use super::clip_file::ClipFile;
@@ -27,12 +28,13 @@ pub enum CameraChoice {
 }
 
 /// What can be given.
-const TAKES: &str =
-    "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, or - for standard input";
+const TAKES: &str = "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, - for standard input, vmc:PORT, ifm:PORT \
+     or motion:FILE.jsonl";
 
-/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-` or a file.
+/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-` or a file; or the driver's motion:
+/// `vmc:PORT`, `ifm:PORT`, `motion:FILE.jsonl`.
 ///
-/// The words win: a file that happens to be called `camera`, `pattern` or `-` is meant by `./camera`. Every other name is a
+/// The words win: a file that happens to be called `camera`, `pattern`, `vmc:1` or `-` is meant by `./camera`. Every other name is a
 /// file's, whatever it begins with and whatever colons it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
@@ -42,14 +44,30 @@ pub enum SourceSpec {
     Pattern,
     /// A clip or a still that is piped into the program; read to its end before it is played.
     StandardInput,
+    /// Numbers of motion instead of pictures.
+    Motion(MotionSourceSpec),
     /// A clip or a still; its content says which.
     File(PathBuf),
+}
+
+impl SourceSpec {
+    /// Whether it shows what happens now.
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::Camera(_) => true,
+            Self::Motion(motion) => motion.is_live(),
+            Self::Pattern | Self::StandardInput | Self::File(_) => false,
+        }
+    }
 }
 
 impl FromStr for SourceSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if let Some(motion) = MotionSourceSpec::parse(text) {
+            return motion.map(Self::Motion);
+        }
         match text.split_once(':') {
             _ if text.is_empty() => Err(config("the source is empty")),
             _ if text == STANDARD_INPUT => Ok(Self::StandardInput),
@@ -92,6 +110,7 @@ impl fmt::Display for SourceSpec {
             Self::Camera(CameraChoice::Name(name)) => write!(f, "camera:{name}"),
             Self::Pattern => f.write_str("pattern"),
             Self::StandardInput => f.write_str(STANDARD_INPUT),
+            Self::Motion(motion) => motion.fmt(f),
             Self::File(path) => {
                 let text = path.to_string_lossy();
                 let is_other = !matches!(text.parse(), Ok(Self::File(_)));
@@ -139,6 +158,7 @@ pub fn open(spec: &SourceSpec, options: &SourceOptions) -> Result<Box<dyn Source
         SourceSpec::Camera(choice) => Box::new(WebcamSource::open(choice, options)?),
         SourceSpec::Pattern => Box::new(PatternSource::open(crate::demo::DRIVER_MP4, options)?),
         SourceSpec::StandardInput => open_file(ClipFile::standard_input()?, options)?,
+        SourceSpec::Motion(motion) => motion_link::open_source(motion, options)?,
         SourceSpec::File(path) => open_file(find(path)?, options)?,
     })
 }

@@ -41,6 +41,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         duration: (!in_window).then(|| std::time::Duration::from_secs(10)),
         stamp: false,
         allow_remote: false,
+        opens_page: false,
+        osc: None,
+        first: 0,
+        is_motion: false,
+        figures: Arc::default(),
     };
     let composite = CompositeOptions { size_px: args.size, ..CompositeOptions::default() };
     let drive = DriveOptions::default();

@@ -8,6 +8,7 @@ use glam::Vec3;
 
 pub(super) use driver::{Noticed, RestingDriver};
 pub(super) use portrait::RestingPortrait;
+pub(super) use puppet::PuppetFace;
 pub(super) use touch::{LIDS, LIPS};
 
 use self::solver::{Goal, Solver, keep_finite};
@@ -18,6 +19,7 @@ use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
 mod driver;
 mod features;
 mod portrait;
+mod puppet;
 mod solver;
 mod space;
 #[cfg(test)]

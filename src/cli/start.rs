@@ -1,0 +1,54 @@
+//! `effigy` alone: the control page, with what was there last time or with what the program carries.
+
+use clap::Parser as _;
+use effigy::{Error, ErrorKind, Result, capture};
+
+use super::{Cli, Command, devices, run};
+
+/// Opens the page in a browser; without a display says what to type.
+pub(crate) fn run() -> Result<()> {
+    if !has_browser() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "no display here, so no page is opened; `effigy run --sink http` prints the page's address, `effigy doctor` says \
+             what is missing, `effigy --help` what there is",
+        ));
+    }
+    let has_camera = capture::cameras().is_ok_and(|cameras| cameras.iter().any(|camera| camera.trouble.is_none()));
+    let mut line = vec!["effigy", "run", "--sink", "http"];
+    if !has_camera {
+        log::warn!("no camera is ready: the program's own clip drives; `effigy doctor` says what to do");
+        line.extend(["--source", "pattern", "--loop"]);
+    }
+    let Some(Command::Run(mut args)) = Cli::parse_from(line).command else {
+        return Err(Error::new(ErrorKind::Internal, "the page cannot be opened"));
+    };
+    args.opens_page = true;
+    run::run(&args)
+}
+
+/// Whether a browser can be expected to open.
+fn has_browser() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || is_set("WAYLAND_DISPLAY") || devices::has_display()
+}
+
+/// Asks the desktop to show an address; whether that works is the desktop's business.
+pub(crate) fn open_browser(url: &str) {
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let started = std::process::Command::new(opener)
+        .arg(url)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    if started.is_err() {
+        log::warn!("no browser could be opened by {opener}; open the address above in one");
+    }
+}
