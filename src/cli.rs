@@ -9,7 +9,7 @@ use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
-use effigy::sink::SinkSpec;
+use effigy::sink::{Codec, SinkSpec};
 use effigy::steer::OscSpec;
 
 pub(crate) mod bench;
@@ -35,6 +35,7 @@ pub(crate) mod synth;
 pub(crate) mod terminal;
 #[cfg(feature = "train")]
 pub(crate) mod train;
+mod user;
 pub(crate) mod verify;
 
 /// Real-time face reenactment: one portrait, a live driver, the newest frame wins.
@@ -160,6 +161,8 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy --sink window --sink vcam
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
+  effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
+  effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
   effigy run --identity me.effigy --source vmc:39540         motion of another program drives
   effigy run --identity me.effigy --sink vmc:127.0.0.1:39539 the driver's motion to VSeeFace, Warudo
@@ -178,18 +181,23 @@ pub(crate) struct RunArgs {
     /// Which of them is shown first: its key
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_first)]
     pub(crate) first: usize,
-    /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, or - (such a file from standard input);
+    /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, an address (rtsp://, http://, srt:// …),
+    /// or - (a file from standard input);
     /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl.
     /// A file that is called like one of these words is meant by ./camera
     #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
-    /// pipewire[@WxH], file:OUT.mp4, file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null;
+    /// pipewire[@WxH], file:OUT.mp4 (.mkv, .mov, .avi; with a clip's own sound), file:FOLDER/ (PNG sequence), null;
     /// or the driver's motion as numbers: vmc:HOST:PORT (VSeeFace, Warudo), ifm:HOST:PORT, motion:FILE.jsonl or .csv;
     /// may be repeated
     /// [default: window]
     #[arg(long, value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     pub(crate) sink: Vec<SinkSpec>,
+    /// How a video file is coded: auto (H.264), h264, hevc, av1, prores or ffv1 (for editors, with alpha), or the name of
+    /// one of FFmpeg's encoders
+    #[arg(long, default_value = "auto", value_name = "CODEC")]
+    pub(crate) codec: Codec,
     /// Let other machines reach the control page, OSC and motion that comes in; everyone who learns the page's address and
     /// token can watch and steer
     #[arg(long)]
@@ -287,11 +295,14 @@ pub(crate) struct StrengthArgs {
     /// How much of the photo's own expression stays when the driver rests, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0 to 1: at 1 the portrait always looks at them
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    pub(crate) eye_contact: f32,
 }
 
 impl StrengthArgs {
     pub(crate) fn strengths(&self) -> Strengths {
-        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _ } = self;
+        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _, eye_contact: _ } = self;
         Strengths { whole, head, gaze, lids, brows, mouth }
     }
 }

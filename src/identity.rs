@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest};
@@ -21,8 +21,6 @@ mod photo_check;
 mod photo_measure;
 pub(crate) mod plate;
 mod signing;
-
-pub(crate) use signing::hex;
 
 /// An enrolled portrait with all that does not depend on the driver.
 ///

@@ -1,22 +1,25 @@
 //! Motion as numbers: out to other programs as a tracker, in from them instead of a camera.
 //!
 //! A [`MotionFrame`] is what a frame's face did: coefficients and the head's pose, no picture. [`MotionSink`]s are fed from
-//! slots of their own behind the generate thread; [`MotionSource`] stands in for a camera.
+//! slots of their own behind the generate thread; sources of motion stand among the others in `capture`.
 
 use glam::{Quat, Vec3};
 
 use crate::error::Result;
-use crate::face::{FaceObservation, N_COEFFICIENTS, rotation_from_frontal};
+use crate::geometry::{FaceObservation, N_COEFFICIENTS, rotation_from_frontal};
 
-pub use file::{MotionFileSink, MotionFileSource};
-pub use network::{MotionSource, UdpMotionSink};
-pub use spec::{MotionSinkSpec, MotionSourceSpec, Protocol, open_sink, open_source};
+pub use file::MotionFileSink;
+pub(crate) use file::parse_line;
+pub use protocol::Protocol;
+pub use spec::{MotionSinkSpec, MotionSourceSpec};
+pub use udp::UdpMotionSink;
 
 mod file;
 mod ifacialmocap;
 mod names;
-mod network;
+mod protocol;
 mod spec;
+mod udp;
 mod vmc;
 
 /// No head is farther from its camera than this, in centimetres.
@@ -31,7 +34,7 @@ pub struct MotionFrame {
     pub secs: f64,
     /// Whether a face is seen; the rest counts only then.
     pub is_seen: bool,
-    /// Strength of each expression, 0..1, in the order of [`crate::face::COEFFICIENT_NAMES`].
+    /// Strength of each expression, 0..1, in the order of [`crate::geometry::COEFFICIENT_NAMES`].
     pub coefficients: [f32; N_COEFFICIENTS],
     /// The head's rotation from looking into the camera, in camera space: x right, y down, z away.
     pub head_rotation: Quat,
@@ -132,8 +135,19 @@ pub trait MotionSink: Send {
     }
 }
 
+/// Opens a sink of motion.
+///
+/// # Errors
+/// When there is no such host, or the file cannot be written.
+pub fn open_sink(spec: &MotionSinkSpec) -> Result<Box<dyn MotionSink>> {
+    Ok(match spec {
+        MotionSinkSpec::Udp(protocol, address) => Box::new(UdpMotionSink::open(*protocol, address)?),
+        MotionSinkSpec::File(path) => Box::new(MotionFileSink::create(path)?),
+    })
+}
+
 /// What takes datagrams apart.
-trait Reader: Send {
+pub(crate) trait Reader: Send {
     /// Takes one datagram; `true` when a frame is whole, which then stands in `frame`.
     fn take(&mut self, datagram: &[u8], frame: &mut MotionFrame) -> bool;
 
@@ -143,7 +157,7 @@ trait Reader: Send {
 
 /// A frame that differs in every number, for tests.
 #[cfg(test)]
-fn lively(step: usize) -> MotionFrame {
+pub(crate) fn lively(step: usize) -> MotionFrame {
     let t = step as f32;
     let mut coefficients: [f32; N_COEFFICIENTS] =
         std::array::from_fn(|c| 0.5 + 0.5 * (t * 0.31 + c as f32 * 0.77).sin());
@@ -159,7 +173,7 @@ fn lively(step: usize) -> MotionFrame {
 
 /// How far two frames are apart, for tests: the largest share of each number's range.
 #[cfg(test)]
-fn apart(a: &MotionFrame, b: &MotionFrame) -> f32 {
+pub(crate) fn apart(a: &MotionFrame, b: &MotionFrame) -> f32 {
     let coefficient = a.coefficients.iter().zip(&b.coefficients).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     let turn = a.head_rotation.angle_between(b.head_rotation) / std::f32::consts::PI;
     let place = a.head_cm.distance(b.head_cm) / a.head_cm.length();

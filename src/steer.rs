@@ -3,8 +3,8 @@
 //! Whoever steers looks its control up here, so that all ways have the same names and the same limits.
 
 use crate::composite::{Background, BackgroundKind, Shown};
+use crate::control::Control;
 use crate::drive::StrengthPart;
-use crate::pipeline::Control;
 
 pub use osc::{OscServer, OscSpec};
 
@@ -237,6 +237,20 @@ pub const CONTROLS: &[Entry] = &[
         },
         read: |shown| Some(shown.keep_expression.to_string()),
     },
+    Entry {
+        command: "eye-contact",
+        part: None,
+        osc: "/effigy/eye-contact",
+        key: "",
+        setting: "eye-contact",
+        takes: Takes::Number(0.0, 1.0),
+        what: "the share of eye contact",
+        make: |value| match value {
+            Value::Number(share) => Some(Control::EyeContact(share)),
+            _ => None,
+        },
+        read: |shown| Some(shown.eye_contact.to_string()),
+    },
 ];
 
 /// Backgrounds that need no file: from outside no path is taken.
@@ -274,6 +288,7 @@ mod tests {
                 CONTROLS.iter().find(|entry| entry.part == Some(*part)).map(|entry| entry.osc)
             }
             Control::KeepExpression(_) => Some("/effigy/keep-expression"),
+            Control::EyeContact(_) => Some("/effigy/eye-contact"),
             // Enrolment, and the end of a run.
             Control::Add(_) | Control::Quit => None,
         }

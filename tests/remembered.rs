@@ -14,7 +14,7 @@ use effigy::capture::{RawFrame, Read, Source as _};
 use effigy::clock::MonotonicClock;
 use effigy::face::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use effigy::identity::Signer;
-use effigy::motion_link::{MotionFrame, MotionSink as _, MotionSource, Protocol, UdpMotionSink};
+use effigy::motion_link::{MotionFrame, MotionSink as _, Protocol, UdpMotionSink};
 use glam::{EulerRot, Quat, Vec3};
 use rosc::{OscMessage, OscPacket, OscType};
 

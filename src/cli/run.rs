@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use effigy::capture::{self, LimitedSource, SourceOptions, SourceSpec};
+use effigy::capture::{self, ClipSound, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{Background, CompositeOptions, Compositor};
 use effigy::drive::{DriveOptions, MotionTracker};
@@ -21,11 +21,11 @@ use effigy::generate::weights::Weights;
 use effigy::motion_link::{self, MotionSink, MotionSinkSpec, MotionSourceSpec};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
-use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
+use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::steer::{OscServer, OscSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, demo, enroll, live_window, names, remember, start, terminal};
+use super::{Backend, RunArgs, demo, live_window, names, remember, start, terminal, user};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -92,6 +92,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         duration: duration.filter(|_| !args.every_frame),
         stamp: args.stamp,
         allow_remote: args.allow_remote,
+        codec: args.codec.clone(),
         opens_page: args.opens_page,
         osc: args.osc,
         first: args.first - 1,
@@ -102,6 +103,8 @@ fn drive(args: &RunArgs) -> Result<()> {
         motion: args.motion,
         strengths: args.strengths.strengths(),
         keep_expression: args.strengths.keep_expression,
+        eye_contact: args.strengths.eye_contact,
+        may_change: true,
         is_filtered: !args.every_frame,
         // Numbers have no picture to measure in.
         is_dense: !args.mesh_only && !is_motion,
@@ -152,6 +155,7 @@ pub(crate) struct Stage {
     /// Whether pictures carry number and time of the driver's frame.
     pub(crate) stamp: bool,
     pub(crate) allow_remote: bool,
+    pub(crate) codec: Codec,
     /// Whether the control page is opened in a browser.
     pub(crate) opens_page: bool,
     /// Where OSC is taken.
@@ -188,7 +192,7 @@ impl Stage {
             generator.adopt(Arc::clone(identity))?;
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs)?;
+        let mut sinks = self.open_files(sink_specs, source.sound())?;
         let (motion, osc) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -208,7 +212,7 @@ impl Stage {
                     size_px: self.size_px,
                 },
                 messages: terminal::messages(),
-                consent_by: enroll::user_name(),
+                consent_by: user::name(),
             }),
             _ => None,
         });
@@ -283,11 +287,13 @@ impl Stage {
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.
-    fn open_files(&self, specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink + Send>>> {
+    fn open_files(&self, specs: &[SinkSpec], sound: Option<ClipSound>) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
             size_px: (self.size_px, self.size_px),
             rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
+            codec: self.codec.clone(),
+            sound,
         };
         let mut sinks = Vec::new();
         for spec in
@@ -414,9 +420,9 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
         return Ok(());
     }
     let is_clip = match &args.source {
-        SourceSpec::File(_) | SourceSpec::StandardInput => true,
+        SourceSpec::File(_) | SourceSpec::Url(_) | SourceSpec::StandardInput => true,
         SourceSpec::Motion(motion) => !motion.is_live(),
-        _ => false,
+        SourceSpec::Camera(_) | SourceSpec::Pattern => false,
     };
     let why = if !is_clip {
         "--every-frame needs a clip: --source FILE"

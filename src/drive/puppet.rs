@@ -8,7 +8,8 @@ use glam::{Mat3, Vec2, Vec3};
 use super::expression::{PuppetFace, RestingPortrait};
 use crate::capture::RawFrame;
 use crate::error::Result;
-use crate::face::{CAMERA_FOV_RADS, FaceObservation, FaceShape, HeadPose, MESH_POINTS_CM, Tracker};
+use crate::face::Tracker;
+use crate::geometry::{CAMERA_FOV_RADS, FaceObservation, FaceShape, HeadPose, MESH_POINTS_CM};
 use crate::identity::Identity;
 use crate::motion_link::MotionFrame;
 

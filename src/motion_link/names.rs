@@ -1,6 +1,6 @@
 //! What coefficients are called elsewhere: ARKit's names, and iFacialMocap's short forms of them.
 
-use crate::face::COEFFICIENT_NAMES;
+use crate::geometry::COEFFICIENT_NAMES;
 
 /// The one of ARKit's 52 that cameras do not see here; it is sent as 0.
 pub(super) const TONGUE: &str = "tongueOut";

@@ -4,46 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{MotionFileSink, MotionFileSource, MotionSink, MotionSource, UdpMotionSink};
-use crate::capture::{Source, SourceOptions};
+use super::Protocol;
 use crate::error::{Error, ErrorKind, Result};
-
-/// How motion is said over a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// The VMC protocol.
-    Vmc,
-    /// iFacialMocap's text.
-    Ifacialmocap,
-}
-
-impl Protocol {
-    const ALL: [Self; 2] = [Self::Vmc, Self::Ifacialmocap];
-
-    /// Its name on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Vmc => "vmc",
-            Self::Ifacialmocap => "ifm",
-        }
-    }
-
-    /// Its name in sentences.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Vmc => "VMC",
-            Self::Ifacialmocap => "iFacialMocap",
-        }
-    }
-
-    /// Where its receivers listen unless told otherwise.
-    pub fn port(self) -> u16 {
-        match self {
-            Self::Vmc => 39539,
-            Self::Ifacialmocap => 49983,
-        }
-    }
-}
 
 /// Where motion goes: `vmc:[HOST:]PORT`, `ifm:[HOST:]PORT`, `motion:FILE.jsonl`, `motion:FILE.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,28 +132,6 @@ impl fmt::Display for MotionSourceSpec {
             Self::File(path) => write!(f, "motion:{}", path.display()),
         }
     }
-}
-
-/// Opens a sink of motion.
-///
-/// # Errors
-/// When there is no such host, or the file cannot be written.
-pub fn open_sink(spec: &MotionSinkSpec) -> Result<Box<dyn MotionSink>> {
-    Ok(match spec {
-        MotionSinkSpec::Udp(protocol, address) => Box::new(UdpMotionSink::open(*protocol, address)?),
-        MotionSinkSpec::File(path) => Box::new(MotionFileSink::create(path)?),
-    })
-}
-
-/// Opens a source of motion.
-///
-/// # Errors
-/// When the port cannot be had, or the file is missing or no motion.
-pub fn open_source(spec: &MotionSourceSpec, options: &SourceOptions) -> Result<Box<dyn Source>> {
-    Ok(match spec {
-        MotionSourceSpec::Udp(protocol, address) => Box::new(MotionSource::open(*protocol, *address)?),
-        MotionSourceSpec::File(path) => Box::new(MotionFileSource::open(path, options)?),
-    })
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crossbeam_channel::Sender;
 use rosc::{OscMessage, OscPacket, OscType};
 
 use super::{CONTROLS, Takes, Value};
+use crate::control::Control;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::pipeline::Control;
 
 /// Where it listens unless told otherwise.
 const DEFAULT_PORT: u16 = 9010;
@@ -257,6 +257,7 @@ mod tests {
             ("/effigy/strength", OscType::Double(1.5), "Strength(Whole, 1.5)"),
             ("/effigy/strength/mouth", OscType::Float(0.5), "Strength(Mouth, 0.5)"),
             ("/effigy/keep-expression", OscType::Float(0.25), "KeepExpression(0.25)"),
+            ("/effigy/eye-contact", OscType::Float(0.75), "EyeContact(0.75)"),
         ];
         for (address, value, expected) in table {
             assert_eq!(send(&message(address, vec![value])), (Ok(()), vec![expected.to_owned()]), "{address}");

@@ -3,7 +3,7 @@
 use super::solver::{Goal, Solver, keep_finite};
 use super::{LID_IMPORTANCE, LIP_IMPORTANCE, N_FIRST_STEPS, Points, SHUT_EYE, SHUT_MOUTH, features};
 use crate::error::Result;
-use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 
 /// Steps of the solver in a frame: it goes on from the frame before.
 const N_STEPS: usize = 6;

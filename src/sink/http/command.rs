@@ -3,8 +3,8 @@
 use crossbeam_channel::{Sender, TrySendError};
 use serde::Deserialize;
 
+use crate::control::Control;
 use crate::drive::StrengthPart;
-use crate::pipeline::Control;
 use crate::steer::{CONTROLS, Takes, Value};
 
 /// The longest command, in bytes.
