@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use effigy::capture::{RawFrame, Read, Source as _};
+use effigy::capture::{MotionSource, RawFrame, Read, Source as _};
 use effigy::clock::MonotonicClock;
-use effigy::face::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+use effigy::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use effigy::identity::Signer;
 use effigy::motion_link::{MotionFrame, MotionSink as _, Protocol, UdpMotionSink};
 use glam::{EulerRot, Quat, Vec3};
@@ -40,7 +40,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
         command.args(line.split_whitespace()).current_dir(&self.0).stdin(Stdio::null()).env_remove("XDG_RUNTIME_DIR");
         // What the program runs on is found from the real home.
-        command.env("EFFIGY_ONNXRUNTIME", effigy::models::runtime_path().unwrap());
+        command.env("EFFIGY_ONNXRUNTIME", effigy::onnx::runtime_path().unwrap());
         for (name, folder) in
             [("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share"), ("CACHE", ".cache")]
         {
@@ -160,7 +160,10 @@ fn the_library_lists_renames_orders_and_removes() {
     for line in ["--identity Me2", ""] {
         home.says(&format!("run {line} --backend warp --source pattern --sink null --duration 0.3"), 0);
     }
+    let pictures = || home.0.join(".cache/effigy/thumbnails").read_dir().unwrap().count();
+    assert_eq!(pictures(), 2, "one for each, none for a name that is gone");
     home.says("identities remove 2", 0);
+    assert_eq!(pictures(), 1, "a face that was removed is shown nowhere");
     assert_eq!(names(), ["ann"]);
     assert!(home.says("identities remove me", 2).contains("no identity \"me\" in the library: it has ann"));
 }
@@ -342,6 +345,7 @@ fn what_osc_steers_is_there_again_at_the_next_start() {
         for (address, value) in [
             ("/effigy/strength/mouth", OscType::Float(0.5)),
             ("/effigy/keep-expression", OscType::Float(0.25)),
+            ("/effigy/eye-contact", OscType::Float(0.75)),
             ("/effigy/mirror", OscType::Int(1)),
             ("/effigy/background", OscType::String("#010203".to_owned())),
             ("/effigy/identity", OscType::Int(2)),
@@ -359,6 +363,7 @@ fn what_osc_steers_is_there_again_at_the_next_start() {
     for (key, value) in [
         ("mouth", "0.5"),
         ("keep-expression", "0.25"),
+        ("eye-contact", "0.75"),
         ("mirror", "true"),
         ("background", "#010203"),
         ("first", "2"),

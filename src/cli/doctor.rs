@@ -5,7 +5,7 @@ use std::path::Path;
 use effigy::capture::{self, SourceSpec};
 use effigy::generate::cards::{self, Card};
 use effigy::settings::{self, Library, SettingsFile};
-use effigy::{Error, ErrorKind, Result, models, sink};
+use effigy::{Error, ErrorKind, Result, onnx, sink};
 
 use super::settings::settings_path;
 use super::{devices, terminal};
@@ -69,7 +69,7 @@ fn of<T>(outcome: Result<T>, good: impl FnOnce(T) -> String, bad: fn(String) -> 
 }
 
 fn runtime() -> State {
-    of(models::runtime_path(), |path| format!("ONNX Runtime {path}"), Bad)
+    of(onnx::runtime_path(), |path| format!("ONNX Runtime {path}"), Bad)
 }
 
 fn camera() -> State {

@@ -55,25 +55,32 @@ impl Cli {
     /// # Errors
     /// [`effigy::ErrorKind::Config`] when the settings are torn or wrong.
     pub(crate) fn of_arguments() -> effigy::Result<Self> {
+        Self::of_line(&std::env::args_os().collect::<Vec<_>>())
+    }
+
+    /// Reads a line, the first word of which is the program's name, as [`Self::of_arguments`] does.
+    ///
+    /// # Errors
+    /// [`effigy::ErrorKind::Config`] when the settings are torn or wrong.
+    pub(crate) fn of_line(line: &[OsString]) -> effigy::Result<Self> {
         let strict = Self::command();
-        let error = match strict.clone().try_get_matches() {
-            Ok(matches) => return Self::completed(&strict, &matches),
+        let error = match strict.clone().try_get_matches_from(line) {
+            Ok(matches) => return Self::completed(&strict, line, &matches),
             Err(error) => error,
         };
         let lenient = taking_dashes(strict.clone());
-        match lenient.clone().try_get_matches() {
-            Ok(matches) if !takes_option(&strict, &matches) => Self::completed(&lenient, &matches),
+        match lenient.clone().try_get_matches_from(line) {
+            Ok(matches) if !takes_option(&strict, &matches) => Self::completed(&lenient, line, &matches),
             _ => error.exit(),
         }
     }
 
-    fn completed(command: &Command, matches: &ArgMatches) -> effigy::Result<Self> {
-        let line: Vec<OsString> = std::env::args_os().collect();
+    fn completed(command: &Command, line: &[OsString], matches: &ArgMatches) -> effigy::Result<Self> {
         let is_live = |matches: &ArgMatches| match Self::of_matches(matches).command {
             Some(super::Command::Run(args)) => args.source.is_live() && !args.every_frame,
             _ => false,
         };
-        let (matches, held) = settings::complete(command, &line, matches, is_live)?;
+        let (matches, held) = settings::complete(command, line, matches, is_live)?;
         let mut cli = Self::of_matches(&matches);
         if let Some(super::Command::Run(args)) = &mut cli.command {
             args.held = held;

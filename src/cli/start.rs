@@ -1,7 +1,8 @@
-//! `effigy` alone: the control page, with what was there last time or with what the program carries.
+//! `effigy` alone: the control page, beside what the settings and the last run say; with the program's own people and clip where there is nobody else.
 
-use clap::Parser as _;
-use effigy::{Error, ErrorKind, Result, capture};
+use effigy::capture::{self, SourceSpec};
+use effigy::sink::SinkSpec;
+use effigy::{Error, ErrorKind, Result};
 
 use super::{Cli, Command, devices, run};
 
@@ -14,15 +15,21 @@ pub(crate) fn run() -> Result<()> {
              what is missing, `effigy --help` what there is",
         ));
     }
-    let has_camera = capture::cameras().is_ok_and(|cameras| cameras.iter().any(|camera| camera.trouble.is_none()));
-    let mut line = vec!["effigy", "run", "--sink", "http"];
-    if !has_camera {
-        log::warn!("no camera is ready: the program's own clip drives; `effigy doctor` says what to do");
-        line.extend(["--source", "pattern", "--loop"]);
-    }
-    let Some(Command::Run(mut args)) = Cli::parse_from(line).command else {
+    let line = ["effigy", "run"].map(Into::into);
+    let Some(Command::Run(mut args)) = Cli::of_line(&line)?.command else {
         return Err(Error::new(ErrorKind::Internal, "the page cannot be opened"));
     };
+    if !args.sink.iter().any(|sink| matches!(sink, SinkSpec::Http(_))) {
+        args.sink.push("http".parse()?);
+    }
+    let has_camera = || capture::cameras().is_ok_and(|cameras| cameras.iter().any(|camera| camera.trouble.is_none()));
+    if matches!(args.source, SourceSpec::Camera(_)) && !has_camera() {
+        log::warn!("no camera is ready: the program's own clip drives; `effigy doctor` says what to do");
+        args.source = SourceSpec::Pattern;
+        args.looped = true;
+        // A stand-in is not what shall come back.
+        args.held.is_remembered = false;
+    }
     args.opens_page = true;
     run::run(&args)
 }

@@ -48,7 +48,8 @@ fn folder(xdg: &str, windows: &str, in_home: &str, what: &str) -> Result<PathBuf
 
 /// Writes a whole file so that it is either the old one or the new one, whenever the machine stops.
 ///
-/// Its folder is made where it is missing. Where the name is a link, what it points to is replaced.
+/// Its folder is made where it is missing. Where the name is a link, what it points to is replaced. Who may read a file that
+/// is there stays as it is; a new one is its owner's alone: addresses may hold passwords, identities are faces.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] when it cannot be written; the old file is then as it was.
@@ -62,7 +63,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     unfinished.push(format!(".{}.part", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
     let write = || {
-        let mut file = std::fs::File::create(&unfinished)?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&unfinished)?;
+        if let Ok(meta) = std::fs::metadata(&target) {
+            file.set_permissions(meta.permissions())?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&unfinished, &target)
@@ -88,6 +96,15 @@ mod tests {
         let names: Vec<_> =
             path.parent().unwrap().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["b.toml"], "nothing half written is left");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode(), 0o600, "a new file is its owner's alone");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+            write_atomically(&path, b"two").unwrap();
+            assert_eq!(mode(), 0o640, "who may read it stays");
+        }
         let error = write_atomically(&path.join("c"), b"three").unwrap_err();
         assert!(error.to_string().contains("cannot write"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"two");

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{cache_dir, data_dir, write_atomically};
+use crate::control::MAX_IDENTITIES;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::identity::{Identity, Signer};
-use crate::pipeline::MAX_IDENTITIES;
 
 /// What an identity's file ends in.
 const EXTENSION: &str = "effigy";
@@ -149,6 +149,7 @@ impl Library {
             std::fs::rename(&old.path, &path)
         }
         .or_error(ErrorKind::Io, || format!("cannot rename {}", old.path.display()))?;
+        forget_thumbnail(&old.name)?;
         for known in order.iter_mut().filter(|known| **known == old.name) {
             name.clone_into(known);
         }
@@ -156,13 +157,14 @@ impl Library {
         Ok(Shelved { name: name.to_owned(), path })
     }
 
-    /// Removes an identity's file.
+    /// Removes an identity's file and its thumbnail, so that nothing shows the face any more.
     ///
     /// # Errors
-    /// When there is no such identity, or it cannot be removed.
+    /// When there is no such identity, or one of both cannot be removed.
     pub fn remove(&self, which: &str) -> Result<Shelved> {
         let old = self.find(which)?;
         std::fs::remove_file(&old.path).or_error(ErrorKind::Io, || format!("cannot remove {}", old.path.display()))?;
+        forget_thumbnail(&old.name)?;
         self.write_order(&self.names()?)?;
         Ok(old)
     }
@@ -184,7 +186,7 @@ impl Library {
     /// # Errors
     /// When the identity cannot be read or the thumbnail not written.
     pub fn thumbnail(&self, shelved: &Shelved) -> Result<PathBuf> {
-        let path = cache_dir()?.join("thumbnails").join(format!("{}.png", shelved.name));
+        let path = thumbnail_path(&shelved.name)?;
         let made = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
         if made(&path) > made(&shelved.path) {
             return Ok(path);
@@ -223,5 +225,19 @@ impl Library {
 
     fn write_order(&self, names: &[String]) -> Result<()> {
         write_atomically(&self.folder.join(ORDER), (names.join("\n") + "\n").as_bytes())
+    }
+}
+
+fn thumbnail_path(name: &str) -> Result<PathBuf> {
+    Ok(cache_dir()?.join("thumbnails").join(format!("{name}.png")))
+}
+
+fn forget_thumbnail(name: &str) -> Result<()> {
+    let path = thumbnail_path(name)?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Io, format!("cannot remove {}", path.display())).because(error))
+        }
+        _ => Ok(()),
     }
 }
