@@ -13,6 +13,7 @@ use effigy::sink::{Codec, SinkSpec};
 use effigy::steer::OscSpec;
 
 pub(crate) mod bench;
+mod browser;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod devices;
@@ -24,6 +25,7 @@ pub(crate) mod identities;
 mod live_window;
 pub(crate) mod manual;
 mod names;
+mod people;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
 mod remember;

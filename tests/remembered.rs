@@ -390,4 +390,20 @@ fn other_machines_are_let_in_only_when_that_is_said() {
         let told = home.says(&format!("run --identity me.effigy --sink null {line}"), 2);
         assert!(told.contains("--allow-remote"), "{told}");
     }
+    // Nor does a run that let them in make the next one do so, or fail.
+    let line = "--source vmc:0.0.0.0:0 --osc 0.0.0.0:0 --sink http:0.0.0.0:0 --sink vmc:127.0.0.1:9 --mouth 0.5";
+    let mut run =
+        Running::start(&home, &format!("run --identity me.effigy --backend warp --allow-remote --duration 3 {line}"));
+    let entry = SocketAddr::from(([127, 0, 0, 1], run.address("source: ").port()));
+    let mut sender = UdpMotionSink::open(Protocol::Vmc, &entry.to_string()).unwrap();
+    for step in 0..45 {
+        sender.send(&moving(step)).unwrap();
+        std::thread::sleep(Duration::from_millis(33));
+    }
+    run.end();
+    let table = home.says("run --dry-run", 0);
+    assert_eq!(row(&table, "mouth")[1..], ["0.5", "last", "run"], "{table}");
+    assert_eq!(row(&table, "sink")[1..], ["vmc:127.0.0.1:9", "last", "run"], "{table}");
+    assert_eq!(row(&table, "source")[1..], ["camera", "default"], "{table}");
+    assert_eq!(row(&table, "osc")[1..], ["-", "default"], "{table}");
 }

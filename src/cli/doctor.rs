@@ -13,6 +13,9 @@ use super::{devices, terminal};
 /// Less than this is soon full of recordings, in bytes.
 const LOW_DISK: u64 = 2 << 30;
 
+/// Drivers that draw on the processor: no graphics card.
+const SOFTWARE_DRIVERS: [&str; 3] = ["llvmpipe", "SwiftShader", "Microsoft Basic Render"];
+
 /// How a check ended.
 enum State {
     Good(String),
@@ -107,12 +110,16 @@ fn graphics_card() -> State {
     let mut advice = String::new();
     for card in cards::nvidia().into_iter().chain(cards::others()) {
         match card {
+            Card::Ready(text) if SOFTWARE_DRIVERS.iter().any(|name| text.contains(name)) => {}
             Card::Ready(text) => return Good(text),
             Card::Missing(text) if advice.is_empty() => advice = text,
             Card::Missing(_) => {}
         }
     }
-    Lacking(format!("none is used; the processor does ({advice})"))
+    if advice.is_empty() {
+        "only a driver that draws on the processor was found".clone_into(&mut advice);
+    }
+    Lacking(format!("none is used, the processor does the work: {advice}"))
 }
 
 #[cfg(target_os = "linux")]

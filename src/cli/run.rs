@@ -25,7 +25,7 @@ use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkS
 use effigy::steer::{OscServer, OscSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, demo, live_window, names, remember, start, terminal, user};
+use super::{Backend, RunArgs, browser, live_window, names, people, remember, terminal, user};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -60,7 +60,7 @@ fn drive(args: &RunArgs) -> Result<()> {
                  keep it with `effigy identities add NAME.effigy`",
             ));
         }
-        identities = demo::enroll_portraits()?;
+        identities = people::enroll()?;
     }
     if let Some(path) = &args.report {
         check_writable(path)?;
@@ -221,7 +221,7 @@ impl Stage {
                 Ok(server) => {
                     announce(&server);
                     if self.opens_page {
-                        start::open_browser(&server.url("/"));
+                        browser::open(&server.url("/"));
                     }
                     sinks.push(Box::new(server));
                 }

@@ -57,7 +57,13 @@ impl Held {
         let width = self.rows.iter().map(|row| row.key.len()).max().unwrap_or(0);
         let mut text = String::new();
         for row in &self.rows {
-            let value = if row.values.is_empty() { "-".to_owned() } else { row.values.join(", ") };
+            let value = match &*row.key {
+                _ if !row.values.is_empty() => row.values.join(", "),
+                "identity" => "all of the library".to_owned(),
+                "sink" => "window".to_owned(),
+                "background" => "own".to_owned(),
+                _ => "-".to_owned(),
+            };
             let from = match &row.origin {
                 Origin::CommandLine => "command line".to_owned(),
                 Origin::Profile(name, line) => format!("profile {name}, line {line}"),
