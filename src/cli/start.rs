@@ -1,4 +1,5 @@
-//! `effigy` alone: the control page, beside what the settings and the last run say; with the program's own people and clip where there is nobody else.
+//! `effigy` alone: the control page, beside what the settings and the last run say; with the program's own people and clip
+//! where there is nobody else.
 
 use effigy::capture::{self, SourceSpec};
 use effigy::sink::SinkSpec;
