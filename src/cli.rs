@@ -193,6 +193,7 @@ pub(crate) struct RunArgs {
     /// pipewire[@WxH], file:OUT.mp4 (.mkv, .mov, .avi; with a clip's own sound), file:FOLDER/ (PNG sequence), null;
     /// or the driver's motion as numbers: vmc:HOST:PORT (VSeeFace, Warudo), ifm:HOST:PORT, motion:FILE.jsonl or .csv;
     /// may be repeated
+    ///
     /// [default: window]
     #[arg(long, value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     pub(crate) sink: Vec<SinkSpec>,
