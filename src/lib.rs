@@ -81,6 +81,7 @@ pub mod kernels;
 pub mod latency;
 pub mod latest;
 pub mod models;
+pub mod motion_link;
 pub mod onnx;
 pub mod photo;
 pub mod pipeline;
@@ -89,8 +90,10 @@ mod pixel;
 mod random;
 pub mod rehearse;
 pub mod report;
+pub mod settings;
 pub mod signal;
 pub mod sink;
+pub mod steer;
 #[cfg(feature = "train")]
 pub mod studio;
 pub mod trace;

@@ -10,12 +10,21 @@ fn main() -> ExitCode {
     cli::terminal::quiet_libraries();
     cli::terminal::quiet_panics();
     cli::terminal::show_warnings();
-    let command = Cli::of_arguments().command;
-    cli::terminal::exit_code(cli::terminal::guarded(|| match command {
+    cli::terminal::exit_code(cli::terminal::guarded(|| match Cli::of_arguments()?.command {
+        None => cli::start::run(),
+        Some(command) => work(command),
+    }))
+}
+
+fn work(command: Command) -> effigy::Result<()> {
+    match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Enroll(args) => cli::enroll::run(&args),
         Command::Run(args) => cli::run::run(&args),
         Command::Devices(args) => cli::devices::run(&args),
+        Command::Doctor => cli::doctor::run(),
+        Command::Config(args) => cli::config::run(&args),
+        Command::Identities(args) => cli::identities::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
         #[cfg(feature = "train")]
@@ -28,5 +37,5 @@ fn main() -> ExitCode {
         Command::Eval(args) => cli::eval::run(&args),
         Command::Completions(args) => cli::manual::completions(&args),
         Command::Man(args) => cli::manual::man(&args),
-    }))
+    }
 }

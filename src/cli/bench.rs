@@ -21,7 +21,7 @@ use effigy::sink::{self, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
 use super::names::{self, Names, parse_name, parse_names};
-use super::{Backend, demo, parse_secs, parse_size, run, terminal};
+use super::{Backend, parse_secs, parse_size, people, run, terminal};
 
 mod scenes;
 mod ways;
@@ -189,7 +189,7 @@ impl EngineArgs {
         if !self.identity.is_empty() {
             return names::all(&self.identity).map(|path| Identity::load(path).map(Arc::new)).collect();
         }
-        demo::enroll_portraits()
+        people::enroll()
     }
 
     /// Makes the generator.
