@@ -17,6 +17,7 @@ pub(crate) mod devices;
 pub(crate) mod enroll;
 #[cfg(feature = "train")]
 pub(crate) mod eval;
+mod frame;
 mod live_window;
 pub(crate) mod manual;
 mod names;
@@ -144,13 +145,16 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
   effigy run --identity me.effigy --sink http --sink window
   effigy run --identity me.effigy --sink window --sink vcam
+  effigy run --identity me.effigy --size 1920x1080 --framing fill --zoom 1.2
+  effigy run --identity me.effigy --source talk.mp4 --framing photo --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
   effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
-M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
+M mirror, B background, V framing, + and - zoom, arrows move the head, 0 neither,
+L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
     /// Identity files, switched with the keys 1 to 9; may be repeated
     #[arg(long, required = true, value_name = "FILE[,FILE...]", value_parser = parse_names())]
@@ -172,9 +176,8 @@ pub(crate) struct RunArgs {
     /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Size of the picture, in pixels a side: 512 or 1024
-    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
-    pub(crate) size: usize,
+    #[command(flatten)]
+    pub(crate) frame: frame::FrameArgs,
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
     pub(crate) backend: Backend,

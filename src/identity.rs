@@ -1,10 +1,13 @@
 //! Who is shown: a portrait and everything that can be computed from it once.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::{Grey, Rgb};
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
+
+pub use whole_photo::{PhotoCrop, WholePhoto};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest};
@@ -21,10 +24,11 @@ mod photo_check;
 mod photo_measure;
 pub(crate) mod plate;
 mod signing;
+mod whole_photo;
 
 /// An enrolled portrait with all that does not depend on the driver.
 ///
-/// All pictures are square and of one size, one of [`Identity::SIZES_PX`]. Holds no device memory.
+/// All pictures but the photo are square and of one size, one of [`Identity::SIZES_PX`]. Holds no device memory.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Where it comes from and who may be shown.
@@ -45,6 +49,8 @@ pub struct Identity {
     pub pose: HeadPose,
     /// The face of the portrait, taken apart into pose and shape.
     pub shape: FaceShape,
+    /// The photo that the portrait is a square of; `None` in files of earlier versions.
+    pub photo: Option<Arc<WholePhoto>>,
 }
 
 impl Identity {

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let identities: Vec<_> =
         names::all(&args.identity).map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     check_badge(args.no_badge, &identities)?;
+    let frame = args.frame.frame(sinks, &identities)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -53,10 +54,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     if let Some(length) = duration.filter(|_| args.every_frame) {
         source = Box::new(LimitedSource::new(source, length));
     }
-    let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
+    let generator = open_generator(args.backend, args.weights.as_deref(), frame.generated_px)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let stage = Stage {
-        size_px: args.size,
+        size_px: frame.generated_px,
         every_frame: args.every_frame,
         frame_rate_hz,
         duration: duration.filter(|_| !args.every_frame),
@@ -74,7 +75,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         is_dense: !args.mesh_only,
     };
     let composite = CompositeOptions {
-        size_px: args.size,
+        size_px: frame.generated_px,
+        frame_px: Some(frame.frame_px),
+        framing: frame.framing,
+        view: frame.view,
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
@@ -87,6 +91,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 
 /// What a run needs to know beside its stages.
 pub(crate) struct Stage {
+    /// Width and height of the generated square, in pixels.
     pub(crate) size_px: usize,
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
@@ -114,12 +119,13 @@ impl Stage {
         let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
+        let frame_px = compositor.frame_px();
         // Slow, so before the source runs and the time counts; the pipeline finds it done.
         if let Some(first) = identities.first() {
             generator.adopt(Arc::clone(first))?;
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, source.sound())?;
+        let mut sinks = self.open_files(sink_specs, frame_px, source.sound())?;
         let server = sink_specs.iter().find_map(|spec| match spec {
             SinkSpec::Http(address) => Some(HttpOptions {
                 address: *address,
@@ -133,6 +139,7 @@ impl Stage {
                     generator: generator.name().to_owned(),
                     backend: generator.backend().to_owned(),
                     size_px: self.size_px,
+                    frame_px,
                 },
                 messages: terminal::messages(),
                 consent_by: user::name(),
@@ -156,7 +163,7 @@ impl Stage {
         if sink_specs.contains(&SinkSpec::Window) {
             let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
             let backend = format!("{} on {}", generator.name(), generator.backend());
-            match live_window::open(self.size_px, names, backend, control_tx, Arc::clone(&figures)) {
+            match live_window::open(frame_px, names, backend, control_tx, Arc::clone(&figures)) {
                 Ok(window) => foreground = Some(window),
                 Err(error) => return Err(undone(sinks, error)),
             }
@@ -188,9 +195,14 @@ impl Stage {
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.
-    fn open_files(&self, specs: &[SinkSpec], sound: Option<ClipSound>) -> Result<Vec<Box<dyn Sink + Send>>> {
+    fn open_files(
+        &self,
+        specs: &[SinkSpec],
+        size_px: (usize, usize),
+        sound: Option<ClipSound>,
+    ) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
-            size_px: (self.size_px, self.size_px),
+            size_px,
             rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
             codec: self.codec.clone(),

@@ -224,6 +224,7 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
         landmarks_px,
         coefficients: seen.coefficients,
         pose: seen.pose,
+        photo: None,
     })
 }
 

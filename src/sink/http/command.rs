@@ -3,7 +3,7 @@
 use crossbeam_channel::{Sender, TrySendError};
 use serde::Deserialize;
 
-use crate::composite::Background;
+use crate::composite::{Background, Framing, OFFSETS, ZOOMS};
 use crate::control::Control;
 use crate::drive::StrengthPart;
 
@@ -23,6 +23,16 @@ enum Command {
     },
     Background {
         to: String,
+    },
+    Framing {
+        to: String,
+    },
+    Zoom {
+        value: f32,
+    },
+    Offset {
+        x: f32,
+        y: f32,
     },
     Card {
         on: bool,
@@ -51,6 +61,17 @@ pub(super) fn parse(text: &str) -> Result<Control, String> {
         Command::Calibrate => Control::Calibrate,
         Command::Mirror { on } => Control::Mirror(on),
         Command::Background { to } => Control::Background(background(&to)?),
+        Command::Framing { to } => {
+            let all = [Framing::Head, Framing::Photo, Framing::Fill];
+            let framing = all.into_iter().find(|framing| framing.name() == to);
+            Control::Framing(framing.ok_or("a framing is head, photo or fill")?)
+        }
+        Command::Zoom { value } if ZOOMS.contains(&value) => Control::Zoom(value),
+        Command::Zoom { .. } => return Err(format!("the zoom goes from {} to {}", ZOOMS.start(), ZOOMS.end())),
+        Command::Offset { x, y } if OFFSETS.contains(&x) && OFFSETS.contains(&y) => Control::Offset(x, y),
+        Command::Offset { .. } => {
+            return Err(format!("an offset goes from {} to {} frames each way", OFFSETS.start(), OFFSETS.end()));
+        }
         Command::Card { on } => Control::Card(on),
         Command::Strength { value, part } if (0.0..=2.0).contains(&value) => Control::Strength(part, value),
         Command::Strength { .. } => return Err("the strength of motion goes from 0 to 2".to_owned()),
