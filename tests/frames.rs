@@ -102,11 +102,12 @@ fn the_whole_photo_stands_still_without_a_seam_around_the_moving_head() {
             (false, left - 1, top..top + side),
             (false, left + side - 1, top..top + side),
         ] {
-            let own = [at - 1, at, at + 1].map(|at| step(&photo_rgba, is_row, at, span.clone()));
-            let most = own.into_iter().fold(0.0, f64::max);
+            // A JPEG's rows are alike within a block of eight and differ between blocks.
+            let own = (at - 8..=at + 8).map(|at| step(&photo_rgba, is_row, at, span.clone()));
+            let most = own.fold(0.0, f64::max);
             for at in [at - 1, at, at + 1] {
                 let found = step(&picture, is_row, at, span.clone());
-                assert!(found <= most + 0.02, "a seam: {found} at {at}, the photo's own is {own:?}");
+                assert!(found <= most, "a seam: {found} at {at}, the photo's own is at most {most}");
             }
         }
     }
