@@ -85,9 +85,9 @@ impl Layout {
     fn fill(subject: &Subject, frame: Vec2, view: View) -> Self {
         let &Subject { photo_px, crop, face } = subject;
         let wanted = (SIDE_PER_HEIGHT * frame.y).min(SIDE_PER_WIDTH * frame.x);
-        // Below the face the photo must reach the frame's lower edge.
-        let least = (1.0 - FACE_HEIGHT) * frame.y / (photo_px.y - face.y).max(1.0) * crop.side_px;
-        let side = wanted.max(least.min(MAX_SIDE_PER_WIDTH * frame.x).min(frame.y.max(wanted)));
+        // A photo that covers the frame's height shows no edge over the hair and none below the shoulders.
+        let covering = frame.y / photo_px.y * crop.side_px;
+        let side = wanted.max(covering.min(MAX_SIDE_PER_WIDTH * frame.x));
         let scale = side / crop.side_px;
         let face_in_frame = Vec2::new(0.5, FACE_HEIGHT) * frame;
         let covered = |origin: f32, length: f32, frame: f32| {
