@@ -204,7 +204,9 @@ impl Compositor {
     pub fn set_background(&mut self, background: Background, identity: Option<&Identity>) -> Result<()> {
         self.plate = Plate::new(&background, identity.map(|identity| &identity.background), self.options.size_px)?;
         self.options.background = background;
-        self.framer.as_mut().map(Framer::forget);
+        if let Some(framer) = &mut self.framer {
+            framer.forget();
+        }
         Ok(())
     }
 
@@ -232,21 +234,27 @@ impl Compositor {
     /// Shows another part of the scene in a filled frame, as near as can be shown.
     pub fn set_view(&mut self, view: View) {
         self.options.view = view.clamped();
-        self.framer.as_mut().map(|framer| framer.set_view(view));
+        if let Some(framer) = &mut self.framer {
+            framer.set_view(view);
+        }
     }
 
     /// Flips the picture from now on, or no longer.
     pub fn set_mirror(&mut self, mirror: bool) {
         if self.options.mirror != mirror {
             self.options.mirror = mirror;
-            self.framer.as_mut().map(Framer::forget);
+            if let Some(framer) = &mut self.framer {
+                framer.forget();
+            }
         }
     }
 
     /// Draws number and time of the driver's frame over the upper edge from now on, or no longer; see [`latency`].
     pub fn set_stamp(&mut self, has_stamp: bool) {
         self.has_stamp = has_stamp;
-        self.framer.as_mut().map(Framer::forget);
+        if let Some(framer) = &mut self.framer {
+            framer.forget();
+        }
     }
 
     /// Whether pictures carry number and time.
@@ -262,7 +270,9 @@ impl Compositor {
     /// Learns from `signal` how the body of the next portrait moves, so that it comes to rest where the frame stands still.
     /// For generators that move it.
     pub fn follow(&mut self, signal: &DrivingSignal) {
-        self.framer.as_mut().map(|framer| framer.follow(signal));
+        if let Some(framer) = &mut self.framer {
+            framer.follow(signal);
+        }
     }
 
     /// Writes `portrait` over the background into `out`.
