@@ -273,6 +273,12 @@ fn help_names_commands_flags_values_and_examples() {
                 "[default: window]",
                 "--size",
                 "[default: 512]",
+                "--framing",
+                "head:",
+                "photo:",
+                "fill:",
+                "--zoom <FACTOR>",
+                "--offset <X,Y>",
                 "--backend",
                 "[default: auto]",
                 "cuda:",
@@ -398,7 +404,11 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink file:out"), &["out ends in none of"]),
         (format!("{run} --sink file:a.png"), &["lacks the place for the frame's number, such as %04d"]),
         (format!("{run} --sink file:a.mp4 --sink file:a.mp4"), &["two sinks would write the same file", "a.mp4"]),
-        (format!("{run} --sink null --size 600"), &["--size", "expected 512 or 1024"]),
+        (format!("{run} --sink null --size 5000"), &["--size", "expected WIDTHxHEIGHT or one side of a square"]),
+        (
+            format!("{run} --sink null --zoom 2"),
+            &["--zoom and --offset belong to a filled picture, and this one is head; add --framing fill"],
+        ),
         (
             format!("{run} --sink file:a.mp4 --codec vhs"),
             &["no codec or encoder \"vhs\" in this FFmpeg", "takes auto, h264"],
@@ -463,7 +473,25 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
     };
     let sides = ["700", "0", "abc", "-512", "512.0", "512x512", "4096", "99999999999999999999999"];
     let run = "run --identity me.effigy --source pattern --sink null";
-    for command in ["demo", run, "bench run", "bench e2e", "bench pattern", "bench lag", "bench cost"] {
+    let frames =
+        ["0", "0x0", "63", "4097", "63x64", "100000x100000", "1280x", "x720", "1280*720", "abc", "-512", "512.0"];
+    refused(
+        &format!("{run} --size"),
+        &frames,
+        "expected WIDTHxHEIGHT or one side of a square, each from 64 to 4096 pixels, such as 1280x720 or 512",
+    );
+    refused(
+        &format!("{run} --framing fill --zoom"),
+        &["0", "0.4", "4.1", "abc", "nan"],
+        "expected a number from 0.5 to 4",
+    );
+    refused(
+        &format!("{run} --framing fill --offset"),
+        &["0", "2,0", "0,-1.1", "a,b", "nan,0"],
+        "expected X,Y with numbers from -1 to 1",
+    );
+    refused(&format!("{run} --framing"), &["whole", ""], "head, photo, fill");
+    for command in ["demo", "bench run", "bench e2e", "bench pattern", "bench lag", "bench cost"] {
         refused(&format!("{command} --size"), &sides, "expected 512 or 1024, the pixels of each side");
     }
     let cameras = ["700", "0x0", "abc", "63x64", "7681x64", "640x480x2", "640*480", "-64x64"];
@@ -1027,6 +1055,48 @@ fn every_frame_writes_as_many_as_the_clip_has() {
     assert_eq!(report["frames"]["captured"], N_SHORT);
     assert_eq!(report["frames"]["presented"], N_SHORT);
     assert_eq!(report["frames"]["dropped"], 0);
+}
+
+#[test]
+fn frames_have_the_size_and_shape_that_was_asked_for() {
+    let size = |folder: &str| image::image_dimensions(LAB.join(folder).join("000001.png")).unwrap();
+    let photo_px = image::image_dimensions(LAB.join("photo.png")).unwrap();
+    let sizes = [
+        ("", (512, 512)),
+        ("--size 300", (300, 300)),
+        ("--size 1280x720", (1280, 720)),
+        ("--size 1080x1920", (1080, 1920)),
+        ("--size 641x479 --framing head", (641, 479)),
+        ("--framing fill --zoom 1.5 --offset 0.1,-0.1", (1280, 720)),
+        ("--framing photo", photo_px),
+        ("--framing photo --size 640x360 --mirror --background blur", (640, 360)),
+    ];
+    for (i, (arguments, expected)) in sizes.into_iter().enumerate() {
+        let folder = format!("frame{i}");
+        let line = format!(
+            "run --identity me.effigy --source short.mp4 --every-frame --duration 0.1 --backend warp {arguments} \
+             --sink file:{folder}/"
+        );
+        check(&line, &[], 0, &[]);
+        assert_eq!(size(&folder), expected, "{arguments}");
+        // From edge to edge there is a picture, but where the square was asked for.
+        let picture = image::open(LAB.join(&folder).join("000001.png")).unwrap().into_rgb8();
+        let (width, height) = picture.dimensions();
+        // The mark is in the lower right corner.
+        let is_flat = |x: u32| (0..height * 3 / 4).all(|y| picture.get_pixel(x, y) == picture.get_pixel(x, 0));
+        let n_flat = (0..width).filter(|&x| is_flat(x)).count();
+        if arguments.contains("head") {
+            assert_eq!(n_flat, 641 - 479, "the square is as large as fits");
+        } else {
+            assert_eq!(n_flat, 0, "{arguments}: empty columns");
+        }
+    }
+    // A video of odd sides, read back by FFmpeg.
+    let line = "run --identity me.effigy --source short.mp4 --every-frame --duration 0.1 --backend warp \
+                --size 641x479 --sink file:odd.mp4";
+    check(line, &[], 0, &[]);
+    let pictures = clips::pictures(&LAB.join("odd.mp4"));
+    assert!(!pictures.is_empty());
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         }
         identities = people::enroll()?;
     }
+    let frame = args.frame.frame(sinks, &identities)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -78,7 +79,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     if let Some(length) = duration.filter(|_| args.every_frame) {
         source = Box::new(LimitedSource::new(source, length));
     }
-    let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
+    let generator = open_generator(args.backend, args.weights.as_deref(), frame.generated_px)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
@@ -86,7 +87,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         .then(|| remember::Memory::begin(args, &files, Arc::clone(&figures)))
         .transpose()?;
     let stage = Stage {
-        size_px: args.size,
+        size_px: frame.generated_px,
         every_frame: args.every_frame,
         frame_rate_hz,
         duration: duration.filter(|_| !args.every_frame),
@@ -110,7 +111,10 @@ fn drive(args: &RunArgs) -> Result<()> {
         is_dense: !args.mesh_only && !is_motion,
     };
     let composite = CompositeOptions {
-        size_px: args.size,
+        size_px: frame.generated_px,
+        frame_px: Some(frame.frame_px),
+        framing: frame.framing,
+        view: frame.view,
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
@@ -147,6 +151,7 @@ type Links = (Vec<Box<dyn MotionSink>>, Option<OscServer>);
 
 /// What a run needs to know beside its stages.
 pub(crate) struct Stage {
+    /// Width and height of the generated square, in pixels.
     pub(crate) size_px: usize,
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
@@ -187,12 +192,13 @@ impl Stage {
         };
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
+        let frame_px = compositor.frame_px();
         // Slow, so before the source runs and the time counts; the pipeline finds it done.
         if let Some(identity) = identities.get(first) {
             generator.adopt(Arc::clone(identity))?;
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, source.sound())?;
+        let mut sinks = self.open_files(sink_specs, frame_px, source.sound())?;
         let (motion, osc) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -210,6 +216,7 @@ impl Stage {
                     generator: generator.name().to_owned(),
                     backend: generator.backend().to_owned(),
                     size_px: self.size_px,
+                    frame_px,
                 },
                 messages: terminal::messages(),
                 consent_by: user::name(),
@@ -236,7 +243,7 @@ impl Stage {
         if sink_specs.contains(&SinkSpec::Window) {
             let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
             let backend = format!("{} on {}", generator.name(), generator.backend());
-            match live_window::open(self.size_px, names, backend, control_tx, Arc::clone(&figures)) {
+            match live_window::open(frame_px, names, backend, control_tx, Arc::clone(&figures)) {
                 Ok(window) => foreground = Some(window),
                 Err(error) => return Err(undone(sinks, error)),
             }
@@ -287,9 +294,14 @@ impl Stage {
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.
-    fn open_files(&self, specs: &[SinkSpec], sound: Option<ClipSound>) -> Result<Vec<Box<dyn Sink + Send>>> {
+    fn open_files(
+        &self,
+        specs: &[SinkSpec],
+        size_px: (usize, usize),
+        sound: Option<ClipSound>,
+    ) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
-            size_px: (self.size_px, self.size_px),
+            size_px,
             rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
             codec: self.codec.clone(),

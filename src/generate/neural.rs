@@ -136,6 +136,10 @@ impl Generator for NeuralGenerator {
         true
     }
 
+    fn moves_body(&self) -> bool {
+        true
+    }
+
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         if self.shown.as_ref().is_some_and(|player| player.is_of(&identity)) {
             return Ok(());
