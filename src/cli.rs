@@ -17,11 +17,14 @@ pub(crate) mod devices;
 pub(crate) mod enroll;
 #[cfg(feature = "train")]
 pub(crate) mod eval;
+pub(crate) mod export;
 mod live_window;
 pub(crate) mod manual;
+pub(crate) mod merge;
 mod names;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
+pub(crate) mod render;
 pub(crate) mod run;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
@@ -61,6 +64,12 @@ pub(crate) enum Command {
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
     Run(RunArgs),
+    /// Render many clips to files, in parts and again after it was stopped
+    Render(render::RenderArgs),
+    /// Join what several processes made with --shard
+    Merge(merge::MergeArgs),
+    /// Write the network for engines of others: ONNX, Triton, MLServer, KServe
+    Export(export::ExportArgs),
     /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
     Devices(DevicesArgs),
     /// Say what an identity file tells about its origin

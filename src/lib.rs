@@ -68,6 +68,7 @@ pub mod control;
 pub mod demo;
 pub mod drive;
 pub mod error;
+pub mod export;
 pub mod face;
 pub mod files;
 pub mod flow;
@@ -88,6 +89,7 @@ mod pixel;
 #[cfg(feature = "train")]
 mod random;
 pub mod report;
+pub mod shard;
 pub mod signal;
 pub mod sink;
 #[cfg(feature = "train")]
