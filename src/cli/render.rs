@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use crossbeam_channel::Sender;
+use effigy::error::OrError as _;
 use effigy::pipeline::Control;
 use effigy::shard::Shard;
 use effigy::{Error, ErrorKind, Result};
@@ -149,9 +150,11 @@ impl Batch<'_> {
             Ok(())
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..n_jobs).map(|_| scope.spawn(worker)).collect();
+            let start = |i: usize| std::thread::Builder::new().name(format!("render-{i}")).spawn_scoped(scope, worker);
+            let threads: Vec<_> = (0..n_jobs).map(start).collect();
             let mut outcome = Ok(());
             for thread in threads {
+                let thread = thread.or_error(ErrorKind::Internal, || "cannot start a thread".to_owned())?;
                 let broken = |_| Err(Error::new(ErrorKind::Internal, "rendering broke down"));
                 outcome = outcome.and(thread.join().unwrap_or_else(broken));
             }
