@@ -12,9 +12,8 @@ use effigy::pipeline::Control;
 use effigy::shard::Shard;
 use effigy::{Error, ErrorKind, Result};
 
-use self::clip::Rendered;
 use self::job::Job;
-use self::results::{Outcome, Results};
+use self::results::{Outcome, Rendered, Results};
 
 pub(super) use self::results::merge as merge_results;
 

@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod regions;
 pub mod report;
 
+mod case;
 mod footage;
 mod instruments;
 mod part;

@@ -19,30 +19,11 @@ use effigy::report::{LiveFigures, Report};
 use effigy::shard::Shard;
 use effigy::sink::{self, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, photo};
-use serde::{Deserialize, Serialize};
 
 use super::job::{Job, Whom};
-use super::results::hash_of;
+use super::results::{Rendered, hash_of};
 use crate::cli::parse_background;
 use crate::cli::run::{cannot_write, check_badge, generator_of};
-
-/// Figures of a clip that is whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Rendered {
-    /// Pictures in the file.
-    pub(super) frames: u64,
-    /// Frames of the clip without a face.
-    pub(super) no_face: u64,
-    /// How long it took, in seconds, with everything.
-    pub(super) secs: f64,
-    pub(super) generator: String,
-    pub(super) backend: String,
-    /// Whether the visible mark was on.
-    pub(super) badge: bool,
-    /// The file's length and SHA-256.
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-}
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
 pub(super) fn render(job: &Job, shard: Shard, controls: Receiver<Control>, stop: &AtomicBool) -> Result<Rendered> {

@@ -11,9 +11,26 @@ use effigy::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::clip::Rendered;
 use super::job::Job;
 use crate::cli::run::{cannot_write, is_same_file};
+
+/// Figures of a clip that is whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Rendered {
+    /// Pictures in the file.
+    pub(super) frames: u64,
+    /// Frames of the clip without a face.
+    pub(super) no_face: u64,
+    /// How long it took, in seconds, with everything.
+    pub(super) secs: f64,
+    pub(super) generator: String,
+    pub(super) backend: String,
+    /// Whether the visible mark was on.
+    pub(super) badge: bool,
+    /// The file's length and SHA-256.
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
 
 /// What came of a clip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::case::{Ending, PartCase};
 use super::play::{Played, Record, Stage};
 use super::reel::Reel;
-use super::scores::{Tally, metric_of};
+use super::scores::metric_of;
 use super::{CaseReport, Contender, EvalOptions, Evaluation, Instruments, LeftOut, Progress, Skipped, Suite};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::shard::Shard;
@@ -15,37 +16,6 @@ use crate::signal::Motion;
 
 /// Number of the format; other numbers are refused.
 const FORMAT: u32 = 1;
-
-/// A frame that the report may show.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Offer {
-    pub(super) frame: u64,
-    #[serde(with = "bits")]
-    pub(super) mouth_l1: f64,
-    #[serde(with = "bits::row")]
-    pub(super) mouth_psnr_db: Vec<f64>,
-    /// JPEG files.
-    pub(super) cells: Vec<Vec<u8>>,
-}
-
-/// What became of a case.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Ending {
-    Played { name: String, portrait_frame: u64, tallies: Vec<Tally> },
-    Skipped { name: String, reason: String },
-}
-
-/// One case, as it was measured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PartCase {
-    /// Its place in the suite.
-    pub(super) index: usize,
-    pub(super) ending: Ending,
-    pub(super) n_driver_lost: u64,
-    pub(super) offers: Vec<Offer>,
-    /// What each contender ran on by then.
-    pub(super) backends: Vec<String>,
-}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct PartSuite {
@@ -227,31 +197,5 @@ impl PartSuite {
             }
         }
         Ok(record.report(&suite, options))
-    }
-}
-
-/// Numbers as their bits: none is lost on the way through text.
-pub(super) mod bits {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(in crate::train::eval) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(value.to_bits())
-    }
-
-    pub(in crate::train::eval) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-        u64::deserialize(from).map(f64::from_bits)
-    }
-
-    /// Several of them.
-    pub(super) mod row {
-        use serde::{Deserialize as _, Deserializer, Serializer};
-
-        pub(in crate::train::eval) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
-            to.collect_seq(values.iter().map(|value| value.to_bits()))
-        }
-
-        pub(in crate::train::eval) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
-            Ok(Vec::<u64>::deserialize(from)?.into_iter().map(f64::from_bits).collect())
-        }
     }
 }

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use image::ImageEncoder as _;
 
+use super::case::{Ending, Offer, PartCase};
 use super::footage::{Footage, Moment, in_square};
 use super::instruments::Instruments;
 use super::metrics::{self, Difference, Step};
-use super::part::{Ending, Offer, PartCase};
 use super::perceptual::{Seen, scaled};
 use super::recognition::{Descriptor, similarity_of};
 use super::reel::{self, Reel};
