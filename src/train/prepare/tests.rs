@@ -315,7 +315,7 @@ fn made_in_parts_and_joined_it_is_byte_for_byte_what_one_run_gives() {
     let parts = [prepare_part(0, "part0"), prepare_part(1, "part1")];
     assert!(parts.iter().all(|part| !part.join("annotations.jsonl").exists()), "a part counts nothing");
     let whole = tree(&folder.file("out"));
-    assert!(whole.len() >= 4 + 3 * 4 + 1, "{:?}", whole.keys());
+    assert!(whole.len() > 4 + 3 * 4, "{:?}", whole.keys());
     assert_eq!(merge(&parts, &folder.file("joined")).unwrap(), 4);
     assert!(tree(&folder.file("joined")) == whole);
     // Parts may share one folder, and a part may be joined twice.
@@ -327,7 +327,7 @@ fn made_in_parts_and_joined_it_is_byte_for_byte_what_one_run_gives() {
     std::fs::write(parts[1].join("clips/from-12/clip.json"), b"{}").unwrap();
     let error = merge(&parts, &folder.file("joined")).unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains("under one name"), "{error}");
-    let error = merge(&[folder.0.clone()], &folder.file("joined")).unwrap_err().to_string();
+    let error = merge(std::slice::from_ref(&folder.0), &folder.file("joined")).unwrap_err().to_string();
     assert!(error.contains("has no folder `clips`"), "{error}");
 }
 
