@@ -21,15 +21,18 @@ pub(crate) mod doctor;
 pub(crate) mod enroll;
 #[cfg(feature = "train")]
 pub(crate) mod eval;
+pub(crate) mod export;
 mod frame;
 pub(crate) mod identities;
 mod live_window;
 pub(crate) mod manual;
+pub(crate) mod merge;
 mod names;
 mod people;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
 mod remember;
+pub(crate) mod render;
 pub(crate) mod run;
 mod settings;
 pub(crate) mod start;
@@ -72,6 +75,12 @@ pub(crate) enum Command {
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
     Run(RunArgs),
+    /// Render many clips to files, in parts and again after it was stopped
+    Render(render::RenderArgs),
+    /// Join what several processes made with --shard
+    Merge(merge::MergeArgs),
+    /// Write the network for engines of others: ONNX, Triton, MLServer, KServe
+    Export(export::ExportArgs),
     /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
     Devices(DevicesArgs),
     /// Check everything that a run needs, and say what to type about what is missing

@@ -95,6 +95,12 @@ impl OutFrame {
     }
 }
 
+/// The visible "AI" mark of a picture of `size_px`, as it stands in the lower right corner: rows, columns, and pixels with
+/// red in the lowest byte and alpha in the highest.
+pub fn badge_corner(size_px: usize) -> (usize, usize, Vec<u32>) {
+    Badge::new((size_px, size_px)).corner(size_px)
+}
+
 /// How a [`Compositor`] builds its pictures.
 #[derive(Clone, Debug)]
 pub struct CompositeOptions {

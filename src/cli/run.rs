@@ -381,6 +381,18 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
+    let (generator, why) = generator_of(backend, weights, size_px)?;
+    why.iter().for_each(|sentence| log::info!("generator: {sentence}"));
+    Ok(generator)
+}
+
+/// What makes the picture, and sentences that say which and why.
+pub(crate) fn generator_of(
+    backend: Backend,
+    weights: Option<&Path>,
+    size_px: usize,
+) -> Result<(Box<dyn Generator>, Vec<String>)> {
+    let mut sentences = Vec::new();
     let why = if backend == Backend::Warp {
         "as asked for"
     } else {
@@ -390,14 +402,14 @@ pub(crate) fn open_generator(backend: Backend, weights: Option<&Path>, size_px: 
             Some(name) => choose::named(name, &plan)?,
             None => choose::automatic(&plan),
         };
-        log::info!("generator: {}", choice.sentence);
+        sentences.push(choice.sentence);
         if let Some(chosen) = choice.backend {
-            return Ok(Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?));
+            return Ok((Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?), sentences));
         }
         "the network runs nowhere here"
     };
-    log::info!("generator: warp on cpu ({why})");
-    Ok(Box::new(WarpGenerator::new(size_px)))
+    sentences.push(format!("warp on cpu ({why})"));
+    Ok((Box::new(WarpGenerator::new(size_px)), sentences))
 }
 
 /// What a backend that needs the network is called; `None` for those that do not need it.
@@ -411,7 +423,7 @@ fn network_backend(backend: Backend) -> Option<&'static str> {
 }
 
 /// The visible mark may go only where nobody can be wronged.
-fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
+pub(super) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
     let bound = identities.iter().find(|identity| !identity.manifest.consent.basis.may_go_unmarked());
     match bound {
         Some(identity) if no_badge => Err(Error::new(

@@ -63,6 +63,17 @@ impl Badge {
         Self { x, y, width: (width as usize).max(1), pixels }
     }
 
+    /// The badge with what is to the right of it and below, which is clear: rows, columns, and pixels with red in the
+    /// lowest byte.
+    pub(super) fn corner(&self, size_px: usize) -> (usize, usize, Vec<u32>) {
+        let (rows, columns) = (size_px - self.y, size_px - self.x);
+        let mut words = vec![0; rows * columns];
+        for (row, pixels) in words.chunks_exact_mut(columns).zip(self.pixels.chunks_exact(self.width)) {
+            row.iter_mut().zip(pixels).for_each(|(word, pixel)| *word = u32::from_le_bytes(*pixel));
+        }
+        (rows, columns, words)
+    }
+
     /// Puts the badge into the lower right corner of a picture of the size it was made for, as far as that is in `area`.
     pub(super) fn stamp(&self, picture: &mut Rgba, area: Area) {
         let (from, to) = (self.x.max(area.x), (self.x + self.width).min(area.x + area.width));

@@ -23,9 +23,9 @@ mod pending;
 mod player;
 mod typical;
 
-pub use self::player::encode;
 #[cfg(feature = "train")]
 pub(crate) use self::player::planes;
+pub use self::player::{FrameInputs, IdentityTensors, encode, typical};
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;
