@@ -22,12 +22,7 @@ cargo clippy -q --locked --no-default-features --features pipewire --lib --bins 
 cargo clippy -q --locked --no-default-features --features heif --lib --bins -- -D warnings
 cargo clippy -q --locked --features cuda-ptx --lib --bins -- -D warnings
 cargo clippy -q --locked --no-default-features --features train-wgpu --lib --bins -- -D warnings
-if command -v cargo-deny > /dev/null; then
-  echo "== licences and sources of dependencies"
-  cargo deny --offline check licenses bans sources
-else
-  echo "== licences and sources of dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)"
-fi
+scripts/audit.sh
 echo "== tests"
 cargo test --locked --features train,pipewire,cuda-emulation
 echo "== the control page in a browser"
