@@ -4,6 +4,7 @@ use crate::error::Result;
 
 pub use session::Session;
 
+mod heap;
 mod runtime;
 mod session;
 
