@@ -9,6 +9,7 @@
 //! | [`scenario`], [`record`], [`page`] | fixed scenes, their figures, and a page with plots |
 //! | [`compare`] | is one recording really faster than another |
 //! | [`degrade`] | how much a picture may suffer before its code is lost |
+//! | [`memory`] | whether memory stays where it was |
 //! | [`cost`] | what measuring itself costs |
 
 pub mod compare;
@@ -16,6 +17,7 @@ pub mod cost;
 pub mod degrade;
 pub mod e2e;
 pub mod lag;
+pub mod memory;
 pub mod page;
 pub mod pattern;
 mod plot;

@@ -6,6 +6,7 @@ pub use batch::{BatchSession, Input, Values};
 pub use session::Session;
 
 mod batch;
+mod heap;
 mod runtime;
 mod session;
 pub(crate) mod writer;

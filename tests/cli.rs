@@ -7,11 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::clips;
 use effigy::capture::{ClipSource, Source as _, SourceOptions};
 use image::{Rgb, RgbImage, imageops};
-
-#[path = "common/clips.rs"]
-mod clips;
 
 /// Pictures in the short clip, and its rate: not the driver's, so that no test passes by chance.
 const N_SHORT: usize = 14;
@@ -226,7 +224,7 @@ const RUN: &str = "run --identity me.effigy --source pattern --duration 0.7";
 
 #[test]
 fn help_names_commands_flags_values_and_examples() {
-    let table: [(&str, &[&str]); 17] = [
+    let table: [(&str, &[&str]); 18] = [
         (
             "",
             &[
@@ -335,6 +333,10 @@ fn help_names_commands_flags_values_and_examples() {
         ("bench pattern", &["--sink <SINK>", "[default: window]", "--size", "--secs", "Examples:"]),
         ("bench lag", &["[CLIP]", "--no-filter", "--identity", "--backend", "Examples:"]),
         ("bench code", &["--pictures <N>", "[default: 200]", "Examples:"]),
+        (
+            "bench memory",
+            &["--switches <N>", "[default: 1000]", "--runs", "--clip-secs", "[default: 3600]", "Examples:"],
+        ),
         ("bench cost", &["--size", "Examples:"]),
         ("completions", &["<SHELL>", "bash", "zsh", "fish", "powershell", "Examples:"]),
         ("man", &["<DIR>", "Examples:", "  effigy man"]),
@@ -491,7 +493,7 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
         "expected X,Y with numbers from -1 to 1",
     );
     refused(&format!("{run} --framing"), &["whole", ""], "head, photo, fill");
-    for command in ["demo", "bench run", "bench e2e", "bench pattern", "bench lag", "bench cost"] {
+    for command in ["demo", "bench run", "bench e2e", "bench pattern", "bench lag", "bench memory", "bench cost"] {
         refused(&format!("{command} --size"), &sides, "expected 512 or 1024, the pixels of each side");
     }
     let cameras = ["700", "0x0", "abc", "63x64", "7681x64", "640x480x2", "640*480", "-64x64"];
@@ -502,6 +504,7 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
     refused("enroll photo.png -o a.effigy --consent self --face", &["0", "-1", "abc", "1.5"], "counted from 1");
     refused("bench run --rounds", &["0", "1001"], "is not in 1..=1000");
     refused("bench code --pictures", &["0", "1000001"], "is not in 1..=1000000");
+    refused("bench memory --runs", &["1000001"], "is not in 0..=1000000");
     if cfg!(feature = "train") {
         refused("eval clip.mp4 --size", &sides, "expected 256 or 512, the pixels of each side");
         let clip = "synth clip --head head.npz -o out.mp4";
@@ -537,6 +540,7 @@ fn what_cannot_be_measured_is_told() {
         ("bench watch https://a.example/x", 2, &["only plain http://"]),
         ("bench e2e --way file:frames/", 2, &["say where file:frames/", "--way 'file:frames/%06d.png=READER'"]),
         ("bench code --pictures 0", 2, &["--pictures"]),
+        ("bench memory --switches 0 --runs 0 --clip-secs 0", 2, &["nothing to measure", "--switches", "above 0"]),
         ("bench compare text.txt text.txt", 2, &["text.txt is no recording", "effigy bench run --out DIR"]),
         ("bench compare missing missing", 1, &["cannot read missing"]),
         ("bench watch text.txt", 1, &["text.txt is no video"]),

@@ -1,7 +1,7 @@
 //! Frames of any size: no seam, nothing moves that should not, no empty sides; judged by their pictures.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may stop at once, as tests do")]
 
-mod common;
+use crate::common;
 
 use std::sync::Arc;
 

@@ -1,11 +1,9 @@
 //! The warp and the compositor, judged by their pictures.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may stop at once, as tests do")]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{identity, open_mouth, rest, shrunk};
+use crate::common::{identity, open_mouth, rest, shrunk};
 use effigy::clock::Timestamp;
 use effigy::composite::{Background, CardReason, CompositeOptions, Compositor};
 use effigy::drive::{DriveOptions, Driver, Motion};

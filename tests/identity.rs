@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
+use crate::common;
 use effigy::identity::{Basis, Signer};
 use effigy::{ErrorKind, Identity};
 

@@ -11,7 +11,7 @@ use effigy::generate::weights::Weights;
 use effigy::{Error, ErrorKind, Identity, Result};
 
 use super::run::{cannot_write, check_badge};
-use super::{demo, parse_size, terminal};
+use super::{parse_size, people, terminal};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -154,7 +154,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     // Without one of their own, the check shows a person that the program carries.
     let whom = match &identity {
         Some(identity) => Arc::clone(identity),
-        None => demo::enroll_portraits()?
+        None => people::enroll()?
             .into_iter()
             .next()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "the program carries no portrait"))?,

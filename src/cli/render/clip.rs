@@ -84,7 +84,13 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
         source = Box::new(LimitedSource::new(source, Duration::from_secs_f64(secs)));
     }
     let (mut generator, _) = generator_of(job.backend, job.weights.as_deref(), job.size_px)?;
-    let composite = CompositeOptions { size_px: job.size_px, background, mirror: job.mirror, badge: !job.no_badge };
+    let composite = CompositeOptions {
+        size_px: job.size_px,
+        background,
+        mirror: job.mirror,
+        badge: !job.no_badge,
+        ..CompositeOptions::default()
+    };
     let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
     let compositor = Compositor::new(composite)?;
     generator.adopt(Arc::clone(&identity))?;
@@ -112,6 +118,8 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
         generator,
         compositor,
         identities: vec![identity],
+        first: 0,
+        motion: Vec::new(),
         sinks: vec![sink],
         foreground: None,
         size_px: job.size_px,
