@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// Make an identity file from a photo
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Render many clips to files, in parts and again after it was stopped
     Render(render::RenderArgs),
     /// Join what several processes made with --shard
