@@ -28,6 +28,7 @@ mod live_window;
 pub(crate) mod manual;
 pub(crate) mod merge;
 mod names;
+mod outputs;
 mod people;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;

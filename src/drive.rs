@@ -25,6 +25,7 @@ mod rehearsal;
 mod retarget;
 
 use dense::DenseMean;
+pub(crate) use expression::default_emphasis;
 #[cfg(feature = "train")]
 pub(crate) use expression::gaze_of;
 use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter};

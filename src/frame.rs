@@ -109,3 +109,12 @@ impl<const C: usize> Picture<C> {
         })
     }
 }
+
+impl Rgba {
+    /// The colours alone, whatever the alpha.
+    pub fn opaque(&self) -> Rgb {
+        let pixels = self.data.as_chunks::<4>().0.iter();
+        let data = pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect();
+        Rgb { width_px: self.width_px, height_px: self.height_px, data }
+    }
+}

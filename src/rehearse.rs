@@ -9,10 +9,9 @@ use std::sync::Arc;
 use crate::capture::RawFrame;
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
-use crate::drive::Actor;
+use crate::drive::{Actor, default_emphasis};
 use crate::error::Result;
 use crate::face::{FaceTracker, TrackerOptions};
-use crate::frame::Rgb;
 use crate::generate::neural::{NeuralGenerator, open_on_cpu};
 use crate::generate::weights::Weights;
 use crate::generate::{Generator as _, Portrait};
@@ -34,7 +33,7 @@ const WANTED: f32 = 0.95;
 /// A picture that follows less than this is not asked for more in one round.
 const LEAST_SHARE: f32 = 0.3;
 /// How many times the emphasis of most portraits a portrait can have: beyond, points are asked for where no face can be.
-const MAX_MORE: f32 = 1.8;
+const MAX_MORE: f32 = 1.5;
 
 /// Plays portraits to find their emphasis. Opens its models once.
 pub struct Rehearsal {
@@ -79,7 +78,7 @@ impl Rehearsal {
         self.tracker.reset();
         let mut actor = Actor::new(&whom)?;
         let mut signal = DrivingSignal::rest(&whom.shape, whom.size_px(), Motion::Relative);
-        let prior = Actor::default_emphasis();
+        let prior = default_emphasis();
         let mut emphasis = prior;
         for _ in 0..N_ROUNDS {
             actor.set_emphasis(&emphasis);
@@ -101,9 +100,9 @@ impl Rehearsal {
                 let prior_2 = n as f32 * PRIOR_MOVED * PRIOR_MOVED;
                 if wanted_2[c] > n as f32 * LEAST_MOVED * LEAST_MOVED {
                     let share = (both[c] + WANTED * prior_2) / (wanted_2[c] + prior_2);
-                    // Never less than is known to be right for most: strong expressions arrive more weakly than these.
-                    let more = (WANTED / share.max(LEAST_SHARE)).max(1.0);
-                    emphasis[c] = (emphasis[c] * more).min(MAX_MORE * prior[c]).min(Identity::EMPHASIS[1]);
+                    // Never less than the driver does: strong expressions arrive more weakly than these.
+                    let (least, most) = (prior[c].min(1.0), (MAX_MORE * prior[c]).min(Identity::EMPHASIS[1]));
+                    emphasis[c] = (emphasis[c] * WANTED / share.max(LEAST_SHARE)).clamp(least, most);
                 }
             }
         }
@@ -115,9 +114,7 @@ impl Rehearsal {
     fn seen(&mut self, signal: &DrivingSignal) -> Result<Option<[f32; N_COEFFICIENTS]>> {
         self.generator.generate(signal, &mut self.portrait)?;
         self.compositor.compose(&self.portrait, Trace::default(), &mut self.out)?;
-        let pixels = self.out.picture().data().as_chunks::<4>().0.iter();
-        let picture = Rgb::from_data(SIZE_PX, SIZE_PX, pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect())?;
-        self.frame.set_picture(&picture);
+        self.frame.set_picture(&self.out.picture().opaque());
         self.now_millis += 40;
         self.frame.set_captured(Timestamp::from_nanos(self.now_millis * 1_000_000));
         Ok(self.tracker.observe(&self.frame, &mut self.face)?.then_some(self.face.coefficients))
@@ -148,10 +145,11 @@ mod tests {
         assert!(without.emphasis.is_none(), "files of programs that knew no rehearsal are read");
 
         Rehearsal::new().unwrap().rehearse(&mut identity).unwrap();
-        let (found, prior) = (identity.emphasis.clone().unwrap(), Actor::default_emphasis());
+        let (found, prior) = (identity.emphasis.clone().unwrap(), default_emphasis());
         let more = found.iter().zip(&prior).filter(|(found, prior)| *found > *prior).count();
         assert!(more > 5, "only {more} of 52 are asked for more strongly");
-        assert!(found.iter().zip(&prior).all(|(found, prior)| found >= prior && *found <= MAX_MORE * prior + 1e-5));
+        let is_within = |(found, prior): (&f32, &f32)| *found >= prior.min(1.0) && *found <= MAX_MORE * prior + 1e-5;
+        assert!(found.iter().zip(&prior).all(is_within), "{found:?}");
         let read = Identity::from_bytes(&identity.to_bytes(&signer).unwrap()).unwrap();
         assert_eq!(read.emphasis.as_deref(), Some(&*found));
         identity.emphasis.as_mut().unwrap()[3] = 9.0;

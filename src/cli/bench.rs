@@ -21,7 +21,7 @@ use effigy::sink::{self, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
 use super::names::{self, Names, parse_name, parse_names};
-use super::{Backend, parse_secs, parse_size, people, run, terminal};
+use super::{Backend, outputs, parse_secs, parse_size, people, run, terminal};
 
 mod memory;
 mod scenes;
@@ -211,7 +211,7 @@ fn write_json(path: Option<&Path>, value: &impl serde::Serialize) -> Result<()> 
     let Some(path) = path else { return Ok(()) };
     let text =
         serde_json::to_string_pretty(value).or_error(ErrorKind::Internal, || "cannot write the figures".to_owned())?;
-    files::write(path, (text + "\n").as_bytes()).map_err(|error| run::cannot_write(path, error))
+    files::write(path, (text + "\n").as_bytes()).map_err(|error| outputs::cannot_write(path, error))
 }
 
 /// A flag that Ctrl-C sets, and the passing of `secs`.
@@ -240,7 +240,7 @@ impl Over {
 
 fn watch(args: &WatchArgs) -> Result<()> {
     if let Some(path) = &args.report {
-        run::check_writable(path)?;
+        outputs::check_writable(path)?;
     }
     let mut reader = reader::open(&args.what)?;
     log::info!("source: {}", reader.name());

@@ -12,7 +12,7 @@ use effigy::sink::{Codec, SinkSpec};
 use effigy::{ErrorKind, Result, Rgb, photo};
 
 use super::run::{self, Stage};
-use super::{Backend, DemoArgs, devices, people};
+use super::{Backend, DemoArgs, devices, outputs, people};
 
 /// Pairs of driver and result on the contact sheet.
 const N_PAIRS: usize = 8;
@@ -22,7 +22,7 @@ const CELL_PX: usize = 256;
 /// Shows the demo in a window, or writes it to files.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     if let Some(path) = &args.report {
-        run::check_writable(path)?;
+        outputs::check_writable(path)?;
     }
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("effigy-demo"));
     let in_window = args.out.is_none() && devices::has_display();

@@ -6,7 +6,7 @@ use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, 
 use effigy::rehearse::Rehearsal;
 use effigy::{Error, ErrorKind, Result, files, photo};
 
-use super::run::{check_writable, is_same_file};
+use super::outputs::{check_writable, is_same_file};
 use super::{EnrollArgs, terminal, user};
 
 /// Enrols a photo and writes the identity and its preview.

@@ -19,7 +19,7 @@ use effigy::train::eval::{
 };
 use effigy::{Error, ErrorKind, Result, photo};
 
-use super::run::{cannot_write, check_writable, is_same_file};
+use super::outputs::{cannot_write, check_writable, is_same_file};
 use super::terminal;
 
 mod across;

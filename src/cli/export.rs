@@ -10,7 +10,8 @@ use effigy::generate::neural;
 use effigy::generate::weights::Weights;
 use effigy::{Error, ErrorKind, Identity, Result};
 
-use super::run::{cannot_write, check_badge};
+use super::outputs::cannot_write;
+use super::run::check_badge;
 use super::{parse_size, people, terminal};
 
 #[derive(Args, Debug)]

@@ -17,7 +17,7 @@ use self::results::{Outcome, Rendered, Results};
 
 pub(super) use self::results::merge as merge_results;
 
-use super::run::is_same_file;
+use super::outputs::is_same_file;
 use super::terminal;
 
 mod clip;

@@ -1,6 +1,6 @@
 //! `effigy run`: an identity, driven live.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,21 +11,27 @@ use effigy::composite::{Background, CompositeOptions, Compositor};
 use effigy::drive::{DriveOptions, MotionTracker};
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, Tracker, TrackerOptions};
-use effigy::files::{self, Kind, STANDARD_INPUT};
+use effigy::files;
 use effigy::generate::Generator;
 use effigy::generate::choose;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
-use effigy::motion_link::{self, MotionSink, MotionSinkSpec, MotionSourceSpec};
+use effigy::motion_link::{self, MotionSink};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::steer::{OscServer, OscSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
-use super::{Backend, RunArgs, browser, live_window, names, people, remember, terminal, user};
+use super::outputs::{cannot_write, check_writable};
+use super::{Backend, RunArgs, browser, live_window, people, remember, terminal, user};
+
+pub(super) use checks::check_badge;
+use checks::{check_every_frame, check_remote, check_sinks};
+
+mod checks;
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -124,26 +130,6 @@ fn drive(args: &RunArgs) -> Result<()> {
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
-}
-
-/// Others reach this machine only where that was asked for.
-fn check_remote(args: &RunArgs) -> Result<()> {
-    let remote_osc =
-        args.osc.filter(|OscSpec(address)| !address.ip().is_loopback()).map(|spec| format!("--osc {spec}"));
-    let remote_source = match &args.source {
-        SourceSpec::Motion(motion) if motion.is_remote() => Some(format!("--source {motion}")),
-        _ => None,
-    };
-    match remote_osc.or(remote_source).filter(|_| !args.allow_remote) {
-        None => Ok(()),
-        Some(what) => Err(Error::new(
-            ErrorKind::Config,
-            format!(
-                "{what} lets other machines steer or drive; nobody is asked for a password. If that is wanted, add \
-                 --allow-remote; if not, give a port alone"
-            ),
-        )),
-    }
 }
 
 /// Ways for numbers: out of the run, and into its control.
@@ -420,137 +406,6 @@ fn network_backend(backend: Backend) -> Option<&'static str> {
         Backend::Wgpu => Some("wgpu"),
         Backend::Cpu => Some("cpu"),
     }
-}
-
-/// The visible mark may go only where nobody can be wronged.
-pub(super) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
-    let bound = identities.iter().find(|identity| !identity.manifest.consent.basis.may_go_unmarked());
-    match bound {
-        Some(identity) if no_badge => Err(Error::new(
-            ErrorKind::Config,
-            format!(
-                "--no-badge needs identities of oneself or of synthetic people; \"{}\" was enrolled with consent {}",
-                identity.manifest.name,
-                identity.manifest.consent.basis.name()
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Rendering every frame makes sense from a clip to files.
-fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
-    if !args.every_frame {
-        return Ok(());
-    }
-    let is_clip = match &args.source {
-        SourceSpec::File(_) | SourceSpec::Url(_) | SourceSpec::StandardInput => true,
-        SourceSpec::Motion(motion) => !motion.is_live(),
-        SourceSpec::Camera(_) | SourceSpec::Pattern => false,
-    };
-    let why = if !is_clip {
-        "--every-frame needs a clip: --source FILE"
-    } else if args.looped {
-        "--every-frame with --loop would never end"
-    } else if sinks.iter().any(SinkSpec::is_live_only) {
-        "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::Config, why))
-}
-
-/// One window, and every file written by one sink only, never over what the run reads.
-fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
-    let config = |message: String| Err(Error::new(ErrorKind::Config, message));
-    let source = match &args.source {
-        SourceSpec::File(path) | SourceSpec::Motion(MotionSourceSpec::File(path)) => Some(path),
-        _ => None,
-    };
-    let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
-    for (i, sink) in sinks.iter().enumerate() {
-        let is_repeated = sinks[..i].contains(sink);
-        match sink {
-            SinkSpec::Window if is_repeated => {
-                return config("one window is enough; give `--sink window` once".to_owned());
-            }
-            SinkSpec::Http(_) if sinks[..i].iter().any(|other| matches!(other, SinkSpec::Http(_))) => {
-                return config("one server is enough for all; give `--sink http` once".to_owned());
-            }
-            SinkSpec::Http(address) if !address.ip().is_loopback() && !args.allow_remote => {
-                return config(format!(
-                    "--sink http:{address} lets other machines reach the control page: everyone who learns its \
-                     address and token could watch and steer, and nothing is encrypted. If that is wanted, add \
-                     --allow-remote; if not: --sink http"
-                ));
-            }
-            SinkSpec::Vcam { .. } | SinkSpec::Pipewire { .. } if is_repeated => {
-                return config(format!("two sinks would be the same camera; give `--sink {sink}` once"));
-            }
-            SinkSpec::Motion(MotionSinkSpec::Udp(..)) if is_repeated => {
-                return config(format!("motion would be sent there twice; give `--sink {sink}` once"));
-            }
-            SinkSpec::Video(path) | SinkSpec::Sequence(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
-                if is_repeated =>
-            {
-                return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
-            }
-            SinkSpec::Video(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
-                if read.iter().any(|other| is_same_file(path, other)) =>
-            {
-                return config(format!(
-                    "the recording would replace what the run reads; name another: {}",
-                    path.display()
-                ));
-            }
-            _ => {}
-        }
-    }
-    match &args.report {
-        Some(path) if read.iter().any(|other| is_same_file(path, other)) => {
-            config(format!("the report would replace what the run reads; name another: {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether both paths lead to one file that is there, whatever they look like.
-pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// A report that cannot be written must fail before the run, not after it.
-pub(super) fn check_writable(path: &Path) -> Result<()> {
-    // What is opened and closed is over for who reads a pipe.
-    let kind = std::fs::metadata(path).map(|meta| Kind::of(&meta));
-    if path.as_os_str() == STANDARD_INPUT {
-        files::check_regular(path).map_err(|error| cannot_write(path, error))?;
-    }
-    if matches!(kind, Ok(Kind::Pipe)) {
-        return Ok(());
-    }
-    let is_new = !path.exists();
-    std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
-    if is_new {
-        // A run that fails leaves no empty report behind.
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
-}
-
-/// A file that cannot be written, with what to do about it.
-pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let advice = match folder {
-        Some(folder) if !folder.exists() => format!("; make its folder first with `mkdir -p {}`", folder.display()),
-        _ if path.is_dir() => "; it is a folder: name a file in it".to_owned(),
-        _ => String::new(),
-    };
-    let kind = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-        _ => ErrorKind::Io,
-    };
-    Error::new(kind, format!("cannot write {}{advice}", path.display())).because(error)
 }
 
 pub(crate) fn write_report(report: &Report, path: &Path) -> Result<()> {

@@ -20,14 +20,19 @@ use crate::generate::neural::maps::body_pose;
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 
+use self::head::Head;
 use self::layout::{Layout, Subject};
 use self::scene::Scene;
-use self::still::{Head, Still, Wish};
+use self::still::Still;
+use self::wish::Wish;
 
 mod axis;
+mod head;
 mod layout;
+mod reader;
 mod scene;
 mod still;
+mod wish;
 
 /// Sides that a frame may have, in pixels. A frame of the largest takes 64 MiB, of which a run holds some.
 pub const FRAME_SIDES_PX: RangeInclusive<usize> = 64..=4096;

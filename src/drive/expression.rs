@@ -50,8 +50,8 @@ pub(super) const SHUT_EYE: f32 = 0.35;
 
 /// What is asked for beyond what the driver does follows the driver with so much play, so that the tracker's noise is not
 /// made larger with the expression: in strengths, and in widths of the eye for where it looks.
-const PLAY: f32 = 0.02;
-const GAZE_PLAY: f32 = 0.004;
+const PLAY: f32 = 0.05;
+const GAZE_PLAY: f32 = 0.01;
 
 /// The part that a coefficient belongs to.
 fn part_of(name: &str) -> StrengthPart {
@@ -124,7 +124,7 @@ impl Prior {
 }
 
 /// The emphasis for a portrait of which nothing is known.
-pub(super) fn default_emphasis() -> [f32; N_COEFFICIENTS] {
+pub(crate) fn default_emphasis() -> [f32; N_COEFFICIENTS] {
     Prior::new().emphasis
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use half::f16;
 use safetensors::SafeTensors;
 
-use super::expression::{
-    EyeContact, N_MODES, Points, RestingDriver, RestingPortrait, Retargeter, default_emphasis, pose,
-};
+use super::expression::{EyeContact, N_MODES, Points, RestingDriver, RestingPortrait, Retargeter, pose};
 use super::{Motion, Strengths, retarget};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
@@ -45,11 +43,6 @@ impl Actor {
     /// How many expressions there are.
     pub(crate) fn n_expressions(&self) -> usize {
         self.expressions.len()
-    }
-
-    /// The emphasis for a portrait of which nothing is known.
-    pub(crate) fn default_emphasis() -> [f32; N_COEFFICIENTS] {
-        default_emphasis()
     }
 
     /// Asks so much more of each expression from now on.

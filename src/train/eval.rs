@@ -35,6 +35,7 @@ mod part;
 mod perceptual;
 mod play;
 mod recognition;
+mod record;
 mod reel;
 mod scores;
 

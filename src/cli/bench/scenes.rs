@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cli::{names, run as run_command};
+use crate::cli::{names, outputs};
 use clap::Args;
 use effigy::bench::page;
 use effigy::bench::record::Label;
@@ -64,7 +64,7 @@ pub(super) fn run(args: &ScenesArgs) -> Result<()> {
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
-        run_command::check_writable(&folder.join("bench.json"))?;
+        outputs::check_writable(&folder.join("bench.json"))?;
     }
     let mut recording = Recording::begin();
     terminal::print(format!("{}\n", RunRecord::HEAD).as_bytes())?;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &ScenesArgs) -> Result<()> {
         ("report.html", page::html(&recording)),
     ] {
         let path = folder.join(name);
-        files::write(&path, text.as_bytes()).map_err(|error| run_command::cannot_write(&path, error))?;
+        files::write(&path, text.as_bytes()).map_err(|error| outputs::cannot_write(&path, error))?;
     }
     log::info!("next: open {}", folder.join("report.html").display());
     Ok(())

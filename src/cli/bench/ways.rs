@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::run as run_command;
+use crate::cli::outputs;
 use clap::Args;
 use crossbeam_channel::bounded;
 use effigy::bench::e2e::{self, About as AboutWay, Exit, FarEnd};
@@ -155,7 +155,7 @@ pub(super) fn run(args: &E2eArgs) -> Result<()> {
     // What was typed wrongly is said before anything is opened.
     let far_ends: Vec<FarEnd> = ways.iter().map(Way::far_end).collect::<Result<_>>()?;
     if let Some(path) = &args.report {
-        run_command::check_writable(path)?;
+        outputs::check_writable(path)?;
     }
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };

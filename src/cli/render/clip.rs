@@ -15,6 +15,7 @@ use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::identity::{EnrollOptions, Enroller};
 use effigy::pipeline::{self, Control, Stages};
+use effigy::rehearse::Rehearsal;
 use effigy::report::{LiveFigures, Report};
 use effigy::shard::Shard;
 use effigy::sink::{self, SinkOptions, SinkSpec};
@@ -22,8 +23,9 @@ use effigy::{Error, ErrorKind, Identity, Result, photo};
 
 use super::job::{Job, Whom};
 use super::results::{Rendered, hash_of};
+use crate::cli::outputs::cannot_write;
 use crate::cli::parse_background;
-use crate::cli::run::{cannot_write, check_badge, generator_of};
+use crate::cli::run::{check_badge, generator_of};
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
 pub(super) fn render(job: &Job, shard: Shard, controls: Receiver<Control>, stop: &AtomicBool) -> Result<Rendered> {
@@ -138,7 +140,9 @@ fn identity(whom: &Whom) -> Result<Identity> {
                 EnrollOptions { name, basis: *consent, consent_by: consent_by.clone(), framing: *framing, face: *face };
             let about =
                 |error: Error| Error::new(error.kind(), format!("cannot enroll {}", path.display())).because(error);
-            Enroller::new()?.enroll(&photo::read_bytes(path)?, &options).map_err(about)
+            let mut identity = Enroller::new()?.enroll(&photo::read_bytes(path)?, &options).map_err(about)?;
+            Rehearsal::new()?.rehearse(&mut identity)?;
+            Ok(identity)
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::job::Job;
-use crate::cli::run::{cannot_write, is_same_file};
+use crate::cli::outputs::{cannot_write, is_same_file};
 
 /// Figures of a clip that is whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

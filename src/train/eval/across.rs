@@ -18,7 +18,7 @@ use serde::Serialize;
 use self::figures::{Both, N_TOP, Powers, Rows, STRIDE, Seen};
 use super::footage::square;
 use super::perceptual::scaled;
-use super::play::opaque;
+use super::play::enrolment;
 use super::{OUTPUT_PX, Skipped};
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::ManualClock;
@@ -30,7 +30,7 @@ use crate::flow::DenseTracker;
 use crate::frame::Rgb;
 use crate::generate::{Generator, Portrait};
 use crate::geometry::{FaceObservation, N_COEFFICIENTS};
-use crate::identity::{Basis, EnrollOptions, Enroller, Framing, Identity};
+use crate::identity::{Enroller, Identity};
 use crate::photo;
 use crate::rehearse::Rehearsal;
 use crate::signal::{DenseMotion, DrivingSignal, Motion};
@@ -334,15 +334,7 @@ impl Stage {
     }
 
     fn enroll(&mut self, path: &Path) -> Result<Arc<Identity>> {
-        let options = EnrollOptions {
-            name: "evaluation".to_owned(),
-            // Never written to a file: it lives as long as the pair is played.
-            basis: Basis::Subject,
-            consent_by: "evaluation".to_owned(),
-            framing: Framing::Keep,
-            face: None,
-        };
-        let mut identity = self.enroller.enroll(&photo::read_bytes(path)?, &options)?;
+        let mut identity = self.enroller.enroll(&photo::read_bytes(path)?, &enrolment())?;
         self.rehearsal.rehearse(&mut identity)?;
         Ok(Arc::new(identity))
     }
@@ -403,7 +395,7 @@ impl Stage {
             }
             generator.generate(&signal, &mut portrait)?;
             self.compositor.compose(&portrait, Trace::default(), &mut out)?;
-            let result = opaque(out.picture())?;
+            let result = out.picture().opaque();
             if number.is_multiple_of(STRIDE)
                 && let Some(both) = self.onlookers.glance([frame.picture(), &result])?
             {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PartCase};
-use super::play::{Played, Record, Stage};
+use super::play::Stage;
+use super::record::{Played, Record};
 use super::reel::Reel;
 use super::scores::metric_of;
 use super::{CaseReport, Contender, EvalOptions, Evaluation, Instruments, LeftOut, Progress, Skipped, Suite};

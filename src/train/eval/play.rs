@@ -13,16 +13,17 @@ use super::instruments::Instruments;
 use super::metrics::{self, Difference, Step};
 use super::perceptual::{Seen, scaled};
 use super::recognition::{Descriptor, similarity_of};
+use super::record::{Played, Record};
 use super::reel::{self, Reel};
 use super::regions::{Labels, Region};
 use super::scores::{FrameScores, Tally};
-use super::{CaseReport, Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
+use super::{CaseReport, Contender, EvalOptions, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
 use crate::drive::{DriveOptions, Driver};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::face::{is_calm, unrest};
-use crate::frame::{Rgb, Rgba};
+use crate::frame::Rgb;
 use crate::generate::Portrait;
 use crate::geometry::FaceObservation;
 use crate::identity::{Basis, EnrollOptions, Framing, Identity};
@@ -187,15 +188,7 @@ impl<'a> Stage<'a> {
     }
 
     fn enroll(&mut self, moment: &Moment) -> Result<Cast> {
-        let options = EnrollOptions {
-            name: "evaluation".to_owned(),
-            // Never written to a file: it lives as long as the case is played.
-            basis: Basis::Subject,
-            consent_by: "evaluation".to_owned(),
-            framing: Framing::Keep,
-            face: None,
-        };
-        let identity = Arc::new(self.instruments.enroller.enroll(&png(&moment.truth)?, &options)?);
+        let identity = Arc::new(self.instruments.enroller.enroll(&png(&moment.truth)?, &enrolment())?);
         Ok(Cast { identity, picture: scaled(&moment.truth, self.options.size_px)?, frame: moment.index })
     }
 
@@ -330,7 +323,7 @@ impl<'a> Stage<'a> {
             let frame_ms = begin.elapsed().as_secs_f64() * 1e3;
             tally.add(&[("frame_ms", frame_ms)]);
             self.compositor.compose(&portrait, Trace::default(), &mut out)?;
-            pictures.push(scaled(&opaque(out.picture())?, self.options.size_px)?);
+            pictures.push(scaled(&out.picture().opaque(), self.options.size_px)?);
         }
         Ok(pictures)
     }
@@ -433,86 +426,6 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// What one contender was.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Played {
-    pub(super) label: String,
-    pub(super) generator: String,
-    pub(super) backend: String,
-}
-
-/// All that was measured in a suite.
-pub(super) struct Record {
-    pub(super) contenders: Vec<Played>,
-    pub(super) by_case: Vec<Vec<Tally>>,
-    pub(super) cases: Vec<CaseReport>,
-    pub(super) skipped: Vec<Skipped>,
-    pub(super) n_driver_lost: u64,
-    pub(super) reel: Reel,
-}
-
-impl Record {
-    /// The suite's report.
-    pub(super) fn report(self, suite: &Suite, options: EvalOptions) -> SuiteReport {
-        let mut totals = vec![Tally::default(); self.contenders.len()];
-        for tallies in &self.by_case {
-            for (total, tally) in totals.iter_mut().zip(tallies) {
-                total.merge(tally);
-            }
-        }
-        let n_frames = totals.first().map_or(0, |total| total.n_of("l1"));
-        let labels: Vec<&str> = self.contenders.iter().map(|contender| contender.label.as_str()).collect();
-        let is_cross = matches!(suite, Suite::CrossIdentity(..));
-        let fixed = if is_cross { &["portrait", "driver", "truth"][..] } else { &["portrait", "truth"] };
-        let titles = fixed.iter().map(|title| (*title).to_owned());
-        let titles = titles.chain(labels.iter().map(|label| (*label).to_owned()));
-        let titles = titles.chain(labels.iter().map(|label| format!("error of {label}, 4×")));
-        let generators =
-            self.contenders.iter().zip(&totals).enumerate().map(|(i, (contender, total))| GeneratorReport {
-                label: contender.label.clone(),
-                generator: contender.generator.clone(),
-                backend: contender.backend.clone(),
-                figures: total.figures(true),
-                cases: self.by_case.iter().map(|tallies| tallies[i].figures(false)).collect(),
-            });
-        SuiteReport {
-            name: suite.name(),
-            notes: notes(suite, options, totals.first()),
-            generators: generators.collect(),
-            cell_titles: titles.collect(),
-            cases: self.cases,
-            skipped: self.skipped,
-            n_frames,
-            n_driver_lost: self.n_driver_lost,
-            rows: self.reel.rows(),
-        }
-    }
-}
-
-/// What to know when reading a suite's figures.
-fn notes(suite: &Suite, options: EvalOptions, total: Option<&Tally>) -> Vec<String> {
-    let mut notes = match suite {
-        Suite::SelfReenactment(_) => vec![],
-        Suite::CrossIdentity(_, Motion::Relative) => {
-            vec!["motion counts from the driver's frame of the moment that the portrait shows".to_owned()]
-        }
-        Suite::CrossIdentity(_, Motion::Absolute) => {
-            vec!["absolute motion takes over the driver's face shape too: the answer is out of its reach".to_owned()]
-        }
-    };
-    if options.is_live {
-        notes.push("motion as it comes live: filtered, and what moves beside the mesh a frame late".to_owned());
-    }
-    let (n_vectors, n_features) = total.map_or((0, 0), Tally::feature_counts);
-    if (1..n_features + 1).contains(&n_vectors) {
-        notes.push(format!(
-            "the Fréchet distance is over {n_vectors} frames for {n_features} features: too few for the number to mean \
-             anything beyond this run"
-        ));
-    }
-    notes
-}
-
 fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut FrameScores) {
     const KEYS: [[&str; 2]; Region::ALL.len()] = [
         ["mouth_l1", "mouth_psnr_db"],
@@ -528,11 +441,6 @@ fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut F
     }
 }
 
-pub(super) fn opaque(picture: &Rgba) -> Result<Rgb> {
-    let pixels = picture.data().as_chunks::<4>().0.iter();
-    Rgb::from_data(picture.width_px(), picture.height_px(), pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect())
-}
-
 fn png(picture: &Rgb) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
@@ -540,6 +448,18 @@ fn png(picture: &Rgb) -> Result<Vec<u8>> {
         .write_image(picture.data(), width, height, image::ExtendedColorType::Rgb8)
         .or_error(ErrorKind::Internal, || "cannot code the portrait".to_owned())?;
     Ok(bytes)
+}
+
+/// How the portrait of a case is enrolled.
+pub(super) fn enrolment() -> EnrollOptions {
+    EnrollOptions {
+        name: "evaluation".to_owned(),
+        // Never written to a file: it lives as long as the case is played.
+        basis: Basis::Subject,
+        consent_by: "evaluation".to_owned(),
+        framing: Framing::Keep,
+        face: None,
+    }
 }
 
 fn file_name(path: &Path) -> String {

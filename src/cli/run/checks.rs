@@ -1,0 +1,125 @@
+//! What of a run is typed wrongly, said before anything is opened or written.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use effigy::capture::SourceSpec;
+use effigy::motion_link::{MotionSinkSpec, MotionSourceSpec};
+use effigy::sink::SinkSpec;
+use effigy::steer::OscSpec;
+use effigy::{Error, ErrorKind, Identity, Result};
+
+use crate::cli::outputs::is_same_file;
+use crate::cli::{RunArgs, names};
+
+/// The visible mark may go only where nobody can be wronged.
+pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
+    let bound = identities.iter().find(|identity| !identity.manifest.consent.basis.may_go_unmarked());
+    match bound {
+        Some(identity) if no_badge => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "--no-badge needs identities of oneself or of synthetic people; \"{}\" was enrolled with consent {}",
+                identity.manifest.name,
+                identity.manifest.consent.basis.name()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Rendering every frame makes sense from a clip to files.
+pub(super) fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
+    if !args.every_frame {
+        return Ok(());
+    }
+    let is_clip = match &args.source {
+        SourceSpec::File(_) | SourceSpec::Url(_) | SourceSpec::StandardInput => true,
+        SourceSpec::Motion(motion) => !motion.is_live(),
+        SourceSpec::Camera(_) | SourceSpec::Pattern => false,
+    };
+    let why = if !is_clip {
+        "--every-frame needs a clip: --source FILE"
+    } else if args.looped {
+        "--every-frame with --loop would never end"
+    } else if sinks.iter().any(SinkSpec::is_live_only) {
+        "--every-frame needs a sink that waits for it, such as --sink file:out.mp4"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Config, why))
+}
+
+/// One window, and every file written by one sink only, never over what the run reads.
+pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
+    let config = |message: String| Err(Error::new(ErrorKind::Config, message));
+    let source = match &args.source {
+        SourceSpec::File(path) | SourceSpec::Motion(MotionSourceSpec::File(path)) => Some(path),
+        _ => None,
+    };
+    let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
+    for (i, sink) in sinks.iter().enumerate() {
+        let is_repeated = sinks[..i].contains(sink);
+        match sink {
+            SinkSpec::Window if is_repeated => {
+                return config("one window is enough; give `--sink window` once".to_owned());
+            }
+            SinkSpec::Http(_) if sinks[..i].iter().any(|other| matches!(other, SinkSpec::Http(_))) => {
+                return config("one server is enough for all; give `--sink http` once".to_owned());
+            }
+            SinkSpec::Http(address) if !address.ip().is_loopback() && !args.allow_remote => {
+                return config(format!(
+                    "--sink http:{address} lets other machines reach the control page: everyone who learns its \
+                     address and token could watch and steer, and nothing is encrypted. If that is wanted, add \
+                     --allow-remote; if not: --sink http"
+                ));
+            }
+            SinkSpec::Vcam { .. } | SinkSpec::Pipewire { .. } if is_repeated => {
+                return config(format!("two sinks would be the same camera; give `--sink {sink}` once"));
+            }
+            SinkSpec::Motion(MotionSinkSpec::Udp(..)) if is_repeated => {
+                return config(format!("motion would be sent there twice; give `--sink {sink}` once"));
+            }
+            SinkSpec::Video(path) | SinkSpec::Sequence(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
+                if is_repeated =>
+            {
+                return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
+            }
+            SinkSpec::Video(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
+                if read.iter().any(|other| is_same_file(path, other)) =>
+            {
+                return config(format!(
+                    "the recording would replace what the run reads; name another: {}",
+                    path.display()
+                ));
+            }
+            _ => {}
+        }
+    }
+    match &args.report {
+        Some(path) if read.iter().any(|other| is_same_file(path, other)) => {
+            config(format!("the report would replace what the run reads; name another: {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Others reach this machine only where that was asked for.
+pub(super) fn check_remote(args: &RunArgs) -> Result<()> {
+    let remote_osc =
+        args.osc.filter(|OscSpec(address)| !address.ip().is_loopback()).map(|spec| format!("--osc {spec}"));
+    let remote_source = match &args.source {
+        SourceSpec::Motion(motion) if motion.is_remote() => Some(format!("--source {motion}")),
+        _ => None,
+    };
+    match remote_osc.or(remote_source).filter(|_| !args.allow_remote) {
+        None => Ok(()),
+        Some(what) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{what} lets other machines steer or drive; nobody is asked for a password. If that is wanted, add \
+                 --allow-remote; if not, give a port alone"
+            ),
+        )),
+    }
+}

@@ -1,0 +1,140 @@
+//! The generated head drawn into a frame at rest.
+//!
+//! Towards the square's borders the moving picture turns into the still one, and the body's motion comes to rest, so that
+//! there is no seam.
+
+use glam::Vec2;
+use opencv::core::Size;
+use opencv::imgproc::{INTER_AREA, resize};
+
+use super::Shift;
+use super::axis::{Tap, mix, over, premultiplied, straight};
+use super::still::Still;
+use super::wish::{BOTTOM_BAND, SIDE_BAND};
+use crate::error::Result;
+use crate::frame::Rgba;
+
+const OPAQUE: u32 = 0xff00_0000;
+
+/// The generated person on its way into the frame. Takes memory with the first picture only.
+#[derive(Default)]
+pub(super) struct Head {
+    /// Alpha multiplied in, mirrored where the frame is.
+    person: Rgba,
+    shrunk: Rgba,
+    line: Vec<u32>,
+}
+
+impl Head {
+    /// Draws the person into the still picture's area of `out`, which has the frame's size.
+    pub(super) fn draw(&mut self, generated: &Rgba, still: &Still, shift: Shift, out: &mut Rgba) -> Result<()> {
+        let Self { person, shrunk, line } = self;
+        let size = generated.width_px();
+        person.reshape(size, size);
+        let rows = person.data_mut().chunks_exact_mut(size * 4);
+        for (to, from) in rows.zip(generated.data().chunks_exact(size * 4)) {
+            let (to, from) = (to.as_chunks_mut::<4>().0.iter_mut(), from.as_chunks::<4>().0.iter());
+            if still.is_mirrored {
+                to.zip(from.rev()).for_each(|(to, from)| *to = premultiplied(*from).to_le_bytes());
+            } else {
+                to.zip(from).for_each(|(to, from)| *to = premultiplied(*from).to_le_bytes());
+            }
+        }
+        let source = if still.source_px < size {
+            shrunk.reshape(still.source_px, still.source_px);
+            let side = Size::new(still.source_px as i32, still.source_px as i32);
+            resize(&person.as_mat()?, &mut shrunk.as_mat_mut()?, side, 0.0, 0.0, INTER_AREA)?;
+            &*shrunk
+        } else {
+            &*person
+        };
+        line.resize(still.source_px, 0);
+        let shift = shift.in_pixels(still);
+        let (area, stride) = (still.area, out.width_px());
+        // Columns that move as they were generated lie between the first and the last of them.
+        let whole = |share: &u32| *share == 256;
+        let first = still.across.iter().position(whole).unwrap_or(area.width);
+        let last = still.across.iter().rposition(whole).map_or(first, |last| last + 1);
+        for (y, (&down, &row)) in still.down.iter().zip(still.rows.taps()).enumerate() {
+            let at = y * area.width;
+            let (behind, at_rest) = (&still.behind[at..][..area.width], &still.at_rest[at..][..area.width]);
+            let to = &mut out.data_mut()[((area.y + y) * stride + area.x) * 4..][..area.width * 4];
+            let to = to.as_chunks_mut::<4>().0;
+            let mut fade = |columns: std::ops::Range<usize>| {
+                for x in columns {
+                    let share = still.across[x] * down / 256;
+                    to[x] = still.finished(match share {
+                        0 => at_rest[x],
+                        _ => mix(at_rest[x], over(shift.read(source, still, x, y, share), behind[x]), share),
+                    });
+                }
+            };
+            if down < 256 {
+                fade(0..area.width);
+                continue;
+            }
+            fade(0..first);
+            fade(last..area.width);
+            if first == last {
+                continue;
+            }
+            let taps = &still.columns.taps()[first..last];
+            let columns = taps[0].first as usize..taps[taps.len() - 1].second as usize + 1;
+            let upper = &source.row(row.first as usize).as_chunks::<4>().0[columns.clone()];
+            let lower = &source.row(row.second as usize).as_chunks::<4>().0[columns.clone()];
+            for ((line, upper), lower) in line[columns].iter_mut().zip(upper).zip(lower) {
+                *line = mix(u32::from_le_bytes(*upper), u32::from_le_bytes(*lower), row.weight);
+            }
+            for ((to, tap), behind) in to[first..last].iter_mut().zip(taps).zip(&behind[first..last]) {
+                let person = mix(line[tap.first as usize], line[tap.second as usize], tap.weight);
+                *to = still.finished(over(person, *behind));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Still {
+    /// A pixel as it leaves.
+    fn finished(&self, pixel: u32) -> [u8; 4] {
+        if self.is_opaque { (pixel | OPAQUE).to_le_bytes() } else { straight(pixel) }
+    }
+}
+
+/// How far the generated body is from its place in the photo, in pixels of the frame: growth and a step.
+struct PixelShift {
+    growth: f32,
+    step: Vec2,
+    longest: Vec2,
+    /// Pixels of the source for one of the frame's.
+    per_pixel: f32,
+    corner: Vec2,
+}
+
+impl Shift {
+    fn in_pixels(self, still: &Still) -> PixelShift {
+        let side = still.square.side as f32;
+        let x = if still.is_mirrored { -self.step.x - self.growth } else { self.step.x };
+        PixelShift {
+            growth: self.growth,
+            step: Vec2::new(x, self.step.y) * side,
+            // No more than the bands take up without folding.
+            longest: Vec2::new(SIDE_BAND, BOTTOM_BAND) * 0.6 * side,
+            per_pixel: still.source_px as f32 / side,
+            corner: Vec2::new(still.square.left as f32, still.square.top as f32),
+        }
+    }
+}
+
+impl PixelShift {
+    /// The generated pixel that belongs to a place of the area where `share` of the motion is left.
+    fn read(&self, source: &Rgba, still: &Still, x: usize, y: usize, share: u32) -> u32 {
+        let at = Vec2::new((still.area.x + x) as f32 + 0.5, (still.area.y + y) as f32 + 0.5) - self.corner;
+        let away = (at * self.growth + self.step).clamp(-self.longest, self.longest);
+        let from = (at + away * (1.0 - share as f32 / 256.0)) * self.per_pixel;
+        let (x, y) = (Tap::at(from.x, still.source_px), Tap::at(from.y, still.source_px));
+        let at = |x: u32, y: u32| u32::from_le_bytes(source.pixel(x as usize, y as usize));
+        let upper = mix(at(x.first, y.first), at(x.second, y.first), x.weight);
+        mix(upper, mix(at(x.first, y.second), at(x.second, y.second), x.weight), y.weight)
+    }
+}
