@@ -20,7 +20,7 @@ use self::graph::{Graph, Held};
 
 pub use self::check::{Check, check};
 pub use self::layout::{Layout, Serving, files};
-pub use self::sample::{IDENTITY_INPUTS, inputs, safetensors_of};
+pub use self::sample::{IDENTITY_INPUTS, Named, driving_bytes, identity_bytes, inputs, safetensors_of};
 
 mod check;
 mod drawing;

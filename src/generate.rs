@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::frame::Rgba;
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
+use crate::trace::Away;
 
 pub use network::weights;
 
@@ -72,4 +73,9 @@ pub trait Generator: Send {
     /// # Errors
     /// When the device fails, or no identity was adopted.
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()>;
+
+    /// What another machine had of the last picture; `None` when it was made here.
+    fn away(&self) -> Option<Away> {
+        None
+    }
 }

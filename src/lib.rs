@@ -90,6 +90,8 @@ mod pixel;
 #[cfg(feature = "train")]
 mod random;
 pub mod rehearse;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod report;
 pub mod settings;
 pub mod shard;

@@ -70,6 +70,9 @@ pub struct SinkMeter {
     jitter: Times,
     stages: [Times; Stage::ALL.len()],
     waits: [Times; Stage::ALL.len()],
+    /// Of pictures that another machine made: the network's share, and its own work.
+    network: Times,
+    remote_work: Times,
     /// The first and the last frame shown, and when the last was.
     ends: Option<(Trace, Trace, Timestamp)>,
     n_stutters: u64,
@@ -90,6 +93,8 @@ impl SinkMeter {
             jitter: Times::default(),
             stages: Default::default(),
             waits: Default::default(),
+            network: Times::default(),
+            remote_work: Times::default(),
             ends: None,
             n_stutters: 0,
             n_duplicates: 0,
@@ -115,6 +120,10 @@ impl SinkMeter {
         for (stage, (work, wait)) in Stage::ALL.into_iter().zip(self.stages.iter_mut().zip(&mut self.waits)) {
             work.record(trace.span(stage).duration());
             wait.record(trace.wait(stage));
+        }
+        if let Some(away) = trace.away {
+            self.network.record(away.network());
+            self.remote_work.record(away.worked);
         }
     }
 
@@ -286,6 +295,23 @@ pub struct StageFigures {
     pub p99_ms: f64,
 }
 
+/// Pictures that another machine made.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RemoteFigures {
+    /// How many of those shown it made; the others were made here.
+    pub pictures: u64,
+    /// From request to picture, less the other machine's own work where it says that.
+    pub network: StageFigures,
+    /// The other machine's own work; 0 where it does not say.
+    pub work: StageFigures,
+}
+
+impl From<&Times> for StageFigures {
+    fn from(times: &Times) -> Self {
+        Self { p50_ms: times.quantile_ms(0.5), p99_ms: times.quantile_ms(0.99) }
+    }
+}
+
 /// What one sink showed.
 #[derive(Clone, Debug, Serialize)]
 pub struct SinkFigures {
@@ -353,6 +379,9 @@ pub struct Report {
     pub stages: BTreeMap<&'static str, StageFigures>,
     /// Time that frames waited for each stage, by name.
     pub waits: BTreeMap<&'static str, StageFigures>,
+    /// What another machine had of it, where one made pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteFigures>,
     /// All sinks.
     pub sinks: Vec<SinkFigures>,
     /// What the generator ran on.
@@ -385,8 +414,7 @@ pub(crate) struct RunFacts {
 }
 
 fn by_stage(times: &[Times]) -> BTreeMap<&'static str, StageFigures> {
-    let figures = |times: &Times| StageFigures { p50_ms: times.quantile_ms(0.5), p99_ms: times.quantile_ms(0.99) };
-    Stage::ALL.into_iter().zip(times).map(|(stage, times)| (stage.name(), figures(times))).collect()
+    Stage::ALL.into_iter().zip(times).map(|(stage, times)| (stage.name(), times.into())).collect()
 }
 
 impl Report {
@@ -410,6 +438,11 @@ impl Report {
             duplicates: first.n_duplicates,
             stages: by_stage(&first.stages),
             waits: by_stage(&first.waits),
+            remote: (first.network.count() > 0).then(|| RemoteFigures {
+                pictures: first.network.count(),
+                network: (&first.network).into(),
+                work: (&first.remote_work).into(),
+            }),
             sinks: sinks
                 .iter()
                 .map(|sink| SinkFigures {

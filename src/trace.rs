@@ -55,6 +55,22 @@ impl Span {
     }
 }
 
+/// The part of [`Stage::Generate`] that another machine had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Away {
+    /// From handing the request over to having the picture.
+    pub waited: Duration,
+    /// What the other machine says that it worked; zero where it does not say.
+    pub worked: Duration,
+}
+
+impl Away {
+    /// What network, protocol and the other machine's queue took: all but the work that it owns up to.
+    pub const fn network(&self) -> Duration {
+        self.waited.saturating_sub(self.worked)
+    }
+}
+
 /// The way of one frame through the stages, on the pipeline's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
@@ -64,13 +80,15 @@ pub struct Trace {
     pub captured: Timestamp,
     /// What the driver's picture itself says, where it carries the in-band code and someone asked for it.
     pub stamp: Option<Stamp>,
+    /// What another machine had of it, where that made the picture.
+    pub away: Option<Away>,
     spans: [Span; Stage::ALL.len()],
 }
 
 impl Trace {
     /// Starts the trace of a frame.
     pub fn new(frame_id: u64, captured: Timestamp) -> Self {
-        Self { frame_id, captured, stamp: None, spans: Default::default() }
+        Self { frame_id, captured, stamp: None, away: None, spans: Default::default() }
     }
 
     /// Records when `stage` worked.

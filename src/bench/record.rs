@@ -154,6 +154,10 @@ pub struct FrameColumns {
     pub age_ms: Vec<f32>,
     /// Frames that went missing right before it.
     pub missed: Vec<u32>,
+    /// How much of its age another machine's network had, in milliseconds; negative where the picture was made here.
+    /// Empty where all were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_ms: Vec<f32>,
 }
 
 /// One run of one scenario.
@@ -273,6 +277,10 @@ impl RunRecord {
                     moment = moment + SCREEN_STEP;
                 }
             }
+        }
+        if measured.iter().any(|sample| sample.trace.away.is_some()) {
+            let network = |sample: &&Sample| sample.trace.away.map_or(-1.0, |away| away.network().as_secs_f32() * 1e3);
+            frames.network_ms = measured.iter().map(network).collect();
         }
         let stages = stage_records(measured.iter().copied());
         let bound_ms = interval.as_secs_f64() * 1e3 + stages.values().map(|stage| stage.work_p99).sum::<f64>();

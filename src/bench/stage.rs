@@ -14,6 +14,7 @@ use crate::frame::Rgb;
 use crate::generate::{Generator, Portrait};
 use crate::identity::Identity;
 use crate::sink::{Delivery, Sink};
+use crate::trace::Away;
 
 /// Frames that a bursty source delivers at once.
 const BURST: usize = 4;
@@ -222,6 +223,10 @@ impl Generator for SlowGenerator {
         let outcome = self.inner.generate(signal, portrait);
         drag(begin, self.times, &*self.clock);
         outcome
+    }
+
+    fn away(&self) -> Option<Away> {
+        self.inner.away()
     }
 }
 

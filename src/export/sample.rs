@@ -6,7 +6,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView as FileView;
 
 use super::graph::planes;
-use super::{Exported, Port};
+use super::{Exported, Port, PortKind};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::generate::cpu::lower::EMBEDDING_INPUT;
 use crate::generate::neural::{FrameInputs, IdentityTensors};
@@ -45,6 +45,32 @@ pub fn inputs(exported: &Exported, tensors: &IdentityTensors, frames: &[FrameInp
         Ok(Input { name: port.name.clone(), dims, values })
     };
     exported.inputs.iter().map(input).collect()
+}
+
+/// A value of one picture as bytes, the lowest first: the input's name, what it is made of, and the bytes.
+pub type Named = (&'static str, PortKind, Vec<u8>);
+
+/// Driving numbers as the bytes of a model's inputs.
+pub fn driving_bytes(frame: &FrameInputs) -> Vec<Named> {
+    let named = |(name, view)| match view {
+        TensorView::F32(values) => (name, PortKind::F32, bytes_of(values)),
+        TensorView::Words(words) => (name, PortKind::Bytes, words.iter().flat_map(|word| word.to_le_bytes()).collect()),
+    };
+    DRIVING.into_iter().zip(frame.views()).map(named).collect()
+}
+
+/// An identity's tensors as the bytes of a general model's inputs, in the order of [`IDENTITY_INPUTS`].
+pub fn identity_bytes(tensors: &IdentityTensors) -> Vec<Named> {
+    let named = |(name, view)| match view {
+        TensorView::F32(values) => (name, PortKind::F32, bytes_of(values)),
+        TensorView::Words(words) => (name, PortKind::Bytes, planes(words)),
+    };
+    let embedding = (EMBEDDING_INPUT, PortKind::F32, bytes_of(&tensors.encoded.embedding));
+    IDENTITY.into_iter().zip(tensors.constants()).map(named).chain([embedding]).collect()
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn values(view: TensorView, bytes: impl Fn(&[u32]) -> Vec<u8>) -> Values {

@@ -14,15 +14,18 @@ use super::{Generator, Portrait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
+use crate::trace::Away;
 
 use self::pending::Pending;
 use self::player::Player;
 
+mod elsewhere;
 pub(crate) mod maps;
 mod pending;
 mod player;
 mod typical;
 
+pub use self::elsewhere::{Elsewhere, Introduction};
 #[cfg(feature = "train")]
 pub(crate) use self::player::planes;
 pub use self::player::{FrameInputs, IdentityTensors, encode, typical};
@@ -41,12 +44,18 @@ pub(super) struct Network {
     pub(super) weights: Weights,
     pub(super) options: FrameOptions,
     pub(super) open: OpenExecutor,
+    /// What another machine that makes the pictures is called; it is told of each identity.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// The generator with a network, on any backend.
 pub struct NeuralGenerator {
     network: Arc<Network>,
     backend: String,
+    /// The machine that makes pictures as long as it does.
+    elsewhere: Option<Box<dyn Elsewhere>>,
+    /// What it had of the last picture.
+    away: Option<Away>,
     shown: Option<Box<Player>>,
     kept: Vec<Box<Player>>,
     /// The player that is being made, and whose.
@@ -59,10 +68,34 @@ impl NeuralGenerator {
     /// # Errors
     /// [`ErrorKind::BackendUnavailable`] when the backend cannot run here.
     pub fn new(weights: Weights, output_px: usize, open: OpenExecutor) -> Result<Self> {
+        Self::over(None, weights, output_px, open)
+    }
+
+    /// Makes a generator whose pictures another machine makes, and this one's backend where that does not.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_elsewhere(
+        elsewhere: Box<dyn Elsewhere>,
+        weights: Weights,
+        output_px: usize,
+        open: OpenExecutor,
+    ) -> Result<Self> {
+        Self::over(Some(elsewhere), weights, output_px, open)
+    }
+
+    fn over(
+        elsewhere: Option<Box<dyn Elsewhere>>,
+        weights: Weights,
+        output_px: usize,
+        open: OpenExecutor,
+    ) -> Result<Self> {
         let options = FrameOptions::new(weights.size(), output_px);
         let backend = open(network::frame(&options))?.backend().to_owned();
-        let network = Arc::new(Network { weights, options, open });
-        Ok(Self { network, backend, shown: None, kept: Vec::with_capacity(MAX_KEPT), pending: None })
+        let name = elsewhere.as_ref().map(|elsewhere| elsewhere.name().to_owned());
+        let network = Arc::new(Network { weights, options, open, elsewhere: name });
+        let kept = Vec::with_capacity(MAX_KEPT);
+        Ok(Self { network, backend, elsewhere, away: None, shown: None, kept, pending: None })
     }
 
     /// Starts to make everything for `identity` on a thread of its own. One at a time.
@@ -145,6 +178,9 @@ impl Generator for NeuralGenerator {
             return Ok(());
         }
         let player = self.player(identity)?;
+        if let (Some(elsewhere), Some(introduction)) = (&mut self.elsewhere, player.introduction()) {
+            elsewhere.introduce(introduction)?;
+        }
         if let Some(before) = self.shown.replace(player) {
             self.keep(before);
         }
@@ -165,7 +201,16 @@ impl Generator for NeuralGenerator {
             .shown
             .as_mut()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
-        player.play(signal, portrait)
+        player.follow(signal)?;
+        self.away = match (&mut self.elsewhere, player.introduction()) {
+            (Some(elsewhere), Some(whom)) => elsewhere.picture(whom, player.inputs(), &mut portrait.picture),
+            _ => None,
+        };
+        if self.away.is_some() { Ok(()) } else { player.play(portrait) }
+    }
+
+    fn away(&self) -> Option<Away> {
+        self.away
     }
 }
 

@@ -258,6 +258,7 @@ impl Portrayer {
             None => {
                 self.generator.generate(&self.signal, &mut self.portrait)?;
                 done(&mut trace, Stage::Generate);
+                trace.away = self.generator.away();
                 if self.generator.moves_body() {
                     self.compositor.follow(&self.signal);
                 }

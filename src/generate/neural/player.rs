@@ -7,9 +7,9 @@ use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 
 use super::maps::{Maps, pose};
 use super::typical::typical_signals;
-use super::{Network, check_embedding};
+use super::{Introduction, Network, check_embedding};
 use crate::error::Result;
-use crate::frame::Picture;
+use crate::frame::{Picture, Rgba};
 use crate::generate::cpu::CpuExecutor;
 use crate::generate::network::weights::Weights;
 use crate::generate::network::{self, ENCODER_PX, Encoded, FEATURES_PX, MOTION_PX};
@@ -86,7 +86,8 @@ pub struct FrameInputs {
 }
 
 impl FrameInputs {
-    fn new(output_px: usize) -> Self {
+    /// Those of no face, for pictures of `output_px`.
+    pub fn new(output_px: usize) -> Self {
         Self {
             landmarks: vec![0.0; 2 * N_LANDMARKS],
             pose: [0.0; 12],
@@ -105,6 +106,14 @@ impl FrameInputs {
             *to = [point.x / size as f32, point.y / size as f32];
         }
         Ok(())
+    }
+
+    /// Takes over the numbers of others, made for pictures of the same size. Allocates nothing.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.landmarks.clone_from(&other.landmarks);
+        self.pose = other.pose;
+        self.maps.copy_from(&other.maps);
+        self.output_px = other.output_px;
     }
 
     /// Values of the inputs of [`network::frame`], in its order.
@@ -133,6 +142,9 @@ pub(super) struct Player {
     mapper: WarpGenerator,
     inputs: FrameInputs,
     executor: Box<dyn Executor>,
+    /// What another machine has to know, where there is one.
+    introduction: Option<Arc<Introduction>>,
+    backend: String,
 }
 
 impl Player {
@@ -159,12 +171,42 @@ impl Player {
             let examples: Vec<Vec<TensorView>> = examples.iter().map(|example| example.views().to_vec()).collect();
             executor.settle(&adoption, &examples)?;
         }
-        Ok(Self { rest, inputs, identity, output_px, mapper, executor })
+        let backend = match &network.elsewhere {
+            Some(elsewhere) => format!("{elsewhere}, else {}", executor.backend()),
+            None => executor.backend().to_owned(),
+        };
+        let mut player = Self { rest, inputs, identity, output_px, mapper, executor, introduction: None, backend };
+        if network.elsewhere.is_some() {
+            player.introduction = Some(Arc::new(player.introduced(tensors)?));
+        }
+        Ok(player)
+    }
+
+    /// Makes what another machine has to know, with the picture at rest to tell its pictures by.
+    fn introduced(&mut self, tensors: IdentityTensors) -> Result<Introduction> {
+        let signals = typical_signals(&self.identity.shape, self.identity.size_px());
+        if let Some(rest) = signals.first() {
+            self.follow(rest)?;
+        }
+        let mut picture = Rgba::new(self.output_px, self.output_px);
+        let inputs = self.inputs.views();
+        self.executor.run(&inputs, &mut [TensorViewMut::Bytes(picture.data_mut())])?;
+        Ok(Introduction { tensors, example: self.inputs.clone(), picture })
     }
 
     /// What its frames run on, in the form that this identity got.
     pub(super) fn backend(&self) -> &str {
-        self.executor.backend()
+        &self.backend
+    }
+
+    /// What another machine has to know of the identity.
+    pub(super) fn introduction(&self) -> Option<&Arc<Introduction>> {
+        self.introduction.as_ref()
+    }
+
+    /// The driving numbers of the signal that was followed last.
+    pub(super) fn inputs(&self) -> &FrameInputs {
+        &self.inputs
     }
 
     /// Whether it plays this identity.
@@ -172,10 +214,14 @@ impl Player {
         Arc::ptr_eq(&self.identity, identity)
     }
 
-    /// Makes one picture.
-    pub(super) fn play(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+    /// Takes the motion of a signal.
+    pub(super) fn follow(&mut self, signal: &DrivingSignal) -> Result<()> {
+        self.inputs.follow(signal, &self.rest, &mut self.mapper)
+    }
+
+    /// Makes the picture of the signal that was followed last.
+    pub(super) fn play(&mut self, portrait: &mut Portrait) -> Result<()> {
         let size = self.output_px;
-        self.inputs.follow(signal, &self.rest, &mut self.mapper)?;
         portrait.picture.reshape(size, size);
         let inputs = self.inputs.views();
         self.executor.run(&inputs, &mut [TensorViewMut::Bytes(portrait.picture.data_mut())])

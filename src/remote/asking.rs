@@ -1,0 +1,202 @@
+//! The generate thread's end: asks, waits a bounded time, and says when a picture has to be made here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Rgba;
+use crate::generate::neural::{Elsewhere, FrameInputs, Introduction};
+use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
+use crate::trace::Away;
+
+use super::address::Address;
+use super::dial::Dialer;
+use super::link;
+
+/// Identities that may wait to be told of.
+const MAX_INTRODUCTIONS: usize = 64;
+/// How long a run waits at its start for the server's first word: connecting, an identity of 12 MB, some pictures.
+const FIRST_WORD: Duration = Duration::from_secs(20);
+
+/// How the server is used.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What lets us in: sent with every request.
+    pub token: Option<String>,
+    /// A file with certificates (PEM) to trust beside the system's.
+    pub authority: Option<PathBuf>,
+    /// Waits for every picture, however long it takes, and for every identity to be known there: for runs that render every
+    /// frame. Only a server that is gone is not waited for.
+    pub waits: bool,
+    /// What takes over, for the user.
+    pub substitute: String,
+}
+
+/// What both threads know.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The identity that the server shows: the address of its [`Introduction`], which the link holds; 0 while it shows none.
+    shown: AtomicUsize,
+    /// How long an answer is waited for, in microseconds.
+    patience_micros: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_micros(self.patience_micros.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_patience(&self, patience: Duration) {
+        self.patience_micros.store(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Says whom the server shows; `None`: nobody.
+    pub(super) fn show(&self, whom: Option<&Arc<Introduction>>) {
+        self.shown.store(whom.map_or(0, address_of), Ordering::Release);
+    }
+
+    pub(super) fn shows(&self, whom: &Arc<Introduction>) -> bool {
+        self.shown.load(Ordering::Acquire) == address_of(whom)
+    }
+}
+
+fn address_of(whom: &Arc<Introduction>) -> usize {
+    Arc::as_ptr(whom) as usize
+}
+
+/// A frame on its way to the link.
+#[derive(Default)]
+pub(super) struct Job {
+    pub(super) number: u64,
+    /// Made when the first frame comes: its size is not known before.
+    pub(super) frame: Option<FrameInputs>,
+    pub(super) asked: Option<Instant>,
+}
+
+/// What became of it.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) number: u64,
+    /// `None`: no picture came.
+    pub(super) away: Option<Away>,
+    pub(super) picture: Rgba,
+}
+
+/// An identity on its way to the link, and where to say what became of that.
+pub(super) type Told = (Arc<Introduction>, Sender<Result<()>>);
+
+/// A server that makes the pictures.
+///
+/// As long as it answers in time, one request is on its way and the newest frame is the next. It is late when an answer
+/// takes 60 ms longer than answers usually do; then, and when the connection breaks, the picture is made here at once, and so
+/// are those after it. In the background it is looked for, told of the identity, and tried with a picture that this machine made
+/// too; when these agree and come in time, it has the pictures again. Each change is said.
+pub struct Remote {
+    name: String,
+    waits: bool,
+    shared: Arc<Shared>,
+    jobs: Publisher<Job>,
+    answers: Subscriber<Answer>,
+    answer: Answer,
+    whom: Sender<Told>,
+    n_asked: u64,
+    is_known: bool,
+}
+
+impl Remote {
+    /// Starts the link; connects in the background.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when a token would travel readable, or a certificate cannot be read; [`ErrorKind::Internal`] when
+    /// a thread cannot be started.
+    pub fn open(address: &Address, options: Options) -> Result<Self> {
+        if options.token.is_some() && !address.is_encrypted && !address.is_here() {
+            let message = format!(
+                "the token would go to {address} readable for everyone on the way; use grpcs:// or https://, or unset \
+                 EFFIGY_REMOTE_TOKEN"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if !address.is_encrypted && !address.is_here() {
+            log::warn!("the portrait and its motion go to {address} readable for everyone on the way; grpcs:// and https:// encrypt them");
+        }
+        let dialer = Dialer::new(address, options.authority.as_deref())?;
+        let shared = Arc::new(Shared::default());
+        let (jobs, jobs_rx) = channel(vec![Job::default()], Keep::Newest);
+        let (answers_tx, answers) = channel(vec![Answer::default()], Keep::Newest);
+        let (whom, whom_rx) = bounded(MAX_INTRODUCTIONS);
+        let waits = options.waits;
+        link::start(link::Ends {
+            address: address.clone(),
+            dialer,
+            options,
+            shared: Arc::clone(&shared),
+            jobs: jobs_rx,
+            answers: answers_tx,
+            whom: whom_rx,
+        })?;
+        let name = format!("remote {address}");
+        let answer = Answer::default();
+        Ok(Self { name, waits, shared, jobs, answers, answer, whom, n_asked: 0, is_known: false })
+    }
+
+    /// Waits for the answer to the last request.
+    fn wait(&mut self, asked: Instant) -> Option<Away> {
+        loop {
+            let left = self.shared.patience().saturating_sub(asked.elapsed());
+            match self.answers.receive(&mut self.answer, left) {
+                Received::Fresh if self.answer.number == self.n_asked => return self.answer.away,
+                // Of a request that was given up.
+                Received::Fresh => {}
+                Received::Idle => {
+                    self.shared.show(None);
+                    return None;
+                }
+                Received::Closed => return None,
+            }
+        }
+    }
+}
+
+impl Elsewhere for Remote {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn introduce(&mut self, whom: &Arc<Introduction>) -> Result<()> {
+        let (said_tx, said) = bounded(1);
+        // With so many waiting the newest is told of when it is introduced again.
+        if self.whom.try_send((Arc::clone(whom), said_tx)).is_err() || (self.is_known && !self.waits) {
+            return Ok(());
+        }
+        self.is_known = true;
+        // Later is as good: pictures are made here until then.
+        said.recv_timeout(FIRST_WORD).unwrap_or(Ok(()))
+    }
+
+    fn picture(&mut self, whom: &Arc<Introduction>, frame: &FrameInputs, picture: &mut Rgba) -> Option<Away> {
+        if !self.shared.shows(whom) {
+            return None;
+        }
+        let asked = Instant::now();
+        self.n_asked += 1;
+        let number = self.n_asked;
+        let published = self.jobs.publish_with(|job| {
+            (job.number, job.asked) = (number, Some(asked));
+            match &mut job.frame {
+                Some(kept) => kept.copy_from(frame),
+                empty => *empty = Some(frame.clone()),
+            }
+        });
+        if published == Published::Closed {
+            return None;
+        }
+        let away = self.wait(asked)?;
+        std::mem::swap(picture, &mut self.answer.picture);
+        Some(away)
+    }
+}

@@ -1,0 +1,55 @@
+//! Why there is no picture from the server.
+
+/// What went wrong, by what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The server cannot be reached, or is silent: it may be back soon.
+    Silent(String),
+    /// It answered, and what it says or makes cannot be used.
+    Refused(String),
+    /// It does not know the identity any more: tell it again.
+    Forgotten,
+}
+
+/// What the server's runtime says of an identity that it was not told of, or has forgotten.
+const FORGOTTEN: &str = "unknown identity";
+
+impl Failure {
+    /// From what a server says in words.
+    pub(super) fn said(text: &str) -> Self {
+        if text.contains(FORGOTTEN) { Self::Forgotten } else { Self::Refused(first_line(text)) }
+    }
+
+    /// For the user.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Silent(text) | Self::Refused(text) => text,
+            Self::Forgotten => "it has forgotten the identity",
+        }
+    }
+}
+
+/// A server's words without the trace of its inner workings, and without what would steer a terminal.
+fn first_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+/// That something took too long.
+pub(super) fn late(what: &str, bound: std::time::Duration) -> Failure {
+    Failure::Silent(format!("{what} took longer than {:.0} ms", bound.as_secs_f64() * 1e3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_words_are_cut_and_understood() {
+        assert_eq!(Failure::said("ValueError: unknown identity 12ab"), Failure::Forgotten);
+        let Failure::Refused(text) = Failure::said(&format!("bad\u{1b}[2J {}\nTraceback", "x".repeat(999))) else {
+            panic!("refused")
+        };
+        assert!(text.starts_with("bad[2J x") && text.len() == 200, "{text}");
+    }
+}

@@ -1,0 +1,255 @@
+//! The link thread: keeps the connection, sends the newest frame, and says when the server goes and comes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::generate::neural::{FrameInputs, Introduction};
+use crate::latest::{Published, Publisher, Received, Subscriber};
+use crate::trace::Away;
+
+use super::address::Address;
+use super::asking::{Answer, Job, Options, Shared, Told};
+use super::dial::Dialer;
+use super::failure::Failure;
+use super::greeting::{Line, connect, greet, within};
+use super::pace::{Hold, SLACK};
+use super::payload::Portrait;
+
+/// How long the thread waits for a frame before it looks after the connection.
+const TICK: Duration = Duration::from_millis(20);
+/// A server that refuses may be mended by its keeper.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+/// Where every picture is waited for.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What the thread is given.
+pub(super) struct Ends {
+    pub(super) address: Address,
+    pub(super) dialer: Dialer,
+    pub(super) options: Options,
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: Subscriber<Job>,
+    pub(super) answers: Publisher<Answer>,
+    pub(super) whom: Receiver<Told>,
+}
+
+/// Whom the server has to show.
+struct Wanted {
+    whom: Arc<Introduction>,
+    portrait: Portrait,
+    told: Sender<Result<()>>,
+}
+
+/// What the thread keeps.
+struct Link {
+    ends: Ends,
+    handle: Handle,
+    wanted: Option<Wanted>,
+    line: Option<Line>,
+    /// When the server came and when it went.
+    since: Instant,
+    retry_at: Instant,
+    hold: Hold,
+    /// What was said last of why there is no server: not said twice.
+    said: Option<String>,
+    has_been_there: bool,
+}
+
+/// Starts the thread, and one beside it on which the network's work is done while this one waits for frames.
+pub(super) fn start(ends: Ends) -> Result<()> {
+    let failed = || "cannot start the thread that speaks to the server".to_owned();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().or_error(ErrorKind::Internal, failed)?;
+    let handle = runtime.handle().clone();
+    let (over, is_over) = oneshot::channel::<()>();
+    let network = move || {
+        // Ends when the other end is dropped.
+        let _ = runtime.block_on(is_over);
+    };
+    std::thread::Builder::new().name("remote-net".to_owned()).spawn(network).or_error(ErrorKind::Internal, failed)?;
+    let now = Instant::now();
+    let mut link = Link {
+        ends,
+        handle,
+        wanted: None,
+        line: None,
+        since: now,
+        retry_at: now,
+        hold: Hold::new(),
+        said: None,
+        has_been_there: false,
+    };
+    let work = move || {
+        let _over = over;
+        link.run();
+    };
+    std::thread::Builder::new().name("remote".to_owned()).spawn(work).or_error(ErrorKind::Internal, failed)?;
+    Ok(())
+}
+
+impl Link {
+    fn run(&mut self) {
+        let (mut job, mut answer) = (Job::default(), Answer::default());
+        loop {
+            match self.ends.whom.try_recv() {
+                Ok((whom, told)) => self.want(whom, told),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            if self.line.is_none() && self.wanted.is_some() && Instant::now() >= self.retry_at {
+                self.meet();
+            }
+            match self.ends.jobs.receive(&mut job, TICK) {
+                Received::Fresh => {
+                    answer.number = job.number;
+                    answer.away = match (&job.frame, job.asked) {
+                        (Some(frame), Some(asked)) => self.ask(frame, asked, &mut answer),
+                        _ => None,
+                    };
+                    if self.ends.answers.publish(&mut answer) == Published::Closed {
+                        return;
+                    }
+                }
+                Received::Idle => {}
+                Received::Closed => return,
+            }
+            // The other end gives up by its own clock, which may be a hair before this one's.
+            if let (Some(_), Some(wanted)) = (&self.line, &self.wanted)
+                && !self.ends.shared.shows(&wanted.whom)
+            {
+                self.ends.shared.show(Some(&wanted.whom));
+            }
+        }
+    }
+
+    /// Takes up another identity.
+    fn want(&mut self, whom: Arc<Introduction>, told: Sender<Result<()>>) {
+        if let Some(wanted) = &self.wanted
+            && Arc::ptr_eq(&wanted.whom, &whom)
+        {
+            // Nobody need wait for the answer.
+            let _ = told.try_send(Ok(()));
+            return;
+        }
+        self.ends.shared.show(None);
+        self.line = None;
+        self.retry_at = Instant::now();
+        let portrait = Portrait::new(&whom.tensors);
+        self.wanted = Some(Wanted { whom, portrait, told });
+    }
+
+    /// Looks for the server and tells it of the identity.
+    fn meet(&mut self) {
+        let Some(wanted) = &self.wanted else { return };
+        let ends = &self.ends;
+        let meeting = async {
+            let met = connect(&ends.address, &ends.dialer, ends.options.token.as_deref()).await?;
+            greet(met, &wanted.portrait, &wanted.whom).await
+        };
+        match self.handle.block_on(meeting) {
+            Ok(line) => {
+                ends.shared.set_patience(self.patience(&line));
+                ends.shared.show(Some(&wanted.whom));
+                let _ = wanted.told.try_send(Ok(()));
+                self.say_met(&line);
+                (self.line, self.said, self.has_been_there, self.since) = (Some(line), None, true, Instant::now());
+            }
+            Err(failure) => {
+                let name = &ends.address;
+                let text = failure.text().to_owned();
+                let (wait, verdict) = match failure {
+                    Failure::Refused(_) => {
+                        let message = format!("{name} cannot make the pictures: {text}");
+                        (AFTER_REFUSAL, Err(Error::new(ErrorKind::BackendUnavailable, message)))
+                    }
+                    Failure::Silent(_) | Failure::Forgotten => (Hold::new().after_loss(Duration::ZERO), Ok(())),
+                };
+                // At the start a refusal ends the run, and need not be said twice.
+                let is_heard = wanted.told.try_send(verdict).is_ok() && matches!(failure, Failure::Refused(_));
+                if self.said.as_ref() != Some(&text) && !is_heard {
+                    let substitute = &ends.options.substitute;
+                    log::warn!("no picture from {name} ({text}); {substitute} makes them until there is");
+                }
+                self.said = Some(text);
+                self.retry_at = Instant::now() + wait;
+            }
+        }
+    }
+
+    /// Says what the server takes, once it is there or back.
+    fn say_met(&self, line: &Line) {
+        let name = &self.ends.address;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let usual = line.pace.usual();
+        if self.has_been_there {
+            let gone = self.since.elapsed().as_secs_f64();
+            log::info!("{name} makes the pictures again after {gone:.1} s; {:.1} ms each", ms(usual));
+            return;
+        }
+        let own = if line.worked.is_zero() { String::new() } else { format!(", {:.1} of them its own work", ms(line.worked)) };
+        let once = if line.server.keeps_identities() { "; the identity was sent once" } else { ", the identity each time" };
+        let how = if line.is_zipped { ", compressed" } else { "" };
+        log::info!(
+            "{name} makes the pictures: {:.1} ms each{own}; {:.2} MB to ask for one{how}{once}",
+            ms(usual),
+            line.n_bytes as f64 / 1e6
+        );
+        if line.draws_mark {
+            log::warn!("the model at {name} draws the AI mark too; `effigy export --for-remote` makes one that leaves it to this program");
+        }
+    }
+
+    /// How long an answer is waited for.
+    fn patience(&self, line: &Line) -> Duration {
+        if self.ends.options.waits { LONG } else { line.pace.usual() + SLACK }
+    }
+
+    /// Asks for one picture.
+    fn ask(&mut self, frame: &FrameInputs, asked: Instant, answer: &mut Answer) -> Option<Away> {
+        let (Some(line), Some(wanted)) = (&mut self.line, &self.wanted) else { return None };
+        let left = self.ends.shared.patience().saturating_sub(asked.elapsed());
+        let service = &mut line.service;
+        let payload = wanted.portrait.ask(frame, &line.server, true);
+        let asking = async { service.infer(&payload?, line.is_zipped).await };
+        let size = wanted.whom.picture.width_px();
+        let reply = self.handle.block_on(within(left, "its answer", asking)).and_then(|reply| {
+            let is_whole = reply.picture.len() == 4 * size * size;
+            if is_whole { Ok(reply) } else { Err(Failure::Refused("its picture has another size now".to_owned())) }
+        });
+        match reply {
+            Ok(reply) => {
+                answer.picture.reshape(size, size);
+                answer.picture.data_mut().copy_from_slice(&reply.picture);
+                let waited = asked.elapsed();
+                line.pace.record(waited);
+                let patience = if self.ends.options.waits { LONG } else { line.pace.usual() + SLACK };
+                self.ends.shared.set_patience(patience);
+                Some(Away { waited, worked: reply.worked.min(waited) })
+            }
+            Err(failure) => {
+                self.lose(&failure);
+                None
+            }
+        }
+    }
+
+    /// Notes that the server is gone.
+    fn lose(&mut self, failure: &Failure) {
+        self.ends.shared.show(None);
+        self.line = None;
+        let (name, substitute) = (&self.ends.address, &self.ends.options.substitute);
+        // A server that was started again knows nobody, and is told at once.
+        let wait = match failure {
+            Failure::Forgotten => Duration::ZERO,
+            _ => self.hold.after_loss(self.since.elapsed()),
+        };
+        log::warn!("no picture from {name} ({}); {substitute} makes them until it is back", failure.text());
+        self.said = Some(failure.text().to_owned());
+        (self.since, self.retry_at) = (Instant::now(), Instant::now() + wait);
+    }
+}
