@@ -12,6 +12,7 @@ use effigy::identity::{Basis, Framing};
 use effigy::sink::{Codec, SinkSpec};
 use effigy::steer::OscSpec;
 
+mod backend;
 pub(crate) mod bench;
 mod browser;
 pub(crate) mod config;
@@ -57,6 +58,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
+use backend::{Backend, Maker, MakerParser};
 use names::{Names, parse_name, parse_names};
 
 const EXAMPLES: &str = "Examples:
@@ -225,9 +227,10 @@ pub(crate) struct RunArgs {
     pub(crate) osc: Option<OscSpec>,
     #[command(flatten)]
     pub(crate) frame: frame::FrameArgs,
-    /// What makes the picture
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) backend: Backend,
+    /// What makes the picture; or, in a build with the feature `remote`, a server with a graphics card:
+    /// remote:grpc://HOST:PORT[/MODEL] (grpcs, http, https), and this machine while that is silent (docs/remote.md)
+    #[arg(long, default_value = "auto", value_name = "BACKEND", value_parser = MakerParser)]
+    pub(crate) backend: Maker,
     /// The network's weights, of `effigy train`; otherwise those inside the program
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) weights: Option<PathBuf>,
@@ -321,22 +324,6 @@ impl StrengthArgs {
         let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _, eye_contact: _ } = self;
         Strengths { whole, head, gaze, lids, brows, mouth }
     }
-}
-
-/// What makes the picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
-    /// The best that works here; says which and why
-    #[default]
-    Auto,
-    /// The network on an NVIDIA card
-    Cuda,
-    /// The network on any other graphics card
-    Wgpu,
-    /// The network on the processor
-    Cpu,
-    /// The mesh warp on the processor, without a network
-    Warp,
 }
 
 #[derive(Args, Debug)]

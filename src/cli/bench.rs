@@ -21,7 +21,7 @@ use effigy::sink::{self, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
 use super::names::{self, Names, parse_name, parse_names};
-use super::{Backend, outputs, parse_secs, parse_size, people, run, terminal};
+use super::{Maker, MakerParser, outputs, parse_secs, parse_size, people, run, terminal};
 
 mod memory;
 mod scenes;
@@ -87,9 +87,9 @@ struct EngineArgs {
     /// Size of the picture, in pixels a side: 512 or 1024
     #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
-    /// What makes the picture
-    #[arg(long, value_enum, default_value_t)]
-    backend: Backend,
+    /// What makes the picture; or remote:grpc://HOST:PORT[/MODEL], as for `effigy run`
+    #[arg(long, default_value = "auto", value_name = "BACKEND", value_parser = MakerParser)]
+    backend: Maker,
 }
 
 #[derive(Args, Debug)]
@@ -199,7 +199,7 @@ impl EngineArgs {
 
     /// Makes the generator.
     fn generator(&self) -> Result<Box<dyn Generator>> {
-        run::open_generator(self.backend, None, self.size)
+        run::open_generator(&self.backend, None, self.size, false)
     }
 }
 

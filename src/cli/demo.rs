@@ -12,7 +12,7 @@ use effigy::sink::{Codec, SinkSpec};
 use effigy::{ErrorKind, Result, Rgb, photo};
 
 use super::run::{self, Stage};
-use super::{Backend, DemoArgs, devices, outputs, people};
+use super::{Backend, DemoArgs, Maker, devices, outputs, people};
 
 /// Pairs of driver and result on the contact sheet.
 const N_PAIRS: usize = 8;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     }
     let identities = people::enroll()?;
-    let generator = run::open_generator(Backend::Auto, None, args.size)?;
+    let generator = run::open_generator(&Maker::Here(Backend::Auto), None, args.size, false)?;
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
         size_px: args.size,

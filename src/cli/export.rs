@@ -19,6 +19,7 @@ use super::{parse_size, people, terminal};
   effigy export --format onnx -o model
   effigy export --format onnx -o model --identity me.effigy --precision f16
   effigy export --format onnx -o repository --layout triton
+  effigy export --format onnx -o served --layout mlserver --device cpu --for-remote
   effigy export --format tensors -o tensors --identity me.effigy
 
 The model goes from an identity's tensors and driving numbers to the finished picture with alpha, for any number of
@@ -68,6 +69,9 @@ pub(crate) struct ExportArgs {
     /// Leave out the visible AI mark; with an identity of oneself or of a synthetic person only
     #[arg(long, requires = "identity")]
     no_badge: bool,
+    /// For servers that `effigy run --backend remote:…` asks: leave out the visible AI mark, which that program draws itself
+    #[arg(long, conflicts_with = "identity")]
+    for_remote: bool,
 }
 
 /// What to write.
@@ -146,7 +150,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         PrecisionArg::F16 => Precision::F16,
         PrecisionArg::Int8 => Precision::Int8,
     };
-    let options = Options { size_px: args.size, precision, has_badge: !args.no_badge };
+    let options = Options { size_px: args.size, precision, has_badge: !args.no_badge && !args.for_remote };
     // A general model is made first: it is refused before anyone is enrolled for the check.
     let general = match &identity {
         None => Some(export::general(&weights, &options)?),

@@ -26,7 +26,7 @@ use effigy::steer::{OscServer, OscSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
-use super::{Backend, RunArgs, browser, live_window, people, remember, terminal, user};
+use super::{Backend, Maker, RunArgs, browser, live_window, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
 use checks::{check_every_frame, check_remote, check_sinks};
@@ -85,7 +85,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     if let Some(length) = duration.filter(|_| args.every_frame) {
         source = Box::new(LimitedSource::new(source, length));
     }
-    let generator = open_generator(args.backend, args.weights.as_deref(), frame.generated_px)?;
+    let generator = open_generator(&args.backend, args.weights.as_deref(), frame.generated_px, args.every_frame)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
@@ -365,11 +365,49 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
         .or_error(ErrorKind::Internal, || "cannot start the timer for --duration".to_owned())
 }
 
-/// Opens what makes the picture and says which and why.
-pub(crate) fn open_generator(backend: Backend, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
-    let (generator, why) = generator_of(backend, weights, size_px)?;
+/// Opens what makes the picture and says which and why. With `waits` a server is waited for at every picture.
+pub(crate) fn open_generator(
+    maker: &Maker,
+    weights: Option<&Path>,
+    size_px: usize,
+    waits: bool,
+) -> Result<Box<dyn Generator>> {
+    let (generator, why) = match maker {
+        Maker::Here(backend) => generator_of(*backend, weights, size_px)?,
+        #[cfg(feature = "remote")]
+        Maker::Remote(address) => remote_generator(address, weights, size_px, waits)?,
+    };
+    // Without a server nobody is waited for.
+    let _ = waits;
     why.iter().for_each(|sentence| log::info!("generator: {sentence}"));
     Ok(generator)
+}
+
+/// A server, and the best of this machine for when that is silent.
+#[cfg(feature = "remote")]
+fn remote_generator(
+    address: &effigy::remote::Address,
+    weights: Option<&Path>,
+    size_px: usize,
+    waits: bool,
+) -> Result<(Box<dyn Generator>, Vec<String>)> {
+    let weights = weights.map_or_else(Weights::built_in, Weights::load)?;
+    let choice = choose::automatic(&network::frame(&FrameOptions::new(weights.size(), size_px)));
+    let Some(chosen) = choice.backend else {
+        let message = format!("a server needs something here that takes over when it is silent, and there is only {}", choice.sentence);
+        return Err(Error::new(ErrorKind::BackendUnavailable, message));
+    };
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let options = effigy::remote::Options {
+        token: variable("EFFIGY_REMOTE_TOKEN").map(|token| token.to_string_lossy().into_owned()),
+        authority: variable("EFFIGY_REMOTE_CA").map(Into::into),
+        waits,
+        substitute: chosen.name.to_owned(),
+    };
+    let remote = Box::new(effigy::remote::Remote::open(address, options)?);
+    let generator = NeuralGenerator::with_elsewhere(remote, weights, size_px, chosen.open)?;
+    let sentence = format!("{address} makes the pictures, and while it is silent {}", choice.sentence);
+    Ok((Box::new(generator), vec![sentence]))
 }
 
 /// What makes the picture, and sentences that say which and why.
@@ -440,6 +478,16 @@ pub(crate) fn summarize(report: &Report, is_live: bool) {
         .filter_map(|name| report.stages.get(name).map(|stage| format!("{name} {:.1}", stage.p50_ms)))
         .collect();
     log::info!("median of each stage in ms: {}; {} on {}", stages.join(", "), report.generator, report.backend);
+    if let Some(remote) = &report.remote {
+        log::info!(
+            "another machine made {} of {} pictures; of each the network had {:.1} ms (p99 {:.1}), its work {:.1} ms",
+            remote.pictures,
+            frames.presented,
+            remote.network.p50_ms,
+            remote.network.p99_ms,
+            remote.work.p50_ms
+        );
+    }
     if !report.badge {
         log::info!("the visible AI mark was off");
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Exported, Port, PortKind};
+use super::{Exported, IDENTITY_INPUTS, Port, PortKind};
 use crate::error::{ErrorKind, OrError as _, Result};
 
 /// MLServer has no ONNX runtime of its own; this is one.
@@ -104,6 +104,11 @@ fn mlserver_settings(exported: &Exported, serving: &Serving) -> Value {
     let interface = interface(exported);
     for key in ["inputs", "outputs"] {
         settings[key] = interface[key].clone();
+    }
+    let takes_identity = exported.inputs.iter().any(|port| port.name == IDENTITY_INPUTS[0]);
+    if let (true, Some(inputs)) = (takes_identity, settings["inputs"].as_array_mut()) {
+        // Says that the runtime keeps identities and is told which by their hash.
+        inputs.push(json!({ "name": "identity", "datatype": "BYTES", "shape": [-1, 1] }));
     }
     settings
 }

@@ -214,8 +214,13 @@ impl Link {
         let (Some(line), Some(wanted)) = (&mut self.line, &self.wanted) else { return None };
         let left = self.ends.shared.patience().saturating_sub(asked.elapsed());
         let service = &mut line.service;
-        let payload = wanted.portrait.ask(frame, &line.server, true);
-        let asking = async { service.infer(&payload?, line.is_zipped).await };
+        let asking = async {
+            match service.infer(&wanted.portrait.ask(frame, &line.server, true)?, line.is_zipped).await {
+                // One of several processes there that was not told yet, or one that was started again.
+                Err(Failure::Forgotten) => service.infer(&wanted.portrait.ask(frame, &line.server, false)?, line.is_zipped).await,
+                answer => answer,
+            }
+        };
         let size = wanted.whom.picture.width_px();
         let reply = self.handle.block_on(within(left, "its answer", asking)).and_then(|reply| {
             let is_whole = reply.picture.len() == 4 * size * size;

@@ -94,7 +94,7 @@ pub(super) fn run(args: &ScenesArgs) -> Result<()> {
 fn play_here(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recording) -> Result<()> {
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
-    let backend = format!("{:?}", args.engine.backend).to_lowercase();
+    let backend = args.engine.backend.to_string();
     for round in 1..=args.rounds {
         for &scenario in scenarios {
             let label = Label {
@@ -166,7 +166,7 @@ fn play_there(
     command.args(["bench", "run", "--scenario", scenario]);
     command.args(["--secs", &args.secs.to_string(), "--warm-up", &args.warm_up.to_string()]);
     let size = args.engine.size.to_string();
-    let backend = format!("{:?}", args.engine.backend).to_lowercase();
+    let backend = args.engine.backend.to_string();
     let is_added = |name: &str| added.iter().any(|option| option.to_string_lossy().starts_with(name));
     for (name, value) in [("--size", &size), ("--backend", &backend)] {
         if !is_added(name) {
