@@ -6,7 +6,7 @@ scripts/setup.sh --tests
 phase() { printf '== %s (after %d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 # From a clean checkout everything is compiled once: what would make a second build faster only makes this one slower.
 export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
-features=train,pipewire,cuda-emulation
+features=train,pipewire,cuda-emulation,remote
 
 phase "format"
 cargo fmt --check
@@ -28,7 +28,7 @@ if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src build.rs; then
   echo "a cfg of three features: lint a set in which it is on and one for each feature in which it is off" >&2
   exit 1
 fi
-for set in "" webcam window heif cuda cuda-ptx wgpu pipewire train train-wgpu default,pipewire,cuda-ptx,train-wgpu; do
+for set in "" webcam window heif cuda cuda-ptx wgpu pipewire remote train train-wgpu default,pipewire,cuda-ptx,train-wgpu,remote; do
   cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # With tests and benches, and the features that these are run with.
@@ -49,6 +49,8 @@ cargo test --locked --features "$features"
 phase "the control page in a browser"
 # The tests have just built it.
 scripts/page_test.sh target/debug/effigy
+phase "a real server of the open inference protocol"
+scripts/remote_test.sh target/debug/effigy
 phase "virtual cameras on real drivers"
 scripts/pipewire_test.sh
 scripts/vm_test.sh
@@ -57,5 +59,5 @@ if [ "$(uname -sm)" = "Linux x86_64" ]; then
   EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
 fi
 phase "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train,pipewire
+RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train,pipewire,remote
 phase "all passed"

@@ -10,13 +10,16 @@
 //! | [`compare`] | is one recording really faster than another |
 //! | [`degrade`] | how much a picture may suffer before its code is lost |
 //! | [`memory`] | whether memory stays where it was |
+//! | [`capacity`], [`load`] | how many users a machine makes pictures for: a model, and the same for real |
 //! | [`cost`] | what measuring itself costs |
 
+pub mod capacity;
 pub mod compare;
 pub mod cost;
 pub mod degrade;
 pub mod e2e;
 pub mod lag;
+pub mod load;
 pub mod memory;
 pub mod page;
 pub mod pattern;

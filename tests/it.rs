@@ -29,6 +29,8 @@ mod pipeline;
 mod plan;
 mod recorder;
 mod remembered;
+#[cfg(feature = "remote")]
+mod remote;
 mod sink;
 
 /// Cargo does not look for tests by itself here: what is in no program is never run.

@@ -49,7 +49,7 @@ pub struct Circumstances {
 
 impl Circumstances {
     /// Those of a bench that begins now.
-    pub(super) fn begin(schema: u32) -> Self {
+    pub fn begin(schema: u32) -> Self {
         let git = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
         let commit = git.ok().filter(|output| output.status.success());
         Self {
@@ -63,7 +63,7 @@ impl Circumstances {
     }
 
     /// Notes what is known only at the end.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.load[1] = load();
     }
 }

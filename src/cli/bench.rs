@@ -23,10 +23,12 @@ use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 use super::names::{self, Names, parse_name, parse_names};
 use super::{Maker, MakerParser, outputs, parse_secs, parse_size, people, run, terminal};
 
+mod load;
 mod memory;
 mod scenes;
 mod ways;
 
+pub(crate) use load::LoadArgs;
 pub(crate) use memory::MemoryArgs;
 pub(crate) use scenes::ScenesArgs;
 pub(crate) use ways::E2eArgs;
@@ -59,6 +61,8 @@ enum BenchCommand {
     Lag(LagArgs),
     /// Say how much a picture may suffer before its code is lost
     Code(CodeArgs),
+    /// Measure how many streams this machine makes pictures for, against a model that says how many any machine would
+    Load(LoadArgs),
     /// Say whether memory stays where it was: switching identities, run after run, a long run
     Memory(MemoryArgs),
     /// Say what measuring itself costs
@@ -183,6 +187,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             let table = degrade::table(args.pictures as usize)?;
             terminal::print(table.to_string().as_bytes())
         }
+        BenchCommand::Load(args) => load::run(args),
         BenchCommand::Memory(args) => memory::run(args),
         BenchCommand::Cost(args) => print_cost(args),
     }

@@ -15,15 +15,17 @@ use crate::trace::Away;
 use super::address::Address;
 use super::asking::{Answer, Job, Options, Shared, Told};
 use super::dial::Dialer;
-use super::failure::Failure;
+use super::failure::{Failure, late};
 use super::greeting::{Line, connect, greet, within};
-use super::pace::{Hold, SLACK};
+use super::pace::Hold;
 use super::payload::Portrait;
 
 /// How long the thread waits for a frame before it looks after the connection.
 const TICK: Duration = Duration::from_millis(20);
 /// A server that refuses may be mended by its keeper.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+/// An answer that is late by no more than this is late; by more, the server is lost.
+const GRACE: Duration = Duration::from_millis(250);
 /// Where every picture is waited for.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -206,7 +208,7 @@ impl Link {
 
     /// How long an answer is waited for.
     fn patience(&self, line: &Line) -> Duration {
-        if self.ends.options.waits { LONG } else { line.pace.usual() + SLACK }
+        if self.ends.options.waits { LONG } else { line.pace.patience() }
     }
 
     /// Asks for one picture.
@@ -222,7 +224,22 @@ impl Link {
             }
         };
         let size = wanted.whom.picture.width_px();
-        let reply = self.handle.block_on(within(left, "its answer", asking)).and_then(|reply| {
+        let shared = &self.ends.shared;
+        let mut is_late = false;
+        let waiting = async {
+            let mut asking = std::pin::pin!(asking);
+            if let Ok(reply) = tokio::time::timeout(left, &mut asking).await {
+                return reply;
+            }
+            // The picture is made by the other end by now, and so are those until this answer is here.
+            is_late = true;
+            shared.show(None);
+            within(GRACE, "its answer", asking).await.map_err(|failure| match failure {
+                Failure::Silent(_) => late("its answer", left + GRACE),
+                other => other,
+            })
+        };
+        let reply = self.handle.block_on(waiting).and_then(|reply| {
             let is_whole = reply.picture.len() == 4 * size * size;
             if is_whole { Ok(reply) } else { Err(Failure::Refused("its picture has another size now".to_owned())) }
         });
@@ -232,9 +249,8 @@ impl Link {
                 answer.picture.data_mut().copy_from_slice(&reply.picture);
                 let waited = asked.elapsed();
                 line.pace.record(waited);
-                let patience = if self.ends.options.waits { LONG } else { line.pace.usual() + SLACK };
-                self.ends.shared.set_patience(patience);
-                Some(Away { waited, worked: reply.worked.min(waited) })
+                self.ends.shared.set_patience(if self.ends.options.waits { LONG } else { line.pace.patience() });
+                (!is_late).then(|| Away { waited, worked: reply.worked.min(waited) })
             }
             Err(failure) => {
                 self.lose(&failure);

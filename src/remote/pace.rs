@@ -5,8 +5,9 @@ use std::time::Duration;
 /// Answers that are remembered.
 const N_KEPT: usize = 15;
 
-/// By how much an answer may be later than answers usually are: with the time of a picture made here, less than 100 ms.
-pub(super) const SLACK: Duration = Duration::from_millis(60);
+/// By how much an answer may be later than answers usually are, half of that within these bounds: with the time of a picture
+/// made here, 100 ms.
+const SLACK: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(80));
 
 /// Times of the last answers.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,12 @@ impl Pace {
         let known = &mut sorted[..self.n.min(N_KEPT)];
         known.sort_unstable();
         known.get(known.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// How long an answer is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        let usual = self.usual();
+        usual + (usual / 2).clamp(SLACK.0, SLACK.1)
     }
 }
 
@@ -68,10 +75,11 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.usual(), ms(0));
         pace.record(ms(20));
-        assert_eq!(pace.usual(), ms(20));
+        assert_eq!((pace.usual(), pace.patience()), (ms(20), ms(80)));
         [ms(400), ms(22), ms(21)].into_iter().for_each(|time| pace.record(time));
         assert_eq!(pace.usual(), ms(22));
         (0..8).for_each(|_| pace.record(ms(200)));
+        assert_eq!(pace.patience(), ms(280));
         assert_eq!(pace.usual(), ms(200), "a server that became slow is slow, not lost");
     }
 

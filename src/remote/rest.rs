@@ -115,11 +115,8 @@ impl Rest {
             inputs: listed(&model, "inputs").iter().map(input).collect(),
             outputs: listed(&model, "outputs").iter().map(|output| text(output, "name")).collect(),
         };
-        if !self.takes_bytes && !described.keeps_identities() {
-            return Err(Failure::Refused(format!(
-                "it does not list {EXTENSION} among its extensions, and numbers as text are too slow; ask it by grpc://"
-            )));
-        }
+        // Some know the extension without listing it; who keeps identities takes base64.
+        self.takes_bytes |= !described.keeps_identities();
         Ok(described)
     }
 

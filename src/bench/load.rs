@@ -1,0 +1,185 @@
+//! A picture server under load: workers, batches, users that send 30 frames a second, for real.
+//!
+//! What it makes are the network's pictures from driving numbers and an identity, as a server behind `--backend remote:` does; the
+//! face is found by the users' own machines. [`super::capacity`] says beforehand how it will go.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::capacity::{Line, Outcome, Policy, RATE_HZ, WARM_UP_SECS, Waiting};
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::generate::cpu::CpuExecutor;
+use crate::generate::network::weights::Weights;
+use crate::generate::network::{self, FrameOptions};
+use crate::generate::neural::{FrameInputs, typical};
+use crate::generate::plan::{Adoption, Executor as _, TensorView, TensorViewMut};
+use crate::identity::Identity;
+
+/// Makes pictures of some identities on the processor.
+pub struct Worker {
+    shown: Vec<(CpuExecutor, Vec<FrameInputs>)>,
+    picture: Vec<u8>,
+    n_made: usize,
+}
+
+impl Worker {
+    /// Makes everything ready, on `n_threads` of the processor. Slow.
+    ///
+    /// # Errors
+    /// As adopting an identity.
+    pub fn new(identities: &[Arc<Identity>], size_px: usize, n_threads: usize) -> Result<Self> {
+        let weights = Weights::built_in()?;
+        let shown = identities.iter().map(|identity| {
+            let (tensors, frames) = typical(&weights, identity, size_px)?;
+            let plan = network::frame(&FrameOptions::new(weights.size(), size_px));
+            let params = network::fold(&plan, &weights, &tensors.encoded.embedding)?;
+            let params = params.iter().map(Vec::as_slice).collect();
+            let adoption = Adoption { params, constants: tensors.constants() };
+            let mut executor = CpuExecutor::new(plan, n_threads)?;
+            executor.adopt(&adoption)?;
+            let examples: Vec<Vec<TensorView>> = frames.iter().map(|frame| frame.views().to_vec()).collect();
+            executor.settle(&adoption, &examples)?;
+            Ok((executor, frames))
+        });
+        Ok(Self { shown: shown.collect::<Result<_>>()?, picture: vec![0; 4 * size_px * size_px], n_made: 0 })
+    }
+
+    /// Makes a user's next picture.
+    fn make(&mut self, user: usize) -> Result<()> {
+        let n = self.shown.len().max(1);
+        let (executor, frames) =
+            self.shown.get_mut(user % n).ok_or_else(|| Error::new(ErrorKind::Config, "expected an identity to show"))?;
+        self.n_made += 1;
+        let frame = &frames[self.n_made % frames.len()];
+        executor.run(&frame.views(), &mut [TensorViewMut::Bytes(&mut self.picture)])
+    }
+}
+
+/// What a picture takes while all workers are busy, in seconds: of one after another, for so long.
+///
+/// # Errors
+/// When a picture cannot be made.
+pub fn measure_cost(workers: &mut [Worker], length: Duration) -> Result<Vec<f64>> {
+    let measured = std::thread::scope(|scope| {
+        let measure = |worker: &mut Worker| -> Result<Vec<f64>> {
+            worker.make(0)?;
+            let (begin, mut secs) = (Instant::now(), Vec::new());
+            while begin.elapsed() < length {
+                let one = Instant::now();
+                worker.make(secs.len())?;
+                secs.push(one.elapsed().as_secs_f64());
+            }
+            Ok(secs)
+        };
+        let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(move || measure(worker))).collect();
+        let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect::<Result<Vec<_>>>()
+    })?;
+    Ok(measured.into_iter().flatten().collect())
+}
+
+/// What users and workers share.
+struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+    begin: Instant,
+}
+
+struct State {
+    line: Line,
+    outcome: Outcome,
+    is_over: bool,
+}
+
+impl Desk {
+    fn now_secs(&self) -> f64 {
+        self.begin.elapsed().as_secs_f64()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a batch; `false` at the end.
+    fn take(&self, policy: &Policy, batch: &mut Vec<Waiting>) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.is_over {
+                return false;
+            }
+            let wait = match state.line.due_secs(policy).map(|due| due - self.now_secs()) {
+                Some(wait) if wait <= 0.0 => {
+                    state.line.take(policy, batch);
+                    return true;
+                }
+                Some(wait) => Duration::from_secs_f64(wait),
+                None => Duration::from_millis(100),
+            };
+            let waited = self.changed.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Serves users whose frames come at `phases` of each interval, for so many seconds, and says how old the pictures became.
+///
+/// # Errors
+/// When a picture cannot be made, or a thread not be started.
+pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64) -> Result<Outcome> {
+    let state = State { line: Line::default(), outcome: Outcome::default(), is_over: false };
+    let desk = Desk { state: Mutex::new(state), changed: Condvar::new(), begin: Instant::now() };
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for worker in workers.iter_mut().take(policy.n_workers) {
+            let desk = &desk;
+            let work = move || -> Result<()> {
+                let mut batch = Vec::new();
+                while desk.take(policy, &mut batch) {
+                    let made = batch.iter().try_for_each(|waiting| worker.make(waiting.user));
+                    let end = desk.now_secs();
+                    let mut state = desk.lock();
+                    for waiting in batch.iter().filter(|waiting| waiting.came_secs >= WARM_UP_SECS) {
+                        state.outcome.age.record(Duration::from_secs_f64(end - waiting.came_secs));
+                    }
+                    if made.is_err() {
+                        state.is_over = true;
+                        desk.changed.notify_all();
+                        return made;
+                    }
+                }
+                Ok(())
+            };
+            let thread = std::thread::Builder::new().name("worker".to_owned());
+            threads.push(thread.spawn_scoped(scope, work).or_error(ErrorKind::Internal, || "cannot start a worker".to_owned())?);
+        }
+        send(&desk, phases, secs);
+        let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| panicked()))
+    })?;
+    Ok(desk.state.into_inner().unwrap_or_else(PoisonError::into_inner).outcome)
+}
+
+/// Sends every user's frames at their times, then ends the work.
+fn send(desk: &Desk, phases: &[f64], secs: f64) {
+    let mut order: Vec<usize> = (0..phases.len()).collect();
+    order.sort_by(|&a, &b| phases[a].total_cmp(&phases[b]));
+    for k in 0..(secs * RATE_HZ) as usize {
+        for &user in &order {
+            let at = (k as f64 + phases[user]) / RATE_HZ;
+            std::thread::sleep(Duration::from_secs_f64((at - desk.now_secs()).max(0.0)));
+            let mut state = desk.lock();
+            if state.is_over {
+                return;
+            }
+            // A sender that was held up is no younger frame.
+            let is_dropped = state.line.put(user, at);
+            if at >= WARM_UP_SECS {
+                state.outcome.n_offered += 1;
+                state.outcome.n_dropped += u64::from(is_dropped);
+            }
+            desk.changed.notify_one();
+        }
+    }
+    desk.lock().is_over = true;
+    desk.changed.notify_all();
+}
