@@ -13,10 +13,12 @@
 //! [`Payload`]: payload::Payload
 
 pub use self::address::{Address, Protocol};
-pub use self::asking::{Options, Remote};
+pub use self::asking::Remote;
+pub use self::seam::Options;
 
 mod address;
 mod asking;
+mod described;
 mod dial;
 mod failure;
 mod greeting;
@@ -26,4 +28,5 @@ mod messages;
 mod pace;
 mod payload;
 mod rest;
+mod seam;
 mod service;

@@ -50,7 +50,8 @@ fn answer(stream: TcpStream, act: &(impl Fn(&str) -> Act + ?Sized)) -> Option<()
         while !head.ends_with("\r\n\r\n") {
             (reader.read_line(&mut head).ok()? > 0).then_some(())?;
         }
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         reader.read_exact(&mut vec![0; length.unwrap_or(0)]).ok()?;
         match act(head.split(' ').nth(1)?) {
             Act::Say(bytes) => stream.write_all(&bytes).ok()?,
@@ -71,7 +72,8 @@ fn say_json(value: &Value) -> Act {
 }
 
 fn picture_answer(picture: &[u8]) -> Act {
-    let json = json!({ "outputs": [{ "name": "picture", "datatype": "UINT8", "shape": [1, SIZE_PX, SIZE_PX, 4] }] }).to_string();
+    let json = json!({ "outputs": [{ "name": "picture", "datatype": "UINT8", "shape": [1, SIZE_PX, SIZE_PX, 4] }] })
+        .to_string();
     let body = [json.as_bytes(), picture].concat();
     http("200 OK", &format!("inference-header-content-length: {}\r\n", json.len()), &body)
 }
@@ -94,7 +96,8 @@ fn metadata(size_px: usize) -> Value {
 
 /// Someone to show, with a picture that a peer can send back.
 fn someone() -> Arc<Introduction> {
-    let (tensors, mut frames) = neural::typical(&Weights::built_in().unwrap(), &common::identity(SIZE_PX), SIZE_PX).unwrap();
+    let (tensors, mut frames) =
+        neural::typical(&Weights::built_in().unwrap(), &common::identity(SIZE_PX), SIZE_PX).unwrap();
     let mut picture = Rgba::new(SIZE_PX, SIZE_PX);
     for (i, pixel) in picture.data_mut().chunks_exact_mut(4).enumerate() {
         pixel.copy_from_slice(&[(i % 251) as u8, (i / 512 % 256) as u8, 90, 255]);
@@ -147,11 +150,17 @@ fn servers_whose_pictures_cannot_be_used_are_refused_with_the_reason() {
     let whom = someone();
     let right = metadata(SIZE_PX);
     let mut folded = right.clone();
-    folded["inputs"].as_array_mut().unwrap().retain(|input| !export::IDENTITY_INPUTS.contains(&input["name"].as_str().unwrap()));
+    folded["inputs"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|input| !export::IDENTITY_INPUTS.contains(&input["name"].as_str().unwrap()));
     let mut other = right.clone();
     other["inputs"][0]["name"] = "image".into();
     let mut asks_more = right.clone();
-    asks_more["inputs"].as_array_mut().unwrap().push(json!({ "name": "camera", "datatype": "UINT8", "shape": [-1, 480, 640, 3] }));
+    asks_more["inputs"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": "camera", "datatype": "UINT8", "shape": [-1, 480, 640, 3] }));
     let mut mute = right.clone();
     mute["outputs"] = json!([]);
     let noise = || picture_answer(&(0..SIZE_PX * SIZE_PX * 4).map(|i| (i * 7919 >> 5) as u8).collect::<Vec<_>>());
@@ -164,7 +173,10 @@ fn servers_whose_pictures_cannot_be_used_are_refused_with_the_reason() {
         (server(right.clone(), || picture_answer(&[1, 2, 3])), "has 3 bytes, expected 1048576"),
         (server(right.clone(), noise), "dB close to the one made here, expected 32"),
         (server(right.clone(), || say_json(&json!({ "outputs": [] }))), "holds no picture"),
-        (server(right.clone(), || http("200 OK", "inference-header-content-length: 99999999\r\n", b"{}")), "holds no picture"),
+        (
+            server(right.clone(), || http("200 OK", "inference-header-content-length: 99999999\r\n", b"{}")),
+            "holds no picture",
+        ),
         (server(right, || http("400 Bad Request", "", b"{\"error\": \"no \\u001b[2Jmemory\"}")), "no [2Jmemory"),
         (peer(|_| http("401 Unauthorized", "", b"")), "EFFIGY_REMOTE_TOKEN"),
         (peer(|_| http("404 Not Found", "", b"{\"error\": \"Model effigy not found\"}")), "Model effigy not found"),

@@ -1,7 +1,7 @@
 //! How many people one machine serves: a model of a picture server, played in virtual time.
 //!
 //! Each user sends 30 frames a second. The server keeps the newest frame of each, takes those that wait as a batch when a
-//! worker is free, and hands all pictures of a batch back when the last is made. [`super::load`] does the same for real.
+//! worker is free, and hands all pictures of a batch back when the last is made. `bench::load` does the same for real.
 
 use std::collections::VecDeque;
 

@@ -47,8 +47,10 @@ impl Worker {
     /// Makes a user's next picture.
     fn make(&mut self, user: usize) -> Result<()> {
         let n = self.shown.len().max(1);
-        let (executor, frames) =
-            self.shown.get_mut(user % n).ok_or_else(|| Error::new(ErrorKind::Config, "expected an identity to show"))?;
+        let (executor, frames) = self
+            .shown
+            .get_mut(user % n)
+            .ok_or_else(|| Error::new(ErrorKind::Config, "expected an identity to show"))?;
         self.n_made += 1;
         let frame = &frames[self.n_made % frames.len()];
         executor.run(&frame.views(), &mut [TensorViewMut::Bytes(&mut self.picture)])
@@ -150,7 +152,11 @@ pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64)
                 Ok(())
             };
             let thread = std::thread::Builder::new().name("worker".to_owned());
-            threads.push(thread.spawn_scoped(scope, work).or_error(ErrorKind::Internal, || "cannot start a worker".to_owned())?);
+            threads.push(
+                thread
+                    .spawn_scoped(scope, work)
+                    .or_error(ErrorKind::Internal, || "cannot start a worker".to_owned())?,
+            );
         }
         send(&desk, phases, secs);
         let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));

@@ -68,7 +68,9 @@ impl TypedValueParser for MakerParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        EnumValueParser::<Backend>::new().possible_values().map(|values| Box::new(values.collect::<Vec<_>>().into_iter()) as _)
+        EnumValueParser::<Backend>::new()
+            .possible_values()
+            .map(|values| Box::new(values.collect::<Vec<_>>().into_iter()) as _)
     }
 }
 

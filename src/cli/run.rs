@@ -394,7 +394,10 @@ fn remote_generator(
     let weights = weights.map_or_else(Weights::built_in, Weights::load)?;
     let choice = choose::automatic(&network::frame(&FrameOptions::new(weights.size(), size_px)));
     let Some(chosen) = choice.backend else {
-        let message = format!("a server needs something here that takes over when it is silent, and there is only {}", choice.sentence);
+        let message = format!(
+            "a server needs something here that takes over when it is silent, and there is only {}",
+            choice.sentence
+        );
         return Err(Error::new(ErrorKind::BackendUnavailable, message));
     };
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());

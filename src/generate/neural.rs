@@ -25,10 +25,10 @@ mod pending;
 mod player;
 mod typical;
 
-pub use self::elsewhere::{Elsewhere, Introduction};
+pub use self::elsewhere::Elsewhere;
 #[cfg(feature = "train")]
 pub(crate) use self::player::planes;
-pub use self::player::{FrameInputs, IdentityTensors, encode, typical};
+pub use self::player::{FrameInputs, IdentityTensors, Introduction, encode, typical};
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;

@@ -42,7 +42,11 @@ impl Address {
 
     /// Host and port, as they are written in a header.
     pub(super) fn authority(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -95,7 +99,8 @@ mod tests {
 
     #[test]
     fn addresses_are_read_from_text_and_written_back() {
-        for text in ["grpc://127.0.0.1:8001", "grpcs://gpu.example:443", "http://[::1]:8000", "https://a-b.c:1/small-2"] {
+        for text in ["grpc://127.0.0.1:8001", "grpcs://gpu.example:443", "http://[::1]:8000", "https://a-b.c:1/small-2"]
+        {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
         }

@@ -65,7 +65,8 @@ fn tls(address: &Address, authority: Option<&Path>) -> Result<(TlsConnector, Ser
         Protocol::Grpc => b"h2".to_vec(),
         Protocol::Http => b"http/1.1".to_vec(),
     }];
-    let name = ServerName::try_from(address.host.clone())
-        .map_err(|_| Error::new(ErrorKind::Config, format!("{:?} is no name that a certificate could be for", address.host)))?;
+    let name = ServerName::try_from(address.host.clone()).map_err(|_| {
+        Error::new(ErrorKind::Config, format!("{:?} is no name that a certificate could be for", address.host))
+    })?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }

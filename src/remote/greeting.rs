@@ -8,13 +8,14 @@ use crate::generate::cpu::settle::psnr_db;
 use crate::generate::neural::Introduction;
 
 use super::address::{Address, Protocol};
+use super::described::{Described, Reply};
 use super::dial::Dialer;
 use super::failure::{Failure, late};
 use super::grpc::Grpc;
 use super::pace::Pace;
 use super::payload::{self, Portrait};
 use super::rest::Rest;
-use super::service::{Described, Reply, Service};
+use super::service::Service;
 
 /// Bounds on connecting, on a question, and on a picture that comes with an identity of 12 MB.
 const CONNECTING: Duration = Duration::from_secs(2);
@@ -52,7 +53,11 @@ pub(super) async fn within<T>(
 }
 
 /// Connects and asks for the model.
-pub(super) async fn connect(address: &Address, dialer: &Dialer, token: Option<&str>) -> Result<(Service, Described), Failure> {
+pub(super) async fn connect(
+    address: &Address,
+    dialer: &Dialer,
+    token: Option<&str>,
+) -> Result<(Service, Described), Failure> {
     let opening = async {
         Ok(match address.protocol {
             Protocol::Grpc => Service::Grpc(Grpc::open(address, dialer, token).await?),

@@ -15,6 +15,7 @@ use tonic_prost::ProstCodec;
 use crate::export::PICTURE;
 
 use super::address::Address;
+use super::described::{Described, DescribedInput, MAX_ANSWER_BYTES, Reply, Tensor};
 use super::dial::Dialer;
 use super::failure::Failure;
 use super::messages::{
@@ -22,7 +23,6 @@ use super::messages::{
     ModelMetadataResponse, Parameter,
 };
 use super::payload::Payload;
-use super::service::{Described, DescribedInput, MAX_ANSWER_BYTES, Reply, Tensor};
 
 /// The largest window of a stream: a request of 13 MB goes without waiting for leave.
 const WINDOW_BYTES: u32 = 1 << 24;
@@ -48,11 +48,14 @@ impl Grpc {
             let dialer = dialer.clone();
             async move { dialer.dial().await.map(TokioIo::new) }
         });
-        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| Failure::Silent(deepest(&error)))?;
+        let channel =
+            endpoint.connect_with_connector(connector).await.map_err(|error| Failure::Silent(deepest(&error)))?;
         let plain = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         let zipped = plain.clone().send_compressed(CompressionEncoding::Gzip);
         let bearer = token.map(|token| format!("Bearer {token}").parse());
-        let bearer = bearer.transpose().map_err(|_| Failure::Refused("the token has letters that a header cannot hold".to_owned()))?;
+        let bearer = bearer
+            .transpose()
+            .map_err(|_| Failure::Refused("the token has letters that a header cannot hold".to_owned()))?;
         Ok(Self { plain, zipped, bearer, model: address.model.clone() })
     }
 

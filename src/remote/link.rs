@@ -13,12 +13,12 @@ use crate::latest::{Published, Publisher, Received, Subscriber};
 use crate::trace::Away;
 
 use super::address::Address;
-use super::asking::{Answer, Job, Options, Shared, Told};
 use super::dial::Dialer;
 use super::failure::{Failure, late};
 use super::greeting::{Line, connect, greet, within};
 use super::pace::Hold;
 use super::payload::Portrait;
+use super::seam::{Answer, Job, Options, Shared, Told};
 
 /// How long the thread waits for a frame before it looks after the connection.
 const TICK: Duration = Duration::from_millis(20);
@@ -193,8 +193,13 @@ impl Link {
             log::info!("{name} makes the pictures again after {gone:.1} s; {:.1} ms each", ms(usual));
             return;
         }
-        let own = if line.worked.is_zero() { String::new() } else { format!(", {:.1} of them its own work", ms(line.worked)) };
-        let once = if line.server.keeps_identities() { "; the identity was sent once" } else { ", the identity each time" };
+        let own = if line.worked.is_zero() {
+            String::new()
+        } else {
+            format!(", {:.1} of them its own work", ms(line.worked))
+        };
+        let once =
+            if line.server.keeps_identities() { "; the identity was sent once" } else { ", the identity each time" };
         let how = if line.is_zipped { ", compressed" } else { "" };
         log::info!(
             "{name} makes the pictures: {:.1} ms each{own}; {:.2} MB to ask for one{how}{once}",
@@ -202,7 +207,9 @@ impl Link {
             line.n_bytes as f64 / 1e6
         );
         if line.draws_mark {
-            log::warn!("the model at {name} draws the AI mark too; `effigy export --for-remote` makes one that leaves it to this program");
+            log::warn!(
+                "the model at {name} draws the AI mark too; `effigy export --for-remote` makes one that leaves it to this program"
+            );
         }
     }
 
@@ -219,7 +226,9 @@ impl Link {
         let asking = async {
             match service.infer(&wanted.portrait.ask(frame, &line.server, true)?, line.is_zipped).await {
                 // One of several processes there that was not told yet, or one that was started again.
-                Err(Failure::Forgotten) => service.infer(&wanted.portrait.ask(frame, &line.server, false)?, line.is_zipped).await,
+                Err(Failure::Forgotten) => {
+                    service.infer(&wanted.portrait.ask(frame, &line.server, false)?, line.is_zipped).await
+                }
                 answer => answer,
             }
         };

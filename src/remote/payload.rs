@@ -10,11 +10,8 @@ use crate::export::{self, Named, PortKind};
 use crate::generate::neural::{FrameInputs, IdentityTensors};
 use crate::hex::hex;
 
+use super::described::{Described, IDENTITY, Tensor};
 use super::failure::Failure;
-use super::service::{Described, Tensor};
-
-/// The input by which a server says that it keeps identities: SHA-256 of an identity's tensors, in hex.
-pub(super) const IDENTITY: &str = "identity";
 
 /// One request's tensors.
 #[derive(Clone, Debug)]
@@ -54,7 +51,8 @@ impl Portrait {
     /// # Errors
     /// When the server's model wants something else.
     pub(super) fn ask(&self, frame: &FrameInputs, server: &Described, is_known: bool) -> Result<Payload, Failure> {
-        let driving = export::driving_bytes(frame).into_iter().map(|(name, kind, bytes)| (name, kind, Bytes::from(bytes)));
+        let driving =
+            export::driving_bytes(frame).into_iter().map(|(name, kind, bytes)| (name, kind, Bytes::from(bytes)));
         let keeps = server.keeps_identities();
         let mut tensors = Vec::with_capacity(driving.len() + self.tensors.len() + 1);
         for (name, kind, bytes) in driving {

@@ -15,10 +15,10 @@ use crate::base64::{base64, from_base64};
 use crate::export::PICTURE;
 
 use super::address::Address;
+use super::described::{Described, DescribedInput, MAX_ANSWER_BYTES, Reply, Tensor};
 use super::dial::Dialer;
 use super::failure::Failure;
 use super::payload::Payload;
-use super::service::{Described, DescribedInput, MAX_ANSWER_BYTES, Reply};
 
 /// How long the JSON is that comes before the tensors' bytes.
 const JSON_LENGTH: &str = "inference-header-content-length";
@@ -170,9 +170,7 @@ fn behind_json(payload: &Payload) -> (Vec<u8>, usize) {
 
 /// The JSON with the tensors in it.
 fn within_json(payload: &Payload) -> (Vec<u8>, usize) {
-    let input = |tensor: &super::service::Tensor| {
-        json!({ "name": tensor.name, "datatype": "BYTES", "shape": [1], "data": [base64(&tensor.bytes)] })
-    };
+    let input = |tensor: &Tensor| json!({ "name": tensor.name, "datatype": "BYTES", "shape": [1], "data": [base64(&tensor.bytes)] });
     let inputs: Vec<Value> = payload.tensors().iter().map(input).collect();
     let body = json!({ "inputs": inputs, "outputs": [{ "name": PICTURE }] }).to_string().into_bytes();
     let n_json = body.len();

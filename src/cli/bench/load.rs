@@ -73,7 +73,9 @@ fn parse_counts(text: &str) -> std::result::Result<Counts, String> {
 fn parse_windows(text: &str) -> std::result::Result<Windows, String> {
     let window = |text: &str| text.trim().parse().ok().filter(|ms| (0.0..=1000.0).contains(ms));
     let windows: Option<Vec<f64>> = text.split(',').map(window).collect();
-    windows.map(Windows).ok_or_else(|| "expected milliseconds from 0 to 1000 with commas between, such as 0,2,5".to_owned())
+    windows
+        .map(Windows)
+        .ok_or_else(|| "expected milliseconds from 0 to 1000 with commas between, such as 0,2,5".to_owned())
 }
 
 /// One run, measured and by the model.
@@ -113,7 +115,10 @@ const MODEL_SECS: f64 = 60.0;
 pub(super) fn run(args: &LoadArgs) -> Result<()> {
     let budget_secs = (args.most_age_ms - args.beside_ms) / 1e3;
     if budget_secs <= 0.0 {
-        let message = format!("of {} ms nothing is left for the server when {} are spent beside it", args.most_age_ms, args.beside_ms);
+        let message = format!(
+            "of {} ms nothing is left for the server when {} are spent beside it",
+            args.most_age_ms, args.beside_ms
+        );
         return Err(Error::new(ErrorKind::Config, message));
     }
     if !args.streams.0.is_empty() {
@@ -210,7 +215,9 @@ impl Row {
 
 /// Users of each card, by the roofline.
 fn cards(args: &LoadArgs, budget_secs: f64) -> String {
-    let mut text = "users of a graphics card by the roofline, measured on none of these; a frame's time may be 3 times off\n".to_owned();
+    let mut text =
+        "users of a graphics card by the roofline, measured on none of these; a frame's time may be 3 times off\n"
+            .to_owned();
     text += &format!("{:<26}{:>8}{:>11}", "card", "network", "ms a frame");
     args.window_ms.0.iter().for_each(|window_ms| text += &format!("{:>12}", format!("{window_ms} ms")));
     text += "   if 3 times as slow\n";

@@ -2,20 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{FrameInputs, IdentityTensors};
+use super::player::{FrameInputs, Introduction};
 use crate::error::Result;
 use crate::frame::Rgba;
 use crate::trace::Away;
-
-/// What another machine has to know of an identity before it can show it.
-pub struct Introduction {
-    /// What the network is given of it.
-    pub tensors: IdentityTensors,
-    /// Driving numbers of the face at rest.
-    pub example: FrameInputs,
-    /// The picture that this machine makes of them, to tell the other's pictures by.
-    pub picture: Rgba,
-}
 
 /// Makes pictures on another machine, as long as it does.
 ///

@@ -38,7 +38,9 @@ impl Maps {
     /// Takes over another's, of the same sizes. Allocates nothing.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.full.clone_from(&other.full);
-        for (to, from) in self.coarse.iter_mut().chain(&mut self.deformation).zip(other.coarse.iter().chain(&other.deformation)) {
+        for (to, from) in
+            self.coarse.iter_mut().chain(&mut self.deformation).zip(other.coarse.iter().chain(&other.deformation))
+        {
             to.clone_from(from);
         }
         (self.output_px, self.features_px) = (other.output_px, other.features_px);

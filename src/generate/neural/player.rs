@@ -7,7 +7,7 @@ use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 
 use super::maps::{Maps, pose};
 use super::typical::typical_signals;
-use super::{Introduction, Network, check_embedding};
+use super::{Network, check_embedding};
 use crate::error::Result;
 use crate::frame::{Picture, Rgba};
 use crate::generate::cpu::CpuExecutor;
@@ -132,6 +132,16 @@ impl FrameInputs {
             TensorView::Words(&self.maps.full),
         ]
     }
+}
+
+/// What another machine has to know of an identity before it can show it.
+pub struct Introduction {
+    /// What the network is given of it.
+    pub tensors: IdentityTensors,
+    /// Driving numbers of the face at rest.
+    pub example: FrameInputs,
+    /// The picture that this machine makes of them, to tell the other's pictures by.
+    pub picture: Rgba,
 }
 
 /// Everything that one identity's frames need.
