@@ -45,7 +45,8 @@ run_tests() {
   fi
 }
 phase "tests begin; lints beside them"
-# Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy.
+# Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy. The tests
+# go first: some of them run the program live.
 : > target/tests.log
 run_tests < /dev/null >> target/tests.log 2>&1 &
 tests=$!
@@ -68,12 +69,12 @@ for set in \
   webcam,wgpu,pipewire \
   train-wgpu \
   default,pipewire,cuda-ptx,train-wgpu; do
-  cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
+  nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # With tests and benches, and the features that these are run with.
-cargo clippy -q --locked --features "$features" --all-targets -- -D warnings
+nice -n 19 cargo clippy -q --locked --features "$features" --all-targets -- -D warnings
 phase "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train,pipewire
+RUSTDOCFLAGS="-D warnings" nice -n 19 cargo doc -q --locked --no-deps --features train,pipewire
 phase "dependencies"
 scripts/audit.sh
 if [ -n "$gates" ]; then
