@@ -64,7 +64,8 @@ class Server:
 
 def mlserver(folder, log):
     ports = {"http": free_port(), "grpc": free_port()}
-    settings = {"http_port": ports["http"], "grpc_port": ports["grpc"], "metrics_port": free_port()}
+    # An identity of 12 MB comes in one message; gRPC's own bound is 4.
+    settings = {"grpc_max_message_length": 64 << 20, "http_port": ports["http"], "grpc_port": ports["grpc"], "metrics_port": free_port()}
     settings |= {"host": "127.0.0.1", "parallel_workers": 0}
     (folder / "settings.json").write_text(json.dumps(settings))
     return Server([pathlib.Path(sys.executable).with_name("mlserver"), "start", "."], folder, ports, log)

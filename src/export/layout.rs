@@ -67,6 +67,8 @@ pub fn files(exported: &Exported, serving: &Serving) -> Result<Vec<(PathBuf, Vec
             (folder.join("model.onnx"), onnx),
             (folder.join("effigy_onnx.py"), MLSERVER_RUNTIME.as_bytes().to_vec()),
             (folder.join("model-settings.json"), pretty(&mlserver_settings(exported, serving))?),
+            // An identity of 12 MB comes in one message; gRPC's own bound is 4.
+            (folder.join("settings.json"), pretty(&json!({ "grpc_max_message_length": 64 << 20 }))?),
         ],
     })
 }

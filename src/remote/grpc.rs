@@ -137,6 +137,9 @@ fn failure(status: &Status) -> Failure {
     let is_transport = std::error::Error::source(status).is_some();
     match status.code() {
         _ if is_transport => Failure::Silent(deepest(status)),
+        Code::ResourceExhausted if status.message().contains("larger than max") => {
+            Failure::Refused(format!("it takes no message of this size ({}); let it take 16 MB", status.message()))
+        }
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted | Code::ResourceExhausted => {
             Failure::Silent(format!("it says {}: {}", status.code(), status.message()))
         }
