@@ -33,6 +33,8 @@ pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
 pub use still::StillSource;
 pub use webcam::{WebcamSource, cameras};
 
+pub(crate) use spec::open_file;
+
 mod clip;
 pub(crate) mod clip_file;
 mod decode;

@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
     Devices(DevicesArgs),
-    /// Say what an identity file tells about its origin
+    /// Say where a picture, clip, stream or identity comes from
     Verify(VerifyArgs),
     /// Measure how old the picture is: scenes, far ends, motion, other programs
     Bench(bench::BenchArgs),
@@ -285,10 +285,27 @@ pub(crate) enum ModelSize {
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  effigy verify me.effigy")]
+  effigy verify talk.mp4
+  effigy verify picture.png --json
+  effigy verify me.effigy
+  effigy verify http://127.0.0.1:8080/stream
+  curl -L https://a.example/talk.mp4 | effigy verify -
+
+Exit codes: 0 marked, or an identity whose signature holds; 1 no mark found; 2 cannot be read.
+A mark that is found says that effigy made the pictures. None found says nothing.")]
 pub(crate) struct VerifyArgs {
-    /// The identity file
-    pub(crate) file: PathBuf,
+    /// A picture, clip or identity file, http://… of an MJPEG stream, or - for standard input
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) what: PathBuf,
+    /// Print all that was found as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look at every picture of a clip by itself, too, not only at whole seconds
+    #[arg(long)]
+    pub(crate) each_picture: bool,
+    /// How long to watch a stream
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = parse_secs)]
+    pub(crate) secs: f64,
 }
 
 #[derive(Args, Debug)]

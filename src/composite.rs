@@ -11,6 +11,7 @@ use crate::frame::Rgba;
 use crate::generate::Portrait;
 use crate::identity::Identity;
 use crate::latency::{self, Origin, Stamp};
+use crate::mark::{Embedder, Key, Message};
 use crate::trace::Trace;
 
 pub use background::Background;
@@ -86,11 +87,13 @@ pub struct CompositeOptions {
     pub badge: bool,
     /// Whether the picture is flipped, as in a mirror. The badge stays readable.
     pub mirror: bool,
+    /// What the invisible mark says of the run: a number drawn at random, or 0 to tell nothing. The mark itself is always there.
+    pub run_id: u16,
 }
 
 impl Default for CompositeOptions {
     fn default() -> Self {
-        Self { size_px: 512, background: Background::Own, badge: true, mirror: false }
+        Self { size_px: 512, background: Background::Own, badge: true, mirror: false, run_id: 0 }
     }
 }
 
@@ -101,6 +104,7 @@ impl Default for CompositeOptions {
 pub struct Compositor {
     options: CompositeOptions,
     plate: Plate,
+    embedder: Embedder,
     badge: Badge,
     cards: Cards,
     has_stamp: bool,
@@ -115,6 +119,7 @@ impl Compositor {
         let size = options.size_px;
         Ok(Self {
             plate: Plate::new(&options.background, None, size)?,
+            embedder: Embedder::new(size, Message::of_run(options.run_id), Key::PUBLIC),
             badge: Badge::new(size),
             cards: Cards::new(size)?,
             has_stamp: false,
@@ -186,7 +191,9 @@ impl Compositor {
         self.mark(out);
     }
 
-    fn mark(&self, out: &mut OutFrame) {
+    /// Puts in what tells where the picture comes from: the invisible mark always, first, so that the others stay as drawn.
+    fn mark(&mut self, out: &mut OutFrame) {
+        self.embedder.mark(out.picture.data_mut().as_chunks_mut::<4>().0);
         if self.options.badge {
             self.badge.stamp(&mut out.picture);
         }

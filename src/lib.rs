@@ -9,7 +9,7 @@
 //!    what moves, not who moves.
 //! 4. [`identity`]: an [`Identity`] is who is shown: a photo, enrolled once, with consent record and signature.
 //! 5. [`generate`]: a [`Generator`] draws the identity doing what the signal says: a [`Portrait`].
-//! 6. [`composite`]: a [`composite::Compositor`] puts it over a background, marks it, and makes an [`OutFrame`],
+//! 6. [`composite`]: a [`composite::Compositor`] puts it over a background, marks it ([`mark`]), and makes an [`OutFrame`],
 //!    the only thing that may leave.
 //! 7. [`sink`]: a [`Sink`] shows, sends or stores it.
 //!
@@ -75,6 +75,7 @@ pub mod identity;
 pub mod kernels;
 pub mod latency;
 pub mod latest;
+pub mod mark;
 pub mod models;
 pub mod photo;
 pub mod pipeline;
@@ -85,6 +86,7 @@ pub mod studio;
 pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod verify;
 
 pub use capture::{RawFrame, Source};
 pub use composite::OutFrame;

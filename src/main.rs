@@ -11,12 +11,18 @@ fn main() -> ExitCode {
     cli::terminal::quiet_panics();
     cli::terminal::show_warnings();
     let command = Cli::of_arguments().command;
+    // Its exit codes say what was found.
+    if let Command::Verify(args) = &command {
+        let outcome = cli::terminal::guarded(|| Ok(cli::verify::run(args)));
+        return cli::terminal::chosen_exit_code(outcome.unwrap_or_else(|broken| Err((broken, ExitCode::from(2)))));
+    }
     cli::terminal::exit_code(cli::terminal::guarded(|| match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Enroll(args) => cli::enroll::run(&args),
         Command::Run(args) => cli::run::run(&args),
         Command::Devices(args) => cli::devices::run(&args),
-        Command::Verify(args) => cli::verify::run(&args),
+        // Answered above.
+        Command::Verify(_) => Ok(()),
         Command::Bench(args) => cli::bench::run(&args),
         #[cfg(feature = "train")]
         Command::Synth(args) => cli::synth::run(&args),

@@ -22,6 +22,7 @@ use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
+use sha2::{Digest as _, Sha256};
 
 use super::{Backend, RunArgs, enroll, live_window, names, terminal};
 
@@ -75,11 +76,32 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
+        run_id: run_id(args, &identities)?,
     };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
+}
+
+/// The number that the invisible mark says: drawn at random, never 0, so that it tells nothing of whom or what.
+///
+/// Where every frame is rendered, the same clip gives the same pictures: there it follows from the identities' portraits and
+/// the source's name.
+fn run_id(args: &RunArgs, identities: &[Arc<Identity>]) -> Result<u16> {
+    if args.every_frame {
+        let mut hash = Sha256::new();
+        for identity in identities {
+            hash.update(&identity.manifest.photo_sha256);
+        }
+        hash.update(args.source.to_string());
+        let hash = hash.finalize();
+        return Ok(u16::from_be_bytes([hash[0], hash[1]]).max(1));
+    }
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Io, format!("the system gave no random number for the run: {error}")))?;
+    Ok(u16::from_be_bytes(bytes).max(1))
 }
 
 /// What a run needs to know beside its stages.
