@@ -7,9 +7,10 @@ use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
-pub use manifest::{Basis, Consent, Framing, Manifest};
+pub use manifest::{Basis, Consent, Framing, Manifest, utc};
 pub use photo_check::{Remark, RemarkKind};
 pub use photo_measure::PhotoMeasures;
+pub use revocation::{now_unix_secs, sha256};
 pub use signing::Signer;
 
 mod choose;
@@ -20,6 +21,7 @@ mod manifest;
 mod photo_check;
 mod photo_measure;
 pub(crate) mod plate;
+mod revocation;
 mod signing;
 
 pub(crate) use signing::hex;

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Devices(args) => cli::devices::run(&args),
         // Answered above.
         Command::Verify(_) => Ok(()),
+        Command::Revoke(args) => cli::enroll::revoke(&args),
         Command::Bench(args) => cli::bench::run(&args),
         #[cfg(feature = "train")]
         Command::Synth(args) => cli::synth::run(&args),

@@ -242,6 +242,7 @@ fn help_names_commands_flags_values_and_examples() {
                 "run",
                 "devices",
                 "verify",
+                "revoke",
                 "bench",
                 "completions",
                 "man",
@@ -736,6 +737,31 @@ fn identities_are_refused_with_a_reason() {
             (&format!("run --identity me.effigy,{file} --source pattern --sink null"), 1, says),
         ]);
     }
+}
+
+#[test]
+fn a_consent_that_ended_was_given_for_something_else_or_was_revoked_does_not_run() {
+    check("enroll photo.png -o ended.effigy --consent synthetic --until 2001-02-03", &[], 0, &[]);
+    check("enroll photo.png -o play.effigy --consent synthetic --until 2999-01-01 --for theatre", &[], 0, &[]);
+    check("enroll photo.png -o taken.effigy --consent synthetic --statement yes", &[], 0, &[]);
+    let run = "--source pattern --sink null --backend warp --duration 0.2";
+    check_failures(&[
+        (
+            &format!("run --identity ended.effigy {run}"),
+            1,
+            &["ended may not be shown: the consent ended at 2001-02-03T23:59:59Z"],
+        ),
+        (&format!("run --identity play.effigy {run}"), 1, &["the consent is for \"theatre\" only"]),
+        (&format!("run --identity play.effigy --purpose cinema {run}"), 1, &["for \"theatre\" only"]),
+        ("enroll photo.png -o no.effigy --consent self --until 2027-02-30", 2, &["expected a day as YYYY-MM-DD"]),
+    ]);
+    check(&format!("run --identity play.effigy --purpose theatre {run}"), &[], 0, &[]);
+    check("revoke taken.effigy", &[], 0, &["revoked: taken does not run on this machine any more"]);
+    check_failures(&[(
+        &format!("run --identity taken.effigy {run}"),
+        1,
+        &["the consent was revoked on this machine at"],
+    )]);
 }
 
 #[test]

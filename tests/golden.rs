@@ -223,7 +223,7 @@ fn is_like(seen: &[u8], meant: &[u8]) -> bool {
 }
 
 /// More than the mark ever changes a pixel of the drawn identity's pictures by.
-const MARK_LEVELS: u8 = 18;
+const MARK_LEVELS: u8 = 21;
 
 #[test]
 fn each_background_is_where_the_person_is_not() {

@@ -209,7 +209,12 @@ impl EngineArgs {
     /// Loads or enrols who is shown.
     fn identities(&self) -> Result<Vec<Arc<Identity>>> {
         if !self.identity.is_empty() {
-            return names::all(&self.identity).map(|path| Identity::load(path).map(Arc::new)).collect();
+            let load = |path| {
+                let identity = Identity::load(path)?;
+                identity.check_consent(None, effigy::identity::now_unix_secs())?;
+                Ok(Arc::new(identity))
+            };
+            return names::all(&self.identity).map(load).collect();
         }
         demo::enroll_portraits()
     }

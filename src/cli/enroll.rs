@@ -50,7 +50,11 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     let about =
         |error: Error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error);
     let photo = enroller.examine(&bytes).map_err(about)?;
-    let enrolled = enroller.enroll_examined(&photo, &options).map_err(about)?;
+    let mut enrolled = enroller.enroll_examined(&photo, &options).map_err(about)?;
+    let consent = &mut enrolled.identity.manifest.consent;
+    consent.until_unix_secs = args.until;
+    consent.purpose.clone_from(&args.purpose);
+    consent.statement_sha256 = args.statement.as_ref().map(|sentence| effigy::identity::sha256(sentence.as_bytes()));
     let doubts: Vec<&str> =
         enrolled.remarks.iter().filter(|remark| remark.kind.is_warning()).map(|remark| &*remark.text).collect();
     if args.strict && !doubts.is_empty() {
@@ -149,4 +153,13 @@ pub(super) fn user_name() -> String {
         .into_iter()
         .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
         .unwrap_or_else(|| "the user of this machine".to_owned())
+}
+
+/// Takes back the consent of an identity.
+pub(crate) fn revoke(args: &super::RevokeArgs) -> Result<()> {
+    let identity = effigy::Identity::load(&args.identity)?;
+    let record = identity.revoke()?;
+    log::info!("revoked: {} does not run on this machine any more ({})", identity.manifest.name, record.display());
+    log::info!("next: delete {} and its copies; other machines do not learn of this", files::typed(&args.identity));
+    Ok(())
 }

@@ -37,6 +37,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     check_every_frame(args, sinks)?;
     let identities: Vec<_> =
         names::all(&args.identity).map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
+    for identity in &identities {
+        identity.check_consent(args.purpose.as_deref(), effigy::identity::now_unix_secs())?;
+    }
     check_badge(args.no_badge, &identities)?;
     if let Some(path) = &args.report {
         check_writable(path)?;

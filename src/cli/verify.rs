@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use effigy::identity::{now_unix_secs, utc};
 use effigy::mark::{Finding, Message, THRESHOLD};
 use effigy::verify::{Evidence, Subject, VerifyOptions, VerifySpec, examine};
 use effigy::{Error, Identity};
@@ -46,11 +47,26 @@ fn identity_text(identity: &Identity) -> String {
     let manifest = &identity.manifest;
     let consent = &manifest.consent;
     let size = identity.size_px();
+    let limits = match (consent.until_unix_secs, consent.purpose.as_deref()) {
+        (None, None) => "none".to_owned(),
+        (until, purpose) => {
+            let until = until.map(|until| format!("until {}", utc(until)));
+            let purpose = purpose.map(|purpose| format!("for \"{purpose}\" only"));
+            until.into_iter().chain(purpose).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let holds = identity.check_consent(consent.purpose.as_deref(), now_unix_secs());
     rows_text(&[
         ("identity", manifest.name.clone()),
         ("signature", "holds: nothing in the file was changed since it was signed".to_owned()),
         ("signed by", format!("key {}", identity.maker.as_deref().unwrap_or("unknown"))),
         ("consent", format!("{} (said by {}, {})", consent.basis.name(), consent.by, utc(consent.at_unix_secs))),
+        ("limits", limits),
+        (
+            "statement",
+            consent.statement_sha256.as_ref().map_or_else(|| "none kept".to_owned(), |hash| format!("SHA-256 {hash}")),
+        ),
+        ("may run", holds.map_or_else(|error| format!("no: {error}"), |()| "yes".to_owned())),
         ("made", utc(manifest.created_unix_secs)),
         ("portrait", format!("{size}x{size} pixels, photo with SHA-256 {}", manifest.photo_sha256)),
     ])
@@ -134,30 +150,4 @@ fn evidence_json(evidence: &Evidence) -> String {
         "each_picture": all(&evidence.pictures),
     });
     format!("{answer:#}\n")
-}
-
-/// A date and time in UTC, as ISO 8601 writes it.
-///
-/// Source: Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
-fn utc(unix_secs: u64) -> String {
-    let (days, secs) = (unix_secs / 86_400 + 719_468, unix_secs % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn seconds_become_dates() {
-        assert_eq!(super::utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(super::utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(super::utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(super::utc(1_735_689_599), "2024-12-31T23:59:59Z");
-    }
 }

@@ -5,8 +5,8 @@ use std::f64::consts::TAU;
 use super::carriers::{Carrier, Key, N_SYNC, TILES, carriers};
 use super::message::Message;
 
-/// Standard deviation of the pattern on an even ground, in levels of 255. SSIM there is 0.99.
-const FLAT: f32 = 0.85;
+/// Standard deviation of the pattern on an even ground, in levels of 255: 0.85 would be 0.99 by SSIM, and can be seen on a wall.
+const FLAT: f32 = 0.65;
 /// What a block's variance adds to the pattern's, where SSIM falls by as much as on an even ground.
 const BUSY: f32 = 0.04;
 /// The strongest pattern, in levels.

@@ -55,7 +55,14 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
     let manifest = Manifest {
         format: 1,
         name: "drawn".into(),
-        consent: Consent { basis: Basis::Synthetic, by: "tests".into(), at_unix_secs: 0 },
+        consent: Consent {
+            basis: Basis::Synthetic,
+            by: "tests".into(),
+            at_unix_secs: 0,
+            until_unix_secs: None,
+            purpose: None,
+            statement_sha256: None,
+        },
         created_unix_secs: 0,
         framing: Framing::Face,
         photo_sha256: String::new(),
