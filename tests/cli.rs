@@ -726,7 +726,7 @@ fn identities_are_refused_with_a_reason() {
         ("tampered.effigy", &["tampered.effigy", "is not the one that was signed: expected", "found"]),
         ("photo.png", &["photo.png", "found something else"]),
     ];
-    for (file, says) in &cases[..4] {
+    for &(file, says) in &cases[..4] {
         check_failures(&[(&format!("verify {file}"), 2, says)]);
     }
     // A picture without a mark is no identity, but it can be looked at.

@@ -158,7 +158,7 @@ pub fn price(files: &[PathBuf]) -> Result<Price> {
         median_ms(|| embedder.mark(&mut picture[..size * size]))
     };
     let mark_ms = (time_mark(512), time_mark(1024));
-    let luma: Vec<u8> = (0..1280 * 720_usize).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+    let luma: Vec<u8> = (0..1280 * 720_usize).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
     let (mut detector, mut map) = (Detector::new(Key::PUBLIC), NormalMap::default());
     let map_ms = median_ms(|| {
         detector.map(&luma, (1280, 720), &mut map);
