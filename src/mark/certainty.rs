@@ -1,4 +1,5 @@
-//! How often chance alone makes a score: measured on unmarked pictures by `effigy bench mark`.
+//! How often chance alone makes a score. The numbers are assumptions until `effigy bench mark` has been run on many unmarked
+//! pictures; see docs/trust.md.
 
 /// From this score on a picture counts as marked.
 pub const THRESHOLD: f32 = 7.0;
@@ -9,7 +10,7 @@ const TAIL_MEAN: f32 = 0.17;
 
 /// How often an unmarked picture has this score or more, 0..=1.
 ///
-/// Above [`TAIL_FROM`] by the tail that was fitted; below, 0.01 to 1 is not told apart.
+/// Above [`TAIL_FROM`] by an exponential tail; below, 0.01 to 1 is not told apart.
 pub fn false_alarm_probability(score: f32) -> f64 {
     if score < TAIL_FROM { 1.0 } else { 0.01 * f64::from((TAIL_FROM - score) / TAIL_MEAN).exp() }
 }

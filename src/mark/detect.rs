@@ -52,7 +52,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether chance makes such a score at most once in a million pictures.
+    /// Whether the score reaches the threshold, which is meant to be chance's once in a million pictures.
     pub fn is_marked(&self) -> bool {
         self.score >= certainty::THRESHOLD
     }
