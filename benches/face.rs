@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use effigy::clock::Timestamp;
-use effigy::drive::{DenseMotion, DenseTracker};
+use effigy::drive::DenseMotion;
 use effigy::face::{FaceObservation, FaceTracker, TrackerOptions};
+use effigy::flow::DenseTracker;
 use effigy::{RawFrame, Result, Rgb};
 
 const N_FRAMES: usize = 300;

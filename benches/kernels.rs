@@ -93,8 +93,9 @@ fn alone(plan: &Plan, layer: &str, op: &Op) -> Plan {
         Op::Motion(op) => r.motion("y", to(op.x)),
         Op::Raster(op) => r.raster("y", to(op.points), op.drawing, op.radius_px, (out.h, out.w)),
         Op::Finish(op) => {
-            let [decoded, mix, map, pose, photo] = [op.decoded, op.mix, op.map, op.pose, op.photo].map(to);
-            r.finish("y", Finish { decoded, mix, map, pose, photo, ..op })
+            let [decoded, gates, mix, map, pose, photo] =
+                [op.decoded, op.gates, op.mix, op.map, op.pose, op.photo].map(to);
+            r.finish("y", Finish { decoded, gates, mix, map, pose, photo, ..op })
         }
     };
     r.output(y);

@@ -1,22 +1,24 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
-// warp's mixed flow; p = photo at (u, v) * size + margin; where map is ~0: p_a *= 1 - m3; d = decoded at (x, y),
-// t = d4;
-// alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
+// warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo; where map is ~0: p_a *= 1 - m3;
+// e = decoded at (x, y), t = e4, g = gates at (x, y);
+// d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
+// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (5, h, w) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
-// (size, size) u32: x + y << 16 in 1/32 px · photo (size + 2 margin)², background (size, size), badge (h_badge,
-// w_badge) u32: red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
-// One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j; blockIdx.x counts
-// 128 threads.
-// In f32. Twin: finish.rs, within 2 of 255.
-// Memory-bound: at 512² 1 MB map, 1.6 MB photo, 0.7 MB decoded, 1 MB out. No card measured it yet.
+// decoded (5, h, w), gates (2, h_gates, w_gates) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
+// (size, size) u32: x + y << 16 in 1/32 px · photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo,
+// below it on the left fine² and to the right of that coarse² · background (size, size), badge (h_badge, w_badge) u32:
+// red in the lowest byte · out u32: 0 RGBA · 1 NV12 · 2 YUYV, BT.601 limited range, chroma of the mean.
+// One thread makes 2 × 2 pixels, which share their chroma; neighbours in j, so that a warp writes whole lines; blockIdx.x
+// counts 128 threads.
+// In f32. Twin: finish.rs, within 2 of 255. Four blocks a multiprocessor: at most 128 registers.
+// Memory-bound: at 512² 1 MB map, 7 MB photo, 0.9 MB decoded, 1 MB out. No card measured it yet.
 #include "cuda/sample.h"
 
 struct FinishShape {
-  unsigned size, margin, h, w, h_mix, w_mix, has_background, h_badge, w_badge, format;
+  unsigned size, margin, fine, coarse, h, w, h_gates, w_gates, h_mix, w_mix, has_background, h_badge, w_badge, format;
 };
-static_assert(sizeof(FinishShape) == 40, "as in finish.rs");
+static_assert(sizeof(FinishShape) == 56, "as in finish.rs");
 
 struct Pixel {
   float r, g, b, a;
@@ -33,6 +35,19 @@ static __device__ __forceinline__ void add(Pixel& to, float weight, Pixel p) {
   to.g += weight * p.g;
   to.b += weight * p.b;
   to.a += weight * p.a;
+}
+
+// Reads a square of `px` pixels of a picture whose rows have `stride`, at a place in parts of its width.
+static __device__ __forceinline__ Pixel level(const unsigned* __restrict__ pixels, unsigned stride, unsigned px, float x,
+                                              float y) {
+  const Taps across = taps(x * (float)px - 0.5f, px), down = taps(y * (float)px - 0.5f, px);
+  const unsigned *upper = pixels + down.first * stride, *lower = pixels + down.second * stride;
+  Pixel p = {0.0f, 0.0f, 0.0f, 0.0f};
+  add(p, (1.0f - down.part) * (1.0f - across.part), unpack(upper[across.first]));
+  add(p, (1.0f - down.part) * across.part, unpack(upper[across.second]));
+  add(p, down.part * (1.0f - across.part), unpack(lower[across.first]));
+  add(p, down.part * across.part, unpack(lower[across.second]));
+  return p;
 }
 
 static __device__ __forceinline__ unsigned byte(float v) { return (unsigned)(clamp(v, 0.0f, 1.0f) * 255.0f + 0.5f); }
@@ -58,33 +73,36 @@ static __device__ __forceinline__ unsigned chroma(Pixel sum, float scale) {
   return cb | cr << 8;
 }
 
-extern "C" __global__ void __launch_bounds__(128)
-finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const unsigned* __restrict__ map,
+extern "C" __global__ void __launch_bounds__(128, 4)
+finish(const f16* __restrict__ decoded, const f16* __restrict__ gates, const float* __restrict__ mix, const unsigned* __restrict__ map,
        const float* __restrict__ pose, const unsigned* __restrict__ photo, const unsigned* __restrict__ background,
-       const unsigned* __restrict__ badge, unsigned* __restrict__ out, FinishShape s, unsigned pitch) {
-  const unsigned thread = blockIdx.x * 128 + threadIdx.x, n_j = s.size / 4;
+       const unsigned* __restrict__ badge, unsigned* __restrict__ out, FinishShape s, unsigned pitch, unsigned pitch_gates) {
+  const unsigned thread = blockIdx.x * 128 + threadIdx.x, n_j = s.size / 2;
   if (thread >= n_j * (s.size / 2)) return;  // guard
-  const unsigned i0 = thread / n_j * 2, j0 = thread % n_j * 4, side = s.size + 2 * s.margin;
+  const unsigned i0 = thread / n_j * 2, j0 = thread % n_j * 2, side = s.size + 2 * s.margin;
   const float size = (float)s.size, margin = (float)s.margin;
   const bool is_whole = ((unsigned long long)decoded & 15) == 0 && pitch % 8 == 0;
-  Pixel block[2][4];
+  Pixel sum = {};  // what chroma is the mean of
 #pragma unroll
-  for (unsigned a = 0; a < 2; a++)
+  for (unsigned a = 0; a < 2; a++) {
+    unsigned row[2], lumas = 0;
 #pragma unroll
-    for (unsigned b = 0; b < 4; b++) {
+    for (unsigned b = 0; b < 2; b++) {
       const unsigned i = i0 + a, j = j0 + b, packed = map[i * s.size + j];
       const float x = ((float)j + 0.5f) / size, y = ((float)i + 0.5f) / size;
       const bool is_drawn = packed != ~0u;
       const float mesh_u = is_drawn ? ((float)(packed & 0xffffu) / 32.0f - margin) / size : x;
       const float mesh_v = is_drawn ? ((float)(packed >> 16) / 32.0f - margin) / size : y;
       const Mixed from = with_mix(mix, s.h_mix, s.w_mix, mesh_u, mesh_v, pose, x, y);
-      const Corners of_photo = corners(from.u * size + margin - 0.5f, from.v * size + margin - 0.5f, side, side);
+      const float at_x = (from.u * size + margin) / (float)side, at_y = (from.v * size + margin) / (float)side;
+      const unsigned* below = photo + 4 * side * side;
+      const Pixel p = level(photo, 2 * side, 2 * side, at_x, at_y), f = level(below, 2 * side, s.fine, at_x, at_y),
+                  c = level(below + s.fine, 2 * side, s.coarse, at_x, at_y);
       const Corners of_decoded = corners(x * (float)s.w - 0.5f, y * (float)s.h - 0.5f, s.h, s.w);
-      Pixel p = {0.0f, 0.0f, 0.0f, 0.0f}, d = p;
-      float trust = 0.0f;
+      Pixel d = {0.0f, 0.0f, 0.0f, 0.0f};
+      float trust = 0.0f, finest = 0.0f, finer = 0.0f;
 #pragma unroll
       for (int k = 0; k < 4; k++) {
-        add(p, of_photo.weight[k], unpack(photo[of_photo.at[k]]));
         const f16* at = decoded + (long long)of_decoded.at[k] * pitch;
         const float weight = of_decoded.weight[k];
         if (is_whole) {
@@ -96,6 +114,16 @@ finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const uns
           trust += weight * to_float(at[4]);
         }
       }
+      const Corners of_gates = corners(x * (float)s.w_gates - 0.5f, y * (float)s.h_gates - 0.5f, s.h_gates, s.w_gates);
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        const f16* at = gates + (long long)of_gates.at[k] * pitch_gates;
+        finest += of_gates.weight[k] * to_float(at[0]);
+        finer += of_gates.weight[k] * to_float(at[1]);
+      }
+      d.r += finest * (p.r - f.r) + finer * (f.r - c.r);
+      d.g += finest * (p.g - f.g) + finer * (f.g - c.g);
+      d.b += finest * (p.b - f.b) + finer * (f.b - c.b);
       const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[3]);
       const float decoder_part = trust * d.a;
       const float alpha = photo_part + decoder_part, scale = 1.0f / larger(alpha, 1.0f / 512.0f);
@@ -111,45 +139,21 @@ finish(const f16* __restrict__ decoded, const float* __restrict__ mix, const uns
         q = {q.r + over.a * (over.r - q.r), q.g + over.a * (over.g - q.g), q.b + over.a * (over.b - q.b),
              q.a + over.a * (1.0f - q.a)};
       }
-      block[a][b] = q;
+      row[b] = rgba(q);
+      lumas |= luma(q) << (8 * b);
+      add(sum, 1.0f, clamped(q));
     }
-
-  if (s.format == 0) {
-#pragma unroll
-    for (unsigned a = 0; a < 2; a++)
-      *(uint4*)(out + (i0 + a) * s.size + j0) = {rgba(block[a][0]), rgba(block[a][1]), rgba(block[a][2]),
-                                                 rgba(block[a][3])};
-    return;
-  }
-  if (s.format == 1) {
-    unsigned both = 0;
-#pragma unroll
-    for (unsigned a = 0; a < 2; a++)
-      out[((i0 + a) * s.size + j0) / 4] =
-          luma(block[a][0]) | luma(block[a][1]) << 8 | luma(block[a][2]) << 16 | luma(block[a][3]) << 24;
-#pragma unroll
-    for (unsigned b = 0; b < 4; b += 2) {
-      Pixel sum = {0.0f, 0.0f, 0.0f, 0.0f};
-      add(sum, 1.0f, clamped(block[0][b]));
-      add(sum, 1.0f, clamped(block[0][b + 1]));
-      add(sum, 1.0f, clamped(block[1][b]));
-      add(sum, 1.0f, clamped(block[1][b + 1]));
-      both |= chroma(sum, 0.25f) << (8 * b);
-    }
-    out[(s.size * s.size + i0 / 2 * s.size + j0) / 4] = both;
-    return;
-  }
-#pragma unroll
-  for (unsigned a = 0; a < 2; a++) {
-    unsigned words[2];
-#pragma unroll
-    for (unsigned b = 0; b < 4; b += 2) {
-      Pixel sum = {0.0f, 0.0f, 0.0f, 0.0f};
-      add(sum, 1.0f, clamped(block[a][b]));
-      add(sum, 1.0f, clamped(block[a][b + 1]));
+    const unsigned first = (i0 + a) * s.size + j0;
+    if (s.format == 0) {
+      *(uint2*)(out + first) = {row[0], row[1]};
+    } else if (s.format == 1) {
+      ((unsigned short*)out)[first / 2] = (unsigned short)lumas;
+    } else {
       const unsigned both = chroma(sum, 0.5f);
-      words[b / 2] = luma(block[a][b]) | (both & 255) << 8 | luma(block[a][b + 1]) << 16 | (both >> 8) << 24;
+      out[first / 2] = (lumas & 255) | (both & 255) << 8 | (lumas >> 8) << 16 | (both >> 8) << 24;
+      sum = {};
     }
-    *(uint2*)(out + ((i0 + a) * s.size + j0) / 2) = {words[0], words[1]};
   }
+  if (s.format == 1)
+    ((unsigned short*)out)[(s.size * s.size + i0 / 2 * s.size + j0) / 2] = (unsigned short)chroma(sum, 0.25f);
 }

@@ -1,15 +1,18 @@
 //! finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 //!
 //! (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is u32::MAX;
-//! (u, v), m = warp's mixed flow; p = photo at (u, v) * size + margin, rgb and alpha / 255, border repeated;
-//! where map is u32::MAX: p_a *= 1 - m3; d = decoded at (x, y), t = d4;
-//! alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
+//! (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
+//! border repeated; where map is u32::MAX: p_a *= 1 - m3; e = decoded at (x, y), t = e4, g = gates at (x, y);
+//! d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
+//! alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 //! over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-//! decoded (5, h, w) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px of photo ·
-//! photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge) u32: red in the lowest byte · out u32.
+//! decoded (5, h, w), gates (2, h_gates, w_gates) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px ·
+//! photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo, twice as fine as the picture; below it on the
+//! left fine² and to the right of that coarse² · background (size, size), badge (h_badge, w_badge) u32: red in the lowest
+//! byte · out u32.
 //! Formats: 0 RGBA 8 bits, alpha not multiplied in · 1 NV12 · 2 YUYV; both BT.601 limited range, chroma of the mean.
 //! Mapping: one thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j.
-//! In f32. Tolerance 2 of 255, 3 where places are rounded to 1/256 px (CPU); colour counts by its opacity. Memory-bound: at 512² 1 MB of map, 1.6 MB of photo, 0.7 MB of decoded, 1 MB of output.
+//! In f32. Tolerance 2 of 255, 3 where places are rounded to 1/256 px (CPU); colour counts by its opacity. Memory-bound: at 512² 1 MB of map, 7 MB of photo, 0.9 MB of decoded, 1 MB of output.
 
 use super::sample::{bilinear, taps, with_mix};
 
@@ -19,12 +22,20 @@ use super::sample::{bilinear, taps, with_mix};
 pub struct FinishShape {
     /// Width and height of the picture.
     pub size: u32,
-    /// Width of the photo's margin in its pixels.
+    /// Width of the photo's margin in the picture's pixels.
     pub margin: u32,
+    /// Width and height of the photo without its finest band.
+    pub fine: u32,
+    /// Width and height of the photo without both bands.
+    pub coarse: u32,
     /// Rows of `decoded`.
     pub h: u32,
     /// Columns of `decoded`.
     pub w: u32,
+    /// Rows of `gates`.
+    pub h_gates: u32,
+    /// Columns of `gates`.
+    pub w_gates: u32,
     /// Rows of `mix`.
     pub h_mix: u32,
     /// Columns of `mix`.
@@ -44,13 +55,15 @@ pub struct FinishShape {
 pub struct FinishInputs<'a> {
     /// (5, h, w).
     pub decoded: &'a [f32],
+    /// (2, h_gates, w_gates).
+    pub gates: &'a [f32],
     /// (7, h_mix, w_mix).
     pub mix: &'a [f32],
     /// (size, size).
     pub map: &'a [u32],
     /// (4, 3): the body's motion, then the head's.
     pub pose: &'a [f32],
-    /// (size + 2 margin)².
+    /// (2 (size + 2 margin) + fine, 2 (size + 2 margin)).
     pub photo: &'a [u32],
     /// (size, size), or empty.
     pub background: &'a [u32],
@@ -95,19 +108,20 @@ fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4]
     let (u, v, m) = with_mix(inputs.mix, (s.h_mix as usize, s.w_mix as usize), mesh, inputs.pose, x, y);
 
     let side = size + 2 * s.margin as usize;
-    let (x0, x1, fx) = taps(u * size as f32 + margin - 0.5, side);
-    let (y0, y1, fy) = taps(v * size as f32 + margin - 0.5, side);
-    let read = |y: usize, x: usize| unpack(inputs.photo[y * side + x]);
-    let (p00, p01, p10, p11) = (read(y0, x0), read(y0, x1), read(y1, x0), read(y1, x1));
-    let photo: [f32; 4] = std::array::from_fn(|c| {
-        let upper = p00[c] * (1.0 - fx) + p01[c] * fx;
-        let lower = p10[c] * (1.0 - fx) + p11[c] * fx;
-        upper * (1.0 - fy) + lower * fy
-    });
+    let at = [u * size as f32 + margin, v * size as f32 + margin].map(|at| at / side as f32);
+    let (fine_px, coarse_px) = (s.fine as usize, s.coarse as usize);
+    let photo = level(inputs.photo, 2 * side, 0, 2 * side, at);
+    let fine = level(inputs.photo, 2 * side, 4 * side * side, fine_px, at);
+    let coarse = level(inputs.photo, 2 * side, 4 * side * side + fine_px, coarse_px, at);
 
     let (h, w) = (s.h as usize, s.w as usize);
-    let decoded: [f32; 5] = std::array::from_fn(|c| bilinear(&inputs.decoded[c * h * w..][..h * w], h, w, x, y));
+    let mut decoded: [f32; 5] = std::array::from_fn(|c| bilinear(&inputs.decoded[c * h * w..][..h * w], h, w, x, y));
     let trust = decoded[4];
+    let (h, w) = (s.h_gates as usize, s.w_gates as usize);
+    let [finest, finer] = [0, 1].map(|c| bilinear(&inputs.gates[c * h * w..][..h * w], h, w, x, y));
+    for c in 0..3 {
+        decoded[c] += finest * (photo[c] - fine[c]) + finer * (fine[c] - coarse[c]);
+    }
     let of_photo = (1.0 - trust) * photo[3] * if is_drawn { 1.0 } else { 1.0 - m[3] };
     let of_decoder = trust * decoded[3];
     let mut alpha = of_photo + of_decoder;
@@ -125,6 +139,20 @@ fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4]
         alpha += badge[3] * (1.0 - alpha);
     }
     [rgb[0], rgb[1], rgb[2], alpha]
+}
+
+/// Reads a square of `px` pixels that begins at `first` of a picture whose rows have `stride`, at a place in parts of its
+/// width; bilinear, border repeated.
+fn level(pixels: &[u32], stride: usize, first: usize, px: usize, [x, y]: [f32; 2]) -> [f32; 4] {
+    let (x0, x1, fx) = taps(x * px as f32 - 0.5, px);
+    let (y0, y1, fy) = taps(y * px as f32 - 0.5, px);
+    let read = |y: usize, x: usize| unpack(pixels[first + y * stride + x]);
+    let (p00, p01, p10, p11) = (read(y0, x0), read(y0, x1), read(y1, x0), read(y1, x1));
+    std::array::from_fn(|c| {
+        let upper = p00[c] * (1.0 - fx) + p01[c] * fx;
+        let lower = p10[c] * (1.0 - fx) + p11[c] * fx;
+        upper * (1.0 - fy) + lower * fy
+    })
 }
 
 fn store_rgba(size: usize, block: &[[[f32; 4]; 4]; 2], i: usize, j: usize, out: &mut [u8]) {

@@ -1,21 +1,27 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is all ones;
-// (u, v), m = warp's mixed flow; p = photo at (u, v) * size + margin, rgb and alpha / 255, border repeated;
-// where map is all ones: p_a *= 1 - m3; d = decoded at (x, y), t = d4;
-// alpha = (1 - t) p_a + t d3; rgb = ((1 - t) p_a p + t d3 d) / max(alpha, 1/512);
+// (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
+// border repeated; where map is all ones: p_a *= 1 - m3; e = decoded at (x, y), t = e4, g = gates at (x, y);
+// d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
+// alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
-// decoded (5, h, w) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px of photo ·
-// photo (size + 2 margin)², background (size, size), badge (h_badge, w_badge) words: red in the lowest byte · out words.
+// decoded (5, h, w), gates (2, h_gates, w_gates) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px ·
+// photo (2 side + fine, 2 side), side = size + 2 margin: the whole photo, below it on the left fine² and to the right of
+// that coarse² · background (size, size), badge (h_badge, w_badge) words: red in the lowest byte · out words.
 // Formats: 0 RGBA 8 bits, alpha not multiplied in · 1 NV12 · 2 YUYV; both BT.601 limited range, chroma of the mean.
 // One thread makes 4 × 2 pixels, so that every format is written in whole words; neighbours in j.
-// In f32. Twin: finish.rs, within 2 of 255. Memory-bound: at 512² 1 MB of map, 1.6 MB of photo, 0.7 MB of decoded, 1 MB
+// In f32. Twin: finish.rs, within 2 of 255. Memory-bound: at 512² 1 MB of map, 7 MB of photo, 0.9 MB of decoded, 1 MB
 // of output.
 
 struct Scalars {
     size: u32,
     margin: u32,
+    fine: u32,
+    coarse: u32,
     h: u32,
     w: u32,
+    h_gates: u32,
+    w_gates: u32,
     h_mix: u32,
     w_mix: u32,
     has_background: u32,
@@ -23,6 +29,7 @@ struct Scalars {
     w_badge: u32,
     format: u32,
     decoded_at: u32,
+    gates_at: u32,
     mix_at: u32,
     map_at: u32,
     pose_at: u32,
@@ -40,6 +47,17 @@ fn photo(at: u32) -> vec4<f32> {
     return unpack4x8unorm(words[s.photo_at + at]);
 }
 
+// Reads the photo's square of `px` pixels that begins at `first`, at a place in parts of its width.
+fn level(first: u32, stride: u32, px: u32, place: vec2<f32>) -> vec4<f32> {
+    let x = taps(place.x * f32(px) - 0.5, px);
+    let y = taps(place.y * f32(px) - 0.5, px);
+    let above = first + y.first * stride;
+    let below = first + y.second * stride;
+    let upper = photo(above + x.first) * (1.0 - x.weight) + photo(above + x.second) * x.weight;
+    let lower = photo(below + x.first) * (1.0 - x.weight) + photo(below + x.second) * x.weight;
+    return upper * (1.0 - y.weight) + lower * y.weight;
+}
+
 // (red, green, blue, alpha), not clamped.
 fn pixel(i: u32, j: u32) -> vec4<f32> {
     let size = f32(s.size);
@@ -53,20 +71,25 @@ fn pixel(i: u32, j: u32) -> vec4<f32> {
     let mixed = with_mix(s.mix_at, s.h_mix, s.w_mix, s.pose_at, mesh, here);
 
     let side = s.size + 2u * s.margin;
-    let k = corners_px(side, side, mixed.place.x * size + margin, mixed.place.y * size + margin);
-    let upper = photo(k.upper_left) * (1.0 - k.right) + photo(k.upper_right) * k.right;
-    let lower = photo(k.lower_left) * (1.0 - k.right) + photo(k.lower_right) * k.right;
-    let p = upper * (1.0 - k.lower) + lower * k.lower;
+    let at = (mixed.place * size + margin) / f32(side);
+    let below = 4u * side * side;
+    let p = level(0u, 2u * side, 2u * side, at);
+    let fine = level(below, 2u * side, s.fine, at);
+    let coarse = level(below + s.fine, 2u * side, s.coarse, at);
 
     let d = corners(s.h, s.w, here.x, here.y);
     let plane = s.h * s.w;
-    let decoded = vec4(
+    var decoded = vec4(
         x_bilinear(s.decoded_at, d),
         x_bilinear(s.decoded_at + plane, d),
         x_bilinear(s.decoded_at + 2u * plane, d),
         x_bilinear(s.decoded_at + 3u * plane, d),
     );
     let trust = x_bilinear(s.decoded_at + 4u * plane, d);
+    let g = corners(s.h_gates, s.w_gates, here.x, here.y);
+    let finest = x_bilinear(s.gates_at, g) * (p.xyz - fine.xyz);
+    let finer = x_bilinear(s.gates_at + s.h_gates * s.w_gates, g) * (fine.xyz - coarse.xyz);
+    decoded = vec4(decoded.xyz + finest + finer, decoded.w);
     let of_photo = (1.0 - trust) * p.w * select(1.0, 1.0 - mixed.mesh, drawn == undrawn);
     let of_decoder = trust * decoded.w;
     var alpha = of_photo + of_decoder;

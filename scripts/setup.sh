@@ -7,9 +7,11 @@ set -euo pipefail
 say() { printf '== %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-# Building: a C++ compiler, pkg-config and clang (bindings of OpenCV and the camera interface), OpenCV itself.
+# Building: a C++ compiler, pkg-config and clang (bindings of OpenCV, FFmpeg and the camera interface), OpenCV, FFmpeg,
+# libjpeg-turbo.
 # Running: the window's X11 libraries, the loader of graphics drivers, the reader of HEIC and AVIF photos.
-packages=(ca-certificates g++ pkg-config clang libopencv-dev libvulkan1 libx11-6 libxcursor1 libheif1)
+packages=(ca-certificates g++ pkg-config clang libopencv-dev libturbojpeg0-dev libavcodec-dev libavformat-dev
+  libavutil-dev libswscale-dev libvulkan1 libx11-6 libxcursor1 libheif1)
 # Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it; PipeWire with a
 # consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel.
 if [ "${1:-}" = --tests ]; then
@@ -34,7 +36,7 @@ has_runtime() {
   return 1
 }
 
-[ "$(uname -s)" = Linux ] || fail "this script knows Linux only; on $(uname -s) install OpenCV 4, clang, pkg-config and ONNX Runtime $runtime_version, point EFFIGY_ONNXRUNTIME at its library, then: cargo run --release -- demo"
+[ "$(uname -s)" = Linux ] || fail "this script knows Linux only; on $(uname -s) install OpenCV 4, FFmpeg 5.1 or newer, clang, pkg-config and ONNX Runtime $runtime_version, point EFFIGY_ONNXRUNTIME at its library, then: cargo run --release -- demo"
 command -v cargo > /dev/null || fail "cargo is missing; install Rust first: https://rustup.rs"
 
 if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
@@ -66,6 +68,9 @@ else
   say "  ${packages[*]}"
   for tool in c++ pkg-config clang; do command -v $tool > /dev/null || fail "$tool is missing"; done
   pkg-config --exists opencv4 || fail "OpenCV 4 with its development files is missing (pkg-config finds no opencv4)"
+  for library in libavcodec libavformat libavutil libswscale; do
+    pkg-config --exists $library || fail "FFmpeg 5.1 or newer with its development files is missing (pkg-config finds no $library)"
+  done
 fi
 
 if has_runtime; then

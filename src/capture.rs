@@ -25,12 +25,15 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::frame::Rgb;
 
+pub use crate::video::sound::ClipSound;
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
+pub use options::{CameraChoice, SourceOptions};
 pub use pattern::{PatternPlayer, PatternSource};
-pub use spec::{CameraChoice, SourceOptions, SourceSpec, open};
+pub use spec::{SourceSpec, open};
 pub use still::StillSource;
+pub use stream::StreamSource;
 pub use webcam::{WebcamSource, cameras};
 
 pub(crate) use spec::open_file;
@@ -40,10 +43,12 @@ pub(crate) mod clip_file;
 mod decode;
 mod format;
 mod limited;
+mod options;
 mod pace;
 mod pattern;
 mod spec;
 mod still;
+mod stream;
 mod temporary;
 #[cfg(feature = "webcam")]
 mod webcam;
@@ -128,6 +133,11 @@ pub trait Source: Send {
         None
     }
 
+    /// The sound that belongs to its pictures, for a recorder to copy; a camera has none.
+    fn sound(&self) -> Option<ClipSound> {
+        None
+    }
+
     /// How many frames it will deliver in all, where it says so.
     fn n_frames(&self) -> Option<u64> {
         None
@@ -135,4 +145,8 @@ pub trait Source: Send {
 }
 
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod video_tests;

@@ -9,7 +9,7 @@ use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
-use effigy::sink::SinkSpec;
+use effigy::sink::{Codec, SinkSpec};
 
 pub(crate) mod bench;
 pub(crate) mod demo;
@@ -28,6 +28,7 @@ pub(crate) mod synth;
 pub(crate) mod terminal;
 #[cfg(feature = "train")]
 pub(crate) mod train;
+mod user;
 pub(crate) mod verify;
 
 /// Real-time face reenactment: one portrait, a live driver, the newest frame wins.
@@ -156,6 +157,8 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy --sink window --sink vcam
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
+  effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
+  effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
 M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
@@ -163,16 +166,20 @@ pub(crate) struct RunArgs {
     /// Identity files, switched with the keys 1 to 9; may be repeated
     #[arg(long, required = true, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     pub(crate) identity: Vec<Names>,
-    /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, or - (such a file from standard input).
-    /// A file that is called like one of these words is meant by ./camera
+    /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, an address (rtsp://, http://, srt:// …),
+    /// or - (a file from standard input). A file that is called like one of these words is meant by ./camera
     #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
-    /// pipewire[@WxH], file:OUT.mp4, file:OUT.mkv (plays whatever happens, large), file:FOLDER/ (PNG sequence), null;
+    /// pipewire[@WxH], file:OUT.mp4 (.mkv, .mov, .avi; with a clip's own sound), file:FOLDER/ (PNG sequence), null;
     /// may be repeated
     /// [default: window]
     #[arg(long, value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     pub(crate) sink: Vec<SinkSpec>,
+    /// How a video file is coded: auto (H.264), h264, hevc, av1, prores or ffv1 (for editors, with alpha), or the name of
+    /// one of FFmpeg's encoders
+    #[arg(long, default_value = "auto", value_name = "CODEC")]
+    pub(crate) codec: Codec,
     /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
@@ -253,11 +260,14 @@ pub(crate) struct StrengthArgs {
     /// How much of the photo's own expression stays when the driver rests, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0 to 1: at 1 the portrait always looks at them
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    pub(crate) eye_contact: f32,
 }
 
 impl StrengthArgs {
     pub(crate) fn strengths(&self) -> Strengths {
-        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _ } = self;
+        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _, eye_contact: _ } = self;
         Strengths { whole, head, gaze, lids, brows, mouth }
     }
 }
@@ -308,7 +318,7 @@ pub(crate) enum ModelSize {
 Exit codes: 0 marked, or an identity whose signature holds; 1 no mark found; 2 cannot be read.
 A mark that is found says that effigy made the pictures. None found says nothing.")]
 pub(crate) struct VerifyArgs {
-    /// A picture, clip or identity file, http://… of an MJPEG stream, or - for standard input
+    /// A picture, clip or identity file, the address of a clip or stream, or - for standard input
     #[arg(value_name = "FILE|URL")]
     pub(crate) what: PathBuf,
     /// Print all that was found as JSON
@@ -317,7 +327,7 @@ pub(crate) struct VerifyArgs {
     /// Look at every picture of a clip by itself, too, not only at whole seconds
     #[arg(long)]
     pub(crate) each_picture: bool,
-    /// How long to watch a stream
+    /// How long to watch a live stream
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = parse_secs)]
     pub(crate) secs: f64,
 }

@@ -6,9 +6,9 @@
 use glam::Vec2;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::N_LANDMARKS;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
+use crate::geometry::N_LANDMARKS;
 use crate::identity::Identity;
 use crate::latency::{self, Origin, Stamp};
 use crate::mark::{Embedder, Key, Message};

@@ -6,108 +6,29 @@
 
 use std::sync::Arc;
 
-use glam::{Quat, Vec2, Vec3};
-
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{FaceObservation, FaceShape};
 use crate::identity::Identity;
+pub use crate::signal::{DenseMotion, DrivingSignal, Motion};
 
-pub use dense::DenseMotion;
-pub use dense_tracker::DenseTracker;
 pub use presence::Presence;
 
 mod dense;
-mod dense_tracker;
 mod expression;
 mod filter;
 mod neutral;
 mod presence;
-pub(crate) mod retarget;
+mod retarget;
 
 use dense::DenseMean;
-use expression::{Noticed, RestingDriver, RestingPortrait, Retargeter};
+#[cfg(feature = "train")]
+pub(crate) use expression::gaze_of;
+use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter};
 use filter::SignalFilter;
 use neutral::RestingPose;
 use presence::PresenceTimer;
 use retarget::Room;
-
-/// What the portrait shall do in one frame. Carries no picture.
-///
-/// Head space is the identity's own: x to the picture's right, y down, z away from the camera
-/// when the head looks into the camera; lengths are in face widths (the distance of the outer
-/// eye corners, seen frontally).
-#[derive(Clone, Debug, PartialEq)]
-pub struct DrivingSignal {
-    /// Rotation of the head. Relative motion: from its pose in the portrait. Absolute: from frontal.
-    pub rotation: Quat,
-    /// Position of the head. Relative: shift from its place in the portrait, in face widths.
-    /// Absolute: its centre in the picture, 0..1.
-    pub translation: Vec2,
-    /// Size of the head. Relative: ratio to the portrait. Absolute: face width / picture width.
-    pub scale: f32,
-    /// Whether rotation, translation and scale are relative to the portrait.
-    pub is_relative: bool,
-    /// How far each point is displaced in head space from the portrait's own shape, in face widths.
-    pub displacement: [Vec3; N_LANDMARKS],
-    /// Opening of the right and left eye, ratio to the portrait's: 0 shut, 1 as on the portrait.
-    pub eye_openness: [f32; 2],
-    /// Opening of the mouth between the inner lips, in face widths.
-    pub mouth_openness: f32,
-    /// Strength of each expression of the driver, 0..1.
-    pub coefficients: [f32; N_COEFFICIENTS],
-    /// What moves beside the mesh.
-    pub dense: DenseMotion,
-}
-
-impl DrivingSignal {
-    /// The signal that shows the portrait as it was taken.
-    pub fn rest(identity: &FaceShape, size_px: usize, motion: Motion) -> Self {
-        let size_px = size_px as f32;
-        let (rotation, translation, scale) = match motion {
-            Motion::Relative => (Quat::IDENTITY, Vec2::ZERO, 1.0),
-            Motion::Absolute => (identity.rotation, identity.centre_px / size_px, identity.width_px / size_px),
-        };
-        Self {
-            rotation,
-            translation,
-            scale,
-            is_relative: motion == Motion::Relative,
-            displacement: [Vec3::ZERO; N_LANDMARKS],
-            eye_openness: [1.0; 2],
-            mouth_openness: retarget::mouth_openness(&identity.points),
-            coefficients: [0.0; N_COEFFICIENTS],
-            dense: DenseMotion::NONE,
-        }
-    }
-
-    /// The signal between two others: `t` = 0 is `self`, 1 is `other`.
-    #[must_use]
-    pub fn lerp(&self, other: &Self, t: f32) -> Self {
-        let mix = |a: f32, b: f32| a + (b - a) * t;
-        Self {
-            rotation: self.rotation.slerp(other.rotation, t),
-            translation: self.translation.lerp(other.translation, t),
-            scale: mix(self.scale, other.scale),
-            is_relative: other.is_relative,
-            displacement: std::array::from_fn(|i| self.displacement[i].lerp(other.displacement[i], t)),
-            eye_openness: std::array::from_fn(|i| mix(self.eye_openness[i], other.eye_openness[i])),
-            mouth_openness: mix(self.mouth_openness, other.mouth_openness),
-            coefficients: std::array::from_fn(|i| mix(self.coefficients[i], other.coefficients[i])),
-            dense: self.dense.lerp(&other.dense, t),
-        }
-    }
-}
-
-/// Whether the driver's pose is taken as it is or from where the driver began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Motion {
-    /// The portrait moves from its own pose as the driver moves from neutral.
-    #[default]
-    Relative,
-    /// The portrait takes the driver's pose and geometry as they are: for the same person, or to measure.
-    Absolute,
-}
 
 /// How strongly each part of relative motion is carried over: 0 not at all, 1 as it is, up to 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,6 +67,19 @@ pub enum StrengthPart {
 }
 
 impl Strengths {
+    /// How strongly a part is carried over, all in all.
+    fn of(&self, part: StrengthPart) -> f32 {
+        self.whole
+            * match part {
+                StrengthPart::Whole => 1.0,
+                StrengthPart::Head => self.head,
+                StrengthPart::Gaze => self.gaze,
+                StrengthPart::Lids => self.lids,
+                StrengthPart::Brows => self.brows,
+                StrengthPart::Mouth => self.mouth,
+            }
+    }
+
     fn part_mut(&mut self, part: StrengthPart) -> &mut f32 {
         match part {
             StrengthPart::Whole => &mut self.whole,
@@ -173,6 +107,10 @@ pub struct DriveOptions {
     pub strengths: Strengths,
     /// How much of the photo's own expression stays when the driver rests, 0..1.
     pub keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub eye_contact: f32,
+    /// Whether the driver may change: else nobody is taken for somebody else, however the face jumps.
+    pub may_change: bool,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
     pub is_filtered: bool,
     /// Whether what moves beside the mesh is followed, where the generator can make something of it.
@@ -185,6 +123,8 @@ impl Default for DriveOptions {
             motion: Motion::Relative,
             strengths: Strengths::default(),
             keep_expression: 0.0,
+            eye_contact: 0.0,
+            may_change: true,
             is_filtered: true,
             is_dense: true,
         }
@@ -282,6 +222,16 @@ impl Driver {
         self.options.keep_expression
     }
 
+    /// Sets how far the gaze is drawn to the viewer, 0..1: at 1 the portrait always looks at them.
+    pub fn set_eye_contact(&mut self, share: f32) {
+        self.options.eye_contact = share.clamp(0.0, 1.0);
+    }
+
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub fn eye_contact(&self) -> f32 {
+        self.options.eye_contact
+    }
+
     /// Writes the signal for this moment and says how sure it is of the face.
     ///
     /// `observation` is `None` when no face was seen, `dense` when nothing but the mesh is followed; `now` is the frame's own
@@ -300,7 +250,7 @@ impl Driver {
             *signal = match self.options.motion {
                 Motion::Relative => self.relative(&shape, seen, now),
                 Motion::Absolute => {
-                    retarget::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
+                    DrivingSignal::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
                 }
             };
             if let Some(dense) = dense {
@@ -350,7 +300,7 @@ impl Driver {
 
     /// Motion from the driver's rest, carried over to the portrait's.
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
-        if self.resting.update(shape, now) == Noticed::Other {
+        if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
             self.retargeter.reset();
             *self.before = (*self.shown).clone();
@@ -358,9 +308,11 @@ impl Driver {
         }
         self.pose.update(shape, self.resting.calm(), now);
         let strengths = &self.options.strengths;
-        let head = strengths.whole * strengths.head;
+        let head = strengths.of(StrengthPart::Head);
         let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, seen, head);
-        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points);
+        let contact =
+            EyeContact { share: self.options.eye_contact, head: signal.rotation * self.identity.shape.rotation };
+        let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points, contact);
         retarget::express(&self.identity.shape, driven, &mut signal);
         signal
     }

@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::drive::DrivingSignal;
 use crate::error::Result;
 use crate::frame::Rgba;
 use crate::identity::Identity;
+use crate::signal::DrivingSignal;
+
+pub use network::weights;
 
 pub mod cards;
 pub mod choose;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-pub mod motion;
 pub mod network;
 pub mod neural;
 pub mod plan;
 pub mod roofline;
 pub mod twin;
 pub mod warp;
-pub mod weights;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest, utc};
@@ -23,8 +23,6 @@ mod photo_measure;
 pub(crate) mod plate;
 mod revocation;
 mod signing;
-
-pub(crate) use signing::hex;
 
 /// An enrolled portrait with all that does not depend on the driver.
 ///

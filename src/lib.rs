@@ -64,22 +64,32 @@ pub mod bench;
 pub mod capture;
 pub mod clock;
 pub mod composite;
+pub mod control;
 pub mod demo;
 pub mod drive;
 pub mod error;
 pub mod face;
 pub mod files;
+pub mod flow;
 pub mod frame;
 pub mod generate;
+pub mod geometry;
+mod hex;
 pub mod identity;
+mod jpeg;
 pub mod kernels;
 pub mod latency;
 pub mod latest;
 pub mod mark;
 pub mod models;
+pub mod onnx;
 pub mod photo;
 pub mod pipeline;
+mod pixel;
+#[cfg(feature = "train")]
+mod random;
 pub mod report;
+pub mod signal;
 pub mod sink;
 #[cfg(feature = "train")]
 pub mod studio;
@@ -87,15 +97,16 @@ pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod verify;
+mod video;
 
 pub use capture::{RawFrame, Source};
 pub use composite::OutFrame;
-pub use drive::DrivingSignal;
 pub use error::{Error, ErrorKind, Result};
-pub use face::FaceObservation;
 pub use frame::{Grey, Rgb, Rgba};
 pub use generate::{Generator, Portrait};
+pub use geometry::FaceObservation;
 /// Vectors, matrices and quaternions in public types.
 pub use glam;
 pub use identity::Identity;
+pub use signal::DrivingSignal;
 pub use sink::Sink;

@@ -10,12 +10,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, OrError, Result};
-use crate::identity::hex;
-
-pub use session::Session;
-
-mod runtime;
-mod session;
+use crate::hex::hex;
+use crate::onnx::Session;
 
 /// Names the folder to read the models from, instead of those inside the program.
 pub const MODELS_VARIABLE: &str = "EFFIGY_MODELS";
@@ -126,14 +122,6 @@ impl Model {
     pub fn open(self, n_threads: usize) -> Result<Session> {
         Session::open(self.file_name(), &self.read()?, n_threads)
     }
-}
-
-/// Checks that ONNX Runtime can be loaded, and says where it was found.
-///
-/// # Errors
-/// [`ErrorKind::Model`] when it cannot; the message says what to type.
-pub fn runtime_path() -> Result<String> {
-    runtime::environment().map(|(_, path)| path)
 }
 
 #[cfg(test)]

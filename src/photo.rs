@@ -322,6 +322,20 @@ fn is_whole_jpeg(bytes: &[u8]) -> bool {
     false
 }
 
+/// A picture as a JPEG file.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] when it cannot be coded.
+pub fn jpeg(picture: &Rgb) -> Result<Vec<u8>> {
+    const QUALITY: u8 = 88;
+    let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
+    let mut bytes = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode(picture.data(), width, height, ExtendedColorType::Rgb8)
+        .or_error(ErrorKind::Internal, || "cannot code a picture as JPEG".to_owned())?;
+    Ok(bytes)
+}
+
 /// Writes a picture as PNG.
 ///
 /// # Errors

@@ -31,9 +31,8 @@ use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMe
 use crate::sink::{Delivery, Sink};
 use crate::trace::{Stage, Trace};
 
-pub use control::{Control, MAX_IDENTITIES};
+pub use crate::control::{Control, MAX_IDENTITIES};
 
-mod control;
 mod portray;
 mod watch;
 

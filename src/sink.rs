@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use crate::composite::OutFrame;
 use crate::error::Result;
 
+pub use crate::video::codec::Codec;
 pub use camera::CameraOptions;
 pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;

@@ -9,6 +9,7 @@
 //! The same seeds give the same pixels on one machine, whatever the number of threads.
 
 use crate::error::{Error, ErrorKind};
+pub(crate) use crate::random;
 
 pub mod check;
 pub mod clip;
@@ -20,7 +21,6 @@ pub mod math;
 pub mod motion;
 pub mod person;
 mod pose;
-pub(crate) mod random;
 mod raster;
 pub mod render;
 pub mod scene;
@@ -31,8 +31,10 @@ mod clothes;
 mod eye;
 mod fuzz;
 mod hair;
+mod noise;
 mod npz;
 mod openness;
+mod rig;
 mod sensor;
 mod shade;
 mod shadow;

@@ -8,6 +8,8 @@ pub mod checkpoint;
 pub mod dataset;
 pub mod eval;
 pub mod features;
+pub mod feed;
+pub mod group;
 pub mod leaves;
 pub mod loss;
 pub mod parameters;

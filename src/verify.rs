@@ -5,13 +5,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::bench::reader::{HttpReader, Look, Reader as _};
 use crate::capture::clip_file::ClipFile;
-use crate::capture::{self, RawFrame, Read, SourceOptions};
+use crate::capture::{self, RawFrame, Read, Source, SourceOptions, SourceSpec};
 use crate::clock::MonotonicClock;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files::{Kind, STANDARD_INPUT};
-use crate::frame::{Grey, Rgb};
+use crate::frame::Rgb;
 use crate::identity::Identity;
 use crate::mark::{Detector, Finding, Key, NormalMap};
 use crate::photo;
@@ -28,8 +27,8 @@ const MAX_WHOLE_SECS: usize = 600;
 pub enum VerifySpec {
     /// What is piped into the program.
     StandardInput,
-    /// A stream of JPEG pictures over HTTP.
-    Stream(String),
+    /// An address: a clip, or a stream that is watched for a while.
+    Address(String),
     /// A file.
     File(PathBuf),
 }
@@ -38,8 +37,11 @@ impl From<&OsStr> for VerifySpec {
     fn from(name: &OsStr) -> Self {
         match name.to_str() {
             Some(STANDARD_INPUT) => Self::StandardInput,
-            Some(text) if text.starts_with("http://") || text.starts_with("https://") => Self::Stream(text.to_owned()),
-            _ => Self::File(name.into()),
+            Some(text) => match text.parse() {
+                Ok(SourceSpec::Url(url)) => Self::Address(url),
+                _ => Self::File(name.into()),
+            },
+            None => Self::File(name.into()),
         }
     }
 }
@@ -49,7 +51,7 @@ impl From<&OsStr> for VerifySpec {
 pub struct VerifyOptions {
     /// Looks at each picture by itself, too, not only at whole seconds.
     pub each_picture: bool,
-    /// How long a stream is watched.
+    /// How long a live stream is watched.
     pub stream: Duration,
     /// The key that the mark was made with.
     pub key: Key,
@@ -121,7 +123,7 @@ impl Evidence {
 /// or is neither picture nor clip nor identity.
 pub fn examine(spec: &VerifySpec, options: &VerifyOptions) -> Result<Subject> {
     match spec {
-        VerifySpec::Stream(url) => watch(url, options).map(Subject::Pictures),
+        VerifySpec::Address(url) => examine_address(url, options).map(Subject::Pictures),
         VerifySpec::StandardInput => examine_file(ClipFile::standard_input()?, options),
         VerifySpec::File(path) => {
             // What is named as an identity, or can be none of the others, is told off as an identity.
@@ -148,38 +150,42 @@ fn examine_file(file: ClipFile, options: &VerifyOptions) -> Result<Subject> {
         looker.picture(&picture.map_err(|error| Error::new(error.kind(), about()).because(error))?);
         return Ok(Subject::Pictures(looker.finish()));
     }
-    let mut source = capture::open_file(file, &SourceOptions { paced: false, ..SourceOptions::default() })?;
+    let mut source = capture::open_file(file, &unpaced())?;
+    read(&mut *source, looker, None).map(Subject::Pictures)
+}
+
+/// As fast as pictures can be looked at.
+fn unpaced() -> SourceOptions {
+    SourceOptions { paced: false, ..SourceOptions::default() }
+}
+
+/// A clip is read to its end, a live stream for a while.
+fn examine_address(url: &str, options: &VerifyOptions) -> Result<Evidence> {
+    let spec = SourceSpec::Url(url.to_owned());
+    let (mut source, limit) = match capture::open(&spec, &unpaced()) {
+        // Without pacing, what has no end is refused.
+        Err(error) if error.kind() == ErrorKind::Config => {
+            (capture::open(&spec, &SourceOptions::default())?, Some(options.stream))
+        }
+        source => (source?, None),
+    };
+    let evidence = read(&mut *source, Looker::new(options), limit)?;
+    if evidence.n_pictures == 0 {
+        return Err(Error::new(ErrorKind::Io, format!("no picture came from {} in {:?}", source.name(), options.stream)));
+    }
+    Ok(evidence)
+}
+
+/// Looks at every picture of a source, to its end or for as long as `limit`.
+fn read(source: &mut dyn Source, mut looker: Looker, limit: Option<Duration>) -> Result<Evidence> {
     looker.set_rate(source.frame_rate_hz());
-    let (mut frame, clock) = (RawFrame::default(), MonotonicClock::new());
-    loop {
+    let (mut frame, clock, begin) = (RawFrame::default(), MonotonicClock::new(), Instant::now());
+    while limit.is_none_or(|limit| begin.elapsed() < limit) {
         match source.read(&mut frame, &clock)? {
             Read::Fresh => looker.picture(frame.picture()),
             Read::Idle => {}
             Read::Ended => break,
         }
-    }
-    Ok(Subject::Pictures(looker.finish()))
-}
-
-/// Looks at a stream for a while.
-fn watch(url: &str, options: &VerifyOptions) -> Result<Evidence> {
-    if url.starts_with("https://") {
-        let message = format!("cannot read {url}: only http:// is read; pipe it, as in `curl {url} | effigy verify -`");
-        return Err(Error::new(ErrorKind::Io, message));
-    }
-    let mut reader = HttpReader::open(url)?;
-    let (mut picture, clock) = (Grey::default(), MonotonicClock::new());
-    let mut looker = Looker::new(options);
-    let begin = Instant::now();
-    while begin.elapsed() < options.stream {
-        match reader.read(&mut picture, &clock)? {
-            Look::At(_) => looker.luma(picture.data(), (picture.width_px(), picture.height_px())),
-            Look::Idle => {}
-            Look::Ended => break,
-        }
-    }
-    if looker.evidence.n_pictures == 0 {
-        return Err(Error::new(ErrorKind::Io, format!("no picture came from {url} in {:?}", options.stream)));
     }
     Ok(looker.finish())
 }

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use allocator::Noting;
 use effigy::clock::Timestamp;
-use effigy::drive::{DenseMotion, DenseTracker};
+use effigy::drive::DenseMotion;
 use effigy::face::{FaceObservation, FaceTracker, TrackerOptions};
+use effigy::flow::DenseTracker;
 use effigy::{RawFrame, Rgb};
 
 thread_local! {

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use effigy::capture::{ClipSource, Source as _, SourceOptions};
 use image::{Rgb, RgbImage, imageops};
-use opencv::core::{Mat, Size};
-use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _, VideoWriterTrait as _};
-use opencv::videoio::{self, VideoCapture, VideoWriter};
+
+#[path = "common/clips.rs"]
+mod clips;
 
 /// Pictures in the short clip, and its rate: not the driver's, so that no test passes by chance.
 const N_SHORT: usize = 14;
 const SHORT_HZ: f64 = 24.0;
+/// When it beeps.
+const BEEP_SECS: f64 = 0.25;
 
 /// A folder with all that the cases are given; every command runs in it.
 static LAB: LazyLock<PathBuf> = LazyLock::new(make_lab);
@@ -130,29 +132,20 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 
 /// Writes the first pictures of a clip as another one.
 fn shorten(from: &Path, to: &Path) {
-    let mut capture = VideoCapture::from_file(from, videoio::CAP_ANY).unwrap();
-    let size = |which| capture.get(which).unwrap() as i32;
-    let size = Size::new(size(videoio::CAP_PROP_FRAME_WIDTH), size(videoio::CAP_PROP_FRAME_HEIGHT));
-    let fourcc = VideoWriter::fourcc('m', 'p', '4', 'v').unwrap();
-    let mut writer = VideoWriter::new(to, fourcc, SHORT_HZ, size, true).unwrap();
-    let mut picture = Mat::default();
-    for _ in 0..N_SHORT {
-        assert!(capture.read(&mut picture).unwrap());
-        writer.write(&picture).unwrap();
-    }
-    writer.release().unwrap();
+    let times: Vec<_> = (0..N_SHORT).map(|index| index as f64 / 30.0).collect();
+    let pictures = ClipSource::pictures_at(from, &times).unwrap();
+    let size_px = (pictures[0].width_px() as u32, pictures[0].height_px() as u32);
+    let sound = Some(("aac", vec![BEEP_SECS], 0.7));
+    let clip = clips::Clip { size_px, rate: (SHORT_HZ as i32, 1), sound, ..clips::Clip::default() };
+    let numbers: Vec<_> = (0..N_SHORT as i64).collect();
+    clip.write(to, &numbers, |index, x, y| pictures[index].pixel(x as usize, y as usize));
 }
 
 /// The pictures that can be decoded from a clip, and its rate.
 fn played(path: &Path) -> (usize, f64) {
     let options = SourceOptions { paced: false, ..SourceOptions::default() };
     let rate_hz = ClipSource::open(path, &options).unwrap().frame_rate_hz().unwrap();
-    let mut capture = VideoCapture::from_file(path, videoio::CAP_ANY).unwrap();
-    let mut n_pictures = 0;
-    while capture.grab().unwrap() {
-        n_pictures += 1;
-    }
-    (n_pictures, rate_hz)
+    (clips::pictures(path).len(), rate_hz)
 }
 
 /// The program, as a user without a desktop starts it.
@@ -401,11 +394,16 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         ),
         (format!("{run} --sink vcam --sink vcam"), &["two sinks would be the same camera; give `--sink vcam` once"]),
         (format!("{run} --sink file:"), &["`file:` lacks a path"]),
-        (format!("{run} --sink file:out.gif"), &["out.gif ends in none of .mp4, .mkv, .avi, .png and /"]),
+        (format!("{run} --sink file:out.gif"), &["out.gif ends in none of .mp4, .mkv, .mov, .avi, .png and /"]),
         (format!("{run} --sink file:out"), &["out ends in none of"]),
         (format!("{run} --sink file:a.png"), &["lacks the place for the frame's number, such as %04d"]),
         (format!("{run} --sink file:a.mp4 --sink file:a.mp4"), &["two sinks would write the same file", "a.mp4"]),
         (format!("{run} --sink null --size 600"), &["--size", "expected 512 or 1024"]),
+        (
+            format!("{run} --sink file:a.mp4 --codec vhs"),
+            &["no codec or encoder \"vhs\" in this FFmpeg", "takes auto, h264"],
+        ),
+        (format!("{run} --sink file:a.mp4 --codec prores"), &["a.mp4 cannot hold ProRes 4444", "name it .mkv"]),
         (format!("{run} --sink null --backend tpu"), &["possible values: auto, cuda, wgpu, cpu, warp"]),
         (format!("{run} --sink null --motion fast"), &["possible values: relative, absolute"]),
         (format!("{run} --sink null --background #12"), &["#RRGGBB, such as '#00b140'"]),
@@ -544,7 +542,7 @@ fn what_cannot_be_measured_is_told() {
 #[test]
 fn numbers_and_times_survive_the_way_through_files() {
     check("bench pattern --sink file:pattern.mp4 --secs 1.5", &[], 0, &["sink: pattern.mp4", "with number and time"]);
-    check(&format!("{RUN} --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
+    check(&format!("{RUN} --backend warp --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
     for file in ["pattern.mp4", "stamped.mp4"] {
         let output = check(&format!("bench watch {file} --report watch.json"), &[], 0, &[]);
         assert!(text(&output.stdout).starts_with(file), "{}", text(&output.stdout));
@@ -558,7 +556,7 @@ fn numbers_and_times_survive_the_way_through_files() {
 
 #[test]
 fn a_bench_is_recorded_reported_and_compared() {
-    let scenes = "bench run --scenario steady --scenario replug --secs 3.2 --warm-up 0.3 --out scenes";
+    let scenes = "bench run --backend warp --scenario steady --scenario replug --secs 3.2 --warm-up 0.3 --out scenes";
     let output = check(scenes, &[], 0, &["next: open scenes/report.html"]);
     let table = text(&output.stdout);
     assert!(table.contains("steady") && table.contains("replug"), "{table}");
@@ -569,7 +567,7 @@ fn a_bench_is_recorded_reported_and_compared() {
     let output = check("bench compare scenes/bench.json scenes/bench.json", &[], 0, &[]);
     assert_eq!(text(&output.stdout).matches("no difference shown").count(), 4, "{}", text(&output.stdout));
 
-    let output = check("bench e2e --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
+    let output = check("bench e2e --backend warp --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
     assert!(text(&output.stdout).contains("null"));
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(LAB.join("e2e.json")).unwrap()).unwrap();
     assert!(record["machine"]["cores"].as_u64().unwrap() > 0 && record["machine"]["kind"].is_string(), "{record}");
@@ -1033,10 +1031,15 @@ fn a_run_feeds_several_sinks_and_reports_its_figures() {
     assert!(frames("presented") > 3 && frames("captured") >= frames("presented"), "{report}");
     assert!(report["fps"].as_f64().unwrap() > 1.0);
 
-    let (n_mp4, rate_hz) = played(&LAB.join("several.mp4"));
+    // An .avi has the driver's rate; in an .mp4 each picture has its own time.
+    let (n_avi, rate_hz) = played(&LAB.join("several.avi"));
     let driver_hz = played(&LAB.join("driver.mp4")).1;
-    assert!(n_mp4 > 3 && (rate_hz - driver_hz).abs() < 0.01, "{n_mp4} pictures at {rate_hz}");
-    assert!(played(&LAB.join("several.avi")).0 > 3);
+    assert!(n_avi > 3 && (rate_hz - driver_hz).abs() < 0.01, "{n_avi} pictures at {rate_hz}");
+    let times: Vec<_> = clips::pictures(&LAB.join("several.mp4")).iter().map(|picture| picture.secs).collect();
+    assert!(times.len() > 3 && times.is_sorted_by(|a, b| a < b), "{times:?}");
+    for gap in times.windows(2).map(|pair| (pair[1] - pair[0]) * driver_hz) {
+        assert!((gap - gap.round()).abs() < 0.01, "pictures of a paced clip lie whole intervals apart: {times:?}");
+    }
     let n_png = LAB.join("frames").read_dir().unwrap().count();
     assert!(n_png > 3, "{n_png} pictures");
     assert_eq!(image::image_dimensions(LAB.join("frames/000001.png")).unwrap(), (512, 512));
@@ -1049,6 +1052,8 @@ fn every_frame_writes_as_many_as_the_clip_has() {
     assert!(check(line, &[], 0, &[]).stdout.is_empty());
     assert_eq!(played(&LAB.join("short.mp4")), (N_SHORT, SHORT_HZ));
     assert_eq!(played(&LAB.join("every.mp4")), (N_SHORT, SHORT_HZ));
+    let beeps = clips::beeps(&LAB.join("every.mp4"));
+    assert!(beeps.len() == 1 && (beeps[0] - BEEP_SECS).abs() < 1.0 / SHORT_HZ, "{beeps:?}");
     assert_eq!(LAB.join("every").read_dir().unwrap().count(), N_SHORT);
     assert_eq!(image::image_dimensions(LAB.join(format!("every/{N_SHORT:03}.png"))).unwrap(), (1024, 1024));
     let report = report("every.json");
@@ -1076,9 +1081,9 @@ fn a_loop_begins_again_until_its_time_is_over() {
     );
     assert!(begin.elapsed() >= Duration::from_secs(2));
     let captured = report("loop.json")["frames"]["captured"].as_u64().unwrap() as usize;
-    let (n_written, _) = played(&LAB.join("loop.mp4"));
-    // A busy machine leaves frames out.
-    assert!(captured > N_SHORT && n_written > N_SHORT, "{captured} captured, {n_written} written");
+    // A busy machine leaves frames out, and each that is there has its own time.
+    let last_secs = clips::pictures(&LAB.join("loop.mp4")).last().unwrap().secs;
+    assert!(captured > N_SHORT && last_secs > N_SHORT as f64 / SHORT_HZ, "{captured} captured, {last_secs} s long");
     // Without it the clip ends the run.
     check("run --identity me.effigy --source short.mp4 --duration 60 --sink null --report once.json", &[], 0, &[]);
     assert!(report("once.json")["frames"]["captured"].as_u64().unwrap() <= N_SHORT as u64);

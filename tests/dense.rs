@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use effigy::clock::Timestamp;
-use effigy::drive::{DenseMotion, DenseTracker};
+use effigy::drive::DenseMotion;
 use effigy::face::{FaceShape, FaceTracker, TrackerOptions};
+use effigy::flow::DenseTracker;
 use effigy::{FaceObservation, RawFrame, Rgb};
 use glam::Vec2;
 

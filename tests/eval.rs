@@ -69,6 +69,43 @@ fn two_generators_are_compared_in_a_table_json_a_page_and_a_strip() {
 }
 
 #[test]
+fn expression_across_people_is_measured_as_a_table_json_and_a_sheet() {
+    let lab = lab("across");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo");
+    std::fs::create_dir(lab.join("photos")).unwrap();
+    for name in ["a", "b"] {
+        std::fs::copy(demo.join(format!("portrait_{name}.png")), lab.join(format!("photos/{name}.png"))).unwrap();
+    }
+    // The second photo is driven by a clip that shows nothing, and is skipped.
+    std::fs::create_dir(lab.join("clips")).unwrap();
+    std::fs::copy(demo.join("driver.mp4"), lab.join("clips/talk.mp4")).unwrap();
+    std::fs::write(lab.join("clips/torn.mp4"), "no video").unwrap();
+    let pairs = ["--pair", "a:talk", "--pair", "b:torn"];
+    let reports = ["--json", "out.json", "-o", "sheet.png", "--generator", "warp"];
+    let output = eval(&lab, &[&["--across", "photos", "clips"], &pairs[..], &reports].concat());
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(table.starts_with("across people: 1 pairs, warp on cpu") && table.contains("skipped b<-torn: "), "{table}");
+
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.join("out.json")).unwrap()).unwrap();
+    let (all, pair) = (&json["all"], &json["pairs"][0]);
+    assert_eq!((&pair["name"], all["coefficients"].as_array().unwrap().len()), (&"a<-talk".into(), 20));
+    let figure = |key: &str| all[key].as_f64().unwrap();
+    // What the demo's driver gives, with room for other processors' rounding and for better pictures.
+    assert!((0.4..1.3).contains(&figure("gain")) && figure("correlation") > 0.6, "{table}");
+    assert!((0.005..0.08).contains(&figure("error")) && figure("lag_frames").abs() < 1.0, "{table}");
+    assert!(figure("jitter") < 1.6, "{table}");
+    let n_of = |what: &str| {
+        let events = &all[what];
+        ["hits", "misses"].map(|key| events[key].as_u64().unwrap()).iter().sum::<u64>()
+    };
+    assert!(n_of("blinks") > 0 && n_of("lip_contacts") > 0, "the demo's driver speaks and blinks: {table}");
+    let sheet = image::open(lab.join("sheet.png")).unwrap();
+    // The photo, and three frames of driver and result.
+    assert_eq!((sheet.width(), sheet.height()), (7 * 256, 256));
+}
+
+#[test]
 fn wrong_input_is_refused_with_what_to_do() {
     let lab = lab("wrong");
     std::fs::create_dir(lab.join("empty")).unwrap();
@@ -82,6 +119,12 @@ fn wrong_input_is_refused_with_what_to_do() {
         (&["empty"], 1, "no clips in empty"),
         (&["text.mp4"], 1, "no frame could be measured"),
         (&["--cross", "empty"], 1, "effigy synth data --cross -o DIR"),
+        (&["--across", "empty", "empty"], 1, "no photos in empty"),
+        (&["--across", driver], 2, "2 values required"),
+        (&["--across", driver, driver, "--pair", "a"], 2, "expected PHOTO:CLIP"),
+        (&["--across", driver, driver, "--pair", "a:b"], 2, "no photo called a"),
+        (&["--across", driver, driver, "--live"], 2, "cannot be used with"),
+        (&[driver, "--pair", "a:b"], 2, "--across"),
         (&[driver, "--size", "300"], 2, "expected 256 or 512"),
         (&[driver, "--every", "0"], 2, "1..=10000"),
         (&[driver, "--generator", "small"], 2, "expected warp, or [NAME=]BACKEND[:WEIGHTS]"),

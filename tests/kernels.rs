@@ -8,8 +8,8 @@ use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::cuda::CudaExecutor;
 use effigy::generate::network::{self, FACE, FrameOptions, Size, frame};
 use effigy::generate::plan::{
-    Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, Op, PictureFormat, Plan, Recorder, Role, Shape,
-    TensorId, TensorView, TensorViewMut,
+    Activation, Adoption, ConvSpec, Element, Executor, Finish, Flow, Op, PhotoLevels, PictureFormat, Plan, Recorder,
+    Role, Shape, TensorId, TensorView, TensorViewMut,
 };
 use effigy::generate::twin::TwinExecutor;
 use effigy::generate::weights::Weights;
@@ -85,7 +85,7 @@ fn values(plan: &Plan, role: Role, noise: &mut Noise) -> (Vec<Vec<f32>>, Vec<Vec
                     float.push([x * 1.2 - 0.1 + shift, y * 1.1 + shift, shift * 5.0 + 0.5][k / (h * w)]);
                 }
             }
-            "decoded" => float = noise.numbers(n).iter().map(|v| 0.5 + 0.5 * v).collect(),
+            "decoded" | "gates" => float = noise.numbers(n).iter().map(|v| 0.5 + 0.5 * v).collect(),
             _ if tensor.element == Element::Word => {
                 word = (0..n).map(|i| smooth_pixel(i % w, i / w, noise)).collect();
             }
@@ -319,17 +319,19 @@ fn finished_pictures_in_every_format() {
                 }
                 let mut r = Recorder::new(format!("finish {size} {format:?}, background and badge: {is_dressed}"));
                 let decoded = r.input("decoded", Shape::new(5, decoded_px, decoded_px), Element::Half);
+                let gates_px = decoded_px.div_ceil(2);
+                let gates = r.input("gates", Shape::new(2, gates_px, gates_px), Element::Half);
                 let answer = r.input("answer", Shape::new(7, mix_px, mix_px), Element::Half);
                 let mix = r.motion("mix", answer);
                 let map = r.input("map", Shape::new(1, size, size), Element::Word);
                 let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
                 let margin_px = size / 8;
-                let side = size + 2 * margin_px;
-                let photo = r.constant("photo", Shape::new(1, side, side), Element::Word);
+                let levels = PhotoLevels::new(size, margin_px, decoded_px);
+                let photo = r.constant("photo", levels.shape(), Element::Word);
                 let background = is_dressed.then(|| r.constant("background", Shape::new(1, size, size), Element::Word));
                 let badge = is_dressed.then(|| r.constant("badge", Shape::new(1, 3, size / 2), Element::Word));
                 let finish =
-                    Finish { decoded, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
+                    Finish { decoded, gates, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
                 let y = r.finish("finish", finish);
                 r.output(y);
                 check(&r.end(), &[]);

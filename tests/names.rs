@@ -308,7 +308,8 @@ fn folders_devices_and_addresses_are_refused_with_what_to_name_instead() {
     run("/dev/null", &["is a device, not a clip or picture; name a file or pipe"]);
     run("missing", &["cannot read missing: there is no such file; `--source` takes camera"]);
     run("-missing.mp4", &["cannot read -missing.mp4: there is no such file"]);
-    run("https://a.example/talk.mp4", &["addresses are not read; pipe what is there"]);
+    run("http://127.0.0.1:1/talk.mp4", &["check the address, or pipe what is there"]);
+    run("nonsense://a/talk.mp4", &["this FFmpeg does not know such addresses"]);
     run("C:\\missing.mp4", &["there is no such file"]);
     for (args, says) in [
         (["verify", "folder"], "it is a folder; name a file in it"),

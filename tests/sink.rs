@@ -5,11 +5,12 @@
 #[path = "common/folder.rs"]
 mod folder;
 
-use effigy::sink::{self, Delivery, NullSink, Recorder, RecorderOptions, SequenceSink, SinkOptions, SinkSpec};
+use effigy::sink::{self, Codec, Delivery, NullSink, Recorder, RecorderOptions, SequenceSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, OutFrame, Sink};
 use folder::Folder;
 
-const OPTIONS: SinkOptions = SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true };
+const OPTIONS: SinkOptions =
+    SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true, codec: Codec::Auto, sound: None };
 
 fn check(error: Error, kind: ErrorKind, parts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");

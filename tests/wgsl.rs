@@ -14,10 +14,10 @@ use std::sync::{Arc, OnceLock};
 use allocator::Noting;
 use effigy::ErrorKind;
 use effigy::generate::choose::{automatic, named};
-use effigy::generate::network::{EMBEDDING, FrameOptions, Size, fold, frame, margin_px};
+use effigy::generate::network::{EMBEDDING, FrameOptions, Size, fold, frame, margin_px, photo_levels};
 use effigy::generate::plan::{
-    Activation, Adoption, ConvSpec, Drawing, Element, Executor, Finish, Flow, PictureFormat, Plan, Recorder, Role,
-    Shape, TensorView, TensorViewMut, UNDRAWN,
+    Activation, Adoption, ConvSpec, Drawing, Element, Executor, Finish, Flow, PhotoLevels, PictureFormat, Plan,
+    Recorder, Role, Shape, TensorView, TensorViewMut, UNDRAWN,
 };
 use effigy::generate::twin::TwinExecutor;
 use effigy::generate::weights::Weights;
@@ -425,20 +425,23 @@ fn finish_is_its_twin() {
     for (&(size, margin_px, decoded, mix, has_background, badge, format), seed) in CASES.iter().zip(500..) {
         let mut r = Recorder::new("finish");
         let picture = Shape::new(1, size, size);
+        let levels = PhotoLevels::new(size, margin_px, decoded.0);
+        let gates = (decoded.0.div_ceil(2), decoded.1);
         let decoded = r.input("decoded", Shape::new(5, decoded.0, decoded.1), Element::Half);
+        let gates = r.input("gates", Shape::new(2, gates.0, gates.1), Element::Half);
         let mix = r.input("mix", Shape::new(7, mix.0, mix.1), Element::Exact);
         let map = r.input("places", picture, Element::Word);
         let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let side = size + 2 * margin_px;
-        let photo = r.constant("photo", Shape::new(1, side, side), Element::Word);
+        let photo = r.constant("photo", levels.shape(), Element::Word);
         let background = has_background.then(|| r.constant("background", picture, Element::Word));
         let badge = badge.map(|(h, w)| r.constant("badge", Shape::new(1, h, w), Element::Word));
-        let finish = Finish { decoded, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
+        let finish = Finish { decoded, gates, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
         let y = r.finish("y", finish);
         r.output(y);
         let plan = r.end();
         let special = |name: &str, n: usize, random: &mut Random| match name {
-            "decoded" => Some(Values::Numbers(random.numbers(n, 0.0, 1.0))),
+            "decoded" | "gates" => Some(Values::Numbers(random.numbers(n, 0.0, 1.0))),
             "places" => {
                 let mut place = || (random.in_range(0.0, 32.0 * side as f32) as u32).min(0xfffe);
                 let places = (0..n).map(|i| if i % 3 == 0 { UNDRAWN } else { place() | place() << 16 });
@@ -456,7 +459,7 @@ fn small_network() -> Plan {
     static DRAWING: Drawing = Drawing { n_points: 4, n_channels: 1, segments: &[[0, 1, 0], [1, 2, 0], [3, 3, 0]] };
     let mut r = Recorder::new("small network");
     let portrait = r.constant("portrait", Shape::new(3, 17, 17), Element::Half);
-    let photo = r.constant("photo", Shape::new(1, 76, 76), Element::Word);
+    let photo = r.constant("photo", PhotoLevels::new(68, 4, 34).shape(), Element::Word);
     let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
     let map = r.input("map", Shape::new(3, 17, 17), Element::Exact);
     let places = r.input("places", Shape::new(1, 68, 68), Element::Word);
@@ -475,9 +478,21 @@ fn small_network() -> Plan {
     let moved = r.warp("moved", portrait, Flow::Mixed { mix, map, pose }, (17, 17));
     let wide = r.up_conv2d("wide", moved, ConvSpec::new(20));
     let decoded = r.conv2d("decoded", wide, ConvSpec::new(5).activation(Activation::Sigmoid));
+    let gates = r.conv2d("gates", wide, ConvSpec::new(2).kernel(1).activation(Activation::Sigmoid));
     let format = PictureFormat::Rgba;
-    let finish =
-        Finish { decoded, mix, map: places, pose, photo, margin_px: 4, background: None, badge: None, format, y: mix };
+    let finish = Finish {
+        decoded,
+        gates,
+        mix,
+        map: places,
+        pose,
+        photo,
+        margin_px: 4,
+        background: None,
+        badge: None,
+        format,
+        y: mix,
+    };
     let picture = r.finish("picture", finish);
     r.output(mix);
     r.output(picture);
@@ -487,9 +502,9 @@ fn small_network() -> Plan {
 fn for_small_network(name: &str, n: usize, random: &mut Random) -> Option<Values> {
     match name {
         // A smooth photo: a place that is off by a little reads almost the same.
-        "photo" => {
-            Some(Values::Words((0..n).map(|i| 0xff00_0000 + (i % 76) as u32 * 3 + (i / 76) as u32 * 768).collect()))
-        }
+        "photo" => Some(Values::Words(
+            (0..n).map(|i| 0xff00_0000 + (i % 152 * 3 / 2 + i / 152 * 4 / 3 * 256) as u32).collect(),
+        )),
         "places" => {
             Some(Values::Words((0..n).map(|i| (32 * (i % 68 + 4) + 32 * (i / 68 + 4) * 65_536) as u32).collect()))
         }
@@ -515,11 +530,11 @@ fn the_networks_of_the_product_are_their_twins() {
 fn check_network(network: Size, precisions: &[Precision]) {
     let size = 512;
     let plan = frame(&FrameOptions::new(network, size));
-    let side = size + 2 * margin_px(size);
+    let Shape { h: rows, w: stride, .. } = photo_levels(size).shape();
     let special = |name: &str, n: usize, random: &mut Random| match name {
         "landmarks" => Some(Values::Numbers(random.numbers(n, 0.1, 0.9))),
         "photo" => {
-            let pixel = |i: usize| 0xff00_0000 + (i % side * 255 / side + i / side * 255 / side * 256) as u32;
+            let pixel = |i: usize| 0xff00_0000 + (i % stride * 255 / stride + i / stride * 255 / rows * 256) as u32;
             Some(Values::Words((0..n).map(pixel).collect()))
         }
         "map" => {

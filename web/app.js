@@ -152,6 +152,7 @@ class Slider {
 }
 const sliders = {
   strength: new Slider("strength", { do: "strength" }, (state) => state.strengths.whole),
+  eyeContact: new Slider("eye-contact", { do: "eye-contact" }, (state) => state.eyeContact),
   keepExpression: new Slider("keep-expression", { do: "keep-expression" }, (state) => state.keepExpression),
 };
 for (const part of ["head", "gaze", "lids", "brows", "mouth"]) {

@@ -2,16 +2,15 @@
 
 use std::fmt;
 
-use opencv::core::{Mat, MatTraitConst as _, Point2f, Scalar, Size, Vector};
-use opencv::imgcodecs::{self, IMWRITE_JPEG_QUALITY};
+use opencv::core::{Point2f, Scalar, Size};
 use opencv::imgproc;
 
 use super::compare::Random;
 use crate::capture::PatternPlayer;
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::Result;
-use crate::frame::Rgb;
-use crate::generate::Portrait;
+use crate::frame::{Rgb, Rgba};
+use crate::jpeg;
 use crate::latency::{self, Origin, Place, Stamp};
 
 /// What happens to a picture.
@@ -163,11 +162,11 @@ pub fn table(n_pictures: usize) -> Result<Table> {
 /// Pictures of the test pattern, a third of a second apart.
 fn pictures() -> Result<Vec<Rgb>> {
     let mut player = PatternPlayer::open(512)?;
-    let (clock, mut portrait, mut pictures) = (ManualClock::new(), Portrait::default(), Vec::new());
+    let (clock, mut picture, mut pictures) = (ManualClock::new(), Rgba::default(), Vec::new());
     for i in 0..160 {
         clock.advance(std::time::Duration::from_secs_f64(1.0 / player.rate_hz()));
-        if player.read(&mut portrait, &clock)?.is_some() && i % 10 == 0 {
-            let rgb = portrait.picture.data().as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
+        if player.read(&mut picture, &clock)?.is_some() && i % 10 == 0 {
+            let rgb = picture.data().as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
             pictures.push(Rgb::from_data(512, 512, rgb)?);
         }
     }
@@ -189,12 +188,9 @@ impl Harm {
             Self::ShrinkNearest(scale) => resized(picture, scaled(scale), imgproc::INTER_NEAREST)?,
             Self::Stretch => resized(picture, (height * 16 / 9, height), imgproc::INTER_LINEAR)?,
             Self::Jpeg(quality) => {
-                let mut bytes = Vector::<u8>::new();
-                let settings = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, quality]);
-                // Red and blue are exchanged on the way in and back again on the way out.
-                imgcodecs::imencode(".jpg", &picture.as_mat()?, &mut bytes, &settings)?;
-                let decoded = imgcodecs::imdecode(&bytes, imgcodecs::IMREAD_COLOR)?;
-                from_mat(&decoded)?
+                let mut decoded = Rgb::default();
+                jpeg::decode_rgb(jpeg::Encoder::new(quality)?.encode(picture)?, &mut decoded);
+                decoded
             }
             Self::CoarseChroma => {
                 let small = resized(picture, (width / 4, height / 4), imgproc::INTER_AREA)?;
@@ -273,12 +269,6 @@ impl Harm {
             }
         })
     }
-}
-
-fn from_mat(mat: &Mat) -> Result<Rgb> {
-    let mut rgb = Rgb::new(mat.cols() as usize, mat.rows() as usize);
-    mat.copy_to(&mut rgb.as_mat_mut()?)?;
-    Ok(rgb)
 }
 
 #[cfg(test)]

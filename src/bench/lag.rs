@@ -246,7 +246,11 @@ fn lag(
 }
 
 /// The lag in frames where the mean correlation is highest, between frames by a parabola; and that correlation.
-fn peak(pairs: &[(&'static str, Vec<f64>, Vec<f64>)], chosen: &[usize], weights: Option<&[f64]>) -> (f64, f64) {
+pub(crate) fn peak(
+    pairs: &[(&'static str, Vec<f64>, Vec<f64>)],
+    chosen: &[usize],
+    weights: Option<&[f64]>,
+) -> (f64, f64) {
     let at_lag = |lag: isize| {
         let of = |&i: &usize| {
             let (x, y) = shifted(&pairs[i].1, &pairs[i].2, lag);
@@ -277,7 +281,7 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len().max(1) as f64
 }
 
-fn deviation(x: &[f64]) -> f64 {
+pub(crate) fn deviation(x: &[f64]) -> f64 {
     let mean = mean(x);
     (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len().max(1) as f64).sqrt()
 }

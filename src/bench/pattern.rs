@@ -31,7 +31,7 @@ fn show(sink: &mut dyn Sink, size_px: usize, clock: &dyn Clock, is_over: &Atomic
     let (mut portrait, mut frame) = (Portrait::default(), OutFrame::blank(size_px, size_px));
     let mut n_shown = 0;
     while !is_over.load(Ordering::Relaxed) {
-        let Some(due) = player.read(&mut portrait, clock)? else { continue };
+        let Some(due) = player.read(&mut portrait.picture, clock)? else { continue };
         n_shown += 1;
         compositor.compose(&portrait, Trace::new(n_shown, due), &mut frame)?;
         if sink.present(&frame)? == ControlFlow::Break(()) {

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use opencv::core::{Mat, MatTraitConst as _};
-use opencv::imgcodecs;
-
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Grey;
@@ -228,21 +225,6 @@ pub fn open(spec: &ReaderSpec) -> Result<Box<dyn Reader>> {
 fn on_clock(moment: Instant, clock: &dyn Clock) -> Timestamp {
     let elapsed = u64::try_from(moment.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Timestamp::from_nanos(clock.now().as_nanos().saturating_sub(elapsed))
-}
-
-/// Decodes the brightness of a JPEG; false when it is torn.
-fn decode_jpeg(bytes: &[u8], picture: &mut Grey) -> Result<bool> {
-    // Looked at first, because OpenCV writes a warning to the terminal for what is no JPEG.
-    if !bytes.starts_with(&[0xff, 0xd8]) {
-        return Ok(false);
-    }
-    let decoded = imgcodecs::imdecode(&Mat::from_slice(bytes)?, imgcodecs::IMREAD_GRAYSCALE)?;
-    if decoded.empty() {
-        return Ok(false);
-    }
-    picture.reshape(decoded.cols() as usize, decoded.rows() as usize);
-    decoded.copy_to(&mut picture.as_mat_mut()?)?;
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! A clip where OpenCV can open it: a file under its absolute path, or what came through a pipe, kept in a temporary file.
+//! A clip where it can be opened more than once: a file, or what came through a pipe, kept in a temporary file.
 
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
-use opencv::videoio::{self, VideoCapture};
-
+use super::stream::Address;
 use super::temporary::TemporaryFile;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files::{Input, Kind, STANDARD_INPUT};
+use crate::video::deadline::Deadline;
+use crate::video::reader::VideoReader;
 
 /// The most that is taken from a pipe.
 const MAX_PIPED_BYTES: u64 = 4 << 30;
@@ -17,10 +17,12 @@ const MAX_PIPED_BYTES: u64 = 4 << 30;
 pub(crate) struct ClipFile {
     /// As it was named.
     shown: PathBuf,
-    /// Absolute, so that it cannot be taken for a network address or a pattern of numbered pictures.
+    /// Absolute.
     path: PathBuf,
     /// What came through a pipe.
     _piped: Option<TemporaryFile>,
+    /// Read in place of the path.
+    address: Option<Address>,
 }
 
 impl ClipFile {
@@ -49,7 +51,7 @@ impl ClipFile {
         let absolute = std::fs::canonicalize(path).map_err(|error| cannot_read(path, error))?;
         // Opened only to see whether it may be.
         std::fs::File::open(&absolute).map_err(|error| cannot_read(path, error))?;
-        Ok(Self { shown: path.to_owned(), path: absolute, _piped: None })
+        Ok(Self { shown: path.to_owned(), path: absolute, _piped: None, address: None })
     }
 
     /// Takes what is piped into this program.
@@ -60,6 +62,16 @@ impl ClipFile {
         let shown = PathBuf::from("standard input");
         let input = Input::standard().map_err(|error| cannot_read(&shown, error))?;
         Self::of_pipe(shown, input)
+    }
+
+    /// A clip behind an address.
+    pub(super) fn of_address(address: Address) -> Self {
+        Self { shown: address.shown().into(), path: PathBuf::new(), _piped: None, address: Some(address) }
+    }
+
+    /// Whether it can be opened by its path.
+    pub(super) fn is_local(&self) -> bool {
+        self.address.is_none()
     }
 
     /// Keeps `bytes` as a file.
@@ -88,7 +100,7 @@ impl ClipFile {
             );
             return Err(Error::new(ErrorKind::Io, message));
         }
-        Ok(Self { shown, path: kept.path().to_owned(), _piped: Some(kept) })
+        Ok(Self { shown, path: kept.path().to_owned(), _piped: Some(kept), address: None })
     }
 
     /// The name to show to the user.
@@ -104,21 +116,17 @@ impl ClipFile {
     /// Opens the file as a video.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when it is empty, or none that OpenCV can decode.
-    pub(crate) fn open_capture(&self) -> Result<VideoCapture> {
-        if std::fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0) {
+    /// [`ErrorKind::Io`] when it is empty, or none that FFmpeg can decode.
+    pub(crate) fn open_reader(&self) -> Result<VideoReader> {
+        if let Some(address) = &self.address {
+            return address.open(&Deadline::new());
+        }
+        let file = std::fs::File::open(&self.path).map_err(|error| cannot_read(&self.shown, error))?;
+        if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             return Err(no_video(&self.shown, "it is empty"));
         }
-        let api = if cfg!(target_os = "linux") { videoio::CAP_FFMPEG } else { videoio::CAP_ANY };
-        let mut capture = VideoCapture::from_file(&self.path, api)
-            .or_error(ErrorKind::Io, || format!("cannot open {} as a video", self.shown.display()))?;
-        if !capture.is_opened()? {
-            return Err(no_video(&self.shown, "it has another format or is torn"));
-        }
-        // Turned by whoever reads it, since OpenCV 4.6 turns the wrong way. Backends that cannot answer
-        // say so by their return value, and turn nothing.
-        capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0)?;
-        Ok(capture)
+        let shown = self.shown.display().to_string();
+        VideoReader::open_file(file, &shown).map_err(|reason| no_video(&self.shown, &reason))
     }
 }
 

@@ -1,90 +1,60 @@
 //! From the camera's packing to RGB, in buffers that are used again.
 #![cfg_attr(not(feature = "webcam"), allow(dead_code, reason = "only cameras pack their pixels"))]
 
-use opencv::core::{Mat, MatTraitConst as _, Vec2b};
-use opencv::{imgcodecs, imgproc};
+use opencv::core::{Mat, Vec2b};
+use opencv::imgproc;
 
 use crate::error::Result;
 use crate::frame::Rgb;
+use crate::jpeg;
 
 use super::format::PixelFormat;
 
-/// Decodes one camera's pictures.
-#[derive(Default)]
-pub(super) struct Decoder {
-    bgr: Mat,
-}
-
-impl Decoder {
-    /// Decodes one picture into `rgb`, which takes its size; false when the data are torn.
-    ///
-    /// A camera on a busy cable delivers a torn picture now and then: the caller waits for the
-    /// next. For MJPEG the size is the JPEG's own.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when OpenCV refuses the operation.
-    pub(super) fn decode(
-        &mut self,
-        pixels: PixelFormat,
-        (width_px, height_px): (usize, usize),
-        data: &[u8],
-        rgb: &mut Rgb,
-    ) -> Result<bool> {
-        match pixels {
-            PixelFormat::Mjpeg => return self.decode_jpeg(data, rgb),
-            PixelFormat::Yuyv => {
-                let Some(data) = data.get(..width_px * height_px * 2) else { return Ok(false) };
-                if !width_px.is_multiple_of(2) {
-                    return Ok(false);
-                }
-                let packed = Mat::new_rows_cols_with_bytes::<Vec2b>(height_px as i32, width_px as i32, data)?;
-                rgb.reshape(width_px, height_px);
-                imgproc::cvt_color_def(&packed, &mut rgb.as_mat_mut()?, imgproc::COLOR_YUV2RGB_YUY2)?;
+/// Decodes one picture into `rgb`, which takes its size; false when the data are torn.
+///
+/// A camera on a busy cable delivers a torn picture now and then: the caller waits for the
+/// next. For MJPEG the size is the JPEG's own.
+///
+/// # Errors
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when OpenCV refuses the operation.
+pub(super) fn decode(
+    pixels: PixelFormat,
+    (width_px, height_px): (usize, usize),
+    data: &[u8],
+    rgb: &mut Rgb,
+) -> Result<bool> {
+    match pixels {
+        PixelFormat::Mjpeg => return Ok(jpeg::decode_rgb(data, rgb)),
+        PixelFormat::Yuyv => {
+            let Some(data) = data.get(..width_px * height_px * 2) else { return Ok(false) };
+            if !width_px.is_multiple_of(2) {
+                return Ok(false);
             }
-            PixelFormat::Nv12 => {
-                let rows = height_px * 3 / 2;
-                let Some(data) = data.get(..width_px * rows) else { return Ok(false) };
-                if !width_px.is_multiple_of(2) || !height_px.is_multiple_of(2) {
-                    return Ok(false);
-                }
-                let packed = Mat::new_rows_cols_with_bytes::<u8>(rows as i32, width_px as i32, data)?;
-                rgb.reshape(width_px, height_px);
-                imgproc::cvt_color_def(&packed, &mut rgb.as_mat_mut()?, imgproc::COLOR_YUV2RGB_NV12)?;
+            let packed = Mat::new_rows_cols_with_bytes::<Vec2b>(height_px as i32, width_px as i32, data)?;
+            rgb.reshape(width_px, height_px);
+            imgproc::cvt_color_def(&packed, &mut rgb.as_mat_mut()?, imgproc::COLOR_YUV2RGB_YUY2)?;
+        }
+        PixelFormat::Nv12 => {
+            let rows = height_px * 3 / 2;
+            let Some(data) = data.get(..width_px * rows) else { return Ok(false) };
+            if !width_px.is_multiple_of(2) || !height_px.is_multiple_of(2) {
+                return Ok(false);
             }
+            let packed = Mat::new_rows_cols_with_bytes::<u8>(rows as i32, width_px as i32, data)?;
+            rgb.reshape(width_px, height_px);
+            imgproc::cvt_color_def(&packed, &mut rgb.as_mat_mut()?, imgproc::COLOR_YUV2RGB_NV12)?;
         }
-        Ok(true)
     }
-
-    fn decode_jpeg(&mut self, data: &[u8], rgb: &mut Rgb) -> Result<bool> {
-        // Looked at first, because OpenCV writes a warning to the terminal for what is no JPEG.
-        if !data.starts_with(&[0xff, 0xd8]) {
-            return Ok(false);
-        }
-        let bytes = Mat::from_slice(data)?;
-        let decoded = imgcodecs::imdecode_to(&bytes, imgcodecs::IMREAD_COLOR, &mut self.bgr)?;
-        if decoded.empty() || self.bgr.empty() {
-            return Ok(false);
-        }
-        rgb_from_bgr(&self.bgr, rgb)?;
-        Ok(true)
-    }
-}
-
-/// Copies a three-channel BGR picture into `rgb`, which takes its size.
-pub(super) fn rgb_from_bgr(bgr: &Mat, rgb: &mut Rgb) -> Result<()> {
-    rgb.reshape(bgr.cols() as usize, bgr.rows() as usize);
-    imgproc::cvt_color_def(bgr, &mut rgb.as_mat_mut()?, imgproc::COLOR_BGR2RGB)?;
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opencv::core::Vector;
 
     fn decode(pixels: PixelFormat, size: (usize, usize), data: &[u8]) -> Option<Rgb> {
         let mut rgb = Rgb::default();
-        Decoder::default().decode(pixels, size, data, &mut rgb).unwrap().then_some(rgb)
+        super::decode(pixels, size, data, &mut rgb).unwrap().then_some(rgb)
     }
 
     #[test]
@@ -93,13 +63,11 @@ mod tests {
         let (y, u, v) = (150, 60, 190);
         let yuyv = [y, u, y, v].repeat(4 * 6 / 2);
         let nv12: Vec<u8> = [y].repeat(24).into_iter().chain([u, v].repeat(6)).collect();
-        let mut jpeg = Vector::<u8>::new();
         let from_yuyv = decode(PixelFormat::Yuyv, (4, 6), &yuyv).unwrap();
-        let mut bgr = Mat::default();
-        imgproc::cvt_color_def(&from_yuyv.as_mat().unwrap(), &mut bgr, imgproc::COLOR_RGB2BGR).unwrap();
-        imgcodecs::imencode_def(".jpg", &bgr, &mut jpeg).unwrap();
+        let mut encoder = jpeg::Encoder::new(95).unwrap();
+        let jpeg = encoder.encode(&from_yuyv).unwrap();
         let from_nv12 = decode(PixelFormat::Nv12, (4, 6), &nv12).unwrap();
-        let from_jpeg = decode(PixelFormat::Mjpeg, (4, 6), jpeg.as_slice()).unwrap();
+        let from_jpeg = decode(PixelFormat::Mjpeg, (4, 6), jpeg).unwrap();
         for picture in [&from_yuyv, &from_nv12, &from_jpeg] {
             assert_eq!((picture.width_px(), picture.height_px()), (4, 6));
             let [r, g, b] = picture.pixel(2, 3).map(i32::from);

@@ -45,6 +45,10 @@ impl Source for LimitedSource {
         self.inner.frame_rate_hz()
     }
 
+    fn sound(&self) -> Option<super::ClipSound> {
+        self.inner.sound()
+    }
+
     fn n_frames(&self) -> Option<u64> {
         let whole = self.inner.n_frames()?;
         let within = self.frame_rate_hz().map_or(whole, |rate_hz| (self.length.as_secs_f64() * rate_hz).ceil() as u64);

@@ -32,10 +32,42 @@ impl Pace {
     }
 
     /// When picture `index` is taken.
-    pub(super) fn due(&mut self, index: u64, clock: &dyn Clock) -> Timestamp {
+    fn due(&mut self, index: u64, clock: &dyn Clock) -> Timestamp {
+        self.due_after(Duration::from_secs_f64(index as f64 / self.rate_hz), clock)
+    }
+
+    /// When the picture `time` after the first is taken.
+    fn due_after(&mut self, time: Duration, clock: &dyn Clock) -> Timestamp {
         let paced = self.paced;
         let start = *self.start.get_or_insert_with(|| if paced { clock.now() } else { Timestamp::default() });
-        start + Duration::from_secs_f64(index as f64 / self.rate_hz)
+        start + time
+    }
+
+    /// Whether the picture `time` after the first, which is shown for `length`, is too late, because a later one is due.
+    pub(super) fn is_overdue(&mut self, time: Duration, length: Duration, clock: &dyn Clock) -> bool {
+        let due = self.due_after(time, clock);
+        if !self.paced {
+            return false;
+        }
+        let late = clock.now().since(due);
+        if late.as_secs_f64() > MAX_CATCH_UP_SECS.max(length.as_secs_f64()) {
+            self.start = self.start.map(|start| start + late);
+            return false;
+        }
+        // A hair is added so that a clock exactly on a due time counts that picture as due.
+        late + Duration::from_nanos(1000) >= length
+    }
+
+    /// Whether the picture `time` after the first is due.
+    pub(super) fn is_due(&mut self, time: Duration, clock: &dyn Clock) -> bool {
+        // A hair, as above.
+        self.due_after(time, clock) <= clock.now() + Duration::from_nanos(1000)
+    }
+
+    /// Waits for the picture `time` after the first, at most [`MAX_READ_WAIT`]; its time when it has come.
+    pub(super) fn wait_for(&mut self, time: Duration, clock: &dyn Clock) -> Option<Timestamp> {
+        let due = self.due_after(time, clock);
+        (!self.paced || clock.wait_until(due, MAX_READ_WAIT)).then_some(due)
     }
 
     /// How many pictures from `index` on are too late to be shown, because a later one is due.
@@ -55,8 +87,7 @@ impl Pace {
 
     /// Waits for picture `index`, at most [`MAX_READ_WAIT`]; its time when it has come.
     pub(super) fn wait(&mut self, index: u64, clock: &dyn Clock) -> Option<Timestamp> {
-        let due = self.due(index, clock);
-        (!self.paced || clock.wait_until(due, MAX_READ_WAIT)).then_some(due)
+        self.wait_for(Duration::from_secs_f64(index as f64 / self.rate_hz), clock)
     }
 }
 

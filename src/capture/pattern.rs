@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::generate::Portrait;
+use crate::frame::Rgba;
 use crate::latency::{self, Origin, Stamp};
 
 use super::clip_file::ClipFile;
@@ -85,7 +85,7 @@ impl PatternPlayer {
     ///
     /// # Errors
     /// When the clip can no longer be read.
-    pub fn read(&mut self, portrait: &mut Portrait, clock: &dyn Clock) -> Result<Option<Timestamp>> {
+    pub fn read(&mut self, to: &mut Rgba, clock: &dyn Clock) -> Result<Option<Timestamp>> {
         if self.source.clip.read(&mut self.frame, clock)? != Read::Fresh {
             return Ok(None);
         }
@@ -93,11 +93,11 @@ impl PatternPlayer {
         // The middle square, at the size asked for.
         let side = picture.width_px().min(picture.height_px());
         let (left, top) = ((picture.width_px() - side) / 2, (picture.height_px() - side) / 2);
-        portrait.picture.reshape(self.size_px, self.size_px);
+        to.reshape(self.size_px, self.size_px);
         for y in 0..self.size_px {
             let row = picture.row(top + y * side / self.size_px);
-            let to = &mut portrait.picture.data_mut()[y * self.size_px * 4..][..self.size_px * 4];
-            for (x, pixel) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let out = &mut to.data_mut()[y * self.size_px * 4..][..self.size_px * 4];
+            for (x, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 let at = (left + x * side / self.size_px) * 3;
                 *pixel = [row[at], row[at + 1], row[at + 2], 255];
             }

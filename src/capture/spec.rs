@@ -12,28 +12,17 @@ use crate::files::STANDARD_INPUT;
 
 use super::clip::has_extension;
 use super::clip_file::ClipFile;
-use super::{ClipSource, FormatPreference, PatternSource, Source, StillSource, WebcamSource};
-
-/// Which camera.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum CameraChoice {
-    /// The first that works.
-    #[default]
-    First,
-    /// The one with this number: on Linux that of `/dev/videoN`.
-    Index(u32),
-    /// The first whose name contains this, whatever the case.
-    Name(String),
-}
+use super::stream::Address;
+use super::{CameraChoice, ClipSource, PatternSource, Source, SourceOptions, StillSource, StreamSource, WebcamSource};
+use crate::video::deadline::Deadline;
 
 /// What can be given.
-const TAKES: &str =
-    "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, or - for standard input";
+const TAKES: &str = "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, an address such as rtsp://HOST/PATH, or - for standard input";
 
-/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-` or a file.
+/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-`, an address or a file.
 ///
-/// The words win: a file that happens to be called `camera`, `pattern` or `-` is meant by `./camera`. Every other name is a
-/// file's, whatever it begins with and whatever colons it holds.
+/// The words win: a file that happens to be called `camera`, `pattern` or `-` is meant by `./camera`. What begins with a
+/// scheme and `://` is an address. Every other name is a file's, whatever it begins with and whatever colons it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A webcam.
@@ -42,6 +31,8 @@ pub enum SourceSpec {
     Pattern,
     /// A clip or a still that is piped into the program; read to its end before it is played.
     StandardInput,
+    /// An address that FFmpeg reads (http, https, rtsp, srt and more): a clip, or a live stream.
+    Url(String),
     /// A clip or a still; its content says which.
     File(PathBuf),
 }
@@ -60,9 +51,18 @@ impl FromStr for SourceSpec {
                 Ok(index) => CameraChoice::Index(index),
                 Err(_) => CameraChoice::Name(which.to_owned()),
             })),
+            _ if is_address(text) => Ok(Self::Url(text.to_owned())),
             _ => Ok(Self::File(PathBuf::from(text))),
         }
     }
+}
+
+/// Whether it begins with a scheme and `://`.
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        && !text.contains('\0')
 }
 
 impl TryFrom<&OsStr> for SourceSpec {
@@ -92,34 +92,13 @@ impl fmt::Display for SourceSpec {
             Self::Camera(CameraChoice::Name(name)) => write!(f, "camera:{name}"),
             Self::Pattern => f.write_str("pattern"),
             Self::StandardInput => f.write_str(STANDARD_INPUT),
+            Self::Url(url) => f.write_str(url),
             Self::File(path) => {
                 let text = path.to_string_lossy();
                 let is_other = !matches!(text.parse(), Ok(Self::File(_)));
                 write!(f, "{}{text}", if is_other { "./" } else { "" })
             }
         }
-    }
-}
-
-/// How a source is to deliver.
-#[derive(Clone, Debug)]
-pub struct SourceOptions {
-    /// Begins a clip again at its end. The test pattern always does while it is paced.
-    pub looped: bool,
-    /// Delivers a clip at its own rate, like a camera, instead of as fast as it is read.
-    pub paced: bool,
-    /// The camera's pixel format.
-    pub format: FormatPreference,
-    /// The size to ask a camera for, (width, height); it takes the nearest it has.
-    pub size_px: (usize, usize),
-    /// The rate to ask a camera for, in frames a second.
-    pub rate_hz: f64,
-}
-
-impl Default for SourceOptions {
-    /// A camera at 640 x 480, 30 frames a second, any format; a clip paced, once.
-    fn default() -> Self {
-        Self { looped: false, paced: true, format: FormatPreference::Auto, size_px: (640, 480), rate_hz: 30.0 }
     }
 }
 
@@ -132,28 +111,37 @@ impl Default for SourceOptions {
 /// - [`ErrorKind::Io`]: the file is missing, torn, or neither a clip nor a picture.
 pub fn open(spec: &SourceSpec, options: &SourceOptions) -> Result<Box<dyn Source>> {
     let word = spec.to_string();
-    if !matches!(spec, SourceSpec::File(_)) && Path::new(&word).is_file() {
+    if !matches!(spec, SourceSpec::File(_) | SourceSpec::Url(_)) && Path::new(&word).is_file() {
         log::warn!("`{word}` is no file's name for --source; the file that is called so is meant by ./{word}");
     }
     Ok(match spec {
         SourceSpec::Camera(choice) => Box::new(WebcamSource::open(choice, options)?),
         SourceSpec::Pattern => Box::new(PatternSource::open(crate::demo::DRIVER_MP4, options)?),
         SourceSpec::StandardInput => open_file(ClipFile::standard_input()?, options)?,
+        SourceSpec::Url(url) => open_address(Address::new(url), options)?,
         SourceSpec::File(path) => open_file(find(path)?, options)?,
     })
+}
+
+/// A clip where there is an end, else a live stream.
+pub(super) fn open_address(address: Address, options: &SourceOptions) -> Result<Box<dyn Source>> {
+    let deadline = Deadline::new();
+    let reader = address.open(&deadline)?;
+    if reader.has_end() && !address.is_live() {
+        return Ok(Box::new(ClipSource::of_reader(ClipFile::of_address(address), reader, options)?));
+    }
+    if !options.paced {
+        let message =
+            format!("{} is live, with no end that could be waited for; leave out --every-frame", address.shown());
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    Ok(Box::new(StreamSource::play(address, reader, deadline)?))
 }
 
 /// Finds a file, or says what else can be given.
 fn find(path: &Path) -> Result<ClipFile> {
     if matches!(path.try_exists(), Ok(false)) {
-        let shown = path.display();
-        let why = if shown.to_string().contains("://") {
-            format!(
-                "cannot read {shown}: addresses are not read; pipe what is there, as in `curl … | effigy run --source -`"
-            )
-        } else {
-            format!("cannot read {shown}: there is no such file; {TAKES}")
-        };
+        let why = format!("cannot read {}: there is no such file; {TAKES}", path.display());
         return Err(Error::new(ErrorKind::Io, why));
     }
     // A file of this name, which is not standard input here.
@@ -210,6 +198,10 @@ mod tests {
             ("/dev/stdin", SourceSpec::File("/dev/stdin".into())),
             ("-", SourceSpec::StandardInput),
             ("./-", SourceSpec::File("./-".into())),
+            ("rtsp://10.0.0.2/a", SourceSpec::Url("rtsp://10.0.0.2/a".into())),
+            ("https://a.example/a.mp4?b=c", SourceSpec::Url("https://a.example/a.mp4?b=c".into())),
+            ("./http://a", SourceSpec::File("./http://a".into())),
+            ("a b://c.mp4", SourceSpec::File("a b://c.mp4".into())),
         ];
         for (text, spec) in table {
             assert_eq!(text.parse::<SourceSpec>().unwrap(), spec, "{text}");

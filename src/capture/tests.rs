@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::capture::{self, ClipSource, LimitedSource, PatternSource, Read, SourceOptions, SourceSpec, StillSource};
 use crate::clock::{Clock as _, ManualClock, MonotonicClock, Timestamp};
+use crate::video::clips::Clip;
 use crate::{Error, ErrorKind, RawFrame, Source};
-use opencv::core::{Mat, Scalar, Size, Vec3b};
-use opencv::prelude::*;
-use opencv::videoio::VideoWriter;
 
 /// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("effigy-capture-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -27,21 +25,11 @@ impl Folder {
     }
 
     /// A clip of 64 x 48 whose picture `n` has the grey 20 + 10 `n` and a red left half.
-    fn clip(&self, name: &str, rate_hz: f64, n_frames: usize) -> PathBuf {
+    pub(super) fn clip(&self, name: &str, rate_hz: f64, n_frames: usize) -> PathBuf {
         let path = self.0.join(name);
-        let fourcc = VideoWriter::fourcc('m', 'p', '4', 'v').unwrap();
-        let mut writer = VideoWriter::new(&path, fourcc, rate_hz, Size::new(64, 48), true).unwrap();
-        for index in 0..n_frames {
-            let grey = grey_of(index);
-            let mut picture = Mat::new_rows_cols_with_default(48, 64, Vec3b::opencv_type(), Scalar::all(grey)).unwrap();
-            for y in 0..48 {
-                for x in 0..32 {
-                    *picture.at_2d_mut::<Vec3b>(y, x).unwrap() = Vec3b::from([0, 0, 255]);
-                }
-            }
-            writer.write(&picture).unwrap();
-        }
-        writer.release().unwrap();
+        let times: Vec<_> = (0..n_frames as i64).collect();
+        let clip = Clip { rate: (rate_hz as i32, 1), ..Clip::default() };
+        clip.write(&path, &times, |index, x, _| if x < 32 { [255, 0, 0] } else { [grey_of(index) as u8; 3] });
         path
     }
 }
@@ -57,21 +45,21 @@ fn grey_of(index: usize) -> f64 {
 }
 
 /// Which picture of [`Folder::clip`] the frame shows.
-fn index_of(frame: &mut RawFrame) -> usize {
+pub(super) fn index_of(frame: &mut RawFrame) -> usize {
     let picture = frame.picture();
     let grey = f64::from(picture.pixel(picture.width_px() * 3 / 4, picture.height_px() / 2)[1]);
     ((grey - grey_of(0)) / 10.0).round() as usize
 }
 
-fn millis(millis: u64) -> Duration {
+pub(super) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn at_millis(millis: u64) -> Timestamp {
+pub(super) fn at_millis(millis: u64) -> Timestamp {
     Timestamp::from_nanos(millis * 1_000_000)
 }
 
-fn unpaced() -> SourceOptions {
+pub(super) fn unpaced() -> SourceOptions {
     SourceOptions { paced: false, ..SourceOptions::default() }
 }
 

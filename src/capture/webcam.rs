@@ -17,7 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::latest::{self, Keep, Published, Publisher, Received, Subscriber};
 
-use super::decode::Decoder;
+use super::decode::decode;
 use super::format::Wanted;
 use super::{CameraChoice, CameraFormat, MAX_READ_WAIT, RawFrame, Read, Source, SourceOptions};
 
@@ -68,7 +68,6 @@ pub struct WebcamSource {
     format: CameraFormat,
     packets: Subscriber<Packet>,
     packet: Packet,
-    decoder: Decoder,
     reopened: Receiver<Description>,
     measured_millihertz: Arc<AtomicU32>,
     last_arrival: Instant,
@@ -128,7 +127,6 @@ impl WebcamSource {
             format: description.format,
             packets,
             packet: Packet::default(),
-            decoder: Decoder::default(),
             reopened,
             measured_millihertz,
             last_arrival: Instant::now(),
@@ -176,7 +174,7 @@ impl Source for WebcamSource {
         let captured = Timestamp::from_nanos(clock.now().as_nanos().saturating_sub(age));
         let Some(pixels) = device::pixel_format(buffer.source_frame_format()) else { return Ok(Read::Idle) };
         let size_px = (buffer.resolution().width() as usize, buffer.resolution().height() as usize);
-        if !self.decoder.decode(pixels, size_px, buffer.buffer(), frame.picture_mut())? {
+        if !decode(pixels, size_px, buffer.buffer(), frame.picture_mut())? {
             return Ok(Read::Idle);
         }
         frame.set_captured(captured);

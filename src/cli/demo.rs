@@ -9,7 +9,7 @@ use effigy::demo::{DRIVER_MP4, PORTRAITS};
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
-use effigy::sink::SinkSpec;
+use effigy::sink::{Codec, SinkSpec};
 use effigy::{ErrorKind, Identity, Result, Rgb, photo};
 
 use super::run::{self, Stage};
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         duration: (!in_window).then(|| std::time::Duration::from_secs(10)),
         stamp: false,
         allow_remote: false,
+        codec: Codec::Auto,
     };
     let composite = CompositeOptions { size_px: args.size, ..CompositeOptions::default() };
     let drive = DriveOptions::default();
@@ -106,7 +107,7 @@ fn contact_sheet(result: &Path) -> Result<Rgb> {
     Ok(sheet)
 }
 
-/// Writes the driver's clip to where OpenCV can read it.
+/// Writes the driver's clip to where it can be opened by its name.
 fn driver_file() -> Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("effigy-driver-{}.mp4", std::process::id()));
     std::fs::write(&path, DRIVER_MP4).or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))?;

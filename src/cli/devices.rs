@@ -3,7 +3,7 @@
 use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::roofline::Estimates;
-use effigy::{Result, capture, models, sink};
+use effigy::{Result, capture, onnx, sink};
 
 use super::{DevicesArgs, ModelSize, terminal};
 
@@ -26,10 +26,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     list.row("http", &server());
     vcam(&mut list);
     list.row("pipewire", &pipewire());
-    list.row(
-        "file",
-        "H.264 or MPEG-4 video (file:out.mp4), one that survives a kill (file:out.mkv), PNG sequence (file:folder/)",
-    );
+    list.row("file", "video that plays whatever happens (file:out.mp4, .mkv, .mov), PNG sequence (file:folder/)");
     list.row("null", "shows nothing; for measuring");
     list.heading("Graphics cards");
     for (kind, cards) in [("NVIDIA", cards::nvidia()), ("wgpu", cards::others())] {
@@ -154,7 +151,7 @@ fn pipewire() -> String {
 }
 
 fn processor() -> String {
-    match models::runtime_path() {
+    match onnx::runtime_path() {
         Ok(path) => format!("ready: the network `small` on the processor (ONNX Runtime {path})"),
         Err(error) => error.to_string(),
     }

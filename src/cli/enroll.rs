@@ -6,7 +6,7 @@ use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, 
 use effigy::{Error, ErrorKind, Result, files, photo};
 
 use super::run::{check_writable, is_same_file};
-use super::{EnrollArgs, terminal};
+use super::{EnrollArgs, terminal, user};
 
 /// Enrols a photo and writes the identity and its preview.
 pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
@@ -143,16 +143,8 @@ fn consent_by(args: &EnrollArgs) -> Result<String> {
             ErrorKind::Config,
             "--consent subject needs the name of who agreed: --consent-by 'Ann Example'",
         )),
-        (None, _) => Ok(user_name()),
+        (None, _) => Ok(user::name()),
     }
-}
-
-/// Who stands for a consent when nobody else is named.
-pub(super) fn user_name() -> String {
-    ["USER", "USERNAME", "LOGNAME"]
-        .into_iter()
-        .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| "the user of this machine".to_owned())
 }
 
 /// Takes back the consent of an identity.

@@ -19,6 +19,8 @@ use effigy::{Error, ErrorKind, Result, photo};
 use super::run::{cannot_write, check_writable, is_same_file};
 use super::terminal;
 
+mod across;
+
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   effigy eval talk.mp4
@@ -26,17 +28,30 @@ use super::terminal;
   effigy eval test-clips --every 5 --generator old=cpu:a.safetensors --generator new=cpu:b.safetensors
   effigy synth data --head ict_facekit.npz -o pairs --people 20 --frames 20 --first 9000 --size 512 --cross
   effigy eval --cross pairs
+  effigy eval --across photos clips -o worst.png --json across.json
+  effigy eval --across photos clips --pair ann:talk --pair ben:talk
 
 A clip is its own answer: one frame of it is enrolled, the others drive it. Pairs of synthetic
 people that differ in the person alone answer what one looks like doing what the other does.
+Across filmed people there is no true picture: 52 coefficients of driver and result are compared.
 A folder's manifest.json may name rectangles of clips to leave out (clips: file, ignore_rect).")]
 pub(crate) struct EvalArgs {
     /// Clips, or folders of clips
-    #[arg(value_name = "CLIP", required_unless_present = "cross")]
+    #[arg(value_name = "CLIP", required_unless_present_any = ["cross", "across"])]
     clips: Vec<PathBuf>,
     /// A folder that `effigy synth data --cross` wrote: measure cross-identity too
     #[arg(long, value_name = "DIR")]
     cross: Option<PathBuf>,
+    /// Let clips drive other people's photos: how far, how truly and how late expression arrives. Each photo with two clips
+    #[arg(long, num_args = 2, value_names = ["PHOTOS", "CLIPS"], conflicts_with_all = ["clips", "cross", "motion", "size", "every",
+        "live", "features", "recognition", "html", "strip"])]
+    across: Option<Vec<PathBuf>>,
+    /// With --across, this photo with this clip, named without their endings; may be repeated
+    #[arg(long, value_name = "PHOTO:CLIP", requires = "across")]
+    pair: Vec<String>,
+    /// With --across, write a sheet of the worst frames to this PNG or JPEG: the photo, then driver beside result
+    #[arg(short, long, value_name = "FILE", requires = "across")]
+    output: Option<PathBuf>,
     /// How motion is carried over from one person to another
     #[arg(long, value_enum, default_value_t)]
     motion: CrossMotion,
@@ -126,6 +141,9 @@ fn parse_size(text: &str) -> std::result::Result<usize, String> {
 
 /// Measures, prints the table, writes the reports.
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
+    if let Some(folders) = &args.across {
+        return across::run(args, folders);
+    }
     // What was typed wrongly is said before anything is measured.
     let suites = suites(args)?;
     check_outputs(args, &suites)?;
@@ -136,9 +154,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         log::warn!("{} will not be measured: {}", left_out.metrics.join(", "), left_out.why);
     }
 
-    let is_stopped = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&is_stopped);
-    terminal::on_interrupt(move || stop.store(true, Ordering::Relaxed));
+    let is_stopped = stop_on_interrupt();
     let bar = terminal::bar(1, "");
     let options = EvalOptions { size_px: args.size, every: args.every, is_live: args.live };
     let evaluation = eval::evaluate(&suites, &mut contenders, &mut instruments, options, &mut |progress| {
@@ -180,6 +196,13 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
+fn stop_on_interrupt() -> Arc<AtomicBool> {
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_stopped);
+    terminal::on_interrupt(move || stop.store(true, Ordering::Relaxed));
+    is_stopped
+}
+
 fn suites(args: &EvalArgs) -> Result<Vec<Suite>> {
     let mut suites = Vec::new();
     let cases = args.clips.iter().map(|path| eval::clips(path)).collect::<Result<Vec<_>>>()?.concat();
@@ -207,6 +230,11 @@ fn check_outputs(args: &EvalArgs, suites: &[Suite]) -> Result<()> {
         Suite::CrossIdentity(..) => Vec::new(),
     });
     let read: Vec<&PathBuf> = weights.chain(clips).chain(args.features.iter()).chain(args.recognition.iter()).collect();
+    refuse_overwriting(&outputs, &read)
+}
+
+/// Every output can be written, each is another file, and none is what is read.
+fn refuse_overwriting(outputs: &[&PathBuf], read: &[&PathBuf]) -> Result<()> {
     for (i, path) in outputs.iter().enumerate() {
         if outputs[..i].contains(path) {
             let message = format!("two reports would be written to one file; name another: {}", path.display());

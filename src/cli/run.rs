@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use effigy::capture::{self, LimitedSource, SourceOptions, SourceSpec};
+use effigy::capture::{self, ClipSound, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{Background, CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
@@ -20,11 +20,11 @@ use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
-use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
+use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 use sha2::{Digest as _, Sha256};
 
-use super::{Backend, RunArgs, enroll, live_window, names, terminal};
+use super::{Backend, RunArgs, live_window, names, terminal, user};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -66,11 +66,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         duration: duration.filter(|_| !args.every_frame),
         stamp: args.stamp,
         allow_remote: args.allow_remote,
+        codec: args.codec.clone(),
     };
     let drive = DriveOptions {
         motion: args.motion,
         strengths: args.strengths.strengths(),
         keep_expression: args.strengths.keep_expression,
+        eye_contact: args.strengths.eye_contact,
+        may_change: true,
         is_filtered: !args.every_frame,
         is_dense: !args.mesh_only,
     };
@@ -117,6 +120,7 @@ pub(crate) struct Stage {
     /// Whether pictures carry number and time of the driver's frame.
     pub(crate) stamp: bool,
     pub(crate) allow_remote: bool,
+    pub(crate) codec: Codec,
 }
 
 impl Stage {
@@ -140,7 +144,7 @@ impl Stage {
             generator.adopt(Arc::clone(first))?;
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs)?;
+        let mut sinks = self.open_files(sink_specs, source.sound())?;
         let server = sink_specs.iter().find_map(|spec| match spec {
             SinkSpec::Http(address) => Some(HttpOptions {
                 address: *address,
@@ -156,7 +160,7 @@ impl Stage {
                     size_px: self.size_px,
                 },
                 messages: terminal::messages(),
-                consent_by: enroll::user_name(),
+                consent_by: user::name(),
             }),
             _ => None,
         });
@@ -209,11 +213,13 @@ impl Stage {
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.
-    fn open_files(&self, specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink + Send>>> {
+    fn open_files(&self, specs: &[SinkSpec], sound: Option<ClipSound>) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
             size_px: (self.size_px, self.size_px),
             rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
+            codec: self.codec.clone(),
+            sound,
         };
         let mut sinks = Vec::new();
         for spec in specs.iter().filter(|spec| !matches!(spec, SinkSpec::Window | SinkSpec::Http(_))) {
@@ -337,7 +343,7 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     if !args.every_frame {
         return Ok(());
     }
-    let why = if !matches!(args.source, SourceSpec::File(_) | SourceSpec::StandardInput) {
+    let why = if !matches!(args.source, SourceSpec::File(_) | SourceSpec::Url(_) | SourceSpec::StandardInput) {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"

@@ -27,8 +27,8 @@ pub(crate) fn quiet_libraries() {
     let _ = opencv::core::set_log_level(opencv::core::LogLevel::LOG_LEVEL_SILENT);
     let has_desktop = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|folder| !folder.is_empty());
     let settings = [
-        // FFmpeg's own level "quiet": a torn clip is reported by its source.
-        ("OPENCV_FFMPEG_LOGLEVEL", "-8", true),
+        // SVT-AV1 introduces itself.
+        ("SVT_LOG", "1", true),
         // Mesa asks the desktop session which card it prefers, and complains where there is none.
         ("NODEVICE_SELECT", "1", !has_desktop),
     ];

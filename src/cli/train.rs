@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use clap::Args;
 use effigy::Result;
 use effigy::generate::network::Size;
+use effigy::train::feed::DatasetFeed;
 use effigy::train::loss::LossWeights;
 use effigy::train::teach::{TeachOptions, teach};
 
@@ -36,6 +37,13 @@ pub(crate) struct TrainArgs {
     /// Width and height of the pictures, a multiple of 32 from 64 to 512
     #[arg(long, default_value_t = 256, value_parser = picture_px)]
     picture: usize,
+    /// Width and height of what the decoder paints of a picture, a multiple of 32; as the picture where it is not given. An
+    /// engine whose pictures are of 512 paints 256: a half of the picture teaches what is finer than the decoder's pixels
+    #[arg(long, value_parser = picture_px)]
+    decoded: Option<usize>,
+    /// Let only the weights learn whose names begin so, for example `decoder.out`; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    only: Vec<String>,
     /// Frames of each portrait
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     frames: u8,
@@ -127,15 +135,13 @@ fn picture_px(text: &str) -> std::result::Result<usize, String> {
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let options = TeachOptions {
-        dataset: args.dataset.clone(),
         output: args.output.clone(),
         size: match args.network {
             NetworkSize::Small => Size::Small,
             NetworkSize::Large => Size::Large,
         },
         initial: args.initial.clone(),
-        picture_px: args.picture,
-        n_frames: args.frames.into(),
+        only: args.only.clone(),
         n_portraits: args.portraits.into(),
         n_steps: args.steps,
         rate: args.rate,
@@ -148,11 +154,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         validate_every: args.validate_every.max(1),
         seed: args.seed,
     };
+    let decoded_px = args.decoded.unwrap_or(args.picture).min(args.picture);
+    let feed = DatasetFeed::open(&args.dataset, args.picture, decoded_px, args.frames.into())?;
     let stop = Arc::new(AtomicBool::new(false));
     let on_interrupt = Arc::clone(&stop);
     terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
     let bar = terminal::bar(args.steps as u64, "steps");
-    let outcome = teach(&options, &args.compute.device(), &stop, |line| {
+    let outcome = teach(&options, &feed, &args.compute.device(), &stop, |line| {
         if let Some(step) = line.strip_prefix("step ").and_then(|rest| rest.split(':').next()) {
             bar.set_position(step.parse().unwrap_or_default());
         }

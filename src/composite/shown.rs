@@ -24,6 +24,8 @@ pub struct Shown {
     pub strengths: Strengths,
     /// How much of the photo's own expression stays at rest, 0..1.
     pub keep_expression: f32,
+    /// How far the gaze is drawn to the viewer, 0..1.
+    pub eye_contact: f32,
     /// Whether the picture carries the visible mark.
     pub is_badged: bool,
 }

@@ -7,16 +7,19 @@
 use glam::Vec3;
 
 pub(super) use driver::{Noticed, RestingDriver};
+pub(super) use gaze::EyeContact;
+#[cfg(feature = "train")]
+pub(crate) use gaze::gaze_of;
 pub(super) use portrait::RestingPortrait;
-pub(super) use touch::{LIDS, LIPS};
 
 use self::solver::{Goal, Solver, keep_finite};
-use super::Strengths;
+use super::{StrengthPart, Strengths};
 use crate::error::Result;
-use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS, N_LANDMARKS};
 
 mod driver;
 mod features;
+mod gaze;
 mod portrait;
 mod solver;
 mod space;
@@ -41,25 +44,16 @@ pub(super) const SHUT_MOUTH: f32 = 0.012;
 /// An eye that is open by no more than this share of rest is shut: the tracker never reports less for a closed lid.
 pub(super) const SHUT_EYE: f32 = 0.35;
 
-/// A part of the face that is steered by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Brows,
-    Lids,
-    Gaze,
-    Mouth,
-}
-
 /// The part that a coefficient belongs to.
-fn part_of(name: &str) -> Part {
+fn part_of(name: &str) -> StrengthPart {
     if name.starts_with("brow") {
-        Part::Brows
+        StrengthPart::Brows
     } else if name.starts_with("eyeLook") {
-        Part::Gaze
+        StrengthPart::Gaze
     } else if name.starts_with("eye") || name.starts_with("cheekSquint") {
-        Part::Lids
+        StrengthPart::Lids
     } else {
-        Part::Mouth
+        StrengthPart::Mouth
     }
 }
 
@@ -106,7 +100,7 @@ struct Prior {
     rest: [f32; N_COEFFICIENTS],
     is_personal: [bool; N_COEFFICIENTS],
     emphasis: [f32; N_COEFFICIENTS],
-    part: [Part; N_COEFFICIENTS],
+    part: [StrengthPart; N_COEFFICIENTS],
 }
 
 impl Prior {
@@ -161,6 +155,7 @@ impl Retargeter {
         driver: &RestingDriver,
         strengths: &Strengths,
         points: &Points,
+        contact: EyeContact,
     ) -> &Driven {
         let base = portrait.base();
         if !points.iter().all(|point| point.is_finite()) {
@@ -179,6 +174,7 @@ impl Retargeter {
             self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");
         }
         self.driven.eye_openness = self.aim_features(portrait, driver, strengths, points);
+        gaze::meet_viewer(&mut self.goal, portrait, contact);
         let resting = driver.shape();
         for (i, point) in self.driven.points.iter_mut().enumerate() {
             let strength = strengths.at(&base[i]);
@@ -188,7 +184,7 @@ impl Retargeter {
         self.solver.solve(&self.goal, n_steps, &mut self.driven.points);
         keep_finite(&mut self.driven.points, base);
         touch::close_lids(base, self.driven.eye_openness, &mut self.driven.points);
-        touch::close_lips(base, resting, points, strengths.of(Part::Mouth), &mut self.driven.points);
+        touch::close_lips(base, resting, points, strengths.of(StrengthPart::Mouth), &mut self.driven.points);
         &self.driven
     }
 
@@ -206,7 +202,7 @@ impl Retargeter {
             self.goal.feature_importance[feature] = importance;
         };
         let mut openness = [1.0; 2];
-        let lids = strengths.of(Part::Lids);
+        let lids = strengths.of(StrengthPart::Lids);
         for (eye, &feature) in features::LIDS.iter().enumerate() {
             let ratio = features::measure(feature, points) / features::measure(feature, resting).max(1e-3);
             let open = ((ratio - SHUT_EYE) / (1.0 - SHUT_EYE)).clamp(0.0, 1.6);
@@ -214,13 +210,13 @@ impl Retargeter {
             aim(feature, features::measure(feature, base).max(0.0) * openness[eye], LID_IMPORTANCE);
         }
         let size = (features::mouth_width(base) / features::mouth_width(resting)).clamp(0.5, 2.0);
-        let mouth = strengths.of(Part::Mouth);
+        let mouth = strengths.of(StrengthPart::Mouth);
         for feature in features::LIPS {
             let gap = (features::measure(feature, points) - SHUT_MOUTH).max(0.0) * size;
             let own = features::measure(feature, base);
             aim(feature, own + mouth * (gap - own), LIP_IMPORTANCE);
         }
-        let gaze = strengths.of(Part::Gaze) * GAZE_EMPHASIS;
+        let gaze = strengths.of(StrengthPart::Gaze) * GAZE_EMPHASIS;
         let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
         for (eye, pair) in features::GAZE.iter().enumerate() {
             for &feature in pair {
@@ -234,16 +230,6 @@ impl Retargeter {
 }
 
 impl Strengths {
-    fn of(&self, part: Part) -> f32 {
-        self.whole
-            * match part {
-                Part::Brows => self.brows,
-                Part::Lids => self.lids,
-                Part::Gaze => self.gaze,
-                Part::Mouth => self.mouth,
-            }
-    }
-
     /// The strength at a place of the face in head space: brows above the eyes, lids around them, the mouth below.
     fn at(&self, place: &Vec3) -> f32 {
         // Eyes are 0.1 above the middle of the points that do not move, brows 0.25, the mouth's corners 0.45 below.

@@ -4,7 +4,8 @@ use glam::{Quat, Vec2, Vec3, Vec4};
 
 use super::{DenseMotion, DrivingSignal};
 use crate::clock::Timestamp;
-use crate::face::{N_LANDMARKS, OneEuro, filter_all};
+use crate::face::{OneEuro, filter_all};
+use crate::geometry::N_LANDMARKS;
 
 /// Cut-off at rest, in hertz: a lag of 1 / (2 pi f) = 40 ms, where nothing moves that could be late.
 const MIN_CUTOFF_HZ: f32 = 4.0;

@@ -3,7 +3,7 @@
 use glam::{Quat, Vec2};
 
 use crate::clock::Timestamp;
-use crate::face::FaceShape;
+use crate::geometry::FaceShape;
 
 /// Before anything was seen, a head that looks into the camera counts as if it had been seen for so long.
 const PRIOR_SECS: f32 = 2.0;
@@ -82,7 +82,7 @@ mod tests {
     use glam::Vec3;
 
     use super::*;
-    use crate::face::N_LANDMARKS;
+    use crate::geometry::N_LANDMARKS;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_nanos(millis * 1_000_000)

@@ -2,13 +2,11 @@
 
 use glam::{Quat, Vec2, Vec3};
 
-use super::expression::{Driven, LIDS, LIPS};
+use super::expression::Driven;
 use super::neutral::RestingPose;
 use super::{DenseMotion, DrivingSignal};
-use crate::face::{FaceObservation, FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 use crate::frame::Grey;
-
-type Points = [Vec3; N_LANDMARKS];
+use crate::geometry::{FaceObservation, FaceShape, N_LANDMARKS, mouth_openness};
 
 /// How far a portrait's head may turn from frontal, in radians: beyond, a photo has nothing to show.
 const MAX_YAW_RADS: f32 = 0.70;
@@ -50,16 +48,6 @@ impl Room {
     }
 }
 
-/// Mean opening of the right and left eye, in face widths.
-pub(super) fn eye_openness(points: &Points) -> [f32; 2] {
-    LIDS.map(|lids| lids[2..5].iter().map(|&[up, low, ..]| (points[low].y - points[up].y).max(0.0)).sum::<f32>() / 3.0)
-}
-
-/// Opening between the inner lips at the middle, in face widths.
-pub(super) fn mouth_openness(points: &Points) -> f32 {
-    LIPS[3..6].iter().map(|[up, low]| (points[low[0]].y - points[up[0]].y).max(0.0)).sum::<f32>() / 3.0
-}
-
 /// The head's motion from the driver's rest, carried over to the identity; the face is left as it is in the portrait.
 pub(super) fn relative(
     identity: &FaceShape,
@@ -98,32 +86,6 @@ pub(super) fn express(identity: &FaceShape, driven: &Driven, signal: &mut Drivin
     limit(signal);
 }
 
-/// The driver's pose and geometry as they are.
-pub(crate) fn absolute(
-    identity: &FaceShape,
-    shape: &FaceShape,
-    frame_size_px: (usize, usize),
-    coefficients: &[f32; N_COEFFICIENTS],
-) -> DrivingSignal {
-    let (width, height) = (frame_size_px.0.max(1) as f32, frame_size_px.1.max(1) as f32);
-    // A frame that is not square is cut to the square in its middle, as enrolment does.
-    let side = width.min(height);
-    let margin = (Vec2::new(width, height) - side) / 2.0;
-    let open = eye_openness(&shape.points);
-    let own = eye_openness(&identity.points);
-    DrivingSignal {
-        rotation: shape.rotation,
-        translation: (shape.centre_px - margin.floor()) / side,
-        scale: shape.width_px / side,
-        is_relative: false,
-        displacement: std::array::from_fn(|i| shape.points[i] - identity.points[i]),
-        eye_openness: std::array::from_fn(|eye| (open[eye] / own[eye].max(1e-3)).clamp(0.0, 1.6)),
-        mouth_openness: mouth_openness(&shape.points),
-        coefficients: *coefficients,
-        dense: DenseMotion::NONE,
-    }
-}
-
 /// Keeps what a portrait cannot carry away from it.
 fn limit(signal: &mut DrivingSignal) {
     for point in &mut signal.displacement {
@@ -154,44 +116,6 @@ fn soft_limit(x: f32, limit: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::HeadPose;
-
-    /// A face with eyes and lips open by the given amounts; all other points spread out.
-    fn face(eye: f32, mouth: f32) -> FaceShape {
-        let mut points: Points = std::array::from_fn(|i| {
-            let t = i as f32;
-            Vec3::new((t * 0.7).sin() * 0.5, (t * 1.3).cos() * 0.7, 0.1)
-        });
-        for lids in LIDS {
-            for [up, low, ..] in lids {
-                (points[up].y, points[low].y) = (-0.1 - eye / 2.0, -0.1 + eye / 2.0);
-            }
-        }
-        for [up, low] in LIPS {
-            for i in up {
-                points[i].y = 0.5 - mouth / 2.0;
-            }
-            for i in low {
-                points[i].y = 0.5 + mouth / 2.0;
-            }
-        }
-        (points[61], points[291]) = (Vec3::new(-0.25, 0.5, 0.0), Vec3::new(0.25, 0.5, 0.0));
-        FaceShape { centre_px: Vec2::new(320.0, 240.0), width_px: 100.0, rotation: Quat::IDENTITY, points }
-    }
-
-    fn seen() -> FaceObservation {
-        FaceObservation { frame_size_px: (640, 480), pose: HeadPose::default(), ..FaceObservation::default() }
-    }
-
-    #[test]
-    fn absolute_motion_gives_the_drivers_points() {
-        let (identity, driver) = (face(0.2, 0.1), face(0.1, 0.3));
-        let signal = absolute(&identity, &driver, (640, 480), &seen().coefficients);
-        for i in 0..N_LANDMARKS {
-            assert!((identity.points[i] + signal.displacement[i]).distance(driver.points[i]) < 1e-5);
-        }
-        assert_eq!(signal.translation, Vec2::new((320.0 - 80.0) / 480.0, 0.5));
-    }
 
     #[test]
     fn a_head_stays_on_its_shoulders_and_cut_hair_at_the_border() {

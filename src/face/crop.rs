@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_point_that_is_not_a_number_makes_no_usable_crop() {
-        let mut landmarks = [glam::Vec3::ONE; super::super::N_LANDMARKS];
+        let mut landmarks = [glam::Vec3::ONE; crate::geometry::N_LANDMARKS];
         assert!(!Crop::around_landmarks(&landmarks).is_usable(), "a face of no size");
         landmarks[33].x = f32::NAN;
         assert!(!Crop::around_landmarks(&landmarks).is_usable());

@@ -4,7 +4,8 @@ use glam::Vec2;
 
 use crate::error::Result;
 use crate::frame::Rgb;
-use crate::models::{Model, Session};
+use crate::models::Model;
+use crate::onnx::Session;
 
 use super::crop::{Crop, Cropper};
 

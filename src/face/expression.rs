@@ -1,7 +1,8 @@
 //! What the face expresses: 52 coefficients from 146 of its points.
 
 use crate::error::Result;
-use crate::models::{Model, Session};
+use crate::models::Model;
+use crate::onnx::Session;
 
 use super::{Landmarks, N_COEFFICIENTS};
 
@@ -18,18 +19,18 @@ pub(crate) const EXPRESSION_POINTS: [usize; 146] = [
 
 /// The expression network.
 #[derive(Debug)]
-pub(super) struct Expression {
+pub(crate) struct Expression {
     session: Session,
 }
 
 impl Expression {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // So small that a second thread costs more than it brings.
         Ok(Self { session: Model::FaceExpression.open(1)? })
     }
 
     /// Reads the strength of each expression, 0..1, from the points in pixels of the frame.
-    pub(super) fn read(&mut self, landmarks_px: &Landmarks, out: &mut [f32; N_COEFFICIENTS]) -> Result<()> {
+    pub(crate) fn read(&mut self, landmarks_px: &Landmarks, out: &mut [f32; N_COEFFICIENTS]) -> Result<()> {
         for (pair, &i) in self.session.input_mut(0).chunks_exact_mut(2).zip(&EXPRESSION_POINTS) {
             pair.copy_from_slice(&[landmarks_px[i].x, landmarks_px[i].y]);
         }

@@ -5,7 +5,8 @@ use opencv::imgproc::{INTER_AREA, INTER_CUBIC, resize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Grey, Rgb};
-use crate::models::{Model, Session};
+use crate::models::Model;
+use crate::onnx::Session;
 
 /// Width and height of the network's picture.
 const SIZE_PX: usize = 256;

@@ -7,13 +7,12 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::frame::Rgb;
 
-use super::FaceObservation;
 use super::crop::{Crop, bounds};
 use super::detector::{Detection, Detector, overlap};
 use super::expression::Expression;
 use super::landmarker::Landmarker;
-use super::pose::head_pose;
 use super::smooth::OneEuro;
+use super::{FaceObservation, head_pose};
 
 /// How a [`FaceTracker`] works.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,6 +122,33 @@ impl FaceTracker {
             face.clone_from(&again);
         }
         Ok(())
+    }
+
+    /// Looks at a picture as somebody who glances: from where the face's points were in the glance before, or else where the
+    /// detector has it. What is followed is not touched.
+    ///
+    /// # Errors
+    /// When a network or a picture operation fails.
+    #[cfg(feature = "train")]
+    pub(crate) fn glance(
+        &mut self,
+        picture: &Rgb,
+        before: Option<&FaceObservation>,
+        out: &mut FaceObservation,
+    ) -> Result<bool> {
+        if let Some(before) = before
+            && self.look(picture, &Crop::around_landmarks(&before.landmarks_px), out)?
+        {
+            return Ok(true);
+        }
+        let mut best = [None; 1];
+        best_first(self.detector.detect(picture)?, None, &mut best);
+        let Some(detection) = best[0] else { return Ok(false) };
+        if !self.look(picture, &detection.crop(), out)? {
+            return Ok(false);
+        }
+        let crop = Crop::around_landmarks(&out.landmarks_px);
+        self.look(picture, &crop, out)
     }
 
     /// Counts the faces beside the one that was seen: those at least `min_share` of its height. What is followed is

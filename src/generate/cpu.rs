@@ -10,12 +10,12 @@
 
 use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
-use crate::models::Session;
+use crate::onnx::Session;
 
 pub use self::lower::Form;
 
-use self::lower::Segment;
 use self::native::{FinishLoop, WarpLoop};
+use self::segment::Segment;
 
 mod bytes;
 mod lower;
@@ -23,6 +23,7 @@ pub(crate) mod native;
 mod onnx;
 mod ranges;
 mod replay;
+mod segment;
 mod segments;
 mod settle;
 
@@ -71,7 +72,7 @@ impl CpuExecutor {
     /// # Errors
     /// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
     pub fn new(plan: Plan, n_threads: usize) -> Result<Self> {
-        crate::models::runtime_path().map_err(|error| {
+        crate::onnx::runtime_path().map_err(|error| {
             Error::new(ErrorKind::BackendUnavailable, "the backend cpu needs ONNX Runtime").because(error)
         })?;
         let (stages, segments) = segments::cut(&plan);

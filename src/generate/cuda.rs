@@ -14,12 +14,14 @@ use cudarc::driver::{CudaSlice, CudaStream, DevicePtr as _, result};
 use super::plan::{Adoption, Executor, Plan, Role, TensorId, TensorView, TensorViewMut};
 use crate::error::{Error, ErrorKind, Result};
 
-use device::{Device, Graph, Pinned, lost, unavailable};
+use device::{Device, Graph, Pinned};
+use fault::{lost, unavailable};
 use launch::Launch;
 use memory::Memory;
 
 mod compile;
 mod device;
+mod fault;
 mod launch;
 mod memory;
 mod pack;
@@ -162,13 +164,13 @@ impl Executor for CudaExecutor {
         for ((id, offset), values) in self.memory.inputs().zip(inputs) {
             let bytes = self.memory.bytes(id);
             let to = &mut self.inputs.bytes_mut()[offset..][..bytes];
-            values::encode(&self.plan, &self.memory, id, *values, to);
+            values::encode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), *values, to);
         }
         self.graph.launch().map_err(lost)?;
         self.stream.synchronize().map_err(lost)?;
         for ((id, offset), values) in self.memory.outputs().zip(outputs) {
             let from = &self.outputs.bytes()[offset..][..self.memory.bytes(id)];
-            values::decode(&self.plan, &self.memory, id, from, values);
+            values::decode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), from, values);
         }
         Ok(())
     }

@@ -11,26 +11,32 @@
 //! features 64² ──warp by mix───────────────────────────────────────────(+)┴ the same 64² ──▶ conv ──up──┐
 //! features 128² ─warp by mix─────────────────────────────────────────────────────────────────────────(+)┴ 128² ──▶ conv
 //!                                                                                                                   │ up
-//! photo S² ──warp by mix and the full mesh map──▶ finish ◀── colour, alpha, trust at 256² ◀─────────────────────────┘
+//! photo S² ──warp by mix and the full mesh map──▶ finish ◀── colour, alpha, trust at 256², gates at 128² ◀──────────┘
 //! ```
 //!
 //! Features and an embedding of who it is come from the [`encoder`], once for each portrait. The
 //! embedding modulates every convolution of the decoder and is folded into its weights ([`fold`]),
 //! so the frame path runs plain convolutions. The four candidate motions are computed from
-//! landmarks and never learned; what is learned is where to follow which, and what none can show.
+//! landmarks and never learned; what is learned is where to follow which, and what none can show. What the decoder paints
+//! is softer than a photo: its gates say where the photo's two finest bands (Burt and Adelson 1983) lie on top of it.
 //!
 //! Sources: masks and residual over explicit motions as in FOMM (Siarohin et al. 2019) and MobilePortrait (2024); modulation
 //! as in StyleGAN2 (Karras et al. 2020), but relative to the layer's own norm, so that a zero embedding changes nothing.
 
-use super::plan::{Activation, ConvSpec, Element, Finish, Flow, PictureFormat, Plan, Recorder, Shape, TensorId};
+use super::plan::{
+    Activation, ConvSpec, Element, Finish, Flow, PhotoLevels, PictureFormat, Plan, Recorder, Shape, TensorId,
+};
 
 pub use self::drawing::FACE;
 pub use self::encoder::{ENCODER_PX, Encoded, encoder};
-pub use self::fold::{fold, fold_upsampling, modulate, pooled_embedding, stored};
+pub use self::fold::{fold, fold_upsampling, modulate, pooled_embedding};
+pub use self::stored::stored;
 
 mod drawing;
 mod encoder;
 mod fold;
+mod stored;
+pub mod weights;
 
 /// Numbers that say who it is.
 pub const EMBEDDING: usize = 64;
@@ -38,6 +44,8 @@ pub const EMBEDDING: usize = 64;
 pub const FEATURES_PX: [usize; 3] = [32, 64, 128];
 /// Width and height of the motion network's pictures, in pixels.
 pub const MOTION_PX: usize = 64;
+/// Width and height of what the decoder paints, in pixels.
+pub const DECODED_PX: usize = 2 * FEATURES_PX[2];
 /// Half the width of drawn lines at each of [`FEATURES_PX`], in pixels.
 const LINE_PX: [f32; 3] = [0.5, 0.5, 0.75];
 
@@ -109,6 +117,11 @@ pub const fn margin_px(output_px: usize) -> usize {
     output_px / 8
 }
 
+/// How a picture of `output_px` reads the photo. The levels keep their ratio to the decoder's pixels at any size.
+pub const fn photo_levels(output_px: usize) -> PhotoLevels {
+    PhotoLevels::new(output_px, margin_px(output_px), DECODED_PX)
+}
+
 /// Records what is run for every frame.
 ///
 /// # Shapes
@@ -118,7 +131,7 @@ pub const fn margin_px(output_px: usize) -> usize {
 /// of the picture's width, 0 where there is no mesh; `map` (1, s, s) the mesh's motion in full resolution, packed as
 /// [`super::plan::Finish`] says. All else in picture units.
 /// Constants in order: `portrait64` (4, 64, 64), colour -1..1 and matte 0..1; `features32`, `features64`, `features128`
-/// from the [`encoder`]; `photo` (1, s + 2 m, s + 2 m) with m = [`margin_px`]; then background and badge where asked for.
+/// from the [`encoder`]; `photo` as [`photo_levels`] lays it out; then background and badge where asked for.
 /// Output: the picture, in bytes.
 pub fn frame(options: &FrameOptions) -> Plan {
     let widths = options.size.widths();
@@ -135,8 +148,7 @@ pub fn frame(options: &FrameOptions) -> Plan {
         r.constant(&format!("features{px}"), Shape::new(widths.decoder[i], px, px), Element::Half)
     });
     let margin_px = margin_px(output);
-    let photo_px = output + 2 * margin_px;
-    let photo = r.constant("photo", Shape::new(1, photo_px, photo_px), Element::Word);
+    let photo = r.constant("photo", photo_levels(output).shape(), Element::Word);
     let background =
         options.has_background.then(|| r.constant("background", Shape::new(1, output, output), Element::Word));
     let badge = options.badge_px.map(|(h, w)| r.constant("badge", Shape::new(1, h, w), Element::Word));
@@ -147,9 +159,9 @@ pub fn frame(options: &FrameOptions) -> Plan {
         let flow = Flow::Mixed { mix, map: maps[i], pose };
         r.warp(&format!("warped{px}"), features[i], flow, (px, px))
     });
-    let decoded = decoder(&mut r, &widths, warped, landmarks, deformations);
+    let [decoded, gates] = decoder(&mut r, &widths, warped, landmarks, deformations);
     let format = options.format;
-    let finish = Finish { decoded, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
+    let finish = Finish { decoded, gates, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
     let picture = r.finish("finish", finish);
     r.output(picture);
     r.end()
@@ -182,7 +194,7 @@ fn motion(
     r.motion("mix", answer)
 }
 
-/// What no motion can show: colour, alpha and trust at 256².
+/// What no motion can show: colour, alpha and trust at 256²; and at 128² where the photo's fine detail lies on top.
 ///
 /// How far the face is deformed says where the warped photo is good as it is.
 fn decoder(
@@ -191,7 +203,7 @@ fn decoder(
     warped: [TensorId; 3],
     landmarks: TensorId,
     deformations: [TensorId; 3],
-) -> TensorId {
+) -> [TensorId; 2] {
     let seen = |r: &mut Recorder, i: usize, x: TensorId| {
         let px = FEATURES_PX[i];
         let lines = r.raster(&format!("decoder.lines{px}"), landmarks, &FACE, LINE_PX[i], (px, px));
@@ -212,5 +224,6 @@ fn decoder(
         let seen = seen(r, i, up);
         x = r.conv2d(&format!("decoder.conv{px}"), seen, ConvSpec::new(c_out));
     }
-    r.up_conv2d("decoder.out", x, ConvSpec::new(5).activation(Activation::Sigmoid))
+    let gates = r.conv2d("decoder.gates", x, ConvSpec::new(2).kernel(1).activation(Activation::Sigmoid));
+    [r.up_conv2d("decoder.out", x, ConvSpec::new(5).activation(Activation::Sigmoid)), gates]
 }

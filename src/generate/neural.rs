@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cpu::CpuExecutor;
+use super::network::weights::Weights;
 use super::network::{self, EMBEDDING, Encoded, FrameOptions};
 use super::plan::{Executor, Plan};
-use super::weights::Weights;
 use super::{Generator, Portrait};
-use crate::drive::DrivingSignal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
+use crate::signal::DrivingSignal;
 
 use self::pending::Pending;
 use self::player::Player;

@@ -14,11 +14,13 @@ pub use self::ops::{
     Activation, Conv2d, Drawing, Finish, Flow, Motion, Op, PLACES_PER_PX, PictureFormat, Raster, UNDRAWN, UpConv2d,
     Warp,
 };
+pub use self::photo_levels::PhotoLevels;
 pub use self::recorder::{ConvSpec, Recorder};
 
 mod executor;
 mod layout;
 mod ops;
+mod photo_levels;
 mod recorder;
 mod scalars;
 mod text;

@@ -88,6 +88,7 @@ impl TwinExecutor {
                 let mut bytes = vec![0; y.len() * 4];
                 let inputs = FinishInputs {
                     decoded: self.values(op.decoded),
+                    gates: self.values(op.gates),
                     mix: self.values(op.mix),
                     map: &self.words[op.map.index()],
                     pose: self.values(op.pose),

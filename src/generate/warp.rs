@@ -17,14 +17,12 @@ use self::raster::{Canvas, Corner, Part};
 use self::source::Source;
 use self::surround::{Surround, smoothstep};
 
-pub(super) use self::source::mix;
-use super::motion::{HeadPlacement, target_landmarks_px};
 use super::{Generator, Portrait};
-use crate::drive::{DenseMotion, DrivingSignal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::{FaceShape, Landmarks, N_LANDMARKS};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::{FaceShape, HeadPlacement, Landmarks, N_LANDMARKS};
 use crate::identity::Identity;
+use crate::signal::{DenseMotion, DrivingSignal};
 
 mod edges;
 mod eyes;
@@ -142,8 +140,8 @@ impl WarpGenerator {
             .as_mut()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
         let size = self.canvas.size_px();
-        let placement = adopted.rest.driven(size, signal);
-        target_landmarks_px(&adopted.shape, &placement, signal, &mut self.target);
+        let placement = signal.placement(&adopted.rest, size);
+        signal.landmarks_px(&adopted.shape, &placement, &mut self.target);
         let dense = if self.is_dense { &signal.dense } else { &DenseMotion::NONE };
         for (point, shift) in self.target.iter_mut().zip(&dense.points) {
             *point += (*shift * placement.width_px).extend(0.0);

@@ -1,7 +1,6 @@
 //! Which face of a photo is meant, and whether it can carry a portrait.
 
-use glam::Vec2;
-
+use super::framing::centre;
 use super::photo_check::{Remark, RemarkKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::FoundFace;
@@ -85,12 +84,6 @@ fn height_px(face: &FoundFace) -> f32 {
     face.box_px[3] - face.box_px[1]
 }
 
-/// The middle of a face's box, in pixels of the photo.
-pub(super) fn centre(face: &FoundFace) -> Vec2 {
-    let [left, top, right, bottom] = face.box_px;
-    Vec2::new(left + right, top + bottom) / 2.0
-}
-
 /// Refuses a face that cannot carry a portrait; gives its height in pixels.
 pub(super) fn check_face(face: &FoundFace) -> Result<f32> {
     let [left, top, right, bottom] = face.box_px;
@@ -126,7 +119,7 @@ pub(super) fn check_face(face: &FoundFace) -> Result<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::FaceObservation;
+    use crate::geometry::FaceObservation;
 
     /// Faces from left to right, by left edge, top edge and height.
     fn faces<const N: usize>(places: [[f32; 3]; N]) -> Vec<FoundFace> {

@@ -13,8 +13,9 @@ use sha2::{Digest as _, Sha256};
 use super::signing::{self, Signer};
 use super::{Identity, Manifest};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use crate::frame::Picture;
+use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
+use crate::hex::hex;
 
 /// Version of the file format that this program writes and reads.
 pub(super) const FORMAT: u32 = 1;
@@ -175,5 +176,5 @@ fn tensor_hash(dtype: Dtype, shape: &[usize], data: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{dtype:?} {shape:?} "));
     hash.update(data);
-    signing::hex(&hash.finalize())
+    hex(&hash.finalize())
 }

@@ -4,15 +4,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use super::choose::{centre, check_face, choose};
-use super::framing::Crop;
+use super::choose::{check_face, choose};
+use super::framing::{Crop, centre};
 use super::manifest::{Basis, Consent, Framing, Manifest};
 use super::photo_check::{MAX_FOREIGN_SHARE, Remark, RemarkKind, judge};
 use super::photo_measure::{PhotoMeasures, keep_face, measure};
-use super::{Identity, container, hex, plate};
+use super::{Identity, container, plate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::{FaceShape, FaceTracker, FoundFace, Matter, TrackerOptions};
+use crate::face::{FaceTracker, FoundFace, Matter, TrackerOptions};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::FaceShape;
+use crate::hex::hex;
 use crate::models::Model;
 use crate::photo::{self, DecodedPhoto};
 

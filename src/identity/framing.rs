@@ -4,7 +4,6 @@ use glam::Vec2;
 use opencv::core::{Mat, Rect, Size};
 use opencv::imgproc;
 
-use super::choose::centre;
 use super::plate;
 use crate::error::Result;
 use crate::face::FoundFace;
@@ -78,6 +77,12 @@ impl Crop {
         }
         Ok(plate::fill(&portrait, &is_beyond))
     }
+}
+
+/// The middle of a face's box, in pixels of the photo.
+pub(super) fn centre(face: &FoundFace) -> Vec2 {
+    let [left, top, right, bottom] = face.box_px;
+    Vec2::new(left + right, top + bottom) / 2.0
 }
 
 #[cfg(test)]

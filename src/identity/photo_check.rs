@@ -2,7 +2,7 @@
 //!
 //! The limits come from 300 official portraits, which are good photos: each is beyond what at most a handful of them
 //! have, and all together warn of at most one in twenty (`tests/photos.rs` holds that, the table stands in
-//! ARCHITECTURE.md).
+//! docs/photo-warnings.md).
 
 use super::photo_measure::PhotoMeasures;
 

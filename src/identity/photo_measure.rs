@@ -9,8 +9,8 @@ use opencv::prelude::*;
 
 use super::framing::Crop;
 use crate::error::Result;
-use crate::face::FaceObservation;
 use crate::frame::{Grey, Rgb};
+use crate::geometry::FaceObservation;
 
 /// The outline of the face, once around.
 const OUTLINE: [usize; 36] = [
@@ -151,7 +151,7 @@ fn percentile(values: &mut [f32], share: f32) -> f32 {
 }
 
 /// 255 inside the face's outline.
-fn outline_mask(portrait: &Rgb, points: &crate::face::Landmarks) -> Result<Grey> {
+fn outline_mask(portrait: &Rgb, points: &crate::geometry::Landmarks) -> Result<Grey> {
     let mut mask = Grey::new(portrait.width_px(), portrait.height_px());
     let polygon: Vector<Point> = OUTLINE.iter().map(|&i| Point::new(points[i].x as i32, points[i].y as i32)).collect();
     let polygons = Vector::<Vector<Point>>::from_iter([polygon]);

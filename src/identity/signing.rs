@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::hex::{hex, unhex};
 
 /// The user's signing key.
 #[derive(Debug)]
@@ -101,27 +102,4 @@ pub(super) fn config_dir() -> Result<PathBuf> {
     base.map(|base| base.join("effigy")).ok_or_else(|| {
         Error::new(ErrorKind::Config, "no folder for settings: set HOME, or XDG_CONFIG_HOME to a folder of yours")
     })
-}
-
-/// Writes bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|b| [b >> 4, b & 15])
-        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
-        .collect()
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = (high * 16 + low) as u8;
-    }
-    Some(bytes)
 }

@@ -150,6 +150,7 @@ impl Portrayer {
                 Control::Card(card) => self.is_card_asked = card,
                 Control::Strength(part, strength) => self.driver.set_strength(part, strength),
                 Control::KeepExpression(kept) => self.driver.set_keep_expression(kept),
+                Control::EyeContact(share) => self.driver.set_eye_contact(share),
                 Control::Quit => {
                     ending.ask();
                     return Ok(std::ops::ControlFlow::Break(()));
@@ -248,6 +249,7 @@ impl Portrayer {
             background: BackgroundKind::from(&options.background),
             strengths: self.driver.strengths(),
             keep_expression: self.driver.keep_expression(),
+            eye_contact: self.driver.eye_contact(),
             is_badged: options.badge,
         }
     }

@@ -3,9 +3,10 @@
 use super::{Captured, Ending, MAX_WAIT, Observed};
 use crate::capture::RawFrame;
 use crate::clock::{Clock, Timestamp};
-use crate::drive::{DenseMotion, DenseTracker};
+use crate::drive::DenseMotion;
 use crate::error::Result;
 use crate::face::{FaceObservation, Tracker};
+use crate::flow::DenseTracker;
 use crate::latency;
 use crate::latest::{Published, Publisher, Received, Subscriber};
 use crate::report::LiveFigures;

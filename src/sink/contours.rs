@@ -39,7 +39,7 @@ pub(super) const CONTOURS: [Contour; 11] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::N_LANDMARKS;
+    use crate::geometry::N_LANDMARKS;
 
     #[test]
     fn every_index_is_a_point_and_none_is_used_twice() {

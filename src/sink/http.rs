@@ -17,9 +17,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Delivery, Sink};
 use crate::composite::OutFrame;
+use crate::control::Control;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::identity::Identity;
-use crate::pipeline::Control;
 use crate::report::LiveFigures;
 use connection::{Doorman, Line};
 use gate::Gate;
@@ -138,7 +138,7 @@ impl HttpSink {
             address,
             shared,
             frames: Some(frames),
-            encoder: Encoder::new(),
+            encoder: Encoder::new()?,
             meter: StageMeter::new(),
             end: Some(end),
             server: Some(server),

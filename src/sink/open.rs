@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use crate::capture::ClipSound;
 use crate::error::{Error, ErrorKind, Result};
 
-use super::{CameraOptions, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink, SinkSpec};
+use super::{
+    CameraOptions, Codec, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink, SinkSpec,
+};
 
 /// What a sink must know before the first frame.
 #[derive(Clone, Debug)]
@@ -15,6 +18,10 @@ pub struct SinkOptions {
     pub rate_hz: f64,
     /// Takes every frame and keeps one for one, as when a clip is rendered to a file.
     pub every_frame: bool,
+    /// How a video file's pictures are coded.
+    pub codec: Codec,
+    /// The sound that a video file gets.
+    pub sound: Option<ClipSound>,
 }
 
 /// Opens any sink but the window and the server, so far that a wrong path is found here.
@@ -23,7 +30,7 @@ pub struct SinkOptions {
 /// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys, and
 ///   the server, which [`super::HttpSink::open`] opens with the run's controls.
 /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: the file cannot be written.
-/// - [`ErrorKind::BackendUnavailable`]: OpenCV can encode none of the formats tried, or the sink is not in this build.
+/// - [`ErrorKind::BackendUnavailable`]: FFmpeg has no such encoder, or the sink is not in this build.
 /// - [`ErrorKind::NoDevice`], [`ErrorKind::DeviceBusy`]: there is no virtual camera that can be written to.
 pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Send>> {
     Ok(match spec {
@@ -36,16 +43,15 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
         SinkSpec::Null if options.every_frame => Box::new(NullSink::new(Delivery::Every(8))),
         SinkSpec::Null => Box::new(NullSink::default()),
         SinkSpec::Video(path) => {
-            let is_mkv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mkv"));
-            let mode = match (options.every_frame, is_mkv) {
+            let is_avi = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("avi"));
+            let mode = match (options.every_frame, is_avi) {
                 (true, _) => RateMode::OneForOne,
-                (false, true) => RateMode::Variable,
-                (false, false) => RateMode::Constant,
+                (false, false) => RateMode::Variable,
+                (false, true) => RateMode::Constant,
             };
-            Box::new(Recorder::open(
-                path,
-                &RecorderOptions { mode, ..RecorderOptions::new(options.size_px, options.rate_hz) },
-            )?)
+            let plain = RecorderOptions::new(options.size_px, options.rate_hz);
+            let (codec, sound) = (options.codec.clone(), options.sound.clone());
+            Box::new(Recorder::open(path, &RecorderOptions { mode, codec, sound, ..plain })?)
         }
         SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern)?),
         SinkSpec::Vcam { device, size_px } => open_vcam(device.as_deref(), &camera_options(*size_px, options))?,

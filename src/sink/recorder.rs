@@ -1,69 +1,66 @@
-//! A video file: H.264 at a constant rate, or JPEG pictures with their own times in a file that survives a kill.
+//! A video file, by the times at which its pictures were taken; what a kill or a full disk leaves behind plays.
 //!
-//! What is left of 10 s at 30 pictures a second, 512 x 512, after `kill -9`: nothing of an .mp4, whose index is
-//! written last; about 6 s of .mkv and .avi as OpenCV writes them; all but the picture in hand of an .mkv of ours.
+//! What is left of 10 s at 30 pictures a second, 512 x 512, after `kill -9`: all but the last half second of .mp4, .mov and
+//! .mkv; of .avi, which knows constant rates only, about as much, without an index.
 
 use std::fs::OpenOptions;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use opencv::core::Vector;
-use opencv::imgcodecs;
-
 use crate::clock::Timestamp;
 use crate::composite::OutFrame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
+#[cfg(feature = "train")]
 use crate::frame::Rgb;
 use crate::trace::{Stage, Trace};
+use crate::video::codec::Codec;
+use crate::video::sound::ClipSound;
+use crate::video::writer::{TICKS_PER_SEC, Trouble, VideoOptions, VideoWriter};
 
 use super::{Delivery, Sink};
 pub(super) use disk::cannot_write;
 use disk::{check_space, free_bytes};
-use encoder::EncodedVideo;
-use matroska::MatroskaWriter;
 use rate::{Place, RateMap};
 use time::TimeMap;
 
 mod disk;
-mod encoder;
-mod matroska;
 mod rate;
 #[cfg(test)]
 mod tests;
 mod time;
 
 /// What the file's name may end in.
-pub(super) const CONTAINERS: [&str; 3] = ["mp4", "mkv", "avi"];
+pub(super) const CONTAINERS: [&str; 4] = ["mp4", "mkv", "mov", "avi"];
 /// Frames that may wait to be written.
 const QUEUE: usize = 8;
 /// Space that is left free, so that the file's index still fits behind its pictures.
 const RESERVE_BYTES: u64 = 32 << 20;
-/// Of 100; fine lines of a portrait stay free of blocks.
-const JPEG_QUALITY: i32 = 92;
-
 /// How frames become the file's pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateMode {
     /// By the time they were captured: repeated or left out, so that the file plays at true speed.
     Constant,
-    /// One for one.
+    /// One for one, each at its own time where it has one: a clip's, whatever its rate.
     OneForOne,
-    /// Each with the time at which it was captured. For .mkv only; the file is playable at every moment, also after a
-    /// kill, and about ten times as large as H.264.
+    /// Each with the time at which it was captured. Not for .avi.
     Variable,
 }
 
 /// How a video is written.
 #[derive(Clone, Debug)]
 pub struct RecorderOptions {
-    /// The size of all frames, (width, height). An odd size is made even by repeating its last
-    /// row or column, as H.264 requires.
+    /// The size of all frames, (width, height). Where the coding requires it, an odd size is made even by repeating its
+    /// last row or column.
     pub size_px: (usize, usize),
     /// The file's rate in frames a second, 1..=240.
     pub rate_hz: f64,
     /// How frames become the file's pictures.
     pub mode: RateMode,
+    /// How the pictures are coded.
+    pub codec: Codec,
+    /// The sound to copy along: that of the clip that drives.
+    pub sound: Option<ClipSound>,
     /// Space to leave free on the disk; with less the file is ended.
     pub reserve_bytes: u64,
 }
@@ -71,25 +68,25 @@ pub struct RecorderOptions {
 impl RecorderOptions {
     /// At a constant rate.
     pub fn new(size_px: (usize, usize), rate_hz: f64) -> Self {
-        Self { size_px, rate_hz, mode: RateMode::Constant, reserve_bytes: RESERVE_BYTES }
+        Self {
+            size_px,
+            rate_hz,
+            mode: RateMode::Constant,
+            codec: Codec::Auto,
+            sound: None,
+            reserve_bytes: RESERVE_BYTES,
+        }
     }
 }
 
-/// What writes the pictures.
-enum Output {
-    Encoded(EncodedVideo),
-    Pictures { file: MatroskaWriter, times: TimeMap, jpeg: Vector<u8> },
-}
-
-/// Writes a video file. Transparent parts are written over black.
+/// Writes a video file. Transparent parts are written over black where the coding has no alpha.
 pub struct Recorder {
     path: PathBuf,
     name: String,
     options: RecorderOptions,
-    output: Output,
-    /// What was written last, at the file's size.
-    bgr: Rgb,
+    video: VideoWriter,
     map: RateMap,
+    times: TimeMap,
     n_written: u64,
     n_dropped: u64,
     is_finished: bool,
@@ -103,8 +100,9 @@ impl Recorder {
     /// # Errors
     /// - [`ErrorKind::Io`]: the folder is missing, the path is a folder, or the disk is full.
     /// - [`ErrorKind::PermissionDenied`]: the file may not be written.
-    /// - [`ErrorKind::Config`]: a size or rate that no video can have, or a variable rate in another file than .mkv.
-    /// - [`ErrorKind::BackendUnavailable`]: this machine's OpenCV encodes none of the formats tried.
+    /// - [`ErrorKind::Config`]: a size or rate that no video can have, a variable rate in an .avi, or a coding that the
+    ///   file's kind cannot hold.
+    /// - [`ErrorKind::BackendUnavailable`]: this machine's FFmpeg has no such encoder.
     pub fn open(path: &Path, options: &RecorderOptions) -> Result<Self> {
         let (width_px, height_px) = options.size_px;
         if !(2..=8192).contains(&width_px) || !(2..=8192).contains(&height_px) {
@@ -118,28 +116,24 @@ impl Recorder {
         let is_new = !path.exists();
         files::check_regular(path).map_err(|error| cannot_write(path, error))?;
         OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot_write(path, error))?;
-        let even = (width_px.next_multiple_of(2), height_px.next_multiple_of(2));
-        let opened =
-            check_space(path, options.reserve_bytes, free_bytes).and_then(|()| open_output(path, even, options));
-        let output = opened.inspect_err(|_| {
+        let opened = check_space(path, options.reserve_bytes, free_bytes).and_then(|()| open_video(path, options));
+        let video = opened.inspect_err(|_| {
             if is_new {
                 let _ = std::fs::remove_file(path);
             }
         })?;
+        let (width_px, height_px) = video.size_px;
+        let rate = match options.mode {
+            RateMode::Variable => "variable rate".to_owned(),
+            _ => format!("{}/s", (options.rate_hz * 100.0).round() / 100.0),
+        };
         Ok(Self {
             path: path.to_owned(),
-            name: match &output {
-                Output::Encoded(video) => {
-                    format!("{}, {} {}x{} {}/s", path.display(), video.encoding, even.0, even.1, options.rate_hz)
-                }
-                Output::Pictures { .. } => {
-                    format!("{}, MJPEG {}x{} variable rate", path.display(), even.0, even.1)
-                }
-            },
-            options: options.clone(),
-            output,
-            bgr: Rgb::new(even.0, even.1),
+            name: format!("{}, {} {width_px}x{height_px} {rate}", path.display(), video.made_by),
+            video,
             map: RateMap::new(options.rate_hz),
+            times: TimeMap::new(options.rate_hz, options.mode != RateMode::OneForOne),
+            options: options.clone(),
             n_written: 0,
             n_dropped: 0,
             is_finished: false,
@@ -160,9 +154,10 @@ impl Recorder {
     /// Writes a rendered picture as the next one. Not for what a camera saw.
     #[cfg(feature = "train")]
     pub(crate) fn push(&mut self, picture: &Rgb) -> Result<()> {
-        for (bgr, rgb) in self.bgr.data_mut().chunks_exact_mut(3).zip(picture.data().chunks_exact(3)) {
-            bgr.copy_from_slice(&[rgb[2], rgb[1], rgb[0]]);
-        }
+        self.video.load(|y, row| {
+            let pixels = picture.row(y.min(picture.height_px() - 1)).as_chunks::<3>().0;
+            fill(row, pixels.iter().map(|[r, g, b]| [*r, *g, *b, 255]));
+        });
         self.write(None)
     }
 
@@ -173,27 +168,29 @@ impl Recorder {
         {
             return Err(self.cut_short(error));
         }
-        let outcome = match &mut self.output {
-            Output::Encoded(video) => video.write(&self.bgr, &self.path),
-            Output::Pictures { file, times, jpeg } => {
-                let quality = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, JPEG_QUALITY]);
-                imgcodecs::imencode(".jpg", &self.bgr.as_mat()?, jpeg, &quality)?;
-                let place_ms = times.place_ms(time);
-                file.write(jpeg.as_slice(), place_ms).map_err(|error| cannot_write(&self.path, error))
+        let ticks = match self.options.mode {
+            _ if self.video.is_constant_rate() => self.n_written as i64,
+            RateMode::Constant => {
+                (self.n_written as f64 * f64::from(TICKS_PER_SEC) / self.options.rate_hz).round() as i64
             }
+            RateMode::OneForOne | RateMode::Variable => self.times.ticks(time),
         };
-        match outcome {
+        let clip_secs = self.options.sound.as_ref().and_then(|sound| sound.clip_secs(time?));
+        match self.video.write(ticks, clip_secs) {
             Ok(()) => self.n_written += 1,
-            Err(error) => return Err(self.cut_short(error)),
+            Err(trouble) => {
+                let error = explain(&self.path, &self.options, trouble);
+                return Err(self.cut_short(error));
+            }
         }
         Ok(())
     }
 
     /// Completes the file early and says what it holds.
     fn cut_short(&mut self, error: Error) -> Error {
-        let secs = self.n_written as f64 / self.options.rate_hz;
         match self.finish() {
             Ok(()) => {
+                let secs = self.video.n_whole() as f64 / self.options.rate_hz;
                 let message = format!("the recording ends; {} holds the first {secs:.1} s", self.path.display());
                 Error::new(error.kind(), message).because(error)
             }
@@ -229,7 +226,8 @@ impl Sink for Recorder {
                 for _ in 0..n_repeats {
                     self.write(None)?;
                 }
-                bgr_from_frame(frame, &mut self.bgr);
+                let has_alpha = self.video.has_alpha;
+                self.video.load(|y, row| row_of(frame, has_alpha, y, row));
                 self.write(time(&frame.trace))?;
             }
         }
@@ -240,13 +238,10 @@ impl Sink for Recorder {
         if std::mem::replace(&mut self.is_finished, true) {
             return Ok(());
         }
-        let outcome = match &mut self.output {
-            Output::Encoded(video) => video.finish(&self.path, self.n_written),
-            // A full disk has no room for the index either; the file plays without.
-            Output::Pictures { file, times, .. } => match file.finish(times.interval_ms()) {
-                Err(error) if error.kind() == std::io::ErrorKind::StorageFull => Ok(()),
-                outcome => outcome.map_err(|error| cannot_write(&self.path, error)),
-            },
+        let outcome = match self.video.finish() {
+            // A full disk has no room for the end either; the file plays without.
+            Err(Trouble::Disk(error)) if error.kind() == std::io::ErrorKind::StorageFull => Ok(()),
+            outcome => outcome.map_err(|trouble| explain(&self.path, &self.options, trouble)),
         };
         if self.n_written == 0 {
             // A video without pictures cannot be played.
@@ -256,36 +251,69 @@ impl Sink for Recorder {
     }
 }
 
-/// Opens what the mode asks for.
-fn open_output(path: &Path, size_px: (usize, usize), options: &RecorderOptions) -> Result<Output> {
-    if options.mode != RateMode::Variable {
-        return EncodedVideo::open(path, size_px, options).map(Output::Encoded);
-    }
-    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mkv")) {
-        let message = format!("{} cannot have a variable rate; name it .mkv", path.display());
+/// Begins the file.
+fn open_video(path: &Path, options: &RecorderOptions) -> Result<VideoWriter> {
+    let is_avi = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("avi"));
+    if is_avi && options.mode == RateMode::Variable {
+        let message = format!("{} cannot have a variable rate; name it .mp4 or .mkv", path.display());
         return Err(Error::new(ErrorKind::Config, message));
     }
-    let file = MatroskaWriter::create(path, size_px).map_err(|error| cannot_write(path, error))?;
-    Ok(Output::Pictures { file, times: TimeMap::new(options.rate_hz), jpeg: Vector::new() })
+    let video = VideoOptions {
+        path,
+        codec: &options.codec,
+        size_px: options.size_px,
+        rate_hz: options.rate_hz,
+        is_live: options.mode != RateMode::OneForOne,
+    };
+    VideoWriter::create(&video, options.sound.clone()).map_err(|trouble| explain(path, options, trouble))
+}
+
+/// Why the file cannot be written, and what to do.
+fn explain(path: &Path, options: &RecorderOptions, trouble: Trouble) -> Error {
+    let shown = path.display();
+    match trouble {
+        Trouble::NoEncoder(tried) => {
+            let (codec, (width_px, height_px)) = (&options.codec, options.size_px);
+            let message = format!(
+                "no encoder here makes {codec} of {width_px}x{height_px} for {shown}: tried {tried}; give another \
+                 `--codec`, or `--sink file:FOLDER/` for pictures"
+            );
+            Error::new(ErrorKind::BackendUnavailable, message)
+        }
+        Trouble::Container(what) => {
+            let message = format!("{shown} cannot hold {what}; name it .mkv, or give another `--codec`");
+            Error::new(ErrorKind::Config, message)
+        }
+        Trouble::Disk(error) => cannot_write(path, error),
+        Trouble::Other(error) => Error::new(ErrorKind::Io, format!("cannot write to {shown}")).because(error),
+    }
 }
 
 /// When the frame was captured; the placeholder card has only the time it was made, at best.
 fn time(trace: &Trace) -> Option<Timestamp> {
     let time = if trace.frame_id > 0 { trace.captured } else { trace.span(Stage::Composite).end };
-    (time > Timestamp::default()).then_some(time)
+    (trace.frame_id > 0 || time > Timestamp::default()).then_some(time)
 }
 
-/// Copies the picture over black, and its last column and row once more where the file is larger.
-fn bgr_from_frame(frame: &OutFrame, bgr: &mut Rgb) {
+/// Row `y` of the file's picture: the frame's, over black unless alpha is kept, its last one once more where the file is
+/// higher.
+fn row_of(frame: &OutFrame, has_alpha: bool, y: usize, row: &mut [[u8; 4]]) {
     let picture = frame.picture();
-    let row_bytes = bgr.width_px() * 3;
-    for (y, row) in bgr.data_mut().chunks_exact_mut(row_bytes).enumerate() {
-        let rgba_row = picture.row(y.min(picture.height_px() - 1));
-        let rgba_last = &rgba_row[rgba_row.len() - 4..];
-        let rgba_pixels = rgba_row.chunks_exact(4).chain(std::iter::repeat(rgba_last));
-        for (bgr, rgba) in row.chunks_exact_mut(3).zip(rgba_pixels) {
-            let over_black = |sample: u8| (u16::from(sample) * u16::from(rgba[3]) / 255) as u8;
-            bgr.copy_from_slice(&[over_black(rgba[2]), over_black(rgba[1]), over_black(rgba[0])]);
-        }
+    let pixels = picture.row(y.min(picture.height_px() - 1)).as_chunks::<4>().0;
+    let over_black = |[r, g, b, alpha]: &[u8; 4]| match alpha {
+        _ if has_alpha => [*r, *g, *b, *alpha],
+        255 => [*r, *g, *b, 255],
+        _ => [r, g, b, &255].map(|sample| (u16::from(*sample) * u16::from(*alpha) / 255) as u8),
+    };
+    fill(row, pixels.iter().map(over_black));
+}
+
+/// Fills a row, its last pixel repeated where the file is wider.
+fn fill(row: &mut [[u8; 4]], pixels: impl Iterator<Item = [u8; 4]>) {
+    let mut last = [0; 4];
+    let mut pixels = pixels;
+    for to in row {
+        last = pixels.next().unwrap_or(last);
+        *to = last;
     }
 }

@@ -14,7 +14,7 @@ use super::http::DEFAULT_ADDRESS;
 use super::recorder::CONTAINERS;
 
 /// Sinks that can be named.
-const HERE: &str = "window, http[:ADDRESS], vcam[:DEVICE], pipewire, null, file:OUT.mp4 (.mkv, .avi), file:FOLDER/ or \
+const HERE: &str = "window, http[:ADDRESS], vcam[:DEVICE], pipewire, null, file:OUT.mp4 (.mkv, .mov, .avi), file:FOLDER/ or \
                     file:NAME_%04d.png";
 
 /// Where the picture goes: `window`, `http[:ADDRESS]`, `vcam[:DEVICE][@WIDTHxHEIGHT]`, `pipewire[@WIDTHxHEIGHT]`,
@@ -129,7 +129,7 @@ fn parse_path(name: &OsStr) -> Result<SinkSpec> {
         }
         "png" => Err(config(format!("{shown} lacks the place for the frame's number, such as %04d"))),
         extension if CONTAINERS.contains(&extension) => Ok(SinkSpec::Video(path.into())),
-        _ => Err(config(format!("{shown} ends in none of .mp4, .mkv, .avi, .png and /"))),
+        _ => Err(config(format!("{shown} ends in none of .mp4, .mkv, .mov, .avi, .png and /"))),
     }
 }
 
@@ -278,7 +278,11 @@ mod tests {
             ("screen", ErrorKind::Config, "no sink \"screen\"; `--sink` takes"),
             ("window:2", ErrorKind::Config, "no sink \"window:2\"; `--sink` takes"),
             ("file:", ErrorKind::Config, "`file:` lacks a path; `--sink` takes"),
-            ("file:out.gif", ErrorKind::Config, "out.gif ends in none of .mp4, .mkv, .avi, .png and /; `--sink` takes"),
+            (
+                "file:out.gif",
+                ErrorKind::Config,
+                "out.gif ends in none of .mp4, .mkv, .mov, .avi, .png and /; `--sink` takes",
+            ),
             ("file:a.png", ErrorKind::Config, "a.png lacks the place for the frame's number, such as %04d; `--sink`"),
             ("https", ErrorKind::Config, "no sink \"https\"; `--sink` takes"),
             (
@@ -292,7 +296,7 @@ mod tests {
                 "no sink \"frames/\"; for a file write `--sink file:frames/`; `--sink` takes",
             ),
             ("-x.mkv", ErrorKind::Config, "no sink \"-x.mkv\"; for a file write `--sink file:-x.mkv`; `--sink` takes"),
-            ("file:-", ErrorKind::Config, "- ends in none of .mp4, .mkv, .avi, .png and /; `--sink` takes"),
+            ("file:-", ErrorKind::Config, "- ends in none of .mp4, .mkv, .mov, .avi, .png and /; `--sink` takes"),
         ];
         for (text, kind, message) in table {
             let error = text.parse::<SinkSpec>().unwrap_err();

@@ -13,8 +13,9 @@ use super::scene::Scene;
 use crate::capture::RawFrame;
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{COEFFICIENT_NAMES, FaceObservation, FaceTracker, TrackerOptions};
+use crate::face::{FaceTracker, TrackerOptions};
 use crate::frame::Rgb;
+use crate::geometry::{COEFFICIENT_NAMES, FaceObservation};
 
 /// Expressions that are compared, each with the coefficients whose mean it is.
 const EXPRESSIONS: [(&str, &[&str]); 5] = [

@@ -2,7 +2,8 @@
 
 use super::{
     math::{V3, curve, lerp, smoothstep, v3},
-    random::{Rng, fbm, noise},
+    noise::{fbm, noise},
+    random::Rng,
     traits::{Garment, Rims, Traits},
 };
 

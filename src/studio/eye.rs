@@ -2,7 +2,7 @@
 
 use super::{
     math::{M3, V3, bell, lerp, segment_distance, smoothstep, v3},
-    random::{fbm, noise},
+    noise::{fbm, noise},
     traits::Traits,
 };
 

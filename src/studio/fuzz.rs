@@ -5,7 +5,7 @@ use super::{
     landmarks::{FaceSurface, SurfacePoint},
     math::{V3, lerp, v3},
     random::Rng,
-    skin::{SkinCharts, beard_mask},
+    skin::{BROW_DROP_CM, SkinCharts, beard_mask},
     traits::{Beard, Traits},
 };
 
@@ -71,9 +71,6 @@ pub(super) fn grow(model: &HeadModel, charts: &SkinCharts, traits: &Traits, seed
     beard(model, charts, traits, &mut rng, &mut hairs);
     hairs
 }
-
-/// How far below the outline of the table brows grow, cm.
-pub(super) const BROW_DROP_CM: f32 = 0.06;
 
 fn brows(model: &HeadModel, charts: &SkinCharts, traits: &Traits, rng: &mut Rng, hairs: &mut Vec<RootedHair>) {
     let surface = FaceSurface::near(model, |p| p.y > 3.5 && p.y < 8.5 && p.z > 4.0);

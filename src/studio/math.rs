@@ -192,3 +192,15 @@ pub fn segment_distance(p: V3, a: V3, b: V3) -> f32 {
     let t = ((p - a).dot(ab) / ab.dot(ab).max(1e-9)).clamp(0.0, 1.0);
     (p - a - ab * t).length()
 }
+
+/// Area-weighted vertex normals.
+pub(super) fn normals(vertices: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
+    let mut out = vec![V3::ZERO; vertices.len()];
+    for t in triangles {
+        let [a, b, c] = t.map(|v| vertices[v as usize]);
+        let n = (b - a).cross(c - a);
+        t.iter().for_each(|v| out[*v as usize] += n);
+    }
+    out.iter_mut().for_each(|n| *n = n.unit());
+    out
+}

@@ -4,8 +4,10 @@
 
 use super::{
     math::{V3, bell, lerp, smoothstep, v3},
-    pose::{FaceState, coefficient},
-    random::{Rng, noise},
+    noise::noise,
+    pose::FaceState,
+    random::Rng,
+    rig::coefficient,
 };
 
 /// Length of the prepared event lists; later times repeat them.

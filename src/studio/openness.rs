@@ -1,8 +1,8 @@
 //! Ambient occlusion of the rest pose: how much of the sky each point sees, from many orthographic depth maps.
 
 use super::{
-    math::{V3, smoothstep, v3},
-    person::Person,
+    hair::Strand,
+    math::{V3, normals, smoothstep, v3},
     raster::{Projected, Ribbon, Visibility},
 };
 
@@ -44,12 +44,11 @@ impl View {
     }
 }
 
-/// Fills `openness` and `strand_openness` of a person.
-pub(super) fn bake(person: &mut Person) {
-    let vertices = person.rest_vertices();
-    let normals = super::pose::normals(&vertices, &person.triangles);
+/// The sky visibility, 0..1, of each vertex and of each strand's points.
+pub(super) fn bake(vertices: &[V3], triangles: &[[u32; 3]], strands: &[Strand]) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let normals = normals(vertices, triangles);
     let mut open = vec![(0.0f32, 0.0f32); vertices.len()];
-    let mut strand_open: Vec<Vec<f32>> = person.strands.iter().map(|s| vec![0.0; s.points.len()]).collect();
+    let mut strand_open: Vec<Vec<f32>> = strands.iter().map(|s| vec![0.0; s.points.len()]).collect();
     let mut strand_weight = 0.0;
     let mut map = Visibility::new(SIDE, SIDE);
     let mut projected = Vec::new();
@@ -63,11 +62,11 @@ pub(super) fn bake(person: &mut Person) {
         projected.clear();
         projected.extend(vertices.iter().map(|p| view.project(*p)));
         ribbons.clear();
-        for strand in person.strands.iter().step_by(3) {
+        for strand in strands.iter().step_by(3) {
             let points: Vec<Projected> = strand.points.iter().map(|p| view.project(*p)).collect();
             ribbons.extend(points.windows(2).map(|w| Ribbon { a: w[0], b: w[1], width: 1.0, id: 0 }));
         }
-        map.draw(&projected, &person.triangles, |_| true, &ribbons);
+        map.draw(&projected, triangles, |_| true, &ribbons);
         let seen = |p: V3, soft_cm: f32| {
             let q = view.project(p);
             let (x, y) = (q.x as i32, q.y as i32);
@@ -86,13 +85,13 @@ pub(super) fn bake(person: &mut Person) {
             }
         }
         strand_weight += sky;
-        for (strand, open) in person.strands.iter().zip(&mut strand_open) {
+        for (strand, open) in strands.iter().zip(&mut strand_open) {
             for (p, o) in strand.points.iter().zip(open) {
                 *o += sky * seen(*p, 2.2);
             }
         }
     }
-    person.openness = open.iter().map(|(s, w)| if *w > 0.0 { s / w } else { 0.5 }).collect();
+    let open = open.iter().map(|(s, w)| if *w > 0.0 { s / w } else { 0.5 }).collect();
     strand_open.iter_mut().flatten().for_each(|o| *o /= strand_weight);
-    person.strand_openness = strand_open;
+    (open, strand_open)
 }

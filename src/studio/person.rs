@@ -7,7 +7,8 @@ use super::{
     head_model::{HeadModel, SCLERA_VERTICES, Surface},
     landmarks::LandmarkTable,
     math::{V3, bell, smoothstep},
-    pose::{self, Rig},
+    openness,
+    rig::{self, Rig},
     skin::{Chart, SkinCharts},
     traits::{Garment, Traits},
 };
@@ -106,11 +107,11 @@ impl Person {
         let cling = if traits.garment == Garment::Turtleneck { 1.0 } else { 0.6 };
         let weights = rest
             .iter()
-            .map(|p| pose::neck_weight(*p))
-            .chain(garment.vertices.iter().map(|p| cling * pose::neck_weight(*p)))
+            .map(|p| rig::neck_weight(*p))
+            .chain(garment.vertices.iter().map(|p| cling * rig::neck_weight(*p)))
             .chain(glasses.vertices.iter().map(|_| 1.0))
             .collect();
-        let lid_vertices = pose::lid_vertices(studio, &rest);
+        let lid_vertices = rig::lid_vertices(model, &rest);
         let mut person = Self {
             seed,
             traits,
@@ -128,7 +129,8 @@ impl Person {
             openness: Vec::new(),
             strand_openness: Vec::new(),
         };
-        super::openness::bake(&mut person);
+        let vertices = person.rest_vertices();
+        (person.openness, person.strand_openness) = openness::bake(&vertices, &person.triangles, &person.strands);
         person
     }
 

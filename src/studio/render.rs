@@ -10,8 +10,9 @@ use super::{
     math::{M3, V3, lerp, v3},
     openness::View,
     person::{Person, Studio},
-    pose::{FaceState, Posed, hair_weight, pose},
+    pose::{FaceState, Posed, pose},
     raster::{HAIR_BASE, NOTHING, Projected, Ribbon, Visibility},
+    rig::hair_weight,
     scene::Scene,
     sensor,
     shade::{Hit, Shader},
@@ -338,11 +339,4 @@ fn hit_at(person: &Person, projected: &[Projected], triangle: usize, x: f32, y: 
     let w = [u * a.inv_depth, v * b.inv_depth, (1.0 - u - v) * c.inv_depth].map(|k| k.max(0.0));
     let inv = 1.0 / (w[0] + w[1] + w[2]).max(1e-12);
     Hit { triangle, weights: w.map(|k| k * inv) }
-}
-
-/// Soft limit of highlights, then the sRGB curve.
-#[inline]
-pub fn tone(c: f32) -> f32 {
-    let c = if c < 0.30 { c } else { 0.30 + 0.70 * (1.0 - (-(c - 0.30) / 0.70).exp()) };
-    if c <= 0.003_130_8 { 12.92 * c } else { 1.055 * c.powf(1.0 / 2.4) - 0.055 }
 }

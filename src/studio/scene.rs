@@ -2,7 +2,8 @@
 
 use super::{
     math::{V3, lerp, smoothstep, v3},
-    random::{Rng, fbm, noise},
+    noise::{fbm, noise},
+    random::Rng,
 };
 
 /// A distant light.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{math::V3, random::hash_unit, render::tone, scene::Scene};
+use super::{math::V3, noise::hash_unit, scene::Scene};
 
 /// Develops a picture.
 pub(super) fn expose(linear: &[V3], side: usize, scene: &Scene, frame_idx: u64) -> Vec<u8> {
@@ -27,6 +27,13 @@ pub(super) fn expose(linear: &[V3], side: usize, scene: &Scene, frame_idx: u64) 
         Some(quality) => round_trip(rgb, side, quality),
         None => rgb,
     }
+}
+
+/// Soft limit of highlights, then the sRGB curve.
+#[inline]
+fn tone(c: f32) -> f32 {
+    let c = if c < 0.30 { c } else { 0.30 + 0.70 * (1.0 - (-(c - 0.30) / 0.70).exp()) };
+    if c <= 0.003_130_8 { 12.92 * c } else { 1.055 * c.powf(1.0 / 2.4) - 0.055 }
 }
 
 /// Codes and decodes a picture as JPEG; a coder's failure leaves it as it is.

@@ -5,9 +5,9 @@ use super::{
     eye::Eye,
     head_model::{MOUTH_SOCKET_VERTICES, Surface},
     math::{M3, V3, bell, lerp, smoothstep, v3},
+    noise::noise,
     person::Person,
     pose::Posed,
-    random::noise,
     scene::{Light, Scene},
     shadow::ShadowMap,
 };

@@ -6,7 +6,8 @@ use super::{
     head_model::{HeadModel, Surface},
     landmarks::{BROW_LOWER, BROW_UPPER, LIPS_OUTER, LandmarkTable},
     math::{V3, bell, curve, lerp, segment_distance, smoothstep, v3},
-    random::{Rng, cells, fbm, noise},
+    noise::{cells, fbm, noise},
+    random::Rng,
     traits::{Beard, HairStyle, Traits, skin_tone},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct SkinSample {
 const FACE_SIDE: usize = 1024;
 const BACK_SIDE: usize = 512;
 const RELIEF_STEP_CM: f32 = 0.002;
+/// How far below the outline of the table brows grow, cm.
+pub(super) const BROW_DROP_CM: f32 = 0.06;
 
 /// Where each texel of the two charts lies on the average head, and the outlines drawn there.
 pub(crate) struct SkinCharts {
@@ -367,7 +370,7 @@ pub(super) fn beard_mask(p: V3, charts: &SkinCharts) -> f32 {
 /// Strength of brow growth on the average head, 0..1.
 fn brow_mask(p: V3, charts: &SkinCharts, height: f32) -> f32 {
     let [upper, lower] = &charts.brows[usize::from(p.x < 0.0)];
-    let p = v3(p.x, p.y + super::fuzz::BROW_DROP_CM, p.z);
+    let p = v3(p.x, p.y + BROW_DROP_CM, p.z);
     let d = (0..4)
         .map(|i| {
             let mid = |k: usize| {

@@ -16,8 +16,9 @@ use super::{
     landmarks::{EYE_LOWER, EYE_UPPER, N_LANDMARKS},
     motion::Motion,
     person::{Person, Studio},
-    pose::{COEFFICIENTS, FaceState, coefficient},
+    pose::FaceState,
     render::{Frame, Quality, Renderer},
+    rig::{COEFFICIENTS, coefficient},
     scene::Scene,
 };
 

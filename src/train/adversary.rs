@@ -11,7 +11,7 @@ use burn::tensor::{Device, Gradients, Tensor, activation};
 
 use super::features::TAP_CHANNELS;
 use super::leaves::{Leaves, StepOptions};
-use crate::studio::random::Rng;
+use crate::random::Rng;
 
 /// The first of the frozen features that is looked at, the bottleneck before the second halving.
 const FIRST_TAP: usize = 1;

@@ -4,8 +4,6 @@
 //! flow together; colour changes pictures; [`Augmentation::degraded`] adds what cameras and codecs do, to what
 //! the network is given but not to what it is to draw.
 
-use std::sync::LazyLock;
-
 use glam::{Mat3, Vec2, Vec3};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
@@ -14,13 +12,12 @@ use opencv::imgproc::{INTER_CUBIC, INTER_LINEAR, WARP_INVERSE_MAP, gaussian_blur
 
 use super::dataset::{FLOW_SIZE, Flow, SIZE_PX};
 use crate::error::{ErrorKind, OrError as _, Result};
-use crate::face::{
-    COEFFICIENT_NAMES, FaceObservation, HeadPose, Landmarks, MESH_POINTS_CM, N_COEFFICIENTS, N_LANDMARKS,
-    N_MESH_POINTS, head_pose,
-};
 use crate::frame::{Picture, Rgb};
+use crate::geometry::{
+    FaceObservation, HeadPose, Landmarks, MIRRORED_COEFFICIENTS, MIRRORED_POINTS, N_COEFFICIENTS, head_pose,
+};
 use crate::photo;
-use crate::studio::random::Rng;
+use crate::random::Rng;
 
 /// How far augmentations may go.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,34 +57,6 @@ pub struct Augmentation {
     blur_px: f32,
     quality: Option<u8>,
 }
-
-/// For each point of the face, the one on the other side.
-pub static MIRRORED_POINTS: LazyLock<[usize; N_LANDMARKS]> = LazyLock::new(|| {
-    std::array::from_fn(|i| {
-        if i < N_MESH_POINTS {
-            // The canonical mesh is its own mirror image.
-            let wanted = MESH_POINTS_CM[i] * Vec3::new(-1.0, 1.0, 1.0);
-            let distance = |j: &usize| MESH_POINTS_CM[*j].distance_squared(wanted);
-            return (0..N_MESH_POINTS).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(i);
-        }
-        // Irises: centre, then the rim to the picture's right, up, left, down.
-        let (eye, part) = ((i - N_MESH_POINTS) / 5, (i - N_MESH_POINTS) % 5);
-        N_MESH_POINTS + (1 - eye) * 5 + [0, 3, 2, 1, 4][part]
-    })
-});
-
-/// For each coefficient, the one on the other side.
-pub static MIRRORED_COEFFICIENTS: LazyLock<[usize; N_COEFFICIENTS]> = LazyLock::new(|| {
-    std::array::from_fn(|i| {
-        let name = COEFFICIENT_NAMES[i];
-        let other = match (name.strip_suffix("Left"), name.strip_suffix("Right")) {
-            (Some(stem), _) => format!("{stem}Right"),
-            (_, Some(stem)) => format!("{stem}Left"),
-            _ => return i,
-        };
-        COEFFICIENT_NAMES.iter().position(|name| *name == other).unwrap_or(i)
-    })
-});
 
 impl Augmentation {
     /// Changes nothing.

@@ -28,8 +28,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceObservation, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::{FaceObservation, HeadPose, Landmarks, N_COEFFICIENTS};
 use crate::photo;
 
 pub use record::{ClipInfo, DropCount, FrameRecord, Seeds, TruthRecord};

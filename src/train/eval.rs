@@ -12,15 +12,16 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::drive::Motion;
 use crate::error::Result;
 use crate::generate::Generator;
+use crate::signal::Motion;
 
 pub use self::footage::{ClipCase, PairCase, clips, pairs};
 pub use self::instruments::{Instruments, LeftOut};
 pub use self::reel::Row;
 pub use self::scores::{Better, Figure, Figures, METRICS, Metric, metric_of};
 
+pub mod across;
 pub mod frechet;
 pub mod metrics;
 pub mod regions;

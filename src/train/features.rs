@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::state_dict::Array;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::identity::hex;
+use crate::hex::hex;
 
 mod state_dict;
 

@@ -14,6 +14,7 @@ struct Leaf {
     state: Option<AdamWState<1>>,
     /// The moving average of the values.
     mean: Vec<f32>,
+    learns: bool,
 }
 
 /// All weights of one network.
@@ -38,7 +39,7 @@ impl Leaves {
     /// Puts weights, as (name, extents, values), on a device that records gradients.
     pub fn new(rows: impl Iterator<Item = (String, Vec<usize>, Vec<f32>)>, device: &Device) -> Self {
         let leaves = rows.map(|(name, dims, values)| {
-            let leaf = Leaf { dims, values: leaf(values.clone(), device), state: None, mean: values };
+            let leaf = Leaf { dims, values: leaf(values.clone(), device), state: None, mean: values, learns: true };
             (name, leaf)
         });
         let optimizer = AdamWConfig::new().with_beta_2(0.99).with_epsilon(1e-8).with_weight_decay(1e-4).build();
@@ -60,12 +61,23 @@ impl Leaves {
         leaf.values.clone().reshape(dims)
     }
 
+    /// Lets only weights learn whose names begin with one of `prefixes`; answers how many.
+    pub fn learn_only(&mut self, prefixes: &[String]) -> usize {
+        for (name, leaf) in &mut self.leaves {
+            leaf.learns = prefixes.iter().any(|prefix| name.starts_with(prefix));
+            if !leaf.learns && self.device.is_autodiff() {
+                leaf.values = Tensor::from_inner(leaf.values.clone().inner());
+            }
+        }
+        self.leaves.values().filter(|leaf| leaf.learns).count()
+    }
+
     /// Follows the gradients by one step; gives their norm. A step whose gradients are not finite is left out.
     pub fn step(&mut self, mut gradients: Gradients, options: &StepOptions) -> f32 {
         let mut found = Vec::with_capacity(self.leaves.len());
         let mut square = 0.0_f32;
         for leaf in self.leaves.values() {
-            let gradient = leaf.values.grad_remove(&mut gradients);
+            let gradient = leaf.learns.then(|| leaf.values.grad_remove(&mut gradients)).flatten();
             if let Some(gradient) = &gradient {
                 square += gradient.clone().square().sum().into_scalar::<f32>();
             }
@@ -133,7 +145,12 @@ impl Leaves {
                 }
             };
             let missing = || Error::new(ErrorKind::Model, format!("checkpoint: {name} is missing"));
-            leaf.values = self::leaf(get("values")?.ok_or_else(missing)?, &self.device);
+            let values = get("values")?.ok_or_else(missing)?;
+            leaf.values = if leaf.learns {
+                self::leaf(values, &self.device)
+            } else {
+                Tensor::from_data(TensorData::new(values, [len]), &self.device)
+            };
             leaf.mean = get("mean")?.ok_or_else(missing)?;
             leaf.state = match (get("moment1")?, get("moment2")?) {
                 (Some(first), Some(second)) => Some(AdamWState {

@@ -7,6 +7,7 @@ use burn::tensor::ops::AvgPoolOptions;
 use super::adversary::{Adversary, Evidence};
 use super::features::FrozenFeatures;
 use super::picture::{Made, Tensors};
+use super::warping::resized;
 
 /// How much each part counts.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,9 @@ pub struct LossWeights {
     pub flow: f32,
     /// Change from frame to frame against the true change.
     pub temporal: f32,
+    /// How much fine detail there is, whatever it shows, against how much there was: what is not quite in its place is
+    /// painted away by every other part.
+    pub detail: f32,
     /// Distance of frozen features (MobileNetV2).
     pub features: f32,
     /// How surely the adversary finds the network's pictures out.
@@ -63,6 +67,7 @@ impl Default for LossWeights {
             alpha: 0.1,
             flow: 0.5,
             temporal: 0.3,
+            detail: 0.5,
             features: 0.3,
             adversarial: 0.01,
             matching: 0.1,
@@ -130,6 +135,8 @@ pub fn loss(
     ]);
     scales.extend([weights.log_mse, weights.log_mse_mouth, weights.log_mse_eyes]);
     scales.extend([weights.stray_trust, weights.residual]);
+    parts.push(("detail", detail(&made.picture, &group.target, &group.counts)));
+    scales.push(weights.detail);
     if trust_prior > 0.0 {
         parts.push(("trust", mean((made.trust.clone() - regions * 0.9).square(), &group.counts)));
         scales.push(trust_prior);
@@ -180,6 +187,24 @@ fn pyramid(a: &Tensor<4>, b: &Tensor<4>, counts: &Tensor<4>, square: f32) -> Ten
         total = Some(total.map_or_else(|| part.clone(), |sum: Tensor<1>| sum + part.clone()));
     }
     total.unwrap_or_else(|| a.clone().sum() * 0.0)
+}
+
+/// How far the strength of fine detail is from the truth's, in windows of 16 pixels: the
+/// difference of root mean squares of what halving and quartering the picture loses.
+fn detail(a: &Tensor<4>, b: &Tensor<4>, counts: &Tensor<4>) -> Tensor<1> {
+    const WINDOW_PX: usize = 16;
+    /// Half a step of 255: what is flat has no detail to compare.
+    const FLOOR: f32 = 4e-6;
+    let pooled = |x: Tensor<4>, px: usize| avg_pool2d(x, AvgPoolOptions::new([px, px]));
+    let [_, _, h, w] = a.dims();
+    let strength = |x: &Tensor<4>, factor: usize| {
+        let lost = x.clone() - resized(pooled(x.clone(), factor), h, w);
+        (pooled(lost.square().mean_dim(1), WINDOW_PX) + FLOOR).sqrt()
+    };
+    let counted = pooled(counts.clone(), WINDOW_PX);
+    let parts = [2, 4].map(|factor| mean((strength(a, factor) - strength(b, factor)).abs(), &counted));
+    let [finest, finer] = parts;
+    finest + finer
 }
 
 /// The mean over frames of the logarithm of the mean squared error (n, 1, h, w), counted by (n, 1, h, w).

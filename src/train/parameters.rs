@@ -5,7 +5,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 use super::leaves::Leaves;
 use crate::error::Result;
 use crate::generate::network::Size;
-use crate::generate::weights::Weights;
+use crate::generate::network::weights::Weights;
 
 pub use super::leaves::StepOptions;
 
@@ -38,6 +38,11 @@ impl Parameters {
     /// As [`Leaves::get`].
     pub fn get<const D: usize>(&self, name: &str) -> Tensor<D> {
         self.leaves.get(name)
+    }
+
+    /// Lets only weights learn whose names begin with one of `prefixes`; answers how many.
+    pub fn learn_only(&mut self, prefixes: &[String]) -> usize {
+        self.leaves.learn_only(prefixes)
     }
 
     /// Follows the gradients by one step; see [`Leaves::step`].

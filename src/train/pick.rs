@@ -1,7 +1,7 @@
 //! Which portrait and which frames the next step learns from.
 
 use super::dataset::{Clip, Dataset, Kind, Split};
-use crate::studio::random::Rng;
+use crate::random::Rng;
 
 /// How often each kind of clip is drawn, where there are any.
 const SHARES: [(Kind, f32); 3] = [(Kind::Filmed, 0.5), (Kind::Synthetic, 0.45), (Kind::Portrait, 0.05)];

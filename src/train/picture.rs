@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::group::Group;
 use super::parameters::Parameters;
 use super::replay::{Replay, pooled_embedding};
-use super::sample::Group;
-use super::warping::{gather, mixed_flow};
-use crate::generate::network::{self, FrameOptions, Size};
+use super::warping::{gather, mixed_flow, resized};
+use crate::generate::network::{self, FrameOptions, Size, margin_px};
 use crate::generate::plan::Plan;
 
 /// The plans of a network's encoder and frame.
@@ -42,7 +42,8 @@ pub struct Tensors {
     pub point_flow: Tensor<4>,
     portrait: Tensor<4>,
     portrait_lines: Tensor<4>,
-    photo: Tensor<4>,
+    /// (1, 4, p, p) each.
+    photo: [Tensor<4>; 3],
     candidates: [Tensor<4>; 4],
     lines: [Tensor<4>; 3],
     maps: [Tensor<4>; 3],
@@ -55,7 +56,7 @@ impl Tensors {
     /// Copies a group to a device.
     pub fn new(group: &Group, device: &Device) -> Self {
         let device = &device.clone().inner();
-        let (s, n) = (group.size_px, group.n_frames);
+        let n = group.n_frames;
         let side = |c: usize, n: usize, values: &[f32]| ((values.len() / (c * n)) as f64).sqrt() as usize;
         let many = |n: usize, c: usize, values: &[f32]| -> Tensor<4> {
             let px = side(c, n, values);
@@ -72,7 +73,7 @@ impl Tensors {
             point_flow: many(n, 3, &group.point_flow),
             portrait: many(1, 4, &group.portrait),
             portrait_lines: many(1, 8, &group.portrait_lines),
-            photo: Tensor::from_data(TensorData::new(group.photo.clone(), [1, 4, s + s / 4, s + s / 4]), device),
+            photo: [0, 1, 2].map(|i| many(1, 4, &group.photo[i])),
             candidates: [0, 1, 2, 3].map(|i| many(n, 4, &group.candidates[i])),
             lines: [0, 1, 2].map(|i| many(n, 8, &group.lines[i])),
             maps: [0, 1, 2].map(|i| many(n, 3, &group.maps[i])),
@@ -91,7 +92,7 @@ pub struct Made {
     pub alpha: Tensor<4>,
     /// (n, 3, s, s): the warped photo alone over the background.
     pub warped: Tensor<4>,
-    /// (n, 3, s, s): the decoder alone over the background.
+    /// (n, 3, s, s): the decoder alone, with the photo's bands, over the background.
     pub decoded: Tensor<4>,
     /// (n, 1, s, s): how far the decoder is trusted.
     pub trust: Tensor<4>,
@@ -130,34 +131,44 @@ pub fn make(plans: &Plans, parameters: &Parameters, group: &Tensors) -> Made {
         .give("decoder.deformed64", group.deformations[1].clone())
         .give("decoder.deformed128", group.deformations[2].clone())
         .run();
-    finish(group, frame.named("decoder.out"), frame.named("mix"))
+    finish(group, frame.named("decoder.out"), frame.named("decoder.gates"), frame.named("mix"))
 }
 
-fn finish(group: &Tensors, decoded: Tensor<4>, mix: Tensor<4>) -> Made {
-    let coarse = mixed_flow(mix.clone(), &group.maps[1], &group.pose);
+fn finish(group: &Tensors, decoded: Tensor<4>, gates: Tensor<4>, mix: Tensor<4>) -> Made {
+    let at_mix = mixed_flow(mix.clone(), &group.maps[1], &group.pose);
     let [_, _, m, _] = mix.dims();
     let residual = mix.clone().narrow(1, 4, 2) * m as f32;
     let flow = mixed_flow(mix, &group.full_map, &group.pose);
     let [_, _, size, _] = group.target.dims();
-    let margin = (size / 8) as f32 - 0.5;
-    let scale = size as f32;
-    let photo = gather(group.photo.clone(), flow.u * scale + margin, flow.v * scale + margin);
+    let (decoded, gates) = (resized(decoded, size, size), resized(gates, size, size));
+    let margin = margin_px(size) as f32;
+    let side = size as f32 + 2.0 * margin;
+    let [x, y] = [flow.u, flow.v].map(|at| (at * size as f32 + margin) / side);
+    let [photo, fine, coarse] = [0, 1, 2].map(|i| {
+        let level = group.photo[i].clone();
+        let [_, _, _, px] = level.dims();
+        gather(level, x.clone() * px as f32 - 0.5, y.clone() * px as f32 - 0.5)
+    });
+    let colour = |x: &Tensor<4>| x.clone().narrow(1, 0, 3);
+    let bands = [colour(&photo) - colour(&fine), colour(&fine) - colour(&coarse)];
     let drawn = group.full_map.clone().narrow(1, 2, 1);
     let photo_alpha: Tensor<4> =
         photo.clone().narrow(1, 3, 1) * (drawn.clone() + (1.0 - drawn) * (1.0 - flow.mix.narrow(1, 3, 1)));
     let over =
         |colour: Tensor<4>, alpha: Tensor<4>| group.background.clone() + alpha * (colour - group.background.clone());
-    let warped = over(photo.narrow(1, 0, 3), photo_alpha.clone());
+    let warped = over(colour(&photo), photo_alpha.clone());
     let decoder_alpha = decoded.clone().narrow(1, 3, 1);
     let trust = decoded.clone().narrow(1, 4, 1);
-    let decoded = over(decoded.narrow(1, 0, 3), decoder_alpha.clone());
+    let [finest, finer] = bands;
+    let painted = colour(&decoded) + gates.clone().narrow(1, 0, 1) * finest + gates.narrow(1, 1, 1) * finer;
+    let decoded = over(painted, decoder_alpha.clone());
     Made {
         picture: warped.clone() + trust.clone() * (decoded.clone() - warped.clone()),
         alpha: photo_alpha.clone() + trust.clone() * (decoder_alpha - photo_alpha),
         warped,
         decoded,
         trust,
-        flow: Tensor::cat(vec![coarse.u, coarse.v], 1),
+        flow: Tensor::cat(vec![at_mix.u, at_mix.v], 1),
         residual,
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::dataset::ClipInfo;
-use super::dataset::{Kind, put_json};
+use super::dataset::{Kind, put, put_json};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 
 pub use collect::{Job, Origin};
@@ -24,6 +24,7 @@ mod flow;
 mod framing;
 mod manifest;
 mod measure;
+mod outcome;
 mod plots;
 mod rendered;
 mod statistics;
@@ -185,7 +186,8 @@ pub fn prepare(
     for (info, is_resumed) in &done {
         summary.add(info, *is_resumed);
     }
-    statistics::write(output)?;
+    let statistics = statistics::write(output)?;
+    put(&output.join("statistics.svg"), plots::draw(&statistics).as_bytes())?;
     Ok(summary)
 }
 

@@ -1,4 +1,4 @@
-//! What one step learns from: a portrait and frames of the same person, as the network sees them.
+//! Makes groups: a portrait and frames of the same person, as the network sees them.
 //!
 //! Everything here is what the engine would compute for these frames with motion `absolute`: the same mesh warp, maps,
 //! drawings and background, so that training sees what playing will. What moves beside the mesh counts from the portrait's
@@ -11,21 +11,22 @@ use opencv::imgproc::{INTER_AREA, resize};
 
 use super::augment::Augmentation;
 use super::dataset::{Clip, SIZE_PX};
-use crate::drive::{DenseTracker, DrivingSignal, retarget};
+use super::group::{Group, level_planes};
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceShape, Landmarks, N_LANDMARKS, N_MESH_POINTS};
+use crate::flow::DenseTracker;
 use crate::frame::{Picture, Rgb, Rgba};
 use crate::generate::cpu::native;
-use crate::generate::motion::HeadPlacement;
-use crate::generate::network::FACE;
+use crate::generate::network::{FACE, margin_px};
 use crate::generate::neural::maps::{self, Maps};
 use crate::generate::neural::planes;
-use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
+use crate::generate::plan::{PLACES_PER_PX, PhotoLevels, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
 use crate::generate::{Generator as _, Portrait};
+use crate::geometry::{FaceObservation, FaceShape, HeadPlacement, Landmarks, N_LANDMARKS, N_MESH_POINTS};
 use crate::identity::{Basis, Consent, Framing, Identity, Manifest, plate};
 use crate::kernels::raster::RasterShape;
 use crate::kernels::warp::{WarpShape, warp};
+use crate::signal::DrivingSignal;
 
 /// Half the width of the drawings' lines at each of the features' sizes and for the encoder, in pixels; as in the
 /// network's plans.
@@ -34,56 +35,6 @@ const ENCODER_LINE_PX: f32 = 1.0;
 /// Points around the inner and outer lips, and around each eye.
 const MOUTH: [usize; 12] = [61, 291, 0, 17, 37, 267, 84, 314, 40, 270, 91, 321];
 const EYES: [[usize; 8]; 2] = [[33, 133, 159, 145, 158, 153, 160, 144], [263, 362, 386, 374, 385, 380, 387, 373]];
-
-/// A portrait and some frames of the same person, square pictures of one size; numbers in rows, as tensors want them.
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// Width and height of the pictures.
-    pub size_px: usize,
-    /// How many frames.
-    pub n_frames: usize,
-    /// Whether the frames follow each other without gaps.
-    pub is_sequence: bool,
-    /// How far the mattes are to be believed, 0..1: those of rendered people are true.
-    pub matte_belief: f32,
-    /// (4, s, s): colour -1..1, matte 0..1.
-    pub portrait: Vec<f32>,
-    /// (8, s, s): the portrait's drawing.
-    pub portrait_lines: Vec<f32>,
-    /// (4, p, p): the photo with its margin, 0..1.
-    pub photo: Vec<f32>,
-    /// (3, s, s), 0..1.
-    pub background: Vec<f32>,
-    /// Of each frame (4, m, m) with m = s / 4: the portrait where it is, moved with the body, with the head
-    /// and with the mesh.
-    pub candidates: [Vec<f32>; 4],
-    /// Of each frame (8, n, n) with n = s / 8, s / 4, s / 2.
-    pub lines: [Vec<f32>; 3],
-    /// Of each frame (3, n, n), sizes as of `lines`.
-    pub maps: [Vec<f32>; 3],
-    /// Of each frame (2, n, n), sizes as of `lines`.
-    pub deformations: [Vec<f32>; 3],
-    /// Of each frame (3, s, s): u and v in picture units, and 1 where the mesh or its surround was drawn.
-    pub full_map: Vec<f32>,
-    /// Of each frame twelve numbers.
-    pub pose: Vec<f32>,
-    /// Of each frame (3, s, s), 0..1: what was seen.
-    pub target: Vec<f32>,
-    /// Of each frame (1, s, s), 0..1.
-    pub matte: Vec<f32>,
-    /// Of each frame (1, s, s): 1 around the mouth, soft.
-    pub mouth: Vec<f32>,
-    /// Of each frame (1, s, s): 1 around the eyes, soft.
-    pub eyes: Vec<f32>,
-    /// Of each frame (1, s, s): 0 where the clip shows something else than the camera's picture.
-    pub filmed: Vec<f32>,
-    /// Of each frame (1, s, s), 0..1: how much the target counts; the background does not where it cannot be known.
-    pub counts: Vec<f32>,
-    /// Of each frame (3, m, m): where a point of the face is in the portrait, and 1 where one is.
-    pub point_flow: Vec<f32>,
-    /// Of each frame (3, s, s), 0..1: what the mesh warp alone makes of it; only where asked for.
-    pub warp_only: Vec<f32>,
-}
 
 /// What a group shall hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +48,7 @@ pub struct GroupOptions {
 /// Makes groups; keeps its buffers.
 pub struct Sampler {
     size_px: usize,
+    decoded_px: usize,
     mapper: WarpGenerator,
     maps: Maps,
     plain: WarpGenerator,
@@ -104,15 +56,16 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Makes one for square pictures of `size_px`, a multiple of 32.
+    /// Makes one for square pictures of `size_px` and a decoder that paints `decoded_px` of them; multiples of 32.
     ///
     /// # Errors
     /// When OpenCV fails, or the network that finds persons cannot be opened.
-    pub fn new(size_px: usize) -> Result<Self> {
+    pub fn new(size_px: usize, decoded_px: usize) -> Result<Self> {
         Ok(Self {
             size_px,
+            decoded_px,
             mapper: WarpGenerator::for_network(size_px),
-            maps: Maps::new(size_px, [size_px / 8, size_px / 4, size_px / 2]),
+            maps: Maps::new(size_px, [decoded_px / 8, decoded_px / 4, decoded_px / 2]),
             plain: WarpGenerator::new(size_px),
             dense: DenseTracker::new()?,
         })
@@ -134,7 +87,8 @@ impl Sampler {
         options: GroupOptions,
     ) -> Result<Group> {
         let GroupOptions { with_warp, with_dense } = options;
-        let size = self.size_px;
+        let (size, decoded) = (self.size_px, self.decoded_px);
+        let levels = PhotoLevels::new(size, margin_px(size), decoded);
         let picture = clip.picture(portrait)?;
         self.dense.reset();
         if with_dense {
@@ -149,16 +103,17 @@ impl Sampler {
         let own = units(&identity.landmarks_px, size);
         let mut group = Group {
             size_px: size,
+            decoded_px: decoded,
             n_frames: frames.len(),
             is_sequence: frames.windows(2).all(|w| clip.frames[w[1]].index == clip.frames[w[0]].index + 1),
             matte_belief: if clip.frames[portrait].truth.is_some() { 1.0 } else { 0.2 },
-            portrait: planes(&identity, size)?,
-            portrait_lines: drawn(&own, size, ENCODER_LINE_PX),
-            photo: colour_planes(self.mapper.source_pixels()),
+            portrait: planes(&identity, decoded)?,
+            portrait_lines: drawn(&own, decoded, ENCODER_LINE_PX),
+            photo: level_planes(&levels, &levels.lay_out(self.mapper.source_pixels())),
             background: rgb_planes(&identity.background),
             ..Group::default()
         };
-        let small = planes(&identity, size / 4)?;
+        let small = planes(&identity, decoded / 4)?;
         let is_background_known = change.shows_the_same_as(portrait_change);
         for &frame in frames {
             self.frame(clip, frame, change, &identity, &rest, &small, &mut group)?;
@@ -194,15 +149,15 @@ impl Sampler {
             signal.dense = signal.dense.mirrored();
         }
         self.mapper.follow(&signal)?;
-        let pose = maps::pose(rest, &rest.driven(size, &signal), size);
+        let pose = maps::pose(rest, &signal.placement(rest, size), size);
         self.maps.take(&self.mapper, &pose);
         let points = units(self.mapper.landmarks_px(), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
-            group.lines[level].extend(drawn(&points, size >> (3 - level), radius_px));
+            group.lines[level].extend(drawn(&points, self.decoded_px >> (3 - level), radius_px));
             group.maps[level].extend(&self.maps.coarse[level]);
             group.deformations[level].extend(&self.maps.deformation[level]);
         }
-        let m = size / 4;
+        let m = self.decoded_px / 4;
         for (flow, to) in group.candidates.iter_mut().enumerate() {
             let n = m as u32;
             let shape = WarpShape { c: 4, h_in: n, w_in: n, h: n, w: n, h_mix: 0, w_mix: 0, flow: flow as u32 };
@@ -287,7 +242,7 @@ fn signal(clip: &Clip, frame: usize, change: &Augmentation, identity: &Identity)
     let observation = FaceObservation { frame_size_px: (size_px, size_px), landmarks_px, ..seen };
     let shape = FaceShape::new(&observation.landmarks_px, &observation.pose);
     (
-        retarget::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
+        DrivingSignal::absolute(&identity.shape, &shape, observation.frame_size_px, &observation.coefficients),
         observation.landmarks_px,
     )
 }
@@ -310,11 +265,6 @@ fn resized<const C: usize>(picture: &Picture<C>, px: usize) -> Result<Picture<C>
 fn rgb_planes(picture: &Rgb) -> Vec<f32> {
     let (pixels, _) = picture.data().as_chunks::<3>();
     (0..3).flat_map(|c| pixels.iter().map(move |rgb| f32::from(rgb[c]) / 255.0)).collect()
-}
-
-/// (4, n), 0..1, from packed pixels.
-fn colour_planes(pixels: &[u32]) -> Vec<f32> {
-    (0..4).flat_map(|c| pixels.iter().map(move |word| f32::from(word.to_le_bytes()[c]) / 255.0)).collect()
 }
 
 /// (478, 2) in picture units.

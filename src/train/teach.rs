@@ -11,37 +11,29 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
 use super::adversary::Adversary;
-use super::augment::{Augmentation, Ranges};
 use super::checkpoint;
-use super::dataset::{Dataset, Split};
 use super::features::FrozenFeatures;
+use super::group::Group;
 use super::loss::{Judges, LossWeights, loss, trust_prior};
 use super::parameters::{Parameters, StepOptions};
-use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, GroupOptions, Sampler};
 use super::sheet;
 use super::validate::{self, Scores};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::generate::network::Size;
-use crate::generate::weights::Weights;
-use crate::studio::random::Rng;
+use crate::generate::network::weights::Weights;
 
 /// How a training is run.
 #[derive(Clone, Debug)]
 pub struct TeachOptions {
-    /// The data set of `effigy prepare`.
-    pub dataset: PathBuf,
     /// Where weights, checkpoint, log and pictures go; a training that is there goes on.
     pub output: PathBuf,
     /// Size of the network.
     pub size: Size,
     /// Weights to begin with, instead of random ones; of several, their mean.
     pub initial: Vec<PathBuf>,
-    /// Width and height of the pictures, a multiple of 32; the network plays at 256.
-    pub picture_px: usize,
-    /// Frames of each portrait.
-    pub n_frames: usize,
+    /// How the names of the weights begin that learn; empty for all.
+    pub only: Vec<String>,
     /// Portraits whose gradients are summed for one step.
     pub n_portraits: usize,
     /// Steps from the beginning, with those of earlier runs.
@@ -64,32 +56,38 @@ pub struct TeachOptions {
 const WARM_UP: usize = 200;
 /// Steps that the adversary learns before it counts.
 const ADVERSARY_WARM_UP: usize = 200;
-/// How often the portrait is another part of its frame than the pictures are of theirs, so that the head is far from
-/// where the portrait has it: the people in the data sit still.
-const MOVED: f32 = 0.4;
-/// How much closer such a portrait may be, as what is added to 1.
-const MOVED_ZOOM: f32 = 0.35;
-/// How often the signal knows nothing beside the mesh, as before a driver was seen from the front.
-const NO_DENSE: f32 = 0.15;
 /// Groups that lie ready.
 const READY: usize = 4;
 
-/// What the loader draws, in order.
-type Drawn = Result<Group>;
+/// Where groups come from: a data set, or what was packed of one.
+pub trait Feed: Sync {
+    /// What it holds, in a few words.
+    fn about(&self) -> String;
+
+    /// The groups to validate with, the same every time.
+    ///
+    /// # Errors
+    /// When a picture cannot be read.
+    fn validation(&self) -> Result<Vec<Group>>;
+
+    /// Puts groups together until nobody takes any more; `seed` and the number of the first step say which. An error that
+    /// was handed over ends it.
+    fn draw(&self, seed: u64, first_step: usize, to: &Sender<Result<Group>>);
+}
 
 /// Trains until all steps are done or `stop` is set; then writes a checkpoint.
 ///
 /// `report` gets a line from time to time.
 ///
 /// # Errors
-/// When the data set is empty or torn, or nothing can be written.
-pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report: impl Fn(&str)) -> Result<()> {
-    let dataset = Dataset::open(&options.dataset)?;
-    let picker = Picker::new(&dataset, Split::Train);
-    if picker.is_empty() {
-        let message = format!("{} has nobody to train on; add clips with `effigy prepare`", options.dataset.display());
-        return Err(Error::new(ErrorKind::Config, message));
-    }
+/// When the data are torn, or nothing can be written.
+pub fn teach(
+    options: &TeachOptions,
+    feed: &dyn Feed,
+    device: &Device,
+    stop: &AtomicBool,
+    report: impl Fn(&str),
+) -> Result<()> {
     std::fs::create_dir_all(&options.output)
         .or_error(ErrorKind::Io, || format!("cannot make the folder {}", options.output.display()))?;
     let device = device.clone().autodiff();
@@ -104,6 +102,10 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
         return Err(Error::new(ErrorKind::Config, message));
     }
     let mut parameters = Parameters::new(&weights, &device);
+    if !options.only.is_empty() && parameters.learn_only(&options.only) == 0 {
+        let message = format!("no weight's name begins with {}; try decoder.out", options.only.join(" or "));
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let checkpoint_path = options.output.join("checkpoint.safetensors");
     let features = match &options.features {
         Some(path) => Some(FrozenFeatures::load(path, &device.clone().inner())?),
@@ -115,19 +117,20 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
         true => checkpoint::load(&checkpoint_path, &mut parameters, adversary.as_mut())?,
         false => 0,
     };
-    let validation = validate::groups(&dataset, options.picture_px)?;
+    let validation = feed.validation()?;
     let plans = Plans::new(options.size);
     let mut log = Log::open(&options.output)?;
     report(&format!(
-        "{} clips, {} groups to validate with; from step {first} of {}",
-        dataset.clips.len(),
+        "{}, {} groups to validate with; from step {first} of {}",
+        feed.about(),
         validation.len(),
         options.n_steps
     ));
 
-    let (to, from) = bounded::<Drawn>(READY);
+    let (to, from) = bounded(READY);
     std::thread::scope(|scope| {
-        let load = || draw(options, &picker, first, &to);
+        // The feed keeps the other end, which must close with it.
+        let load = move || feed.draw(options.seed, first, &to);
         let loader = std::thread::Builder::new().name("load".to_owned());
         // The loader ends when the receiver does.
         loader
@@ -137,28 +140,6 @@ pub fn teach(options: &TeachOptions, device: &Device, stop: &AtomicBool, report:
             Training { options, plans: &plans, features: features.as_ref(), adversary, validation: &validation };
         training.run(&mut parameters, first, from, stop, &mut log, &report)
     })
-}
-
-/// Puts groups together until nobody wants any more.
-fn draw(options: &TeachOptions, picker: &Picker, first: usize, to: &Sender<Drawn>) {
-    let mut rng = Rng::new(options.seed, first as u64 + 1);
-    let mut sampler = match Sampler::new(options.picture_px) {
-        Ok(sampler) => sampler,
-        Err(error) => {
-            let _ = to.send(Err(error));
-            return;
-        }
-    };
-    loop {
-        let pick = picker.pick(options.n_frames, &mut rng);
-        let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
-        let other = if rng.chance(MOVED) { change.elsewhere(MOVED_ZOOM, &mut rng) } else { change };
-        let wanted = GroupOptions { with_warp: false, with_dense: !rng.chance(NO_DENSE) };
-        let group = sampler.group(pick.clip, pick.portrait, &pick.frames, [&other, &change], wanted);
-        if to.send(group).is_err() {
-            return;
-        }
-    }
 }
 
 struct Training<'a> {
@@ -174,14 +155,14 @@ impl Training<'_> {
         &mut self,
         parameters: &mut Parameters,
         first: usize,
-        groups: Receiver<Drawn>,
+        groups: Receiver<Result<Group>>,
         stop: &AtomicBool,
         log: &mut Log,
         report: &impl Fn(&str),
     ) -> Result<()> {
         let options = self.options;
         let checkpoint_path = options.output.join("checkpoint.safetensors");
-        let mut step = first;
+        let (mut step, mut n_samples) = (first, 0);
         let begun = Instant::now();
         while step < options.n_steps && !stop.load(Ordering::Relaxed) {
             let progress = step as f32 / options.n_steps as f32;
@@ -194,6 +175,7 @@ impl Training<'_> {
                 let group = groups
                     .recv()
                     .or_error(ErrorKind::Internal, || "the thread that loads pictures ended".to_owned())??;
+                n_samples += group.n_frames;
                 let tensors = Tensors::new(&group, parameters.device());
                 let made = make(self.plans, parameters, &tensors);
                 let adversary = self.adversary.as_ref().filter(|_| step >= first + ADVERSARY_WARM_UP);
@@ -220,7 +202,6 @@ impl Training<'_> {
             if step.is_multiple_of(20) {
                 let parts: serde_json::Map<_, _> =
                     parts.into_iter().map(|(name, part)| (name.to_owned(), json!(part.into_scalar::<f32>()))).collect();
-                let n_samples = (step - first) * options.n_portraits * options.n_frames;
                 let samples_hz = n_samples as f64 / begun.elapsed().as_secs_f64();
                 let line = json!({
                     "step": step, "loss": total.into_scalar::<f32>(), "parts": parts, "rate": rate,

@@ -4,19 +4,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::augment::Augmentation;
-use super::dataset::{Dataset, Split};
+use super::group::Group;
 use super::parameters::Parameters;
-use super::pick::Picker;
 use super::picture::{Plans, Tensors, make};
-use super::sample::{Group, GroupOptions, Sampler};
 use super::sheet;
 use crate::error::Result;
-use crate::studio::random::Rng;
-
-/// How many portraits, and frames of each.
-const N_GROUPS: usize = 16;
-const N_FRAMES: usize = 4;
 
 /// Squared errors of the network and of the warp, by region.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,25 +46,6 @@ impl Scores {
     }
 }
 
-/// The groups to validate with, the same for the same data set.
-///
-/// # Errors
-/// When a picture cannot be read.
-pub fn groups(dataset: &Dataset, picture_px: usize) -> Result<Vec<Group>> {
-    let picker = Picker::new(dataset, Split::Validation);
-    if picker.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut rng = Rng::new(7, 0);
-    let wanted = GroupOptions { with_warp: true, with_dense: true };
-    let mut sampler = Sampler::new(picture_px)?;
-    let pick = |_| {
-        let pick = picker.pick(N_FRAMES, &mut rng);
-        sampler.group(pick.clip, pick.portrait, &pick.frames, [&Augmentation::NONE; 2], wanted)
-    };
-    (0..N_GROUPS).map(pick).collect()
-}
-
 /// Runs the network on all groups, and draws the first frames of each into a picture.
 ///
 /// # Errors
@@ -106,9 +79,7 @@ pub fn validate(plans: &Plans, parameters: &Parameters, groups: &[Group], path: 
         }
         let trust = read(made.trust.repeat_dim(1, 3));
         let first = |values: &[f32]| values[..3 * n].to_vec();
-        let portrait: Vec<f32> = group.portrait[..3 * n].iter().map(|v| (v + 1.0) / 2.0).collect();
         rows.push(vec![
-            portrait,
             first(&group.target),
             first(&picture),
             first(&group.warp_only),

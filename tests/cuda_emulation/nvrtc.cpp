@@ -33,13 +33,13 @@ EXPORT int nvrtcCompileProgram(Program* program, int n, const char* const* optio
     program->log = "cannot open a header";
     return COMPILATION;
   }
-  // extern "C" __global__ void [__launch_bounds__(128)] NAME(
-  const std::string mark = "extern \"C\" __global__ void", bounds = "__launch_bounds__(128)";
+  // extern "C" __global__ void [__launch_bounds__(128...)] NAME(
+  const std::string mark = "extern \"C\" __global__ void", bounds = "__launch_bounds__(128";
   for (size_t at = 0; (at = program->source.find(mark, at)) != std::string::npos;) {
     at += mark.size();
     size_t begin = program->source.find_first_not_of(" \n", at);
     if (program->source.compare(begin, bounds.size(), bounds) == 0)
-      begin = program->source.find_first_not_of(" \n", begin + bounds.size());
+      begin = program->source.find_first_not_of(" \n", program->source.find(')', begin) + 1);
     program->result += program->source.substr(begin, program->source.find('(', begin) - begin) + "\n";
   }
   return OK;

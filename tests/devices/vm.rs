@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use effigy::ErrorKind;
 use effigy::composite::CardReason;
-use effigy::sink::{self, SinkOptions};
+use effigy::sink::{self, Codec, SinkOptions};
 use v4l::buffer::Type;
 use v4l::capability::Flags;
 use v4l::io::mmap::Stream;
@@ -127,7 +127,13 @@ fn a_webcam_drives_the_virtual_camera() {
         say("the webcam went and came back", begin);
 
         // A second writer must be told who holds the device.
-        let options = SinkOptions { size_px: (SIZE_PX, SIZE_PX), rate_hz: 25.0, every_frame: false };
+        let options = SinkOptions {
+            size_px: (SIZE_PX, SIZE_PX),
+            rate_hz: 25.0,
+            every_frame: false,
+            codec: Codec::Auto,
+            sound: None,
+        };
         let refused = sink::open(&"vcam:10".parse().unwrap(), &options).err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::DeviceBusy);
         assert!(refused.to_string().contains("another program writes to /dev/video10"), "{refused}");

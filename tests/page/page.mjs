@@ -184,7 +184,9 @@ async function main() {
   await until("a part's strength is shared", async () => (await second.textContent("#mouth-value")) === "50 %");
   await page.evaluate(() => { const s = document.getElementById("keep-expression"); s.value = 0.25; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); });
   await until("the kept expression is shared", async () => (await second.textContent("#keep-expression-value")) === "25 %");
-  await page.evaluate(() => { for (const [id, value] of [["mouth", 1], ["keep-expression", 0]]) { const s = document.getElementById(id); s.value = value; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); } });
+  await page.evaluate(() => { const s = document.getElementById("eye-contact"); s.value = 0.5; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); });
+  await until("eye contact is shared", async () => (await second.textContent("#eye-contact-value")) === "50 %");
+  await page.evaluate(() => { for (const [id, value] of [["mouth", 1], ["eye-contact", 0], ["keep-expression", 0]]) { const s = document.getElementById(id); s.value = value; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); } });
   step("mirror, background, strength and calibration by page and keys");
 
   const lively = await pixels(page);

@@ -2,23 +2,21 @@
 
 use std::path::Path;
 
-use opencv::core::{Mat, MatTraitConst as _};
 use opencv::imgproc;
-use opencv::prelude::VideoCaptureTrait as _;
-use opencv::videoio::VideoCapture;
 
 use super::{Arrival, Look, Reader};
 use crate::capture::clip_file::ClipFile;
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::frame::Grey;
+use crate::frame::{Grey, Rgb};
+use crate::video::reader::VideoReader;
 
 /// The pictures of a video file, one after the other.
 pub struct ClipReader {
     name: String,
-    capture: VideoCapture,
-    bgr: Mat,
-    // After the capture, so that the file is closed before it is removed.
+    video: VideoReader,
+    picture: Rgb,
+    // After the video, so that the file is closed before it is removed.
     _file: ClipFile,
 }
 
@@ -29,8 +27,8 @@ impl ClipReader {
     /// [`crate::ErrorKind::Io`] when it cannot be read or is no video.
     pub fn open(path: &Path) -> Result<Self> {
         let file = ClipFile::open(path)?;
-        let capture = file.open_capture()?;
-        Ok(Self { name: file.shown().display().to_string(), capture, bgr: Mat::default(), _file: file })
+        let video = file.open_reader()?;
+        Ok(Self { name: file.shown().display().to_string(), video, picture: Rgb::default(), _file: file })
     }
 }
 
@@ -40,11 +38,12 @@ impl Reader for ClipReader {
     }
 
     fn read(&mut self, picture: &mut Grey, clock: &dyn Clock) -> Result<Look> {
-        if !self.capture.read(&mut self.bgr)? || self.bgr.empty() {
+        if !self.video.grab()? {
             return Ok(Look::Ended);
         }
-        picture.reshape(self.bgr.cols() as usize, self.bgr.rows() as usize);
-        imgproc::cvt_color_def(&self.bgr, &mut picture.as_mat_mut()?, imgproc::COLOR_BGR2GRAY)?;
+        self.video.retrieve(&mut self.picture)?;
+        picture.reshape(self.picture.width_px(), self.picture.height_px());
+        imgproc::cvt_color_def(&self.picture.as_mat()?, &mut picture.as_mat_mut()?, imgproc::COLOR_RGB2GRAY)?;
         Ok(Look::At(Arrival { since: None, at: clock.now() }))
     }
 

@@ -16,6 +16,7 @@ use super::{Arrival, Legs, Look, MAX_READ_WAIT, Reader, on_clock};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Grey;
+use crate::jpeg::decode_grey;
 
 /// The longest the other side may take to answer.
 const MAX_CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -101,7 +102,7 @@ impl Reader for HttpReader {
         };
         let arrival = Arrival { since: Some(on_clock(part.since, clock)), at: on_clock(part.at, clock) };
         // A torn picture is one without a code.
-        if !super::decode_jpeg(&part.jpeg, picture)? {
+        if !decode_grey(&part.jpeg, picture) {
             picture.reshape(0, 0);
         }
         Ok(Look::At(arrival))
@@ -234,11 +235,10 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use std::net::TcpListener;
 
-    use opencv::core::Vector;
-    use opencv::imgcodecs;
-
     use super::*;
     use crate::clock::{MonotonicClock, Timestamp};
+    use crate::frame::Rgb;
+    use crate::jpeg::Encoder;
     use crate::latency::{Origin, Stamp, draw, read_whole};
 
     fn stamp(frame_id: u32) -> Stamp {
@@ -248,9 +248,9 @@ mod tests {
     fn jpeg(frame_id: u32) -> Vec<u8> {
         let mut picture = Grey::from_data(320, 240, vec![90; 320 * 240]).unwrap();
         draw(&stamp(frame_id), &mut picture);
-        let mut bytes = Vector::<u8>::new();
-        imgcodecs::imencode_def(".jpg", &picture.as_mat().unwrap(), &mut bytes).unwrap();
-        bytes.as_slice().to_vec()
+        let rgb = picture.data().iter().flat_map(|&level| [level; 3]).collect();
+        let picture = Rgb::from_data(320, 240, rgb).unwrap();
+        Encoder::new(95).unwrap().encode(&picture).unwrap().to_vec()
     }
 
     /// Serves one client: what it must have asked for, then these bytes, in pieces.

@@ -46,7 +46,7 @@ impl Layout {
     pub(super) fn unpack(&self, data: &[u8], picture: &mut Grey) -> Result<bool> {
         let (width, height) = (self.width_px, self.height_px);
         let step = match self.packing {
-            Packing::Jpeg => return super::decode_jpeg(data, picture),
+            Packing::Jpeg => return Ok(crate::jpeg::decode_grey(data, picture)),
             Packing::Samples { step, .. } | Packing::Colours { step, .. } => step,
         };
         let stride = self.stride.max(width * step);

@@ -11,7 +11,7 @@ use effigy::bench::e2e::{self, About as AboutWay, Exit, FarEnd};
 use effigy::bench::reader::ReaderSpec;
 use effigy::bench::way::{WayFigures, WaysRecord};
 use effigy::report::LiveFigures;
-use effigy::sink::{self, About, HttpOptions, HttpSink, SinkOptions, SinkSpec};
+use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 #[cfg(target_os = "linux")]
 use effigy::sink::{CameraOptions, VcamSink};
 use effigy::{Error, ErrorKind, Result, Sink};
@@ -111,7 +111,7 @@ impl Way {
 
 /// A picture of its own size, thirty times a second.
 pub(super) fn sink_options(size_px: usize) -> SinkOptions {
-    SinkOptions { size_px: (size_px, size_px), rate_hz: 30.0, every_frame: false }
+    SinkOptions { size_px: (size_px, size_px), rate_hz: 30.0, every_frame: false, codec: Codec::Auto, sound: None }
 }
 
 /// A server whose page steers nothing: a bench has no controls.

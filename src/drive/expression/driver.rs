@@ -6,7 +6,7 @@ use super::solver::{Goal, Solver, keep_finite};
 use super::{N_FIRST_STEPS, Points, Prior, features};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{FaceShape, N_COEFFICIENTS, N_LANDMARKS};
 
 /// Steps of the solver in a frame.
 const N_STEPS: usize = 1;
@@ -90,8 +90,8 @@ impl RestingDriver {
         self.is_asked = true;
     }
 
-    /// Looks at a frame's face.
-    pub(in crate::drive) fn update(&mut self, shape: &FaceShape, now: Timestamp) -> Noticed {
+    /// Looks at a frame's face. Unless the driver `may_change` it is the same person's.
+    pub(in crate::drive) fn update(&mut self, shape: &FaceShape, may_change: bool, now: Timestamp) -> Noticed {
         let points = &shape.points;
         if !points.iter().all(|point| point.is_finite()) {
             return Noticed::Same;
@@ -117,7 +117,7 @@ impl RestingDriver {
             self.secs = MEMORY_SECS;
             return Noticed::Same;
         }
-        let noticed = self.notice(is_first, elapsed_secs);
+        let noticed = if may_change { self.notice(is_first, elapsed_secs) } else { Noticed::Same };
         if is_first || noticed == Noticed::Other {
             *self.shape = *self.calmed;
             self.rest = self.prior.rest;

@@ -3,7 +3,7 @@
 use super::solver::{Goal, Solver, keep_finite};
 use super::{Points, Prior};
 use crate::error::Result;
-use crate::face::N_COEFFICIENTS;
+use crate::geometry::N_COEFFICIENTS;
 
 /// Steps of the solver; done once.
 const N_STEPS: usize = 24;

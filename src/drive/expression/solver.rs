@@ -3,7 +3,7 @@
 use super::space::{ExpressionSpace, N_MODES, Reading, strength};
 use super::{Points, features};
 use crate::error::Result;
-use crate::face::N_COEFFICIENTS;
+use crate::geometry::N_COEFFICIENTS;
 
 /// How dear a standard deviation of a mode is, against a squared difference of coefficients.
 const DAMPING: f32 = 0.006;

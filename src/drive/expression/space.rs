@@ -12,7 +12,8 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::Points;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{EXPRESSION_POINTS, N_COEFFICIENTS, N_LANDMARKS};
+use crate::face::EXPRESSION_POINTS;
+use crate::geometry::{N_COEFFICIENTS, N_LANDMARKS};
 
 /// Modes of a face's motion.
 pub(in crate::drive) const N_MODES: usize = 40;

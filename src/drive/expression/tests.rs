@@ -3,13 +3,18 @@
 use glam::{Quat, Vec2};
 
 use super::space::{ExpressionSpace, N_MODES, Reading, strength};
+use super::touch::{LIDS, LIPS};
 use super::*;
 use crate::clock::Timestamp;
-use crate::face::{FaceShape, FaceTracker, read_expression};
+use crate::face::{FaceTracker, read_expression};
+use crate::geometry::FaceShape;
 use crate::photo;
 
 const JAW_OPEN: usize = 25;
 const SMILE: [usize; 2] = [44, 45];
+
+/// Eyes look where the driver's make them look.
+const NO_CONTACT: EyeContact = EyeContact { share: 0.0, head: Quat::IDENTITY };
 
 /// The points of a demo portrait in head space.
 fn face(name: &str) -> Box<Points> {
@@ -49,8 +54,8 @@ fn driven(portrait: &Points, faces: &[&Points]) -> Box<Points> {
     let mut retargeter = Retargeter::new().unwrap();
     let mut last = Box::new(*portrait.base());
     for (i, face) in faces.iter().enumerate() {
-        let _ = driver.update(&shape(face, 320.0), at(i as u64 * 40));
-        *last = *retargeter.drive(&portrait, &driver, &Strengths::default(), face).points;
+        let _ = driver.update(&shape(face, 320.0), true, at(i as u64 * 40));
+        *last = *retargeter.drive(&portrait, &driver, &Strengths::default(), face, NO_CONTACT).points;
     }
     last
 }
@@ -157,8 +162,8 @@ fn a_part_without_strength_stays_at_rest() {
         let strengths = Strengths { mouth, ..Strengths::default() };
         let mut opened = 0.0;
         for (i, face) in [&rest, &rest, &open, &open, &open].into_iter().enumerate() {
-            let _ = resting.update(&shape(face, 320.0), at(i as u64 * 40));
-            opened = solver.read(&retargeter.drive(&portrait, &resting, &strengths, face).points)[JAW_OPEN];
+            let _ = resting.update(&shape(face, 320.0), true, at(i as u64 * 40));
+            opened = solver.read(&retargeter.drive(&portrait, &resting, &strengths, face, NO_CONTACT).points)[JAW_OPEN];
         }
         opened
     };
@@ -184,7 +189,7 @@ fn somebody_else_is_noticed_within_half_a_second_and_a_grimace_is_not() {
     let mut millis = 0;
     let mut see = |driver: &mut RestingDriver, face: &Points, x_px: f32| {
         millis += 40;
-        driver.update(&shape(face, x_px), at(millis))
+        driver.update(&shape(face, x_px), true, at(millis))
     };
     for i in 0..60 {
         let face = if i % 20 < 8 { &grimace } else { &one };
@@ -214,8 +219,8 @@ fn a_driver_who_smiles_at_rest_can_say_so() {
             resting.calibrate();
         }
         for i in 0..6 {
-            let _ = resting.update(&shape(&smiling, 320.0), at(i * 40));
-            let _ = retargeter.drive(&portrait, &resting, &Strengths::default(), &smiling);
+            let _ = resting.update(&shape(&smiling, 320.0), true, at(i * 40));
+            let _ = retargeter.drive(&portrait, &resting, &Strengths::default(), &smiling, NO_CONTACT);
         }
         solver.read(&retargeter.driven.points)[SMILE[0]]
     };
@@ -233,4 +238,43 @@ fn points_that_are_no_numbers_do_no_harm() {
     let calm = driven(&portrait, &[&*driver; 5]);
     let apart = points.iter().zip(calm.iter()).map(|(a, b)| a.distance(*b)).fold(0.0, f32::max);
     assert!(apart < 0.1, "a torn frame is remembered: {apart}");
+}
+
+/// Where the irises of a portrait lie between the corners of the eyes, sideways in widths of the eye: of a driver who looks
+/// straight, then to the picture's right, first as it is and then with as much eye contact.
+fn irises(portrait: &Points, driver: &Points, contact: EyeContact) -> f32 {
+    let portrait = RestingPortrait::new(portrait, 0.0).unwrap();
+    let aside = with(driver, &[(14, 0.7), (15, 0.7), (13, 0.0), (16, 0.0)]);
+    let (mut resting, mut retargeter) = (RestingDriver::new().unwrap(), Retargeter::new().unwrap());
+    for (i, face) in [driver, driver, &aside, &aside, &aside, &aside].into_iter().enumerate() {
+        let _ = resting.update(&shape(face, 320.0), true, at(i as u64 * 40));
+        let _ = retargeter.drive(&portrait, &resting, &Strengths::default(), face, contact);
+    }
+    let points = &retargeter.driven.points;
+    let change = |eye: usize| {
+        let sideways = features::GAZE[eye][0];
+        let moved = features::measure(sideways, points) - features::measure(sideways, portrait.base());
+        moved / features::eye_widths(portrait.base())[eye]
+    };
+    0.5 * (change(0) + change(1))
+}
+
+#[test]
+fn eye_contact_draws_the_gaze_from_the_drivers_to_the_viewer() {
+    let (portrait, driver) = (face("portrait_a.png"), face("portrait_b.png"));
+    let of = |share: f32, head: Quat| irises(&portrait, &driver, EyeContact { share, head });
+    let free = of(0.0, Quat::IDENTITY);
+    assert!(free > 0.05, "the driver looks aside, the portrait with them: {free}");
+    assert_eq!(free, of(0.0, Quat::from_rotation_y(0.3)), "without a share the head's turn makes no difference");
+    let half = of(0.5, Quat::IDENTITY);
+    assert!((0.3..0.7).contains(&(half / free)), "{half} of {free}");
+    let met = of(1.0, Quat::IDENTITY);
+    assert!(met.abs() < 0.25 * free, "{met} of {free}");
+    // A head that is turned to one side looks at the viewer out of the other corner.
+    for turn in [-0.25_f32, 0.25] {
+        let head = Quat::from_rotation_y(turn);
+        let viewer = (head.inverse() * Vec3::NEG_Z).x;
+        let met = of(1.0, head);
+        assert!((0.2..1.0).contains(&(met / viewer)), "{met} for a sine of {viewer}");
+    }
 }

@@ -6,37 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use super::lower::{Form, Lowering, Segment, declare, name, parts};
+use super::lower::{Form, Lowering, declare};
 use super::onnx::{Attribute, ModelWriter};
 use super::ranges::{Ranges, Scale};
+use super::segment::{Segment, is_in_bytes, name, parts, residual};
 use crate::error::Result;
-use crate::generate::plan::{Activation, Conv2d, Op, Plan, TensorId, UpConv2d};
+use crate::generate::plan::{Conv2d, Op, Plan, TensorId, UpConv2d};
 
 /// From (1, c, h, w) to (1, h, w, c), and back.
 const CHANNELS_LAST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 2, 3, 1]))];
 const CHANNELS_FIRST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 3, 1, 2]))];
-
-/// Whether the step of a segment that writes `y` runs in 8 bits: all leaky ones, but for one whose phases the executor
-/// interleaves. The others are the last of their network, few and exact.
-pub(super) fn is_in_bytes(plan: &Plan, segment: &Segment, y: TensorId) -> bool {
-    let is_in_phases = segment.outputs.iter().zip(&segment.in_phases).any(|(&output, &is)| output == y && is);
-    let is_leaky = |step: &usize| match plan.steps()[*step].1 {
-        Op::Conv2d(Conv2d { y: writes, activation, .. }) | Op::UpConv2d(UpConv2d { y: writes, activation, .. }) => {
-            writes == y && activation == Activation::Leaky
-        }
-        _ => false,
-    };
-    !is_in_phases && segment.steps.iter().any(is_leaky)
-}
-
-/// What a convolution adds to its sum.
-pub(super) fn residual(op: &Op) -> Option<TensorId> {
-    match op {
-        Op::Conv2d(op) => op.residual,
-        Op::UpConv2d(op) => op.residual,
-        _ => None,
-    }
-}
 
 /// Writes the model of a segment in 8 bits from folded weights.
 ///

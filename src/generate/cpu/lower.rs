@@ -1,12 +1,11 @@
 //! Turns the convolutions of a plan into an ONNX model.
 
-use super::bytes::is_in_bytes;
 use super::onnx::{Attribute, ModelWriter};
-use super::ranges::{Watched, watched};
+use super::segment::{Segment, Watched, dims, is_in_bytes, name, parts, watched};
 use crate::error::Result;
 use crate::generate::network::EMBEDDING;
-use crate::generate::plan::{Activation, Conv2d, Op, Plan, Shape, TensorId, UpConv2d};
-use crate::generate::weights::Weights;
+use crate::generate::network::weights::Weights;
+use crate::generate::plan::{Activation, Conv2d, Op, Plan, TensorId, UpConv2d};
 
 /// Where the weights come from and how much of the work is left to the frame path.
 #[derive(Clone, Copy, Debug)]
@@ -22,29 +21,6 @@ pub enum Form<'a> {
 
 /// What the input of an unfolded model that takes the embedding is called; it is the last one.
 pub(super) const EMBEDDING_INPUT: &str = "embedding";
-
-/// One model: some steps of a plan, and what goes in and out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Segment {
-    /// Steps of the plan, convolutions all.
-    pub(super) steps: Vec<usize>,
-    /// What others write and this reads.
-    pub(super) inputs: Vec<TensorId>,
-    /// What this writes and others read.
-    pub(super) outputs: Vec<TensorId>,
-    /// Which of the outputs are left in phases: see [`is_left_in_phases`].
-    pub(super) in_phases: Vec<bool>,
-}
-
-/// Whether an upsampling convolution that ends a segment is left as its four phases, (4 c, h + 1, w + 1): one 2×2
-/// convolution of the padded picture makes them all, and who copies the output can interleave them on the way.
-pub(super) fn is_left_in_phases(plan: &Plan, steps: &[usize], y: TensorId) -> bool {
-    let reads_it = |&step: &usize| plan.steps()[step].1.reads().any(|id| id == y || plan.home(y).0 == id);
-    let is_bare = steps
-        .iter()
-        .any(|&step| matches!(plan.steps()[step].1, Op::UpConv2d(UpConv2d { residual: None, y: up, .. }) if up == y));
-    is_bare && !steps.iter().any(reads_it)
-}
 
 /// Writes the model of a segment.
 ///
@@ -86,20 +62,6 @@ pub(super) fn declare(lowering: &mut Lowering) {
         let extents = if in_phases { [n, 4 * c, h / 2 + 1, w / 2 + 1] } else { [n, c, h, w] };
         model.output(&name(id), &extents);
     }
-}
-
-/// The parts of a concatenation, in order; none for any other tensor.
-pub(super) fn parts(plan: &Plan, id: TensorId) -> Vec<TensorId> {
-    let is_part = |part: &usize| plan.tensors()[*part].parent.is_some_and(|(whole, _)| whole == id);
-    (0..plan.tensors().len()).filter(is_part).map(TensorId::at).collect()
-}
-
-pub(super) fn name(id: TensorId) -> String {
-    format!("t{}", id.index())
-}
-
-pub(super) fn dims(shape: Shape) -> [usize; 4] {
-    [1, shape.c, shape.h, shape.w]
 }
 
 /// A model while it is written.

@@ -19,6 +19,7 @@ pub(super) fn given<'a>(
 ) -> FinishInputs<'a> {
     FinishInputs {
         decoded: read(op.decoded),
+        gates: read(op.gates),
         mix: read(op.mix),
         map: words(op.map),
         pose: read(op.pose),

@@ -1,9 +1,8 @@
 //! What examples showed of a plan's activations, and the scales of bytes that follow from it.
 
-use super::bytes::{is_in_bytes, residual};
-use super::lower::{Segment, name};
+use super::segment::{Segment, Watched, watched};
 use crate::generate::plan::{Plan, TensorId};
-use crate::models::Session;
+use crate::onnx::Session;
 
 /// The least and the largest of all values seen, and zero, which every padding holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,47 +31,6 @@ impl Range {
 pub(super) struct Scale {
     pub(super) step: f32,
     pub(super) zero: u8,
-}
-
-/// What of a step is watched besides the model's outputs, by the tensor that the step writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Watched {
-    /// The convolution's sum.
-    Sum,
-    /// The sum with the residual.
-    Total,
-    /// What the step writes.
-    Tensor,
-}
-
-impl Watched {
-    /// What it is called in the model.
-    pub(super) fn name(self, id: TensorId) -> String {
-        match self {
-            Self::Sum => format!("sum{}", id.index()),
-            Self::Total => format!("total{}", id.index()),
-            Self::Tensor => name(id),
-        }
-    }
-}
-
-/// What the model of a segment shows in [`super::lower::Form::Watched`], in order, after its outputs.
-pub(super) fn watched(plan: &Plan, segment: &Segment) -> Vec<(Watched, TensorId)> {
-    let mut all = Vec::new();
-    for &step in &segment.steps {
-        let op = &plan.steps()[step].1;
-        let y = op.writes();
-        if is_in_bytes(plan, segment, y) {
-            all.push((Watched::Sum, y));
-            if residual(op).is_some() {
-                all.push((Watched::Total, y));
-            }
-        }
-        if !segment.outputs.contains(&y) {
-            all.push((Watched::Tensor, y));
-        }
-    }
-    all
 }
 
 /// The ranges of a plan's activations.

@@ -1,6 +1,6 @@
 //! Cuts a plan into models and loops, and finds a place for each tensor.
 
-use super::lower::{Segment, is_left_in_phases};
+use super::segment::{Segment, is_left_in_phases};
 use super::{Place, Stage};
 use crate::generate::plan::{Op, Plan, Role, TensorId};
 

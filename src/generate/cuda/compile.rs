@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaModule};
 use cudarc::nvrtc::Ptx;
 
-use super::device::unavailable;
+use super::fault::unavailable;
 use crate::error::Result;
 
 /// The kernels on the card.
@@ -46,7 +46,7 @@ mod nvrtc {
 
     use super::unavailable;
     use crate::error::Result;
-    use crate::identity::hex;
+    use crate::hex::hex;
 
     /// Headers first; each file's own includes of them are left out.
     const SOURCES: [&str; 9] = [

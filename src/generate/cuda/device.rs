@@ -8,8 +8,9 @@ use cudarc::driver::sys::{self, CUdevice_attribute as Attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DriverError, result};
 
 use super::compile;
+use super::fault::{lost, unavailable};
 use super::launch::KERNELS;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The oldest driver whose interface the kernels and graphs need: CUDA 12.0, driver 525.
 const OLDEST_DRIVER: i32 = 12000;
@@ -22,29 +23,6 @@ pub(super) struct Device {
     name: String,
     capability: (i32, i32),
     n_multiprocessors: u32,
-}
-
-/// An error after which another backend may serve.
-pub(super) fn unavailable(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::BackendUnavailable, message.into())
-}
-
-/// What went wrong on a card that was open.
-pub(super) fn lost(error: DriverError) -> Error {
-    let message = match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-            return unavailable("the graphics card has no memory left; close other programs that use it")
-                .because(error);
-        }
-        CUresult::CUDA_ERROR_LAUNCH_TIMEOUT => "the graphics card took too long and its driver stopped the work",
-        CUresult::CUDA_ERROR_ECC_UNCORRECTABLE => "the graphics card's memory failed; restart the machine",
-        CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
-        | CUresult::CUDA_ERROR_LAUNCH_FAILED
-        | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
-        | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS => "a kernel failed on the graphics card; please report it",
-        _ => "the graphics card stopped answering",
-    };
-    Error::new(ErrorKind::DeviceLost, message).because(error)
 }
 
 impl Device {

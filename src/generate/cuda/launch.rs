@@ -133,7 +133,7 @@ pub(super) fn launches(
             Op::UpConv2d(op) => vec![op.x],
             Op::Warp(op) => vec![op.x],
             Op::Motion(op) => vec![op.x],
-            Op::Finish(op) => vec![op.decoded],
+            Op::Finish(op) => vec![op.decoded, op.gates],
             Op::Raster(_) => Vec::new(),
         };
         if halves.iter().any(|&id| plan.tensor(id).element != Element::Half) {
@@ -193,10 +193,11 @@ pub(super) fn launches(
             }
             Op::Finish(op) => {
                 let s = plan.finish_shape(op);
-                let inputs = [at(op.decoded), at(op.mix), at(op.map), at(op.pose), at(op.photo)];
+                let inputs = [at(op.decoded), at(op.gates), at(op.mix), at(op.map), at(op.pose), at(op.photo)];
                 let others = [maybe(op.background), maybe(op.badge), at(op.y)];
-                let scalars = [Argument::Finish(s), Argument::Scalar(pitch(op.decoded))];
-                let grid = [(s.size / 4 * (s.size / 2)).div_ceil(super::THREADS), 1, 1];
+                let scalars =
+                    [Argument::Finish(s), Argument::Scalar(pitch(op.decoded)), Argument::Scalar(pitch(op.gates))];
+                let grid = [(s.size / 2 * (s.size / 2)).div_ceil(super::THREADS), 1, 1];
                 Launch { kernel: "finish", grid, arguments: [&inputs[..], &others, &scalars].concat() }
             }
         });

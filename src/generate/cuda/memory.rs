@@ -166,7 +166,7 @@ impl Memory {
         let mut packed = vec![0; self.fixed_offset];
         for (id, values) in plan.of_role(Role::Constant).zip(&adoption.constants) {
             let to = &mut packed[self.constants[id.index()]..][..self.bytes(id)];
-            values::encode(plan, self, id, *values, to);
+            values::encode(plan.tensor(id), self.pitch(plan, id), *values, to);
         }
         for (_, op) in plan.steps() {
             let Some([weight, bias]) = op.params() else { continue };

@@ -2,12 +2,10 @@
 
 use half::f16;
 
-use super::memory::Memory;
-use crate::generate::plan::{Element, Plan, TensorId, TensorView, TensorViewMut};
+use crate::generate::plan::{Element, Tensor, TensorView, TensorViewMut};
 
-/// Writes a tensor's values as the card wants them.
-pub(super) fn encode(plan: &Plan, memory: &Memory, id: TensorId, values: TensorView, to: &mut [u8]) {
-    let tensor = plan.tensor(id);
+/// Writes a tensor's values as the card wants them, `pitch` channels to a pixel.
+pub(super) fn encode(tensor: &Tensor, pitch: u32, values: TensorView, to: &mut [u8]) {
     match values {
         TensorView::Words(words) => {
             for (to, word) in to.chunks_exact_mut(4).zip(words) {
@@ -21,7 +19,7 @@ pub(super) fn encode(plan: &Plan, memory: &Memory, id: TensorId, values: TensorV
         }
         TensorView::F32(values) => {
             let n_pixels = tensor.shape.h * tensor.shape.w;
-            for (pixel, to) in to.chunks_exact_mut(2 * memory.pitch(plan, id) as usize).enumerate() {
+            for (pixel, to) in to.chunks_exact_mut(2 * pitch as usize).enumerate() {
                 for (channel, to) in to.chunks_exact_mut(2).enumerate() {
                     let value = values.get(channel * n_pixels + pixel).copied().unwrap_or(0.0);
                     to.copy_from_slice(&f16::from_f32(value).to_le_bytes());
@@ -32,8 +30,7 @@ pub(super) fn encode(plan: &Plan, memory: &Memory, id: TensorId, values: TensorV
 }
 
 /// Reads a tensor's values as the card wrote them.
-pub(super) fn decode(plan: &Plan, memory: &Memory, id: TensorId, from: &[u8], values: &mut TensorViewMut) {
-    let tensor = plan.tensor(id);
+pub(super) fn decode(tensor: &Tensor, pitch: u32, from: &[u8], values: &mut TensorViewMut) {
     match values {
         TensorViewMut::Bytes(bytes) => bytes.copy_from_slice(from),
         TensorViewMut::F32(values) if tensor.element == Element::Exact => {
@@ -43,7 +40,7 @@ pub(super) fn decode(plan: &Plan, memory: &Memory, id: TensorId, from: &[u8], va
         }
         TensorViewMut::F32(values) => {
             let n_pixels = tensor.shape.h * tensor.shape.w;
-            for (pixel, from) in from.chunks_exact(2 * memory.pitch(plan, id) as usize).enumerate() {
+            for (pixel, from) in from.chunks_exact(2 * pitch as usize).enumerate() {
                 for (channel, from) in from.chunks_exact(2).take(tensor.shape.c).enumerate() {
                     values[channel * n_pixels + pixel] = f16::from_le_bytes([from[0], from[1]]).to_f32();
                 }

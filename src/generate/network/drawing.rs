@@ -1,7 +1,7 @@
 //! Which landmarks are joined by lines, in which channel.
 
-use crate::face::N_LANDMARKS;
 use crate::generate::plan::Drawing;
+use crate::geometry::N_LANDMARKS;
 
 /// A row of landmarks joined by lines, its channel, and whether the last is joined to the first.
 type Line = (u16, bool, &'static [u16]);

@@ -2,10 +2,10 @@
 
 use glam::{Vec2, Vec3};
 
-use crate::generate::motion::HeadPlacement;
 use crate::generate::network::margin_px;
 use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
 use crate::generate::warp::WarpGenerator;
+use crate::geometry::HeadPlacement;
 
 /// Pixels of the finest coarse map along which the full map is read, each way.
 const READS: usize = 4;

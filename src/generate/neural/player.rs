@@ -8,19 +8,19 @@ use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 use super::maps::{Maps, pose};
 use super::typical::typical_signals;
 use super::{Network, check_embedding};
-use crate::drive::DrivingSignal;
 use crate::error::Result;
-use crate::face::N_LANDMARKS;
 use crate::frame::Picture;
 use crate::generate::cpu::CpuExecutor;
-use crate::generate::motion::HeadPlacement;
+use crate::generate::network::weights::Weights;
 use crate::generate::network::{self, ENCODER_PX, Encoded, FEATURES_PX, MOTION_PX};
 use crate::generate::plan::{Adoption, Executor, Role, TensorView, TensorViewMut};
 use crate::generate::twin::TwinExecutor;
 use crate::generate::warp::WarpGenerator;
-use crate::generate::weights::Weights;
 use crate::generate::{Generator as _, Portrait};
+use crate::geometry::HeadPlacement;
+use crate::geometry::N_LANDMARKS;
 use crate::identity::Identity;
+use crate::signal::DrivingSignal;
 
 /// What the plan of a frame reads anew for each.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl FrameInputs {
     fn follow(&mut self, signal: &DrivingSignal, rest: &HeadPlacement, mapper: &mut WarpGenerator) -> Result<()> {
         let size = self.output_px;
         mapper.follow(signal)?;
-        self.pose = pose(rest, &rest.driven(size, signal), size);
+        self.pose = pose(rest, &signal.placement(rest, size), size);
         self.maps.take(mapper, &self.pose);
         for (to, point) in self.landmarks.as_chunks_mut::<2>().0.iter_mut().zip(mapper.landmarks_px()) {
             *to = [point.x / size as f32, point.y / size as f32];
@@ -93,6 +93,7 @@ impl Player {
         let params = network::fold(executor.plan(), &network.weights, &encoded.embedding)?;
         let portrait = planes(&identity, MOTION_PX)?;
         let [features32, features64, features128] = &encoded.features;
+        let photo = network::photo_levels(output_px).lay_out(mapper.source_pixels());
         let rest = HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32);
         let mut inputs = FrameInputs::new(output_px);
         let mut examples = Vec::new();
@@ -109,7 +110,7 @@ impl Player {
                 TensorView::F32(features32),
                 TensorView::F32(features64),
                 TensorView::F32(features128),
-                TensorView::Words(mapper.source_pixels()),
+                TensorView::Words(&photo),
             ],
         };
         executor.adopt(&adoption)?;

@@ -4,8 +4,8 @@ use std::f32::consts::PI;
 
 use glam::{Quat, Vec2, Vec3};
 
-use crate::drive::{DrivingSignal, Motion};
-use crate::face::FaceShape;
+use crate::geometry::FaceShape;
+use crate::signal::{DrivingSignal, Motion};
 
 /// Points of the upper lids, each with the point of the lower lid that it meets.
 const LIDS: [[usize; 2]; 14] = [

@@ -162,24 +162,28 @@ pub enum PictureFormat {
 /// The full-resolution picture: the photo warped by the mixed flow, and the decoder's picture where it is trusted.
 ///
 /// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
-/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `d` = decoder's colour and alpha, `t` = trust, all bilinear
+/// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `f` and `c` = the photo without its finest band and without
+/// both, at the same place ([`super::PhotoLevels`]); `e` = decoder's colour and alpha, `t` = trust, `g` = gates, all bilinear
 /// with the border repeated;
-/// `alpha = (1 - t) p_a + t d_a`, `rgb = ((1 - t) p_a p + t d_a d) / max(alpha, 1/512)`.
+/// `d = e + g_0 (p - f) + g_1 (f - c)`: fine detail is the photo's where the decoder asks for it;
+/// `alpha = (1 - t) p_a + t e_a`, `rgb = ((1 - t) p_a p + t e_a d) / max(alpha, 1/512)`.
 /// Then over `background` where there is one, then under `badge`, then into `format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finish {
     /// (5, h, w): red, green, blue, alpha, trust; 0..1.
     pub decoded: TensorId,
+    /// (2, hg, wg): how much of the photo's finest band lies on it, and of the next; 0..1. Stored as `decoded` is.
+    pub gates: TensorId,
     /// (7, hm, wm) exact, as [`Motion`] makes it. Its occlusion is not used.
     pub mix: TensorId,
-    /// (1, s, s) words: place in `photo` in 1/[`PLACES_PER_PX`] of its pixels, x in the lower half, y in the upper; or
-    /// [`UNDRAWN`].
+    /// (1, s, s) words: place in the photo with its margin in 1/[`PLACES_PER_PX`] of the picture's pixels, x in the lower
+    /// half, y in the upper; or [`UNDRAWN`].
     pub map: TensorId,
     /// (1, 4, 3) exact, as in [`Flow::Body`].
     pub pose: TensorId,
-    /// (1, s + 2 margin, s + 2 margin) words, RGBA.
+    /// Words, RGBA, as [`super::PhotoLevels`] lays them out.
     pub photo: TensorId,
-    /// Width of the photo's margin, in its pixels.
+    /// Width of the photo's margin, in the picture's pixels.
     pub margin_px: usize,
     /// (1, s, s) words, RGB; opaque.
     pub background: Option<TensorId>,
@@ -191,7 +195,7 @@ pub struct Finish {
     pub y: TensorId,
 }
 
-/// Steps of a packed place in a pixel of the photo.
+/// Steps of a packed place in a pixel of the picture.
 pub const PLACES_PER_PX: f32 = 32.0;
 /// The packed place of a pixel that nothing was drawn into.
 pub const UNDRAWN: u32 = u32::MAX;
@@ -216,7 +220,7 @@ pub enum Op {
 impl Op {
     /// The tensors it reads.
     pub fn reads(&self) -> impl Iterator<Item = TensorId> + use<> {
-        let mut reads = [None; 7];
+        let mut reads = [None; 8];
         match *self {
             Self::Conv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
             Self::UpConv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
@@ -228,9 +232,9 @@ impl Op {
             Self::Motion(op) => reads[0] = Some(op.x),
             Self::Raster(op) => reads[0] = Some(op.points),
             Self::Finish(op) => {
-                let always = [op.decoded, op.mix, op.map, op.pose, op.photo].map(Some);
-                reads[..5].copy_from_slice(&always);
-                reads[5..].copy_from_slice(&[op.background, op.badge]);
+                let always = [op.decoded, op.gates, op.mix, op.map, op.pose, op.photo].map(Some);
+                reads[..6].copy_from_slice(&always);
+                reads[6..].copy_from_slice(&[op.background, op.badge]);
             }
         }
         reads.into_iter().flatten()

@@ -1,8 +1,8 @@
 //! Records a plan and checks every shape on the way.
 
 use super::{
-    Activation, Conv2d, Drawing, Element, Finish, Flow, Motion, Op, Param, ParamId, PictureFormat, Plan, Raster, Role,
-    Shape, Tensor, TensorId, UpConv2d, Warp,
+    Activation, Conv2d, Drawing, Element, Finish, Flow, Motion, Op, Param, ParamId, PhotoLevels, PictureFormat, Plan,
+    Raster, Role, Shape, Tensor, TensorId, UpConv2d, Warp,
 };
 
 /// How one convolution is made.
@@ -174,10 +174,12 @@ impl Recorder {
         assert!(size.is_multiple_of(4), "{layer}: a picture of {size} pixels; expected a multiple of 4");
         let decoded = self.activations(layer, finish.decoded);
         assert!(decoded.c == 5, "{layer}: expected colour, alpha and trust in 5 channels, found {}", decoded.c);
+        let gates = self.activations(layer, finish.gates);
+        assert!(gates.c == 2, "{layer}: expected gates of two bands in 2 channels, found {}", gates.c);
         self.check_mix(layer, finish.mix);
         self.check_pose(layer, finish.pose);
-        let side = size + 2 * finish.margin_px;
-        self.check(layer, finish.photo, Shape::new(1, side, side), Element::Word);
+        let levels = PhotoLevels::new(size, finish.margin_px, decoded.h);
+        self.check(layer, finish.photo, levels.shape(), Element::Word);
         if let Some(background) = finish.background {
             self.check(layer, background, map, Element::Word);
         }

@@ -1,6 +1,6 @@
 //! The scalars that a kernel gets, made from a plan's op.
 
-use super::{Conv2d, Finish, Flow, Motion, Plan, Raster, Shape, TensorId, UpConv2d, Warp};
+use super::{Conv2d, Finish, Flow, Motion, PhotoLevels, Plan, Raster, Shape, TensorId, UpConv2d, Warp};
 use crate::kernels::conv2d::Conv2dShape;
 use crate::kernels::finish::FinishShape;
 use crate::kernels::motion::MotionShape;
@@ -66,13 +66,19 @@ impl Plan {
 
     /// Scalars of a finished picture.
     pub fn finish_shape(&self, op: &Finish) -> FinishShape {
-        let (decoded, mix) = (self.extent(op.decoded), self.extent(op.mix));
+        let [decoded, gates, mix] = [op.decoded, op.gates, op.mix].map(|id| self.extent(id));
         let badge = op.badge.map_or([0; 3], |badge| self.extent(badge));
+        let size = self.extent(op.map)[1];
+        let levels = PhotoLevels::new(size as usize, op.margin_px, decoded[1] as usize);
         FinishShape {
-            size: self.extent(op.map)[1],
+            size,
             margin: op.margin_px as u32,
+            fine: levels.fine_px as u32,
+            coarse: levels.coarse_px as u32,
             h: decoded[1],
             w: decoded[2],
+            h_gates: gates[1],
+            w_gates: gates[2],
             h_mix: mix[1],
             w_mix: mix[2],
             has_background: u32::from(op.background.is_some()),

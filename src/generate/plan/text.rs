@@ -24,8 +24,11 @@ impl Plan {
             Op::Motion(_) => y.len() * 4,
             // A line's own box is about a sixteenth of the picture.
             Op::Raster(op) => op.drawing.segments.len() * y.h * y.w * 6 / 16,
-            // Body, head, mix and flow; four channels of the photo, five of the decoder, the blend.
-            Op::Finish(op) => (8 + 6 * 4 + 8 + 4 * 4 + 5 * 4 + 12) * self.tensor(op.map).shape.len(),
+            // Body, head, mix and flow; four channels of the photo, three of two of its levels, five of the decoder, two
+            // gates, the bands, the blend.
+            Op::Finish(op) => {
+                (8 + 6 * 4 + 8 + 4 * 4 + 2 * 3 * 4 + 5 * 4 + 2 * 4 + 6 + 12) * self.tensor(op.map).shape.len()
+            }
         };
         macs as u64
     }

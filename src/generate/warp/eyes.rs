@@ -5,9 +5,9 @@ use glam::Vec2;
 use super::mesh::{EYES, Eye};
 use super::raster::Canvas;
 use super::surround::smoothstep;
-use crate::drive::{DenseMotion, DrivingSignal};
-use crate::face::Landmarks;
-use crate::generate::motion::HeadPlacement;
+use crate::geometry::HeadPlacement;
+use crate::geometry::Landmarks;
+use crate::signal::{DenseMotion, DrivingSignal};
 
 /// The irises and lids of the portrait, in source pixels.
 pub(super) struct Eyes {

@@ -1,7 +1,7 @@
 //! The topology of the face mesh: triangles, oval, lips and lids, by landmark number.
 
 use super::raster::Part;
-use crate::face::MESH_TRIANGLES;
+use crate::geometry::MESH_TRIANGLES;
 
 /// The face's outline, as a closed line that begins at the top and runs clockwise in a frontal picture.
 pub(super) const OVAL: [usize; 36] = [

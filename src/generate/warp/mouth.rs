@@ -6,10 +6,10 @@ use super::mesh::{LOWER_LIP, UPPER_LIP};
 use super::raster::{Canvas, Part, scan};
 use super::source::Source;
 use super::surround::smoothstep;
-use crate::drive::DrivingSignal;
-use crate::face::{FaceShape, Landmarks};
 use crate::frame::Rgba;
-use crate::generate::motion::HeadPlacement;
+use crate::geometry::HeadPlacement;
+use crate::geometry::{FaceShape, Landmarks};
+use crate::signal::DrivingSignal;
 
 /// Points along each lip.
 const N: usize = UPPER_LIP.len();

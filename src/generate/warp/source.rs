@@ -6,6 +6,7 @@ use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 
 use crate::error::Result;
 use crate::frame::{Grey, Picture, Rgb};
+use crate::pixel::mix;
 
 /// A square source picture that can be read between and a little beyond its pixels.
 ///
@@ -102,17 +103,6 @@ impl Source {
         let [c, d] = [self.pixels[index + self.stride_px], self.pixels[index + self.stride_px + 1]];
         mix(mix(a, b, fx), mix(c, d, fx), fy).to_le_bytes()
     }
-}
-
-/// Mixes two pixels, all four channels at once: `part` of 256 of the second.
-#[inline]
-pub(in crate::generate) fn mix(a: u32, b: u32, part: u32) -> u32 {
-    const EVEN: u32 = 0x00ff_00ff;
-    const HALF: u32 = 0x0080_0080;
-    let rest = 256 - part;
-    let even = (((a & EVEN) * rest + (b & EVEN) * part + HALF) >> 8) & EVEN;
-    let odd = (((a >> 8) & EVEN) * rest + ((b >> 8) & EVEN) * part + HALF) & !EVEN;
-    even | odd
 }
 
 fn resized<const C: usize>(picture: &Picture<C>, size_px: usize) -> Result<Picture<C>> {

@@ -10,9 +10,9 @@ use glam::{Vec2, Vec3};
 use super::mesh::OVAL;
 use super::raster::{Canvas, Corner, Part};
 use super::source::Source;
-use crate::drive::{DenseMotion, DrivingSignal};
-use crate::face::{FaceShape, Landmarks, N_LANDMARKS};
-use crate::generate::motion::HeadPlacement;
+use crate::geometry::HeadPlacement;
+use crate::geometry::{FaceShape, Landmarks, N_LANDMARKS};
+use crate::signal::{DenseMotion, DrivingSignal};
 
 /// Two for each point of the outline: the point, and the middle to the next one.
 const N_SPOKES: usize = 2 * OVAL.len();

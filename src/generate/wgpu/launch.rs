@@ -115,8 +115,12 @@ fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op)
             let scalars = vec![
                 ("size", s.size),
                 ("margin", s.margin),
+                ("fine", s.fine),
+                ("coarse", s.coarse),
                 ("h", s.h),
                 ("w", s.w),
+                ("h_gates", s.h_gates),
+                ("w_gates", s.w_gates),
                 ("h_mix", s.h_mix),
                 ("w_mix", s.w_mix),
                 ("has_background", s.has_background),
@@ -124,6 +128,7 @@ fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op)
                 ("w_badge", s.w_badge),
                 ("format", s.format),
                 ("decoded_at", at(op.decoded)),
+                ("gates_at", at(op.gates)),
                 ("mix_at", at(op.mix)),
                 ("map_at", at(op.map)),
                 ("pose_at", at(op.pose)),
@@ -148,7 +153,9 @@ fn tiles(tiling: Tiling, [c, h, w]: [u32; 3]) -> [u32; 3] {
 mod tests {
     use super::super::kernels::tests::scalars_in_text;
     use super::*;
-    use crate::generate::plan::{ConvSpec, Drawing, Element, Finish, Flow, PictureFormat, Recorder, Shape};
+    use crate::generate::plan::{
+        ConvSpec, Drawing, Element, Finish, Flow, PhotoLevels, PictureFormat, Recorder, Shape,
+    };
 
     /// Every kind of op once.
     fn plan() -> Plan {
@@ -157,14 +164,16 @@ mod tests {
         let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
         let points = r.input("points", Shape::new(1, 2, 2), Element::Exact);
         let map = r.input("map", Shape::new(1, 8, 8), Element::Word);
-        let photo = r.constant("photo", Shape::new(1, 10, 10), Element::Word);
+        let photo = r.constant("photo", PhotoLevels::new(8, 1, 8).shape(), Element::Word);
         let drawn = r.raster("drawn", points, &DRAWING, 1.0, (8, 8));
         let up = r.up_conv2d("up", drawn, ConvSpec::new(7));
         let mix = r.motion("mix", up);
+        let gates = r.conv2d("gates", up, ConvSpec::new(2));
         let decoded = r.conv2d("decoded", up, ConvSpec::new(5));
         let decoded = r.warp("moved", decoded, Flow::Body { pose }, (8, 8));
         let (background, badge, format) = (None, None, PictureFormat::Rgba);
-        let finish = Finish { decoded, mix, map, pose, photo, margin_px: 1, background, badge, format, y: decoded };
+        let finish =
+            Finish { decoded, gates, mix, map, pose, photo, margin_px: 1, background, badge, format, y: decoded };
         let picture = r.finish("picture", finish);
         r.output(picture);
         r.end()
@@ -176,7 +185,7 @@ mod tests {
         for precision in [Precision::F16, Precision::F32] {
             let memory = Memory::new(&plan, precision);
             let launches = launches(&plan, &memory, precision);
-            assert_eq!(launches.len(), 6);
+            assert_eq!(launches.len(), 7);
             for launch in launches {
                 let ours: Vec<_> =
                     launch.scalars.iter().zip(0..).map(|((name, _), i)| (name.to_string(), 4 * i)).collect();

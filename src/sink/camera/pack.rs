@@ -71,15 +71,15 @@ fn over_black([r, g, b, alpha]: [u8; 4]) -> [i32; 3] {
     [r, g, b].map(|sample| (i32::from(sample) * alpha + 127) / 255)
 }
 
-/// BT.601 in 8 fractional bits, whose rounding stays within one step of the exact value.
+/// BT.601 in 16 fractional bits.
 fn luma([r, g, b]: [i32; 3]) -> u8 {
-    (((66 * r + 129 * g + 25 * b + 128) >> 8) + 16) as u8
+    (((16_829 * r + 33_039 * g + 6_416 * b + (1 << 15)) >> 16) + 16) as u8
 }
 
 /// U and V of the sum of `1 << n_bits` pixels.
 fn chroma([r, g, b]: [i32; 3], n_bits: u32) -> [u8; 2] {
-    let scaled = |sum: i32| ((sum + (128 << n_bits)) >> (8 + n_bits)) + 128;
-    [scaled(-38 * r - 74 * g + 112 * b) as u8, scaled(112 * r - 94 * g - 18 * b) as u8]
+    let scaled = |sum: i32| ((sum + (1 << (15 + n_bits))) >> (16 + n_bits)) + 128;
+    [scaled(-9_714 * r - 19_070 * g + 28_784 * b) as u8, scaled(28_784 * r - 24_103 * g - 4_681 * b) as u8]
 }
 
 fn sum(a: [i32; 3], b: [i32; 3]) -> [i32; 3] {
@@ -163,10 +163,30 @@ mod tests {
                     let v = 128.0 + (112.0 * rf - 93.786 * gf - 18.214 * bf) / 255.0;
                     let [uf, vf] = chroma([r, g, b], 0).map(f64::from);
                     for (found, exact) in [(f64::from(luma([r, g, b])), y), (uf, u), (vf, v)] {
-                        assert!((found - exact).abs() < 1.2, "{r} {g} {b}: {found} for {exact}");
+                        assert!((found - exact).abs() < 0.51, "{r} {g} {b}: {found} for {exact}");
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn colour_bars_come_back_within_two_levels() {
+        for rgb in
+            [[235, 235, 235], [191, 191, 20], [20, 191, 191], [191, 20, 191], [191, 20, 20], [20, 20, 191], [0, 255, 0]]
+        {
+            let picture = filled([rgb[0], rgb[1], rgb[2], 255], 4, 2);
+            let (yuyv, nv12) = (packed(Packing::Yuyv, &picture), packed(Packing::Nv12, &picture));
+            for [y, u, v] in [[yuyv[0], yuyv[1], yuyv[3]], [nv12[0], nv12[8], nv12[9]]].map(|yuv| yuv.map(f64::from)) {
+                // BT.601 by its definition.
+                let (y, u, v) = ((y - 16.0) / 219.0, (u - 128.0) / 224.0, (v - 128.0) / 224.0);
+                let seen = [y + 1.402 * v, y - 0.344_136 * u - 0.714_136 * v, y + 1.772 * u];
+                for (seen, meant) in seen.map(|x| (255.0 * x).round()).into_iter().zip(rgb) {
+                    assert!((seen - f64::from(meant)).abs() <= 2.0, "{seen} for {meant} of {rgb:?}");
+                }
+            }
+            assert_eq!(packed(Packing::Rgba, &picture)[..3], rgb);
+            assert_eq!(packed(Packing::Bgrx, &picture)[..3], [rgb[2], rgb[1], rgb[0]]);
         }
     }
 
@@ -176,11 +196,11 @@ mod tests {
         let data: Vec<u8> = [black, white, red, red, white, black, red, red].concat();
         let picture = Rgba::from_data(4, 2, data).unwrap();
         let nv12 = packed(Packing::Nv12, &picture);
-        assert_eq!(nv12[..8], [16, 235, 82, 82, 235, 16, 82, 82]);
+        assert_eq!(nv12[..8], [16, 235, 81, 81, 235, 16, 81, 81]);
         assert_eq!((nv12[8], nv12[9]), (128, 128), "grey is the mean of black and white");
         let yuyv = packed(Packing::Yuyv, &picture);
         assert_eq!(yuyv[..4], [16, 128, 235, 128]);
-        assert_eq!(yuyv[4..8], [82, nv12[10], 82, nv12[11]], "one colour is its own mean");
+        assert_eq!(yuyv[4..8], [81, nv12[10], 81, nv12[11]], "one colour is its own mean");
     }
 
     #[test]

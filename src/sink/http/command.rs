@@ -4,8 +4,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use serde::Deserialize;
 
 use crate::composite::Background;
+use crate::control::Control;
 use crate::drive::StrengthPart;
-use crate::pipeline::Control;
 
 /// The longest command, in bytes.
 pub(super) const MAX_BYTES: usize = 4096;
@@ -35,6 +35,9 @@ enum Command {
     KeepExpression {
         value: f32,
     },
+    EyeContact {
+        value: f32,
+    },
 }
 
 /// Reads a command; the error says what was expected.
@@ -55,6 +58,8 @@ pub(super) fn parse(text: &str) -> Result<Control, String> {
         Command::KeepExpression { .. } => {
             return Err("the share of expression that is kept goes from 0 to 1".to_owned());
         }
+        Command::EyeContact { value } if (0.0..=1.0).contains(&value) => Control::EyeContact(value),
+        Command::EyeContact { .. } => return Err("the share of eye contact goes from 0 to 1".to_owned()),
     })
 }
 

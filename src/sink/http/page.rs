@@ -124,7 +124,7 @@ fn hello(shared: &Shared) -> Value {
         "stages": stages,
         "lines": lines,
         "max_upload_bytes": upload::MAX_BYTES,
-        "max_identities": crate::pipeline::MAX_IDENTITIES,
+        "max_identities": crate::control::MAX_IDENTITIES,
     })
 }
 
@@ -164,6 +164,7 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
             "mouth": shown.strengths.mouth,
         },
         "keepExpression": shown.keep_expression,
+        "eyeContact": shown.eye_contact,
         "badge": shown.is_badged,
         "enrolling": is_enrolling,
     })

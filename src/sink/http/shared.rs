@@ -55,7 +55,7 @@ pub(super) struct Entry {
 /// Everything that both threads know.
 pub(super) struct Shared {
     pub(super) gate: Gate,
-    pub(super) control: crossbeam_channel::Sender<crate::pipeline::Control>,
+    pub(super) control: crossbeam_channel::Sender<crate::control::Control>,
     pub(super) figures: Arc<crate::report::LiveFigures>,
     pub(super) messages: Arc<super::MessageLog>,
     pub(super) about: About,

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use opencv::core::Vector;
-use opencv::imgcodecs::{self, IMWRITE_JPEG_QUALITY};
 use tokio::sync::watch;
 
 use super::connection::Outflow;
-use super::shared::Watcher;
 use crate::composite::OutFrame;
-use crate::error::{ErrorKind, OrError as _, Result};
+use crate::error::Result;
 use crate::frame::Rgb;
+use crate::jpeg;
 
 /// The stream's type.
 pub(super) const MULTIPART: &str = "multipart/x-mixed-replace; boundary=frame";
@@ -41,35 +39,28 @@ impl Encoded {
 
 /// Makes JPEGs, with its own memory.
 pub(super) struct Encoder {
-    bgr: Rgb,
-    jpeg: Vector<u8>,
-    settings: Vector<i32>,
+    rgb: Rgb,
+    jpeg: jpeg::Encoder,
 }
 
 impl Encoder {
-    pub(super) fn new() -> Self {
-        Self {
-            bgr: Rgb::default(),
-            jpeg: Vector::new(),
-            settings: Vector::from_slice(&[IMWRITE_JPEG_QUALITY, QUALITY]),
-        }
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { rgb: Rgb::default(), jpeg: jpeg::Encoder::new(QUALITY)? })
     }
 
     /// Encodes a frame; transparent parts become black.
     pub(super) fn encode(&mut self, frame: &OutFrame) -> Result<Encoded> {
         let picture = frame.picture();
-        self.bgr.reshape(picture.width_px(), picture.height_px());
+        self.rgb.reshape(picture.width_px(), picture.height_px());
         let pixels = picture.data().as_chunks::<4>().0;
-        for (bgr, rgba) in self.bgr.data_mut().as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        for (rgb, rgba) in self.rgb.data_mut().as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
             let over_black = |sample: u8| (u16::from(sample) * u16::from(rgba[3]) / 255) as u8;
-            *bgr = match rgba[3] {
-                u8::MAX => [rgba[2], rgba[1], rgba[0]],
-                _ => [over_black(rgba[2]), over_black(rgba[1]), over_black(rgba[0])],
+            *rgb = match rgba[3] {
+                u8::MAX => [rgba[0], rgba[1], rgba[2]],
+                _ => [over_black(rgba[0]), over_black(rgba[1]), over_black(rgba[2])],
             };
         }
-        imgcodecs::imencode(".jpg", &self.bgr.as_mat()?, &mut self.jpeg, &self.settings)
-            .or_error(ErrorKind::Internal, || "a picture cannot be encoded as JPEG".to_owned())?;
-        let jpeg = self.jpeg.as_slice();
+        let jpeg = self.jpeg.encode(&self.rgb)?;
         let head = format!("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
         let mut part = Vec::with_capacity(head.len() + jpeg.len() + 2 + BOUNDARY.len());
         part.extend_from_slice(head.as_bytes());
@@ -93,11 +84,11 @@ pub(super) async fn next(frames: &mut Frames) -> Option<Arc<Encoded>> {
     }
 }
 
-/// The body of `/stream` for one client: what it has no time for it never gets.
-pub(super) fn body(
+/// The body of `/stream` for one client: what it has no time for it never gets. `watcher` is kept as long as the body.
+pub(super) fn body<W: Send>(
     frames: Frames,
     line: Arc<Outflow>,
-    watcher: Watcher,
+    watcher: W,
 ) -> impl Stream<Item = std::result::Result<Bytes, Infallible>> + Send {
     let state = (frames, line, watcher, true);
     unfold(state, |(mut frames, line, watcher, is_first)| async move {

@@ -135,6 +135,8 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
     assert!(matches!(mouth, Ok(Control::Strength(StrengthPart::Mouth, strength)) if strength == 0.5));
     let kept = read(r#"{"do":"keep-expression","value":0.4}"#);
     assert!(matches!(kept, Ok(Control::KeepExpression(share)) if share == 0.4));
+    let contact = read(r#"{"do":"eye-contact","value":0.7}"#);
+    assert!(matches!(contact, Ok(Control::EyeContact(share)) if share == 0.7));
     let green = read(r##"{"do":"background","to":"#00b140"}"##);
     assert!(matches!(green, Ok(Control::Background(Background::Colour([0, 0xb1, 0x40])))));
     for wrong in [
@@ -149,6 +151,7 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
         r#"{"do":"strength","value":2.01}"#,
         r#"{"do":"strength","part":"nose","value":1}"#,
         r#"{"do":"keep-expression","value":1.5}"#,
+        r#"{"do":"eye-contact","value":-0.1}"#,
         r#"{"do":"strength","value":1e999}"#,
         r#"{"do":"strength","value":null}"#,
         &"[".repeat(5000),
@@ -252,10 +255,27 @@ fn a_frame_becomes_a_jpeg_over_black_with_its_boundary_behind() {
     for (i, pixel) in picture.data_mut().as_chunks_mut::<4>().0.iter_mut().enumerate() {
         *pixel = if i % 64 < 32 { [250, 120, 10, 255] } else { [250, 120, 10, 0] };
     }
-    let encoded = Encoder::new().encode(&OutFrame::from_picture_for_test(picture, Trace::default())).unwrap();
+    let encoded = Encoder::new().unwrap().encode(&OutFrame::from_picture_for_test(picture, Trace::default())).unwrap();
     let jpeg = image::load_from_memory_with_format(&encoded.jpeg(), ImageFormat::Jpeg).unwrap().into_rgb8();
     let near = |p: &image::Rgb<u8>, to: [u8; 3]| p.0.iter().zip(to).all(|(a, b)| a.abs_diff(b) < 12);
     assert!(near(jpeg.get_pixel(10, 10), [250, 120, 10]) && near(jpeg.get_pixel(54, 10), [0, 0, 0]));
+}
+
+#[test]
+fn colour_bars_come_back_from_the_stream_within_two_levels() {
+    let bars =
+        [[235, 235, 235], [191, 191, 20], [20, 191, 191], [20, 191, 20], [191, 20, 191], [191, 20, 20], [20, 20, 191]];
+    let mut picture = Rgba::new(7 * 32, 64);
+    for (index, pixel) in picture.data_mut().as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let [r, g, b] = bars[index % (7 * 32) / 32];
+        *pixel = [r, g, b, 255];
+    }
+    let encoded = Encoder::new().unwrap().encode(&OutFrame::from_picture_for_test(picture, Trace::default())).unwrap();
+    let jpeg = image::load_from_memory_with_format(&encoded.jpeg(), ImageFormat::Jpeg).unwrap().into_rgb8();
+    for (index, bar) in bars.iter().enumerate() {
+        let found = jpeg.get_pixel(index as u32 * 32 + 16, 32).0;
+        assert!(found.iter().zip(bar).all(|(a, b)| a.abs_diff(*b) <= 2), "{found:?} for {bar:?}");
+    }
 }
 
 /// A small source of chance, the same on every run (xorshift).

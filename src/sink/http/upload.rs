@@ -14,10 +14,10 @@ use super::command;
 use super::shared::{Shared, entry};
 use crate::base64::base64;
 use crate::composite::Background;
+use crate::control::{Control, MAX_IDENTITIES};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark};
 use crate::photo;
-use crate::pipeline::{Control, MAX_IDENTITIES};
 
 /// The largest upload, in bytes.
 pub(super) const MAX_BYTES: usize = 16 << 20;

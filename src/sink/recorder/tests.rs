@@ -3,7 +3,9 @@
 use super::*;
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::ManualClock;
-use crate::frame::Rgba;
+use crate::frame::{Rgb, Rgba};
+use crate::video::clips::{self, Clip};
+use ffmpeg_next::util::color::{Primaries, Range, Space, TransferCharacteristic};
 
 /// A folder of its own for each test, removed at the end.
 struct Folder(PathBuf);
@@ -63,17 +65,24 @@ fn psnr_db(written: &Rgba, read: &Rgb) -> f64 {
 #[test]
 fn every_frame_comes_back_in_each_container_also_at_an_odd_size() {
     let folder = Folder::new("round-trip");
-    let one = RateMode::OneForOne;
-    for (container, (width_px, height_px), mode) in [
-        ("mp4", (128, 96), one),
-        ("mkv", (128, 96), one),
-        ("avi", (128, 96), one),
-        ("mp4", (127, 95), one),
-        ("mkv", (128, 96), RateMode::Variable),
-        ("mkv", (127, 95), RateMode::Variable),
+    for (container, (width_px, height_px), codec) in [
+        ("mp4", (128, 96), "auto"),
+        ("mkv", (128, 96), "h264"),
+        ("mov", (128, 96), "auto"),
+        ("avi", (128, 96), "auto"),
+        ("mp4", (127, 95), "auto"),
+        ("mkv", (127, 95), "ffv1"),
+        ("mov", (127, 95), "prores"),
+        ("mkv", (128, 96), "hevc"),
+        ("mp4", (128, 96), "hevc"),
+        ("mkv", (128, 96), "av1"),
+        ("mp4", (128, 96), "mpeg4"),
     ] {
+        let codec: Codec = codec.parse().unwrap();
         let path = folder.0.join(format!("{width_px}.{container}"));
-        let options = RecorderOptions { mode, ..RecorderOptions::new((width_px, height_px), 25.0) };
+        let is_even = !matches!(codec, Codec::Ffv1 | Codec::ProRes);
+        let mode = RateMode::OneForOne;
+        let options = RecorderOptions { mode, codec, ..RecorderOptions::new((width_px, height_px), 25.0) };
         let mut recorder = Recorder::open(&path, &options).unwrap();
         let written: Vec<_> = (0..20).map(|i| frame(width_px, height_px, i, 0.0)).collect();
         for frame in &written {
@@ -83,7 +92,8 @@ fn every_frame_comes_back_in_each_container_also_at_an_odd_size() {
         let read = read_back(&path);
         assert_eq!(read.len(), 20, "{}", recorder.name());
         for (index, (written, read)) in written.iter().zip(&read).enumerate() {
-            assert_eq!(read.width_px(), width_px.next_multiple_of(2));
+            let expected_px = if is_even { width_px.next_multiple_of(2) } else { width_px };
+            assert_eq!(read.width_px(), expected_px);
             let db = psnr_db(written.picture(), read);
             assert!(db > 28.0, "{}: picture {index} came back with {db:.1} dB", recorder.name());
         }
@@ -109,14 +119,7 @@ fn uneven_times_become_a_file_of_true_length() {
 
 /// The times of all pictures of a file, in milliseconds, as a player sees them.
 fn times_ms(path: &Path) -> Vec<f64> {
-    use opencv::prelude::{VideoCaptureTrait as _, VideoCaptureTraitConst as _};
-    use opencv::videoio::{CAP_PROP_POS_MSEC, VideoCapture};
-    let mut capture = VideoCapture::from_file_def(path.to_str().unwrap()).unwrap();
-    let mut times = Vec::new();
-    while capture.grab().unwrap() {
-        times.push(capture.get(CAP_PROP_POS_MSEC).unwrap());
-    }
-    times
+    clips::pictures(path).iter().map(|picture| picture.secs * 1e3).collect()
 }
 
 fn variable(path: &Path) -> Recorder {
@@ -127,49 +130,230 @@ fn variable(path: &Path) -> Recorder {
 #[test]
 fn with_a_variable_rate_every_picture_keeps_its_time() {
     let folder = Folder::new("variable");
-    let path = folder.0.join("a.mkv");
-    let mut recorder = variable(&path);
     // Uneven, and longer than a group of pictures.
     let secs: Vec<f64> = (0..60).map(|i| f64::from(i) / 15.0 + f64::from(i % 3) * 0.011).chain([5.0, 8.5]).collect();
-    for (index, secs) in secs.iter().enumerate() {
-        assert!(recorder.present(&frame(64, 64, index, *secs)).unwrap().is_continue());
-    }
-    let unfinished = times_ms(&path);
-    recorder.finish().unwrap();
-    for found in [unfinished, times_ms(&path)] {
-        assert_eq!(found.len(), secs.len());
-        for (found, secs) in found.iter().zip(&secs) {
-            assert!((found - secs * 1e3).abs() <= 1.0, "{found} ms for {secs} s");
+    for name in ["a.mkv", "a.mp4", "a.mov"] {
+        let path = folder.0.join(name);
+        let mut recorder = variable(&path);
+        for (index, secs) in secs.iter().enumerate() {
+            assert!(recorder.present(&frame(64, 64, index, *secs)).unwrap().is_continue());
+        }
+        let unfinished = times_ms(&path);
+        recorder.finish().unwrap();
+        let finished = times_ms(&path);
+        assert!(unfinished.len() + 1 >= secs.len(), "{name}: {} before the end", unfinished.len());
+        assert_eq!(finished.len(), secs.len(), "{name}");
+        for found in [unfinished, finished] {
+            for (found, secs) in found.iter().zip(&secs) {
+                assert!((found - secs * 1e3).abs() <= 1.0, "{name}: {found} ms for {secs} s");
+            }
         }
     }
-    let error = Recorder::open(
-        &folder.0.join("a.mp4"),
-        &RecorderOptions { mode: RateMode::Variable, ..RecorderOptions::new((64, 64), 30.0) },
-    );
+    let mode = RateMode::Variable;
+    let path = folder.0.join("a.avi");
+    let error = Recorder::open(&path, &RecorderOptions { mode, ..RecorderOptions::new((64, 64), 30.0) });
     assert_eq!(error.err().unwrap().kind(), ErrorKind::Config);
-    assert!(!folder.0.join("a.mp4").exists());
+    assert!(!path.exists());
 }
 
 #[test]
-fn wherever_a_file_of_variable_rate_is_torn_its_whole_pictures_play() {
+fn wherever_a_recording_is_torn_all_but_its_last_second_plays() {
     let folder = Folder::new("torn");
-    let path = folder.0.join("a.mkv");
-    let mut recorder = variable(&path);
-    let mut ends = Vec::new();
-    for index in 0..90 {
-        assert!(recorder.present(&frame(64, 64, index, index as f64 / 30.0)).unwrap().is_continue());
-        ends.push(path.metadata().unwrap().len() as usize);
+    for name in ["a.mkv", "a.mp4", "a.mov"] {
+        let path = folder.0.join(name);
+        let mut recorder = variable(&path);
+        // How many pictures were given when the file had so many bytes.
+        let mut ends = Vec::new();
+        for index in 0..150 {
+            assert!(recorder.present(&frame(64, 64, index, index as f64 / 30.0)).unwrap().is_continue());
+            ends.push(path.metadata().unwrap().len() as usize);
+        }
+        // As a kill leaves it: nothing was completed.
+        let bytes = std::fs::read(&path).unwrap();
+        let torn = folder.0.join(format!("torn-{name}"));
+        for n_bytes in [ends[70], ends[70] + 5, ends[70] + 30, ends[100] + 100, ends[140] - 2, bytes.len()] {
+            let mut left = bytes[..n_bytes].to_vec();
+            // The head of a fragment is written when the rest of it is there.
+            let whole = *ends.iter().rfind(|end| **end <= n_bytes).unwrap();
+            left[whole..].iter_mut().take(8).for_each(|byte| *byte = 0);
+            std::fs::write(&torn, &left).unwrap();
+            let n_given = ends.iter().filter(|end| **end <= n_bytes).count();
+            let n_found = times_ms(&torn).len();
+            assert!(n_found + 30 >= n_given && n_found > 30, "{name}: {n_found} of {n_given} pictures play");
+        }
     }
-    // As a kill leaves it: nothing was completed.
-    let bytes = std::fs::read(&path).unwrap();
-    assert_eq!(ends.last(), Some(&bytes.len()), "every picture is in the file at once");
-    let torn = folder.0.join("torn.mkv");
-    for n_bytes in [ends[0], ends[1] - 1, ends[1], ends[40] + 5, ends[61] + 100, ends[88] - 2, bytes.len()] {
-        std::fs::write(&torn, &bytes[..n_bytes]).unwrap();
-        let n_whole = ends.iter().filter(|end| **end <= n_bytes).count();
-        let n_found = times_ms(&torn).len();
-        // What is torn may be shown as far as it goes.
-        assert!(n_found == n_whole || n_found == n_whole + 1, "{n_found} of {n_whole} whole pictures");
+}
+
+#[test]
+fn colour_bars_come_back_from_every_file_which_says_how_they_are_coded() {
+    let folder = Folder::new("bars");
+    let bars =
+        [[235, 235, 235], [191, 191, 20], [20, 191, 191], [20, 191, 20], [191, 20, 191], [191, 20, 20], [20, 20, 191]];
+    let mut picture = Rgba::new(7 * 32, 64);
+    for (index, pixel) in picture.data_mut().as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let [r, g, b] = bars[index % (7 * 32) / 32];
+        *pixel = [r, g, b, 255];
+    }
+    for (name, codec) in [
+        ("a.mp4", "h264"),
+        ("a.mkv", "h264"),
+        ("a.mov", "h264"),
+        ("a.avi", "h264"),
+        ("b.mp4", "hevc"),
+        ("c.mkv", "ffv1"),
+        ("d.mov", "prores"),
+        ("e.mkv", "av1"),
+    ] {
+        for mode in [RateMode::OneForOne, RateMode::Constant] {
+            let path = folder.0.join(name);
+            let codec = codec.parse().unwrap();
+            let options = RecorderOptions { mode, codec, ..RecorderOptions::new((7 * 32, 64), 25.0) };
+            let mut recorder = Recorder::open(&path, &options).unwrap();
+            for _ in 0..8 {
+                let frame = OutFrame::from_picture_for_test(picture.clone(), Trace::default());
+                assert!(recorder.present(&frame).unwrap().is_continue());
+            }
+            recorder.finish().unwrap();
+            let read = read_back(&path);
+            let last = read.last().unwrap();
+            for (index, bar) in bars.iter().enumerate() {
+                let found = last.pixel(index * 32 + 16, 32);
+                let error = found.iter().zip(bar).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+                assert!(error <= 2, "{}: {found:?} for {bar:?}", recorder.name());
+            }
+            let said = &clips::pictures(&path)[0];
+            let said = (said.space, said.range, said.primaries, said.transfer);
+            let expected = (Space::BT709, Range::MPEG, Primaries::BT709, TransferCharacteristic::BT709);
+            assert_eq!(said, expected, "{}", recorder.name());
+        }
+    }
+}
+
+#[test]
+fn alpha_is_kept_for_editors() {
+    let folder = Folder::new("alpha");
+    for (name, codec) in [("a.mkv", Codec::Ffv1), ("a.mov", Codec::ProRes)] {
+        let path = folder.0.join(name);
+        let mode = RateMode::OneForOne;
+        let options = RecorderOptions { mode, codec, ..RecorderOptions::new((64, 64), 25.0) };
+        let mut recorder = Recorder::open(&path, &options).unwrap();
+        let picture = Rgba::from_data(64, 64, [200, 100, 50, 51].repeat(64 * 64)).unwrap();
+        let frame = OutFrame::from_picture_for_test(picture, Trace::default());
+        assert!(recorder.present(&frame).unwrap().is_continue());
+        recorder.finish().unwrap();
+        let format = clips::pictures(&path)[0].format.descriptor().unwrap().name();
+        assert!(format.starts_with("yuva444p"), "{name}: {format}");
+        let [r, g, b] = read_back(&path)[0].pixel(30, 30);
+        assert!(r.abs_diff(200) <= 2 && g.abs_diff(100) <= 2 && b.abs_diff(50) <= 2, "{name}: {r} {g} {b}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_says_what_can() {
+    let folder = Folder::new("refused");
+    let open = |name: &str, codec: &str| {
+        let codec = codec.parse().unwrap();
+        let path = folder.0.join(name);
+        let error =
+            Recorder::open(&path, &RecorderOptions { codec, ..RecorderOptions::new((64, 64), 25.0) }).err().unwrap();
+        assert!(!path.exists(), "{name} is left behind");
+        error
+    };
+    let error = open("a.mp4", "prores");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(
+        error.to_string().contains("cannot hold ProRes 4444") && error.to_string().contains("name it .mkv"),
+        "{error}"
+    );
+    let error = open("a.mkv", "h264_nvenc");
+    assert_eq!(error.kind(), ErrorKind::BackendUnavailable);
+    assert!(error.to_string().contains("tried h264_nvenc") && error.to_string().contains("`--codec`"), "{error}");
+}
+
+/// A clip of 25 pictures a second that flashes and beeps together, at 1, 2.4 and 3 seconds.
+fn clapper(path: &Path, sound: &'static str) {
+    let times: Vec<_> = (0..100).collect();
+    let clip = Clip { encoder: "libx264", sound: Some((sound, vec![1.0, 2.4, 3.0], 4.0)), ..Clip::default() };
+    let is_flash = |index| [25, 26, 60, 61, 75, 76].contains(&index);
+    clip.write(path, &times, |index, _, _| if is_flash(index) { [230; 3] } else { [40; 3] });
+}
+
+/// When flashes and beeps of a file begin.
+fn claps(path: &Path) -> (Vec<f64>, Vec<f64>) {
+    let pictures = clips::pictures(path);
+    let is_light = |index: usize| pictures[index].luma > 120.0;
+    let flashes = (1..pictures.len()).filter(|index| is_light(*index) && !is_light(index - 1));
+    (flashes.map(|index| pictures[index].secs).collect(), clips::beeps(path))
+}
+
+/// Records what drives, as it is, leaving out pictures for which `is_shown` says so.
+fn record(clip: &Path, to: &Path, options: &SourceOptions, is_shown: impl Fn(usize) -> bool) {
+    let mut source = ClipSource::open(clip, options).unwrap();
+    let mode = if options.paced { RateMode::Variable } else { RateMode::OneForOne };
+    let sound = source.sound();
+    assert!(sound.is_some());
+    let mut recorder =
+        Recorder::open(to, &RecorderOptions { mode, sound, ..RecorderOptions::new((64, 48), 25.0) }).unwrap();
+    let (clock, mut raw) = (ManualClock::new(), RawFrame::default());
+    clock.advance(std::time::Duration::from_secs(100));
+    for index in 0..250 {
+        match source.read(&mut raw, &clock).unwrap() {
+            Read::Fresh if is_shown(index) => {
+                let picture = Rgba::from_data(
+                    64,
+                    48,
+                    raw.picture().pixel(30, 30).iter().copied().chain([255]).collect::<Vec<_>>().repeat(64 * 48),
+                );
+                let trace = Trace::new(index as u64 + 1, raw.captured());
+                assert!(
+                    recorder.present(&OutFrame::from_picture_for_test(picture.unwrap(), trace)).unwrap().is_continue()
+                );
+            }
+            Read::Fresh => {}
+            Read::Idle => {}
+            Read::Ended => break,
+        }
+        if options.paced {
+            clock.advance(std::time::Duration::from_millis(40));
+        }
+    }
+    recorder.finish().unwrap();
+}
+
+/// A name, how the clip is played, which of its pictures are shown, and when it claps in the recording.
+type Case<'a> = (&'a str, &'a SourceOptions, fn(usize) -> bool, &'a [f64]);
+
+#[test]
+fn a_clips_sound_goes_along_in_step() {
+    let folder = Folder::new("clapper");
+    for (from, sound, to) in [
+        ("a.mp4", "aac", "b.mp4"),
+        ("a.mkv", "aac", "b.mp4"),
+        ("a.mp4", "aac", "b.mkv"),
+        ("a.mkv", "pcm_s16le", "b.mov"),
+    ] {
+        let (clip, file) = (folder.0.join(from), folder.0.join(to));
+        clapper(&clip, sound);
+        let unpaced = SourceOptions { paced: false, ..SourceOptions::default() };
+        let looped = SourceOptions { looped: true, ..SourceOptions::default() };
+        // Whole; begun late; with a pause; around twice.
+        let table: [Case<'_>; 4] = [
+            ("whole", &unpaced, |_| true, &[1.0, 2.4, 3.0]),
+            ("begun late", &SourceOptions::default(), |index| index >= 10, &[0.6, 2.0, 2.6]),
+            ("with a pause", &SourceOptions::default(), |index| !(30..50).contains(&index), &[1.0, 2.4, 3.0]),
+            ("looped", &looped, |_| true, &[1.0, 2.4, 3.0, 5.0, 6.4, 7.0, 9.0]),
+        ];
+        for (name, options, is_shown, expected) in table {
+            record(&clip, &file, options, is_shown);
+            let (flashes, beeps) = claps(&file);
+            assert_eq!(flashes.len(), expected.len(), "{from} to {to}, {name}: {flashes:?}");
+            assert_eq!(beeps.len(), expected.len(), "{from} to {to}, {name}: {beeps:?}");
+            for ((flash, beep), expected) in flashes.iter().zip(&beeps).zip(expected) {
+                // A frame has 40 ms.
+                assert!((flash - expected).abs() < 0.002, "{from} to {to}, {name}: a flash at {flash} for {expected}");
+                assert!((beep - flash).abs() < 0.04, "{from} to {to}, {name}: a beep at {beep} for a flash at {flash}");
+            }
+        }
     }
 }
 
@@ -196,9 +380,12 @@ fn on_a_full_disk_what_was_written_is_kept_and_plays() {
 #[test]
 fn transparent_parts_are_written_over_black() {
     let picture = Rgba::from_data(1, 1, vec![200, 100, 50, 51]).unwrap();
-    let mut bgr = Rgb::new(2, 2);
-    bgr_from_frame(&OutFrame::from_picture_for_test(picture, Trace::default()), &mut bgr);
-    assert_eq!(bgr.data(), [10, 20, 40].repeat(4));
+    let frame = OutFrame::from_picture_for_test(picture, Trace::default());
+    for (has_alpha, expected) in [(false, [40, 20, 10, 51]), (true, [200, 100, 50, 51])] {
+        let mut row = [[0; 4]; 2];
+        row_of(&frame, has_alpha, 1, &mut row);
+        assert_eq!(row, [expected; 2]);
+    }
 }
 
 #[test]

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::video::writer::TICKS_PER_SEC;
 
-/// A longer gap is left out of the file: the program was paused, or the machine slept.
+/// A longer gap in a live recording is left out: the program was paused, or the machine slept.
 const MAX_GAP: Duration = Duration::from_secs(10);
 
 /// Gives each picture its time from the file's beginning; times rise.
 #[derive(Debug)]
 pub(super) struct TimeMap {
     interval: Duration,
+    max_gap: Duration,
     last: Option<Last>,
 }
 
@@ -21,36 +23,32 @@ struct Last {
     time: Option<Timestamp>,
     /// Its time from the file's beginning, kept exactly so that rounding does not add up.
     place: Duration,
-    place_ms: u64,
+    ticks: i64,
 }
 
 impl TimeMap {
-    /// For pictures that come at about `rate_hz`.
-    pub(super) fn new(rate_hz: f64) -> Self {
-        Self { interval: Duration::from_secs_f64(1.0 / rate_hz), last: None }
+    /// For pictures that come at about `rate_hz`, from a camera or, with their own times whatever they are, from a file.
+    pub(super) fn new(rate_hz: f64, is_live: bool) -> Self {
+        let max_gap = if is_live { MAX_GAP } else { Duration::MAX };
+        Self { interval: Duration::from_secs_f64(1.0 / rate_hz), max_gap, last: None }
     }
 
-    /// How long a picture is shown that nothing follows, in milliseconds.
-    pub(super) fn interval_ms(&self) -> u64 {
-        (self.interval.as_millis() as u64).max(1)
-    }
-
-    /// The time of a picture taken at `time`, in milliseconds; `None` follows the one before.
-    pub(super) fn place_ms(&mut self, time: Option<Timestamp>) -> u64 {
+    /// The time of a picture taken at `time`, in the file's ticks; `None` follows the one before.
+    pub(super) fn ticks(&mut self, time: Option<Timestamp>) -> i64 {
         let Some(last) = self.last else {
-            self.last = Some(Last { time, place: Duration::ZERO, place_ms: 0 });
+            self.last = Some(Last { time, place: Duration::ZERO, ticks: 0 });
             return 0;
         };
         let gap = match (last.time, time) {
-            (Some(before), Some(time)) if time >= before => Some(time.since(before)).filter(|gap| *gap <= MAX_GAP),
+            (Some(before), Some(time)) if time > before => Some(time.since(before)).filter(|gap| *gap <= self.max_gap),
             // Another clock, or none.
             _ => None,
         };
         let place = last.place + gap.unwrap_or(self.interval);
-        let rounded_ms = ((place.as_micros() + 500) / 1000) as u64;
-        let place_ms = rounded_ms.max(last.place_ms + 1);
-        self.last = Some(Last { time, place, place_ms });
-        place_ms
+        let rounded = (place.as_nanos() * TICKS_PER_SEC as u128 + 500_000_000) / 1_000_000_000;
+        let ticks = (rounded as i64).max(last.ticks + 1);
+        self.last = Some(Last { time, place, ticks });
+        ticks
     }
 }
 
@@ -58,28 +56,36 @@ impl TimeMap {
 mod tests {
     use super::*;
 
-    fn places(times_ms: &[Option<u64>]) -> Vec<u64> {
-        let mut map = TimeMap::new(30.0);
-        times_ms.iter().map(|ms| map.place_ms(ms.map(|ms| Timestamp::from_nanos(ms * 1_000_000 + 7)))).collect()
+    /// In milliseconds.
+    fn places(map: &mut TimeMap, times_ms: &[Option<u64>]) -> Vec<i64> {
+        let time = |ms: u64| Timestamp::from_nanos(ms * 1_000_000 + 7);
+        times_ms.iter().map(|ms| map.ticks(ms.map(time)) / (i64::from(TICKS_PER_SEC) / 1000)).collect()
+    }
+
+    fn live(times_ms: &[Option<u64>]) -> Vec<i64> {
+        places(&mut TimeMap::new(30.0, true), times_ms)
     }
 
     #[test]
     fn pictures_keep_their_own_distances() {
-        assert_eq!(places(&[Some(500), Some(517), Some(600), Some(2600)]), [0, 17, 100, 2100]);
+        assert_eq!(live(&[Some(500), Some(517), Some(600), Some(2600)]), [0, 17, 100, 2100]);
     }
 
     #[test]
     fn long_gaps_another_clock_and_no_clock_take_one_interval() {
-        assert_eq!(places(&[Some(500), Some(60_000), Some(60_010)]), [0, 33, 43]);
-        assert_eq!(places(&[Some(500), Some(100), Some(110)]), [0, 33, 43]);
-        assert_eq!(places(&[None, None, Some(9), Some(10)]), [0, 33, 67, 68]);
+        assert_eq!(live(&[Some(500), Some(60_000), Some(60_010)]), [0, 33, 43]);
+        assert_eq!(live(&[Some(500), Some(100), Some(110)]), [0, 33, 43]);
+        assert_eq!(live(&[Some(500), Some(500)]), [0, 33]);
+        assert_eq!(live(&[None, None, Some(9), Some(10)]), [0, 33, 66, 67]);
+        let mut of_file = TimeMap::new(30.0, false);
+        assert_eq!(places(&mut of_file, &[Some(500), Some(60_500)]), [0, 60_000], "a file's pauses are its own");
     }
 
     #[test]
     fn rounding_does_not_add_up() {
         let times: Vec<_> = (0..300_u64).map(|i| Timestamp::from_nanos(1 + i * 1_000_000_000 / 30)).collect();
-        let mut map = TimeMap::new(30.0);
-        let last = times.iter().map(|time| map.place_ms(Some(*time))).last().unwrap();
-        assert!(last.abs_diff(9967) <= 1, "{last}");
+        let mut map = TimeMap::new(30.0, true);
+        let last = times.iter().map(|time| map.ticks(Some(*time))).last().unwrap();
+        assert_eq!(last, 299 * 2000);
     }
 }

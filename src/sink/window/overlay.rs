@@ -7,8 +7,8 @@ use opencv::core::{Point, Rect, Scalar};
 use opencv::imgproc;
 
 use crate::error::Result;
-use crate::face::N_LANDMARKS;
 use crate::frame::Rgba;
+use crate::geometry::N_LANDMARKS;
 use crate::sink::Figures;
 
 use crate::sink::contours::CONTOURS;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use glam::Vec2;
 
 use super::*;
-use crate::face::N_LANDMARKS;
+use crate::geometry::N_LANDMARKS;
 use crate::trace::Trace;
 
 /// Set for the part of the test that runs with the virtual screen as its display.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Clip, Frame, Split};
-use crate::face::COEFFICIENT_NAMES;
+use crate::geometry::COEFFICIENT_NAMES;
 
 /// A frame is drawn at most this many times as often as the mean of its split, and at least one of so many.
 const MAX_RATIO: f32 = 6.0;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Frame, Kind, Truth};
 use crate::error::{ErrorKind, OrError as _, Result};
-use crate::face::{FaceObservation, HeadPose, Landmarks, N_LANDMARKS};
+use crate::geometry::{FaceObservation, HeadPose, Landmarks, N_LANDMARKS};
 
 /// `clip.json`: everything about a clip that is not about one frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use crate::files::Kind;
 use crate::frame::Rgb;
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use crate::photo;
 use crate::studio::dataset::Record;
 
@@ -149,7 +149,7 @@ fn unrest(coefficients: &[f32], yaw_pitch_roll_degs: [f32; 3]) -> f32 {
 }
 
 /// The square in the middle, as enrolment with the photo's own framing cuts it.
-fn square(picture: &Rgb) -> Result<Rgb> {
+pub(super) fn square(picture: &Rgb) -> Result<Rgb> {
     let (width, height) = (picture.width_px(), picture.height_px());
     let side = width.min(height);
     if width == height {

@@ -6,10 +6,11 @@ use super::MetricFiles;
 use super::perceptual::Perceptual;
 use super::recognition::Recognizer;
 use crate::capture::RawFrame;
-use crate::drive::DenseTracker;
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceTracker, Matter, TrackerOptions};
+use crate::face::{FaceTracker, Matter, TrackerOptions};
+use crate::flow::DenseTracker;
 use crate::frame::Rgb;
+use crate::geometry::FaceObservation;
 use crate::identity::Enroller;
 use crate::train::features;
 

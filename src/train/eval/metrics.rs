@@ -1,7 +1,7 @@
 //! Distances between two pictures, and between what two faces do.
 
-use crate::face::{FaceObservation, N_COEFFICIENTS, N_LANDMARKS, rotation_from_frontal};
 use crate::frame::Rgb;
+use crate::geometry::{FaceObservation, N_COEFFICIENTS, N_LANDMARKS, rotation_from_frontal};
 
 use super::regions::{Labels, Region};
 
@@ -59,6 +59,12 @@ pub fn differences(truth: &Rgb, made: &Rgb, labels: &Labels) -> [Difference; Reg
         sum_square: sum_square as f64,
         n: n as f64,
     })
+}
+
+/// The angle between where two faces look, in degrees, relative to the camera: heads and eyes together. What a tracker is
+/// wrong about in one person is nearly the same in both.
+pub fn gaze_error_degs(truth: &FaceObservation, made: &FaceObservation) -> f64 {
+    f64::from(crate::drive::gaze_of(truth).angle_between(crate::drive::gaze_of(made)).to_degrees())
 }
 
 /// Two pictures that follow each other, true and made.

@@ -18,12 +18,15 @@ use super::scores::{FrameScores, Tally};
 use super::{CaseReport, Contender, EvalOptions, GeneratorReport, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame};
-use crate::drive::{DenseMotion, DriveOptions, Driver, DrivingSignal, Motion};
+use crate::drive::{DriveOptions, Driver};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::{FaceObservation, is_calm, unrest};
+use crate::face::{is_calm, unrest};
 use crate::frame::{Rgb, Rgba};
 use crate::generate::Portrait;
+use crate::geometry::FaceObservation;
 use crate::identity::{Basis, EnrollOptions, Framing, Identity};
+use crate::photo;
+use crate::signal::{DenseMotion, DrivingSignal, Motion};
 use crate::trace::Trace;
 
 /// The portrait of a clip is looked for in so many frames.
@@ -179,7 +182,13 @@ impl<'a> Stage<'a> {
             contender.generator.adopt(Arc::clone(&cast.identity))?;
         }
         self.compositor.adopt(&cast.identity)?;
-        let options = DriveOptions { motion, is_filtered: self.options.is_live, ..DriveOptions::default() };
+        let options = DriveOptions {
+            motion,
+            is_filtered: self.options.is_live,
+            // Rendered people are seen at instants that do not follow each other; no jump makes them somebody else.
+            may_change: false,
+            ..DriveOptions::default()
+        };
         let mut driver = Driver::new(options, Arc::clone(&cast.identity))?;
         let mut signal = DrivingSignal::rest(&cast.identity.shape, cast.identity.size_px(), motion);
         let mut face = FaceObservation::default();
@@ -344,7 +353,7 @@ impl<'a> Stage<'a> {
             cells.push(truth.picture.clone());
             cells.extend_from_slice(made);
             cells.extend(errors.collect::<Result<Vec<_>>>()?);
-            cells.iter().map(reel::jpeg).collect()
+            cells.iter().map(photo::jpeg).collect()
         })
     }
 
@@ -361,6 +370,7 @@ impl<'a> Stage<'a> {
         scores.push(("akd_px", metrics::landmark_distance_px(true_face, &face)));
         scores.push(("expression", metrics::expression_distance(true_face, &face)));
         scores.push(("pose_degs", metrics::pose_error_degs(true_face, &face)));
+        scores.push(("gaze_degs", metrics::gaze_error_degs(true_face, &face)));
         if let (Some(recognizer), Some(descriptor)) = (&mut self.instruments.recognizer, descriptor) {
             scores.push(("identity", similarity_of(descriptor, &recognizer.describe(picture, &face)?)));
         }
@@ -442,7 +452,7 @@ fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut F
     }
 }
 
-fn opaque(picture: &Rgba) -> Result<Rgb> {
+pub(super) fn opaque(picture: &Rgba) -> Result<Rgb> {
     let pixels = picture.data().as_chunks::<4>().0.iter();
     Rgb::from_data(picture.width_px(), picture.height_px(), pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect())
 }

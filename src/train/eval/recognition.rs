@@ -5,9 +5,9 @@ use std::path::Path;
 use glam::{Mat2, Vec2};
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::FaceObservation;
 use crate::frame::Rgb;
-use crate::models::Session;
+use crate::geometry::FaceObservation;
+use crate::onnx::Session;
 
 /// Width and height of the network's picture.
 const SIDE_PX: usize = 150;

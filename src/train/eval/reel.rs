@@ -1,8 +1,6 @@
 //! Keeps the frames that are worth looking at: the worst, the best, and some from between.
 
-use image::ExtendedColorType;
-
-use crate::error::{ErrorKind, OrError as _, Result};
+use crate::error::Result;
 use crate::frame::Rgb;
 
 /// Frames of each kind in a report.
@@ -15,7 +13,6 @@ const STRETCH: u64 = 12;
 const MAX_OF_CASE: usize = 2;
 /// So many frames from between are held to find the median among.
 const MAX_SAMPLE: usize = 240;
-const JPEG_QUALITY: u8 = 88;
 
 /// A frame's pictures, side by side.
 #[derive(Clone, Debug)]
@@ -123,16 +120,6 @@ fn place(
     Ok(())
 }
 
-/// A picture as a JPEG file.
-pub(super) fn jpeg(picture: &Rgb) -> Result<Vec<u8>> {
-    let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
-    let mut bytes = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
-        .encode(picture.data(), width, height, ExtendedColorType::Rgb8)
-        .or_error(ErrorKind::Internal, || "cannot code a picture of the report".to_owned())?;
-    Ok(bytes)
-}
-
 /// What is wrong where: four times the largest difference of the channels, as grey.
 pub(super) fn error_picture(truth: &Rgb, made: &Rgb) -> Result<Rgb> {
     let pixels = truth.data().as_chunks::<3>().0.iter().zip(made.data().as_chunks::<3>().0);
@@ -185,6 +172,6 @@ mod tests {
     fn the_error_picture_shows_the_largest_channel_fourfold() {
         let (a, b) = (Rgb::from_data(1, 1, vec![10, 20, 30]).unwrap(), Rgb::from_data(1, 1, vec![12, 13, 30]).unwrap());
         assert_eq!(error_picture(&a, &b).unwrap().data(), [28, 28, 28]);
-        assert!(jpeg(&a).unwrap().starts_with(&[0xff, 0xd8]));
+        assert!(crate::photo::jpeg(&a).unwrap().starts_with(&[0xff, 0xd8]));
     }
 }

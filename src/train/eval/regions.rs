@@ -5,8 +5,8 @@ use opencv::core::{Point, Scalar, Vector};
 use opencv::imgproc::{LINE_8, convex_hull, fill_convex_poly};
 
 use crate::error::Result;
-use crate::face::{FaceObservation, N_MESH_POINTS};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::{FaceObservation, N_MESH_POINTS};
 use crate::studio::landmarks::{EYE_LOWER, EYE_UPPER, LIPS_OUTER};
 
 /// A part of the picture that is measured by itself.
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use glam::Vec3;
 
-    use crate::face::MESH_POINTS_CM;
+    use crate::geometry::MESH_POINTS_CM;
 
     #[test]
     fn regions_lie_where_the_face_has_them() {

@@ -260,7 +260,7 @@ mod tests {
             frame: 7,
             mouth_l1: 0.1,
             mouth_psnr_db: vec![20.0, 21.5],
-            cells: vec![super::super::reel::jpeg(&white).unwrap(); 2],
+            cells: vec![photo::jpeg(&white).unwrap(); 2],
         };
         let suite = SuiteReport {
             name: "self-reenactment",

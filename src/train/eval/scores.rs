@@ -36,7 +36,7 @@ const fn metric(key: &'static str, title: &'static str, better: Better, n_digits
 use Better::{Higher, Lower};
 
 /// Every metric, in the order of tables.
-pub const METRICS: [Metric; 20] = [
+pub const METRICS: [Metric; 21] = [
     metric("l1", "L1 (0..1)", Lower, 4),
     metric("psnr_db", "PSNR (dB)", Higher, 2),
     metric("ssim", "SSIM", Higher, 4),
@@ -53,6 +53,7 @@ pub const METRICS: [Metric; 20] = [
     metric("akd_px", "AKD (px of 256)", Lower, 3),
     metric("expression", "expression distance (52 coefficients)", Lower, 4),
     metric("pose_degs", "pose error (degrees)", Lower, 2),
+    metric("gaze_degs", "gaze error (degrees)", Lower, 2),
     metric("identity", "identity similarity (128-d cosine)", Higher, 4),
     metric("flicker", "flicker (0..1)", Lower, 4),
     metric("face_lost", "frames without a face (share)", Lower, 4),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::capture::ClipSource;
-use crate::drive::DrivingSignal;
 use crate::frame::Rgb;
 use crate::generate::Portrait;
 use crate::generate::network::Size;
@@ -16,6 +15,7 @@ use crate::generate::warp::WarpGenerator;
 use crate::generate::weights::Weights;
 use crate::identity::Identity;
 use crate::photo;
+use crate::signal::DrivingSignal;
 use crate::sink::{RateMode, Recorder, RecorderOptions, Sink as _};
 use crate::studio::dataset::{self, Plan};
 use crate::studio::person::Studio;

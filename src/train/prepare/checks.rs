@@ -154,7 +154,7 @@ pub(super) fn main_reason(dropped: &[DropCount]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::FaceObservation;
+    use crate::geometry::FaceObservation;
     use glam::Vec3;
 
     fn look(change: f32, x: f32) -> Look {

@@ -5,8 +5,8 @@ use opencv::core::{Mat, Rect, Size};
 use opencv::imgproc::{INTER_AREA, INTER_CUBIC, resize};
 
 use crate::error::Result;
-use crate::face::{FaceObservation, Landmarks, head_pose};
 use crate::frame::Rgb;
+use crate::geometry::{FaceObservation, Landmarks, head_pose};
 use crate::train::dataset::SIZE_PX;
 
 use super::measure::{face_box_px, face_px};

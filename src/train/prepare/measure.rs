@@ -10,8 +10,9 @@ use super::collect::Origin;
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::{FaceObservation, FaceTracker, FoundFace, is_other_face};
+use crate::face::{FaceTracker, FoundFace, is_other_face};
 use crate::frame::{Grey, Rgb};
+use crate::geometry::FaceObservation;
 use crate::photo;
 
 /// Side of the small picture in which pictures are compared, and of the blocks in it.

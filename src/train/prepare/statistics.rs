@@ -1,13 +1,12 @@
-//! What is in a data set: counts, reasons, histograms, as JSON, as JSON Lines and as a drawing.
+//! What is in a data set: counts, reasons, histograms, as JSON and as JSON Lines.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::plots;
 use crate::error::{ErrorKind, OrError as _, Result};
-use crate::face::COEFFICIENT_NAMES;
+use crate::geometry::COEFFICIENT_NAMES;
 use crate::train::dataset::{ClipInfo, Dataset, Frame, Kind, Split, put, put_json};
 
 /// `statistics.json`.
@@ -72,8 +71,8 @@ struct Annotation<'a> {
     split: Split,
 }
 
-/// Writes all three for what the data set holds.
-pub(super) fn write(output: &Path) -> Result<()> {
+/// Writes `annotations.jsonl` and `statistics.json` for what the data set holds.
+pub(super) fn write(output: &Path) -> Result<Statistics> {
     let dataset = Dataset::open(output)?;
     let infos = infos(&output.join("clips"))?;
     let statistics = Statistics::of(&dataset, &infos);
@@ -84,8 +83,8 @@ pub(super) fn write(output: &Path) -> Result<()> {
         lines.push(b'\n');
     }
     put(&output.join("annotations.jsonl"), &lines)?;
-    put(&output.join("statistics.svg"), plots::draw(&statistics).as_bytes())?;
-    put_json(&output.join("statistics.json"), &statistics)
+    put_json(&output.join("statistics.json"), &statistics)?;
+    Ok(statistics)
 }
 
 /// All clips, taken or not, by name.

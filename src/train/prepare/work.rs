@@ -8,10 +8,12 @@ use super::collect::{Job, Origin};
 use super::flow::FlowChain;
 use super::framing::Square;
 use super::measure::{self, Measured};
+use super::outcome::{Fault, Outcome};
 use super::{Checks, rendered};
-use crate::error::{ErrorKind, Result};
-use crate::face::{FaceObservation, FaceTracker, Matter, TrackerOptions};
+use crate::error::Result;
+use crate::face::{FaceTracker, Matter, TrackerOptions};
 use crate::frame::Rgb;
+use crate::geometry::FaceObservation;
 use crate::train::dataset::{ClipInfo, ClipWriter, FrameRecord, Kind, RATE_HZ, reject};
 
 /// What one thread works with.
@@ -147,31 +149,6 @@ impl Workshop {
         }
         writer.finish(info).map_err(Fault::Work)?;
         Ok(Outcome::Stored)
-    }
-}
-
-/// What became of a clip.
-pub(super) enum Outcome {
-    Stored,
-    Rejected(String),
-    Stopped,
-}
-
-/// What went wrong.
-pub(super) enum Fault {
-    /// The file is unreadable.
-    Source(crate::Error),
-    /// Writing, or a network.
-    Work(crate::Error),
-}
-
-impl Fault {
-    /// Sorts an error that came while reading a file.
-    pub(super) fn of_source(error: crate::Error) -> Self {
-        match error.kind() {
-            ErrorKind::Io | ErrorKind::Photo | ErrorKind::PermissionDenied => Self::Source(error),
-            _ => Self::Work(error),
-        }
     }
 }
 

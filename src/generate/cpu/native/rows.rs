@@ -18,6 +18,7 @@ impl Expander {
     }
 
     /// Reads all planes (n, h, w) at height `y` (0..1) in `width` columns.
+    #[inline(always)]
     pub(super) fn rows(&mut self, planes: &[f32], (h, w): (usize, usize), y: f32, width: usize) {
         if self.narrow.len() < w {
             // Only a plan that shrinks its mix gets here, and only on its first run.
@@ -35,6 +36,7 @@ impl Expander {
     }
 
     /// The row of one plane.
+    #[inline(always)]
     pub(super) fn row(&self, plane: usize) -> &[f32] {
         debug_assert!(plane < self.n_planes);
         &self.rows[plane * self.width..][..self.width]
@@ -42,6 +44,7 @@ impl Expander {
 }
 
 /// Enlarges one row.
+#[inline(always)]
 fn expand(narrow: &[f32], wide: &mut [f32]) {
     let (n, width) = (narrow.len(), wide.len());
     let factor = width / n;
@@ -60,6 +63,7 @@ fn expand(narrow: &[f32], wide: &mut [f32]) {
     }
 }
 
+#[inline(always)]
 fn by_factor<const K: usize>(narrow: &[f32], wide: &mut [f32]) {
     let parts: [f32; K] = std::array::from_fn(|t| (t as f32 + 0.5) / K as f32);
     let last = wide.len() - K / 2;

@@ -3,8 +3,6 @@
 //! A calm frame is the reference. For each later frame the mesh warp predicts from it what the camera should see; the
 //! optical flow from what it does see back to that is what the mesh does not know. Only the flow leaves this place.
 
-use std::ops::Range;
-
 use glam::{Vec2, Vec3};
 use opencv::core::{BORDER_REPLICATE, CV_32FC2, CV_32FC3, Mat, Ptr, Scalar, Size, Vec2f, Vec3f};
 use opencv::imgproc::{COLOR_RGB2GRAY, COLOR_RGBA2GRAY, INTER_AREA, cvt_color_def, gaussian_blur_def, resize};
@@ -13,20 +11,20 @@ use opencv::prelude::{
 };
 use opencv::video::{DISOpticalFlow, DISOpticalFlow_PRESET_MEDIUM};
 
-use super::{DenseMotion, DrivingSignal, Motion, retarget};
 use crate::capture::RawFrame;
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::face::{FaceObservation, FaceShape, HeadPose, Matter, N_LANDMARKS, resample, unrest};
+use crate::face::{Matter, resample, unrest};
 use crate::frame::{Grey, Rgb};
 use crate::generate::network::margin_px;
 use crate::generate::warp::WarpGenerator;
 use crate::generate::{Generator as _, Portrait};
+use crate::geometry::{FaceObservation, FaceShape, HeadPose, N_LANDMARKS};
+use crate::signal::{DenseMotion, DrivingSignal, Motion};
+use square::{CELL_PX, PX, Square, between, sample};
 
-/// Pixels of the square to a cell of the grid, each way.
-const CELL_PX: usize = 3;
-/// Side of the square around the head in which pictures are compared, in pixels.
-const PX: usize = CELL_PX * DenseMotion::N;
+mod square;
+
 /// A pixel of the square in face widths.
 const PX_FACE_WIDTHS: f32 = 2.0 * DenseMotion::REACH / PX as f32;
 /// Pixels are averaged where the camera has more of them, up to so many each way.
@@ -63,35 +61,6 @@ const MAX_TURN_RADS: f32 = 0.35;
 /// How long a calmer reference is looked for, and how much calmer it must be.
 const SEARCH_SECS: f64 = 4.0;
 const MIN_GAIN: f32 = 0.7;
-
-/// The square around a head.
-#[derive(Clone, Copy)]
-struct Square {
-    /// Its upper left corner in the frame.
-    origin_px: Vec2,
-    /// Pixels of the square to a pixel of the frame.
-    scale: f32,
-}
-
-impl Square {
-    fn around(shape: &FaceShape) -> Self {
-        let half_px = DenseMotion::REACH * shape.width_px;
-        Self { origin_px: shape.centre_px - half_px, scale: PX as f32 / (2.0 * half_px) }
-    }
-
-    /// The columns or rows of the square whose pixels lie in a frame so wide or high.
-    fn within(&self, frame_px: usize, axis: impl Fn(Vec2) -> f32) -> Range<usize> {
-        let edge =
-            |at_px: f32| ((at_px - axis(self.origin_px)) * self.scale - 0.5).ceil().clamp(0.0, PX as f32) as usize;
-        edge(0.0)..edge(frame_px as f32)
-    }
-
-    /// The face as the square shows it.
-    fn shape(&self, shape: &FaceShape) -> FaceShape {
-        let centre_px = (shape.centre_px - self.origin_px) * self.scale;
-        FaceShape { centre_px, width_px: shape.width_px * self.scale, ..shape.clone() }
-    }
-}
 
 /// What motion is measured from.
 struct Reference {
@@ -289,7 +258,7 @@ impl DenseTracker {
         let shape = FaceShape::new(&seen.landmarks_px, &seen.pose);
         let square = Square::around(&shape);
         let shape = square.shape(&shape);
-        *self.signal = retarget::absolute(&reference.shape, &shape, (PX, PX), &seen.coefficients);
+        *self.signal = DrivingSignal::absolute(&reference.shape, &shape, (PX, PX), &seen.coefficients);
         self.double.generate(&self.signal, &mut self.made)?;
         self.cut(picture, &square)?;
         cvt_color_def(&self.crop.as_mat()?, &mut self.seen.as_mat_mut()?, COLOR_RGB2GRAY)?;
@@ -395,23 +364,4 @@ fn shift((x, y, belief): (f32, f32, f32), around: Vec2, longest: f32) -> Vec2 {
     let back = (Vec2::new(x, y) + around * NEIGHBOURS) / (belief + NEIGHBOURS) * PX_FACE_WIDTHS;
     // The flow leads from what is seen back to where the mesh has it.
     if back.is_finite() { -back.clamp_length_max(longest) } else { Vec2::ZERO }
-}
-
-/// The level between pixels; `None` beyond the picture.
-fn sample(picture: &Grey, at: Vec2) -> Option<f32> {
-    between(at, |i| f32::from(picture.data()[i]))
-}
-
-/// The value at a place between the middles of four pixels of the square; `None` beyond the outermost ones.
-fn between<T>(at: Vec2, value: impl Fn(usize) -> T) -> Option<T>
-where
-    T: Copy + std::ops::Add<Output = T> + std::ops::Mul<f32, Output = T>,
-{
-    let last = (PX - 1) as f32;
-    let is_inside = at.x >= 0.0 && at.y >= 0.0 && at.x < last && at.y < last;
-    is_inside.then(|| {
-        let (first, t) = (at.y as usize * PX + at.x as usize, at - at.floor());
-        let row = |i: usize| value(i) * (1.0 - t.x) + value(i + 1) * t.x;
-        row(first) * (1.0 - t.y) + row(first + PX) * t.y
-    })
 }

@@ -35,6 +35,8 @@ pub enum Control {
     Strength(StrengthPart, f32),
     /// Keeps this share of the photo's own expression at rest, 0..1.
     KeepExpression(f32),
+    /// Draws the gaze to the viewer by this share, 0..1.
+    EyeContact(f32),
     /// Ends the run.
     Quit,
 }

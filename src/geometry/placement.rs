@@ -1,9 +1,8 @@
-//! Where the head and the points of the face go, for one driving signal.
+//! Where a head is in a picture.
 
 use glam::{Quat, Vec2, Vec3};
 
-use crate::drive::DrivingSignal;
-use crate::face::{FaceShape, Landmarks};
+use super::FaceShape;
 
 /// Where a head is in a picture, by weak perspective: `p_px = centre_px + width_px * (rotation * p).xy`.
 ///
@@ -28,23 +27,6 @@ impl HeadPlacement {
         }
     }
 
-    /// The head as `signal` wants it, in a square picture of `size_px`; `self` is the head at rest in that picture.
-    pub fn driven(&self, size_px: usize, signal: &DrivingSignal) -> Self {
-        if signal.is_relative {
-            Self {
-                centre_px: self.centre_px + signal.translation * self.width_px,
-                width_px: self.width_px * signal.scale,
-                rotation: signal.rotation * self.rotation,
-            }
-        } else {
-            Self {
-                centre_px: signal.translation * size_px as f32,
-                width_px: size_px as f32 * signal.scale,
-                rotation: signal.rotation,
-            }
-        }
-    }
-
     /// Where a point of head space is: x and y in pixels of the picture, z away from the camera in the same unit.
     pub fn project(&self, point: Vec3) -> Vec3 {
         self.centre_px.extend(0.0) + self.rotation * point * self.width_px
@@ -64,18 +46,6 @@ impl HeadPlacement {
             (rest.y * right.x - rest.x * right.y) * scale,
             head_depth,
         )
-    }
-}
-
-/// Writes where all points go: pixels of the picture that `placement` is in, z away from the camera.
-pub fn target_landmarks_px(
-    shape: &FaceShape,
-    placement: &HeadPlacement,
-    signal: &DrivingSignal,
-    target: &mut Landmarks,
-) {
-    for ((to, &point), &shift) in target.iter_mut().zip(&shape.points).zip(&signal.displacement) {
-        *to = placement.project(point + shift);
     }
 }
 

@@ -160,7 +160,7 @@ fn largest_eigenvector(mut a: [[f64; 4]; 4]) -> (f64, [f64; 4]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::N_LANDMARKS;
+    use crate::geometry::N_LANDMARKS;
     use opencv::calib3d::{SOLVEPNP_SQPNP, rodrigues_def, solve_pnp};
     use opencv::core::{Mat, Point2d, Point3d, Vector};
     use opencv::prelude::MatTraitConst;

@@ -7,9 +7,9 @@ use half::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::network::{self, FrameOptions, Size};
-use super::plan::Param;
+use super::{FrameOptions, Size};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::generate::plan::Param;
 
 /// The largest file of weights accepted, in bytes: many times what a network has.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -25,7 +25,7 @@ impl Weights {
     /// The tensors that a network of this size has.
     pub fn expected(size: Size) -> Vec<Param> {
         // The weights do not depend on the output's size.
-        network::stored(&[&network::frame(&FrameOptions::new(size, 512)), &network::encoder(size)])
+        super::stored(&[&super::frame(&FrameOptions::new(size, 512)), &super::encoder(size)])
     }
 
     /// Random weights, the same for the same seed, scaled so that activations keep their size from layer to layer
@@ -77,7 +77,7 @@ impl Weights {
     /// # Errors
     /// [`ErrorKind::Model`] when the program was built from a torn file.
     pub fn built_in() -> Result<Self> {
-        Self::from_bytes(include_bytes!("../../models/generator_small.safetensors"))
+        Self::from_bytes(include_bytes!("../../../models/generator_small.safetensors"))
     }
 
     /// Reads weights from a file.
@@ -191,7 +191,11 @@ fn initial(name: &str, dims: &[usize], random: &mut Random) -> Vec<f32> {
     match name {
         // The first guess of the masks is the mesh, with little residual, nothing occluded.
         "motion.out.bias" => vec![-1.0, -1.0, 0.0, 3.0, 0.0, 0.0, 2.0],
-        "motion.out.weight" | "decoder.out.weight" => normal(0.1 * (1.0 / fan_in as f32).sqrt()),
+        "motion.out.weight" | "decoder.out.weight" | "decoder.gates.weight" => {
+            normal(0.1 * (1.0 / fan_in as f32).sqrt())
+        }
+        // The first guess of the gates is that detail comes from the photo.
+        "decoder.gates.bias" => vec![2.0, 1.0],
         // The first guess of the trust is even: a trust that starts low is never learned.
         _ if name.ends_with(".bias") => vec![0.0; n],
         _ if name.ends_with(".style") || name.ends_with(".shift") => normal(0.3 * (1.0 / fan_in as f32).sqrt()),

@@ -1,0 +1,70 @@
+//! Where a face is, as numbers: points, shape, pose, mesh. No picture, no device.
+//!
+//! The stages share these types, so that none of them has to name another: `face` measures them, `drive` changes them,
+//! `generate` draws by them.
+
+use glam::{Mat3, Vec3};
+
+pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
+pub use mirror::{MIRRORED_COEFFICIENTS, MIRRORED_POINTS};
+pub use observation::{COEFFICIENT_NAMES, FaceObservation, N_COEFFICIENTS};
+pub use openness::{eye_openness, mouth_openness};
+pub use placement::HeadPlacement;
+pub use pose::head_pose;
+pub use shape::{FaceShape, rotation_from_frontal};
+
+mod mesh;
+mod mirror;
+mod observation;
+mod openness;
+mod placement;
+mod pose;
+mod shape;
+
+/// Points of the face mesh with irises.
+pub const N_LANDMARKS: usize = 478;
+/// Points of the canonical mesh, which has no irises.
+pub const N_MESH_POINTS: usize = 468;
+
+/// The points of one face: x to the right and y down in pixels from the corner of the picture's first pixel (so that a
+/// point keeps its share of the picture at any size), z away from the camera in the same unit, relative to the head's
+/// centre.
+pub type Landmarks = [Vec3; N_LANDMARKS];
+
+/// Where the head is.
+///
+/// Camera space is x right, y down, z away from the camera; head space is the canonical mesh's:
+/// x to the head's left, y up, z out of the face, in centimetres.
+/// `p_in_camera = camera_from_head * p_in_head + translation_cm`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadPose {
+    /// Rotation, including the half turn about x between the two conventions.
+    pub camera_from_head: Mat3,
+    /// Position of the head's origin in camera space, for a camera of [`CAMERA_FOV_RADS`].
+    pub translation_cm: Vec3,
+}
+
+/// The vertical field of view that pose estimation assumes of every camera.
+pub const CAMERA_FOV_RADS: f32 = 63.0 * std::f32::consts::PI / 180.0;
+
+impl Default for HeadPose {
+    fn default() -> Self {
+        Self {
+            camera_from_head: Mat3::from_diagonal(Vec3::new(1.0, -1.0, -1.0)),
+            translation_cm: Vec3::new(0.0, 0.0, 50.0),
+        }
+    }
+}
+
+impl HeadPose {
+    /// Yaw (to the picture's right), pitch (up), roll (clockwise in the picture), in radians;
+    /// all zero for a head that looks into the camera.
+    pub fn yaw_pitch_roll_rads(&self) -> [f32; 3] {
+        // Rows of the rotation from the frontal head.
+        let r = self.camera_from_head * Mat3::from_diagonal(Vec3::new(1.0, -1.0, -1.0));
+        // Where the face looks, in camera space (frontal: towards the camera).
+        let look = r * Vec3::new(0.0, 0.0, -1.0);
+        let right = r * Vec3::X;
+        [look.x.atan2(-look.z), (-look.y).clamp(-1.0, 1.0).asin(), right.y.atan2(right.x)]
+    }
+}

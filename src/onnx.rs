@@ -1,0 +1,16 @@
+//! ONNX Runtime: loaded when the first model is opened, and run without taking memory.
+
+use crate::error::Result;
+
+pub use session::Session;
+
+mod runtime;
+mod session;
+
+/// Checks that ONNX Runtime can be loaded, and says where it was found.
+///
+/// # Errors
+/// [`crate::ErrorKind::Model`] when it cannot; the message says what to type.
+pub fn runtime_path() -> Result<String> {
+    runtime::environment().map(|(_, path)| path)
+}
