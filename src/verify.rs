@@ -171,7 +171,10 @@ fn examine_address(url: &str, options: &VerifyOptions) -> Result<Evidence> {
     };
     let evidence = read(&mut *source, Looker::new(options), limit)?;
     if evidence.n_pictures == 0 {
-        return Err(Error::new(ErrorKind::Io, format!("no picture came from {} in {:?}", source.name(), options.stream)));
+        return Err(Error::new(
+            ErrorKind::Io,
+            format!("no picture came from {} in {:?}", source.name(), options.stream),
+        ));
     }
     Ok(evidence)
 }
