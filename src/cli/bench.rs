@@ -206,7 +206,7 @@ impl EngineArgs {
     /// Loads or enrols who is shown.
     fn identities(&self) -> Result<Vec<Arc<Identity>>> {
         if !self.identity.is_empty() {
-            let load = |path| {
+            let load = |path: &PathBuf| {
                 let identity = Identity::load(path)?;
                 identity.check_consent(None, effigy::identity::now_unix_secs())?;
                 Ok(Arc::new(identity))

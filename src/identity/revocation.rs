@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use super::signing::{config_dir, hex};
+use super::signing::config_dir;
 use super::{Identity, utc};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::hex::hex;
 
 impl Identity {
     /// Checks that the consent still holds at `now_unix_secs`, for `purpose`, and was not revoked on this machine.

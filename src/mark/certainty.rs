@@ -1,5 +1,4 @@
-//! How often chance alone makes a score. The numbers are assumptions until `effigy bench mark` has been run on many unmarked
-//! pictures; see docs/trust.md.
+//! How often chance alone makes a score. `scripts/mark_bench.py` measures it; see docs/trust.md.
 
 /// From this score on a picture counts as marked.
 pub const THRESHOLD: f32 = 7.0;
