@@ -19,6 +19,7 @@ mod expression;
 mod filter;
 mod neutral;
 mod presence;
+mod rehearsal;
 mod retarget;
 
 use dense::DenseMean;
@@ -28,6 +29,7 @@ use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter
 use filter::SignalFilter;
 use neutral::RestingPose;
 use presence::PresenceTimer;
+pub(crate) use rehearsal::Actor;
 use retarget::Room;
 
 /// How strongly each part of relative motion is carried over: 0 not at all, 1 as it is, up to 2.
@@ -165,7 +167,11 @@ impl Driver {
         Ok(Self {
             options,
             room: Room::of(&identity.matte),
-            portrait: RestingPortrait::new(&identity.shape.points, options.keep_expression)?,
+            portrait: RestingPortrait::new(
+                &identity.shape.points,
+                identity.emphasis.as_deref(),
+                options.keep_expression,
+            )?,
             resting: RestingDriver::new()?,
             pose: RestingPose::default(),
             retargeter: Retargeter::new()?,
@@ -186,7 +192,8 @@ impl Driver {
     /// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
     pub fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         self.room = Room::of(&identity.matte);
-        self.portrait = RestingPortrait::new(&identity.shape.points, self.options.keep_expression)?;
+        self.portrait =
+            RestingPortrait::new(&identity.shape.points, identity.emphasis.as_deref(), self.options.keep_expression)?;
         self.retargeter.reset();
         self.identity = identity;
         *self.held = self.rest();

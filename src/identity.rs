@@ -47,11 +47,17 @@ pub struct Identity {
     pub pose: HeadPose,
     /// The face of the portrait, taken apart into pose and shape.
     pub shape: FaceShape,
+    /// How much more of each expression must be asked of this portrait than shall be seen in its pictures, 0.5..4; none
+    /// where that was not tried.
+    pub emphasis: Option<Box<[f32; N_COEFFICIENTS]>>,
 }
 
 impl Identity {
     /// Sizes of the pictures: the photo decides which one is worth its memory.
     pub const SIZES_PX: [usize; 2] = [512, 1024];
+
+    /// The least and the largest [`Identity::emphasis`].
+    pub const EMPHASIS: [f32; 2] = [0.5, 4.0];
 
     /// Width and height of all pictures, in pixels.
     pub fn size_px(&self) -> usize {

@@ -88,6 +88,7 @@ pub mod pipeline;
 mod pixel;
 #[cfg(feature = "train")]
 mod random;
+pub mod rehearse;
 pub mod report;
 pub mod signal;
 pub mod sink;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Remark, Signer};
+use effigy::rehearse::Rehearsal;
 use effigy::{Error, ErrorKind, Result, files, photo};
 
 use super::run::{check_writable, is_same_file};
@@ -65,6 +66,8 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         let text = format!("the photo may look bad, which --strict refuses: {}", doubts.join("; "));
         return Err(about(Error::new(ErrorKind::Photo, text)));
     }
+    progress.set_message("trying expressions");
+    Rehearsal::new()?.rehearse(&mut enrolled.identity)?;
     let identity = &enrolled.identity;
     identity.save(&args.output, &Signer::open_or_create()?)?;
     let is_ours = is_free_for_preview(&preview);

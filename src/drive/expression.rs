@@ -27,6 +27,8 @@ mod space;
 mod tests;
 mod touch;
 
+pub(super) use space::N_MODES;
+
 pub(super) type Points = [Vec3; N_LANDMARKS];
 
 /// Steps of the solver in a frame: it goes on from the frame before.
@@ -114,6 +116,24 @@ impl Prior {
     }
 }
 
+/// The emphasis for a portrait of which nothing is known.
+pub(super) fn default_emphasis() -> [f32; N_COEFFICIENTS] {
+    Prior::new().emphasis
+}
+
+/// Moves a face along the modes, by so many standard deviations of each.
+///
+/// # Errors
+/// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
+pub(super) fn pose(weights: &[f32; N_MODES], points: &mut Points) -> Result<()> {
+    for (mode, &weight) in space::ExpressionSpace::built_in()?.modes().iter().zip(weights) {
+        for (point, way) in points.iter_mut().zip(mode) {
+            *point += *way * weight;
+        }
+    }
+    Ok(())
+}
+
 /// What one frame asks of the portrait.
 pub(super) struct Driven {
     /// The portrait's points in head space.
@@ -167,7 +187,7 @@ impl Retargeter {
         let rest = portrait.coefficients();
         let seen = *driver.expressed();
         for c in 0..N_COEFFICIENTS {
-            let strength = strengths.of(self.prior.part[c]) * self.prior.emphasis[c];
+            let strength = strengths.of(self.prior.part[c]) * portrait.emphasis()[c];
             let change = seen[c] - driver.rest()[c];
             self.goal.coefficients[c] = (rest[c] + strength * change).clamp(0.0, 1.0);
             // The network's first answer is how neutral a face is, which the others say better.
@@ -216,13 +236,14 @@ impl Retargeter {
             let own = features::measure(feature, base);
             aim(feature, own + mouth * (gap - own), LIP_IMPORTANCE);
         }
-        let gaze = strengths.of(StrengthPart::Gaze) * GAZE_EMPHASIS;
+        let gaze = strengths.of(StrengthPart::Gaze);
+        let emphasis = gaze::emphasis(portrait);
         let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
         for (eye, pair) in features::GAZE.iter().enumerate() {
-            for &feature in pair {
+            for (&feature, emphasis) in pair.iter().zip(emphasis[eye]) {
                 let change = features::measure(feature, points) - features::measure(feature, resting);
                 let change = change * widths[eye] / driver_widths[eye];
-                aim(feature, features::measure(feature, base) + gaze * change, GAZE_IMPORTANCE);
+                aim(feature, features::measure(feature, base) + gaze * emphasis * change, GAZE_IMPORTANCE);
             }
         }
         openness

@@ -37,7 +37,8 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
     let pose = floats(
         &mut identity.pose.camera_from_head.to_cols_array().into_iter().chain(identity.pose.translation_cm.to_array()),
     );
-    let tensors: BTreeMap<&str, (Dtype, Vec<usize>, &[u8])> = BTreeMap::from([
+    let emphasis = identity.emphasis.as_ref().map(|emphasis| floats(&mut emphasis.iter().copied()));
+    let mut tensors: BTreeMap<&str, (Dtype, Vec<usize>, &[u8])> = BTreeMap::from([
         ("portrait", (Dtype::U8, vec![size, size, 3], identity.portrait.data())),
         ("matte", (Dtype::U8, vec![size, size, 1], identity.matte.data())),
         ("background", (Dtype::U8, vec![size, size, 3], identity.background.data())),
@@ -45,6 +46,9 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
         ("coefficients", (Dtype::F32, vec![N_COEFFICIENTS], &coefficients)),
         ("pose", (Dtype::F32, vec![4, 3], &pose)),
     ]);
+    if let Some(emphasis) = &emphasis {
+        tensors.insert("emphasis", (Dtype::F32, vec![N_COEFFICIENTS], emphasis));
+    }
     let mut manifest = identity.manifest.clone();
     manifest.format = FORMAT;
     manifest.tensors = tensors
@@ -139,6 +143,15 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
     let landmarks_px: Landmarks =
         std::array::from_fn(|i| Vec3::new(landmarks[3 * i], landmarks[3 * i + 1], landmarks[3 * i + 2]));
     let coefficients = floats("coefficients", &[N_COEFFICIENTS], 1.001)?;
+    let emphasis = if manifest.tensors.contains_key("emphasis") {
+        let values = floats("emphasis", &[N_COEFFICIENTS], Identity::EMPHASIS[1])?;
+        if values.iter().any(|value| *value < Identity::EMPHASIS[0]) {
+            return Err(refused(format!("the emphasis is below {}", Identity::EMPHASIS[0])));
+        }
+        Some(Box::new(std::array::from_fn(|i| values[i])))
+    } else {
+        None
+    };
     let pose = floats("pose", &[4, 3], 1e4)?;
     let pose = HeadPose {
         camera_from_head: Mat3::from_cols_slice(&pose[..9]),
@@ -156,6 +169,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
         landmarks_px,
         coefficients: std::array::from_fn(|i| coefficients[i]),
         pose,
+        emphasis,
         manifest,
         maker: Some(maker.clone()),
     })

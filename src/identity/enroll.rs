@@ -180,6 +180,7 @@ impl Enroller {
             landmarks_px: face.landmarks_px,
             coefficients: face.coefficients,
             pose: face.pose,
+            emphasis: None,
         };
         Ok(Enrolled { identity, remarks, face: index + 1, measures })
     }

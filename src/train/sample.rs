@@ -231,6 +231,7 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
         landmarks_px,
         coefficients: seen.coefficients,
         pose: seen.pose,
+        emphasis: None,
     })
 }
 

@@ -31,6 +31,12 @@ pub(in crate::drive) struct EyeContact {
     pub(in crate::drive) head: Quat,
 }
 
+/// How much further each eye is asked to look than it shall be seen to, sideways, and up and down; right eye, left eye.
+pub(super) fn emphasis(portrait: &RestingPortrait) -> [[f32; 2]; 2] {
+    let of = |[a, b]: [usize; 2]| 0.5 * (portrait.emphasis()[a] + portrait.emphasis()[b]);
+    EYES.map(|[inner, outer, down, up]| [of([inner, outer]), of([down, up])])
+}
+
 /// Draws the irises and the eyes' coefficients from where they are aimed to the viewer; does nothing without a share.
 pub(super) fn meet_viewer(goal: &mut Goal, portrait: &RestingPortrait, contact: EyeContact) {
     let share = contact.share.clamp(0.0, 1.0);

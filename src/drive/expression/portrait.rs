@@ -18,11 +18,12 @@ pub(in crate::drive) struct RestingPortrait {
     neutral_coefficients: [f32; N_COEFFICIENTS],
     base: Box<Points>,
     coefficients: [f32; N_COEFFICIENTS],
+    emphasis: [f32; N_COEFFICIENTS],
 }
 
 impl RestingPortrait {
-    /// Takes the photo's points in head space.
-    pub(in crate::drive) fn new(own: &Points, kept: f32) -> Result<Self> {
+    /// Takes the photo's points in head space, and what was found of its emphasis when it was enrolled.
+    pub(in crate::drive) fn new(own: &Points, emphasis: Option<&[f32; N_COEFFICIENTS]>, kept: f32) -> Result<Self> {
         let prior = Prior::new();
         let mut solver = Solver::new()?;
         let own_coefficients = solver.read(own);
@@ -46,6 +47,7 @@ impl RestingPortrait {
             own_coefficients,
             neutral,
             neutral_coefficients: goal.coefficients,
+            emphasis: *emphasis.unwrap_or(&prior.emphasis),
         };
         portrait.keep_expression(kept);
         Ok(portrait)
@@ -64,6 +66,16 @@ impl RestingPortrait {
     /// The points at rest.
     pub(in crate::drive) fn base(&self) -> &Points {
         &self.base
+    }
+
+    /// How much more of each expression is asked of this portrait than shall be seen.
+    pub(in crate::drive) fn emphasis(&self) -> &[f32; N_COEFFICIENTS] {
+        &self.emphasis
+    }
+
+    /// Takes another emphasis.
+    pub(in crate::drive) fn set_emphasis(&mut self, emphasis: &[f32; N_COEFFICIENTS]) {
+        self.emphasis = *emphasis;
     }
 
     /// What they express.

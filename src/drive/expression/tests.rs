@@ -49,7 +49,7 @@ fn shape(points: &Points, x_px: f32) -> FaceShape {
 
 /// Drives a portrait with the given faces, 40 ms apart, and gives its points for the last.
 fn driven(portrait: &Points, faces: &[&Points]) -> Box<Points> {
-    let portrait = RestingPortrait::new(portrait, 0.0).unwrap();
+    let portrait = RestingPortrait::new(portrait, None, 0.0).unwrap();
     let mut driver = RestingDriver::new().unwrap();
     let mut retargeter = Retargeter::new().unwrap();
     let mut last = Box::new(*portrait.base());
@@ -155,7 +155,7 @@ fn lips_that_touch_touch_and_lids_that_shut_shut() {
 fn a_part_without_strength_stays_at_rest() {
     let (driver, photo) = (face("portrait_a.png"), face("portrait_b.png"));
     let (rest, open) = (with(&driver, &[]), with(&driver, &[(JAW_OPEN, 0.6)]));
-    let portrait = RestingPortrait::new(&photo, 0.0).unwrap();
+    let portrait = RestingPortrait::new(&photo, None, 0.0).unwrap();
     let mut solver = Solver::new().unwrap();
     let mut jaw = |mouth: f32| {
         let (mut resting, mut retargeter) = (RestingDriver::new().unwrap(), Retargeter::new().unwrap());
@@ -174,7 +174,7 @@ fn a_part_without_strength_stays_at_rest() {
 #[test]
 fn the_photos_expression_is_kept_as_far_as_is_asked() {
     let photo = with(&face("portrait_b.png"), &[(SMILE[0], 0.9), (SMILE[1], 0.9)]);
-    let mut portrait = RestingPortrait::new(&photo, 1.0).unwrap();
+    let mut portrait = RestingPortrait::new(&photo, None, 1.0).unwrap();
     let apart = |a: &Points, b: &Points| a.iter().zip(b).map(|(a, b)| a.distance(*b)).fold(0.0, f32::max);
     assert!(apart(portrait.base(), &photo) < 1e-5);
     portrait.keep_expression(0.0);
@@ -211,7 +211,7 @@ fn somebody_else_is_noticed_within_half_a_second_and_a_grimace_is_not() {
 fn a_driver_who_smiles_at_rest_can_say_so() {
     let (driver, photo) = (face("portrait_a.png"), face("portrait_b.png"));
     let smiling = with(&driver, &[(SMILE[0], 0.4), (SMILE[1], 0.4)]);
-    let portrait = RestingPortrait::new(&photo, 0.0).unwrap();
+    let portrait = RestingPortrait::new(&photo, None, 0.0).unwrap();
     let (mut resting, mut retargeter) = (RestingDriver::new().unwrap(), Retargeter::new().unwrap());
     let mut solver = Solver::new().unwrap();
     let mut smile = |is_chosen: bool| {
@@ -243,7 +243,7 @@ fn points_that_are_no_numbers_do_no_harm() {
 /// Where the irises of a portrait lie between the corners of the eyes, sideways in widths of the eye: of a driver who looks
 /// straight, then to the picture's right, first as it is and then with as much eye contact.
 fn irises(portrait: &Points, driver: &Points, contact: EyeContact) -> f32 {
-    let portrait = RestingPortrait::new(portrait, 0.0).unwrap();
+    let portrait = RestingPortrait::new(portrait, None, 0.0).unwrap();
     let aside = with(driver, &[(14, 0.7), (15, 0.7), (13, 0.0), (16, 0.0)]);
     let (mut resting, mut retargeter) = (RestingDriver::new().unwrap(), Retargeter::new().unwrap());
     for (i, face) in [driver, driver, &aside, &aside, &aside, &aside].into_iter().enumerate() {

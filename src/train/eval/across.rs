@@ -32,6 +32,7 @@ use crate::generate::{Generator, Portrait};
 use crate::geometry::{FaceObservation, N_COEFFICIENTS};
 use crate::identity::{Basis, EnrollOptions, Enroller, Framing, Identity};
 use crate::photo;
+use crate::rehearse::Rehearsal;
 use crate::signal::{DenseMotion, DrivingSignal, Motion};
 use crate::trace::Trace;
 
@@ -264,6 +265,7 @@ fn figures_of(coefficients: Vec<Arrival>, powers: &Powers) -> AcrossFigures {
 struct Stage {
     drive: DriveOptions,
     enroller: Enroller,
+    rehearsal: Rehearsal,
     /// Follows the driver, as a run does; and the result.
     followers: [FaceTracker; 2],
     dense: DenseTracker,
@@ -322,6 +324,7 @@ impl Stage {
         Ok(Self {
             drive: DriveOptions { motion: Motion::Relative, is_filtered: false, ..drive },
             enroller: Enroller::new()?,
+            rehearsal: Rehearsal::new()?,
             followers: [tracker()?, tracker()?],
             dense: DenseTracker::new()?,
             onlookers: Onlookers::new()?,
@@ -339,7 +342,9 @@ impl Stage {
             framing: Framing::Keep,
             face: None,
         };
-        Ok(Arc::new(self.enroller.enroll(&photo::read_bytes(path)?, &options)?))
+        let mut identity = self.enroller.enroll(&photo::read_bytes(path)?, &options)?;
+        self.rehearsal.rehearse(&mut identity)?;
+        Ok(Arc::new(identity))
     }
 
     /// Plays a pair; `None` when `report` says to stop.
