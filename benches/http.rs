@@ -121,6 +121,8 @@ fn run(identity: &Arc<Identity>, duration: Duration, with_clients: bool) -> Outc
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: true, ..SourceOptions::default() })?;
     let report = pipeline::run(
         Stages {
+            first: 0,
+            motion: Vec::new(),
             source,
             tracker: Box::new(FaceTracker::new(TrackerOptions::default())?),
             drive: DriveOptions::default(),

@@ -59,6 +59,8 @@ fn run(identity: &Arc<Identity>, size_px: usize, duration: Duration) -> Result<R
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: true, ..SourceOptions::default() })?;
     let report = pipeline::run(
         Stages {
+            first: 0,
+            motion: Vec::new(),
             source,
             tracker: Box::new(FaceTracker::new(TrackerOptions::default())?),
             drive: DriveOptions::default(),

@@ -24,11 +24,13 @@ use std::time::Duration;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::frame::Rgb;
+use crate::motion_link::MotionFrame;
 
 pub use crate::video::sound::ClipSound;
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
+pub use motion::{MotionFileSource, MotionSource};
 pub use options::{CameraChoice, SourceOptions};
 pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{SourceSpec, open};
@@ -43,6 +45,7 @@ pub(crate) mod clip_file;
 mod decode;
 mod format;
 mod limited;
+mod motion;
 mod options;
 mod pace;
 mod pattern;
@@ -61,12 +64,14 @@ mod webcam;
 pub struct RawFrame {
     picture: Rgb,
     captured: Timestamp,
+    /// What was sent instead of a picture.
+    motion: Option<MotionFrame>,
 }
 
 impl RawFrame {
     /// Makes a frame from a picture, taken at `captured`.
     pub fn new(picture: Rgb, captured: Timestamp) -> Self {
-        Self { picture, captured }
+        Self { picture, captured, motion: None }
     }
 
     /// When the picture was taken.
@@ -82,6 +87,16 @@ impl RawFrame {
     /// Makes the frame show `picture`.
     pub fn set_picture(&mut self, picture: &Rgb) {
         self.picture.copy_from(picture);
+    }
+
+    /// Makes the frame hold motion instead of a picture.
+    pub fn set_motion(&mut self, motion: &MotionFrame) {
+        self.motion.get_or_insert_default().clone_from(motion);
+    }
+
+    /// What was sent instead of a picture.
+    pub fn motion(&self) -> Option<&MotionFrame> {
+        self.motion.as_ref()
     }
 
     /// The picture, for a source to write into.

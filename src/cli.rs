@@ -4,25 +4,34 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
 use effigy::sink::{Codec, SinkSpec};
+use effigy::steer::OscSpec;
 
 pub(crate) mod bench;
+mod browser;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod devices;
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 #[cfg(feature = "train")]
 pub(crate) mod eval;
+pub(crate) mod identities;
 mod live_window;
 pub(crate) mod manual;
 mod names;
+mod people;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
+mod remember;
 pub(crate) mod run;
+mod settings;
+pub(crate) mod start;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
 pub(crate) mod terminal;
@@ -35,11 +44,12 @@ pub(crate) mod verify;
 ///
 /// A portrait is enrolled once into an identity file. A camera or a clip then drives it live.
 /// Everything stays on this machine; the camera's own picture never leaves the program.
+/// Without a command it opens the control page.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 use names::{Names, parse_name, parse_names};
@@ -63,6 +73,13 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
     Devices(DevicesArgs),
+    /// Check everything that a run needs, and say what to type about what is missing
+    #[command(after_help = "Examples:\n  effigy doctor")]
+    Doctor,
+    /// Show, edit and set what is remembered
+    Config(config::ConfigArgs),
+    /// The library of identities
+    Identities(identities::IdentitiesArgs),
     /// Say where a picture, clip, stream or identity comes from
     Verify(VerifyArgs),
     /// Take back the consent of an identity: it does not run on this machine any more
@@ -160,19 +177,34 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
+  effigy run --identity me.effigy --source vmc:39540         motion of another program drives
+  effigy run --identity me.effigy --sink vmc:127.0.0.1:39539 the driver's motion to VSeeFace, Warudo
+  effigy run --profile stream --dry-run                      what holds, and where from
+
+Settings (`effigy config`) are called as these options. The command line wins over a profile, that over the
+settings file, that over how the last live run was left.
+
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
 M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
-    /// Identity files, switched with the keys 1 to 9; may be repeated
-    #[arg(long, required = true, value_name = "FILE[,FILE...]", value_parser = parse_names())]
+    /// Identity files, or names in the library (`effigy identities`), switched with the keys 1 to 9; may be repeated.
+    /// Without any: those of the last run, or the whole library
+    #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     pub(crate) identity: Vec<Names>,
+    /// Which of them is shown first: its key
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_first)]
+    pub(crate) first: usize,
     /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, an address (rtsp://, http://, srt:// …),
-    /// or - (a file from standard input). A file that is called like one of these words is meant by ./camera
+    /// or - (a file from standard input);
+    /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl.
+    /// A file that is called like one of these words is meant by ./camera
     #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,
     /// Where the picture goes: window, http[:ADDRESS] (control page, OBS), vcam[:DEVICE][@WxH] (v4l2loopback),
     /// pipewire[@WxH], file:OUT.mp4 (.mkv, .mov, .avi; with a clip's own sound), file:FOLDER/ (PNG sequence), null;
+    /// or the driver's motion as numbers: vmc:HOST:PORT (VSeeFace, Warudo), ifm:HOST:PORT, motion:FILE.jsonl or .csv;
     /// may be repeated
+    ///
     /// [default: window]
     #[arg(long, value_name = "SINK", value_parser = parse_name::<SinkSpec>())]
     pub(crate) sink: Vec<SinkSpec>,
@@ -180,9 +212,14 @@ pub(crate) struct RunArgs {
     /// one of FFmpeg's encoders
     #[arg(long, default_value = "auto", value_name = "CODEC")]
     pub(crate) codec: Codec,
-    /// Let other machines reach the control page; everyone who learns its address and token can watch and steer
+    /// Let other machines reach the control page, OSC and motion that comes in; everyone who learns the page's address and
+    /// token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
+    /// Take Open Sound Control at this port or address, from control pads and scripts
+    /// [without a value: 127.0.0.1:9010]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "9010")]
+    pub(crate) osc: Option<OscSpec>,
     /// Size of the picture, in pixels a side: 512 or 1024
     #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     pub(crate) size: usize,
@@ -198,23 +235,23 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) strengths: StrengthArgs,
     /// Follow the face's mesh alone, not how hair, ears and lids move beside it: for slow processors
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) mesh_only: bool,
     /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
     /// [default: own]
     #[arg(long, value_name = "BACKGROUND", value_parser = OsStringValueParser::new().try_map(|name| parse_background(&name)))]
     pub(crate) background: Option<Background>,
     /// Mirror the picture
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) mirror: bool,
     /// What the face is shown for, where the identity's consent is limited to something
     #[arg(long, value_name = "PURPOSE")]
     pub(crate) purpose: Option<String>,
     /// Leave out the visible AI mark; for identities of oneself or of synthetic people only
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) no_badge: bool,
     /// Start a clip again when it ends
-    #[arg(long = "loop")]
+    #[arg(long = "loop", value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) looped: bool,
     /// Render every frame of a clip and drop none, however long it takes: the same pictures each time
     #[arg(long)]
@@ -234,6 +271,21 @@ pub(crate) struct RunArgs {
     /// Write the run's figures to this file as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) report: Option<PathBuf>,
+    /// Take this profile of the settings first (`effigy config edit`)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Leave out the settings and how the last run was left, and do not remember this one
+    #[arg(long)]
+    pub(crate) no_settings: bool,
+    /// Print what holds and where each value comes from, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// What holds beside what was typed.
+    #[arg(skip)]
+    pub(crate) held: settings::Held,
+    /// Whether the control page is opened in a browser.
+    #[arg(skip)]
+    pub(crate) opens_page: bool,
 }
 
 /// How strongly the parts of the driver's motion are carried over.
@@ -371,6 +423,11 @@ fn parse_size() -> ValueParser {
 
 fn parse_face(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number, counted from 1".to_owned())
+}
+
+fn parse_first(text: &str) -> Result<usize, String> {
+    let fits = |n: &usize| (1..=effigy::pipeline::MAX_IDENTITIES).contains(n);
+    text.parse().ok().filter(fits).ok_or_else(|| "expected a whole number, counted from 1".to_owned())
 }
 
 fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {

@@ -13,12 +13,14 @@ use crate::identity::Identity;
 pub use crate::signal::{DenseMotion, DrivingSignal, Motion};
 
 pub use presence::Presence;
+pub use puppet::MotionTracker;
 
 mod dense;
 mod expression;
 mod filter;
 mod neutral;
 mod presence;
+mod puppet;
 mod rehearsal;
 mod retarget;
 

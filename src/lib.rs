@@ -82,6 +82,7 @@ pub mod latency;
 pub mod latest;
 pub mod mark;
 pub mod models;
+pub mod motion_link;
 pub mod onnx;
 pub mod photo;
 pub mod pipeline;
@@ -90,8 +91,10 @@ mod pixel;
 mod random;
 pub mod rehearse;
 pub mod report;
+pub mod settings;
 pub mod signal;
 pub mod sink;
+pub mod steer;
 #[cfg(feature = "train")]
 pub mod studio;
 pub mod trace;

@@ -10,13 +10,23 @@ fn main() -> ExitCode {
     cli::terminal::quiet_libraries();
     cli::terminal::quiet_panics();
     cli::terminal::show_warnings();
-    let command = Cli::of_arguments().command;
+    let command = match cli::terminal::guarded(Cli::of_arguments) {
+        Ok(cli) => cli.command,
+        Err(error) => return cli::terminal::exit_code(Err(error)),
+    };
     // Its exit codes say what was found.
-    if let Command::Verify(args) = &command {
+    if let Some(Command::Verify(args)) = &command {
         let outcome = cli::terminal::guarded(|| Ok(cli::verify::run(args)));
         return cli::terminal::chosen_exit_code(outcome.unwrap_or_else(|broken| Err((broken, ExitCode::from(2)))));
     }
     cli::terminal::exit_code(cli::terminal::guarded(|| match command {
+        None => cli::start::run(),
+        Some(command) => work(command),
+    }))
+}
+
+fn work(command: Command) -> effigy::Result<()> {
+    match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Enroll(args) => cli::enroll::run(&args),
         Command::Run(args) => cli::run::run(&args),
@@ -24,6 +34,9 @@ fn main() -> ExitCode {
         // Answered above.
         Command::Verify(_) => Ok(()),
         Command::Revoke(args) => cli::enroll::revoke(&args),
+        Command::Doctor => cli::doctor::run(),
+        Command::Config(args) => cli::config::run(&args),
+        Command::Identities(args) => cli::identities::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
         #[cfg(feature = "train")]
         Command::Synth(args) => cli::synth::run(&args),
@@ -35,5 +48,5 @@ fn main() -> ExitCode {
         Command::Eval(args) => cli::eval::run(&args),
         Command::Completions(args) => cli::manual::completions(&args),
         Command::Man(args) => cli::manual::man(&args),
-    }))
+    }
 }

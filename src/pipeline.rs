@@ -27,6 +27,7 @@ use crate::face::{FaceObservation, Tracker};
 use crate::generate::Generator;
 use crate::identity::Identity;
 use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
+use crate::motion_link::{MotionFrame, MotionSink};
 use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMeter};
 use crate::sink::{Delivery, Sink};
 use crate::trace::{Stage, Trace};
@@ -54,12 +55,16 @@ pub struct Stages {
     pub generator: Box<dyn Generator>,
     /// What puts them over a background.
     pub compositor: Compositor,
-    /// Who can be shown; the first one is.
+    /// Who can be shown.
     pub identities: Vec<Arc<Identity>>,
+    /// Who is shown first, counted from 0.
+    pub first: usize,
     /// Where the pictures go. The report's figures are those of the first sink, or of `foreground`.
     pub sinks: Vec<Box<dyn Sink + Send>>,
     /// A sink that must live on the caller's thread: the window.
     pub foreground: Option<Box<dyn Sink>>,
+    /// Where the driver's motion goes, as numbers.
+    pub motion: Vec<Box<dyn MotionSink>>,
     /// Size of the output, in pixels a side.
     pub size_px: usize,
     /// Whether every frame is rendered and none dropped, instead of the newest. Such a run has no clock: its pictures
@@ -116,7 +121,8 @@ impl Ending {
 /// # Errors
 /// The first error of any stage. A panic in a stage is an [`ErrorKind::Internal`] error.
 pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Result<Report> {
-    let Some(identity) = stages.identities.first().cloned() else {
+    let first = stages.first.min(stages.identities.len().saturating_sub(1));
+    let Some(identity) = stages.identities.get(first).cloned() else {
         return Err(Error::new(ErrorKind::Config, "no identity to show; enroll a photo first"));
     };
     let is_live = !stages.every_frame;
@@ -146,14 +152,23 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         inlets.push(inlet);
     }
     let mut inlets = inlets.into_iter();
+    let (motion_outlets, motion_inlets): (Vec<_>, Vec<_>) =
+        stages.motion.iter().map(|_| channel(vec![MotionFrame::default()], keep)).unzip();
 
     let is_dense = stages.drive.is_dense && stages.generator.is_dense();
     let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
     let watcher = Watcher::new(stages.tracker, watch)?;
     let driver = Driver::new(stages.drive, identity)?;
     let generator = stages.generator;
-    let portrayer =
-        Portrayer::new(driver, generator, stages.compositor, stages.identities, control, stages.size_px, is_live)?;
+    let portrayer = Portrayer::new(
+        driver,
+        generator,
+        stages.compositor,
+        (stages.identities, first),
+        control,
+        stages.size_px,
+        is_live,
+    )?;
     // What the first identity was given may be another form than what was opened.
     portrayer.backend().clone_into(&mut facts.backend);
 
@@ -172,8 +187,12 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
                 sink_loop(&mut *sink, inlet, clock, ending, is_live, figures)
             })?);
         }
+        let mut senders = Vec::new();
+        for (sink, inlet) in stages.motion.into_iter().zip(motion_inlets) {
+            senders.push(spawn(scope, "motion", ending, move || motion_loop(sink, inlet))?);
+        }
         let portray = spawn(scope, "generate", ending, move || {
-            let outcome = portrayer.run(observed_rx, outlets, clock, ending, figures);
+            let outcome = portrayer.run(observed_rx, outlets, motion_outlets, clock, ending, figures);
             outcome.map(|drops| (drops, portrayer.identity_name(), portrayer.was_badged()))
         })?;
 
@@ -187,6 +206,9 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         let face_drops = join(face);
         let portrayed = join(portray);
         meters.extend(sinks.into_iter().filter_map(join));
+        for sender in senders {
+            let _ = join(sender);
+        }
         Ok::<_, Error>((captured, face_drops, portrayed, meters))
     })?;
 
@@ -290,6 +312,23 @@ fn capture_loop(
         }
     }
     Ok(counts)
+}
+
+/// Sends motion on until there is no more, then finishes the sink.
+fn motion_loop(mut sink: Box<dyn MotionSink>, mut frames: Subscriber<MotionFrame>) -> Result<()> {
+    let mut frame = MotionFrame::default();
+    let sent = loop {
+        match frames.receive(&mut frame, MAX_WAIT) {
+            Received::Fresh => {}
+            Received::Idle => continue,
+            Received::Closed => break Ok(()),
+        }
+        if let Err(error) = sink.send(&frame) {
+            break Err(error);
+        }
+    };
+    let finished = sink.finish();
+    sent.and(finished)
 }
 
 /// Shows what comes until there is no more, then finishes the sink.

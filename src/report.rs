@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::composite::Shown;
 use crate::trace::{Stage, Trace};
 
 /// Version of the report's keys. It rises when a key changes its meaning or goes.
@@ -146,9 +148,22 @@ pub struct LiveFigures {
     rate_millihertz: AtomicU64,
     dropped: AtomicU64,
     presented: AtomicU64,
+    shown: Mutex<Option<Shown>>,
 }
 
 impl LiveFigures {
+    /// What the newest picture shows; `None` before the first.
+    pub fn shown(&self) -> Option<Shown> {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a picture shows, unless somebody reads that right now: the next picture says it again.
+    pub(crate) fn remember(&self, shown: Shown) {
+        if let Ok(mut kept) = self.shown.try_lock() {
+            *kept = Some(shown);
+        }
+    }
+
     /// Median age of the picture in the last second, in milliseconds.
     pub fn age_ms(&self) -> f64 {
         self.age_micros.load(Ordering::Relaxed) as f64 / 1e3

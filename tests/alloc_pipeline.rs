@@ -189,6 +189,8 @@ fn a_run_allocates_nothing_once_it_has_warmed_up() {
     let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
     compositor.set_stamp(true);
     let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
         source: Box::new(Mover { pictures: pictures.collect(), nobody, n_delivered: 0, shown: shown_rx }),
         tracker: Box::new(FaceTracker::new(TrackerOptions::default()).unwrap()),
         drive: DriveOptions::default(),

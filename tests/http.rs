@@ -88,6 +88,8 @@ impl Show {
         let address = server.address();
         let pipeline = std::thread::Builder::new().name("pipeline".to_owned()).spawn(move || {
             let stages = Stages {
+                first: 0,
+                motion: Vec::new(),
                 source: Box::new(Camera),
                 tracker: Box::new(Eyes),
                 drive: DriveOptions::default(),

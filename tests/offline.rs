@@ -244,6 +244,8 @@ fn play(slow: Slow, begin: Duration, delivery: Delivery, control: Receiver<Contr
     // Number and time of the frame are in the picture too.
     compositor.set_stamp(true);
     let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
         source: Box::new(Clip { lab: Arc::clone(&lab), next: 0 }),
         tracker: Box::new(Eyes { lab: Arc::clone(&lab), face: common::observation(Timestamp::default()), next: 0 }),
         drive: DriveOptions::default(),

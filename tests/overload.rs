@@ -280,6 +280,8 @@ fn play(works: [Duration; 4]) -> (Report, Duration, isize) {
     let oldest = Arc::new(Mutex::new(Duration::ZERO));
     let screen = Screen { clock: Arc::clone(&clock), work: works[3], oldest: Arc::clone(&oldest) };
     let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
         source: Box::new(Camera {
             clock: Arc::clone(&clock),
             work: works[0],

@@ -200,6 +200,8 @@ impl Play {
         let witness =
             Witness { seen: Arc::clone(&seen), delivery: self.delivery, delay: self.present_delay, act: self.act };
         let stages = Stages {
+            first: 0,
+            motion: Vec::new(),
             source: Box::new(Script { steps: self.steps.into_iter() }),
             tracker: Box::new(Eyes { n_frames: 0, sees: self.sees }),
             drive: self.drive,
@@ -284,6 +286,8 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
     let seen = Arc::new(Seen::default());
     let act = |_| Ok(ControlFlow::Continue(()));
     let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
         source: Box::new(Script { steps: vec![Step::Frame; 1].into_iter() }),
         tracker: Box::new(SlowEyes(Arc::clone(&clock))),
         drive: DriveOptions::default(),

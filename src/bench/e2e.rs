@@ -153,6 +153,8 @@ pub fn measure(
     let mut compositor = Compositor::new(CompositeOptions { size_px: engine.size_px, ..CompositeOptions::default() })?;
     compositor.set_stamp(true);
     let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
         source,
         tracker,
         drive: DriveOptions::default(),

@@ -185,6 +185,8 @@ pub fn play(scenario: Scenario, engine: &Engine<'_>, length: Length, label: Labe
     let (sink, samples) = SamplingSink::new(inner, Arc::clone(&clock));
     let compositor = Compositor::new(CompositeOptions { size_px: engine.size_px, ..CompositeOptions::default() })?;
     let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
         source,
         tracker,
         drive: DriveOptions::default(),

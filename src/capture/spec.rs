@@ -9,20 +9,25 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind, Result};
 
 use crate::files::STANDARD_INPUT;
+use crate::motion_link::MotionSourceSpec;
 
 use super::clip::has_extension;
 use super::clip_file::ClipFile;
 use super::stream::Address;
-use super::{CameraChoice, ClipSource, PatternSource, Source, SourceOptions, StillSource, StreamSource, WebcamSource};
+use super::{
+    CameraChoice, ClipSource, PatternSource, Source, SourceOptions, StillSource, StreamSource, WebcamSource, motion,
+};
 use crate::video::deadline::Deadline;
 
 /// What can be given.
-const TAKES: &str = "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, an address such as rtsp://HOST/PATH, or - for standard input";
+const TAKES: &str = "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, an address such as \
+                     rtsp://HOST/PATH, - for standard input, vmc:PORT, ifm:PORT or motion:FILE.jsonl";
 
-/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-`, an address or a file.
+/// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-`, an address or a file; or the
+/// driver's motion: `vmc:PORT`, `ifm:PORT`, `motion:FILE.jsonl`.
 ///
-/// The words win: a file that happens to be called `camera`, `pattern` or `-` is meant by `./camera`. What begins with a
-/// scheme and `://` is an address. Every other name is a file's, whatever it begins with and whatever colons it holds.
+/// The words win: a file that happens to be called `camera`, `pattern`, `vmc:1` or `-` is meant by `./camera`. What begins
+/// with a scheme and `://` is an address. Every other name is a file's, whatever it begins with and whatever colons it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A webcam.
@@ -33,14 +38,31 @@ pub enum SourceSpec {
     StandardInput,
     /// An address that FFmpeg reads (http, https, rtsp, srt and more): a clip, or a live stream.
     Url(String),
+    /// Numbers of motion instead of pictures.
+    Motion(MotionSourceSpec),
     /// A clip or a still; its content says which.
     File(PathBuf),
+}
+
+impl SourceSpec {
+    /// Whether it shows what happens now.
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::Camera(_) => true,
+            Self::Motion(motion) => motion.is_live(),
+            Self::Url(url) => Address::new(url).is_live(),
+            Self::Pattern | Self::StandardInput | Self::File(_) => false,
+        }
+    }
 }
 
 impl FromStr for SourceSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if let Some(motion) = MotionSourceSpec::parse(text) {
+            return motion.map(Self::Motion);
+        }
         match text.split_once(':') {
             _ if text.is_empty() => Err(config("the source is empty")),
             _ if text == STANDARD_INPUT => Ok(Self::StandardInput),
@@ -93,6 +115,7 @@ impl fmt::Display for SourceSpec {
             Self::Pattern => f.write_str("pattern"),
             Self::StandardInput => f.write_str(STANDARD_INPUT),
             Self::Url(url) => f.write_str(url),
+            Self::Motion(motion) => motion.fmt(f),
             Self::File(path) => {
                 let text = path.to_string_lossy();
                 let is_other = !matches!(text.parse(), Ok(Self::File(_)));
@@ -118,6 +141,7 @@ pub fn open(spec: &SourceSpec, options: &SourceOptions) -> Result<Box<dyn Source
         SourceSpec::Camera(choice) => Box::new(WebcamSource::open(choice, options)?),
         SourceSpec::Pattern => Box::new(PatternSource::open(crate::demo::DRIVER_MP4, options)?),
         SourceSpec::StandardInput => open_file(ClipFile::standard_input()?, options)?,
+        SourceSpec::Motion(spec) => motion::open(spec, options)?,
         SourceSpec::Url(url) => open_address(Address::new(url), options)?,
         SourceSpec::File(path) => open_file(find(path)?, options)?,
     })

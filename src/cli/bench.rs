@@ -21,7 +21,7 @@ use effigy::sink::{self, SinkSpec};
 use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 
 use super::names::{self, Names, parse_name, parse_names};
-use super::{Backend, demo, parse_secs, parse_size, run, terminal};
+use super::{Backend, parse_secs, parse_size, people, run, terminal};
 
 mod scenes;
 mod ways;
@@ -213,7 +213,7 @@ impl EngineArgs {
             };
             return names::all(&self.identity).map(load).collect();
         }
-        demo::enroll_portraits()
+        people::enroll()
     }
 
     /// Makes the generator.

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use effigy::capture::{self, ClipSource, SourceOptions, SourceSpec};
 use effigy::composite::CompositeOptions;
-use effigy::demo::{DRIVER_MP4, PORTRAITS};
+use effigy::demo::DRIVER_MP4;
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
-use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
 use effigy::sink::{Codec, SinkSpec};
-use effigy::{ErrorKind, Identity, Result, Rgb, photo};
+use effigy::{ErrorKind, Result, Rgb, photo};
 
 use super::run::{self, Stage};
-use super::{Backend, DemoArgs, devices, terminal};
+use super::{Backend, DemoArgs, devices, people};
 
 /// Pairs of driver and result on the contact sheet.
 const N_PAIRS: usize = 8;
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         std::fs::create_dir_all(&folder)
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     }
-    let identities = enroll_portraits()?;
+    let identities = people::enroll()?;
     let generator = run::open_generator(Backend::Auto, None, args.size)?;
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
@@ -42,6 +41,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         stamp: false,
         allow_remote: false,
         codec: Codec::Auto,
+        opens_page: false,
+        osc: None,
+        first: 0,
+        is_motion: false,
+        figures: Arc::default(),
     };
     let composite = CompositeOptions { size_px: args.size, ..CompositeOptions::default() };
     let drive = DriveOptions::default();
@@ -67,25 +71,6 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     log::info!("video: {}", video.display());
     log::info!("driver and result side by side: {}", sheet.display());
     args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path))
-}
-
-/// Enrols the synthetic people that the program carries with it.
-pub(super) fn enroll_portraits() -> Result<Vec<Arc<Identity>>> {
-    let progress = terminal::spinner("enrolling the program's own portraits");
-    let mut enroller = Enroller::new()?;
-    let mut enroll = |(name, photo): (&str, &[u8])| {
-        let options = EnrollOptions {
-            name: name.to_owned(),
-            basis: Basis::Synthetic,
-            consent_by: "the makers of this program".to_owned(),
-            framing: Framing::Keep,
-            face: None,
-        };
-        enroller.enroll(photo, &options).map(Arc::new)
-    };
-    let identities = PORTRAITS.into_iter().map(&mut enroll).collect();
-    progress.finish_and_clear();
-    identities
 }
 
 /// Pairs of driver and result at even distances, two pairs a row.

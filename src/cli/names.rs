@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use effigy::files;
 
-use super::Cli;
+use super::{Cli, settings};
 
 /// Files of one argument.
 #[derive(Clone, Debug)]
@@ -49,16 +49,43 @@ impl Cli {
     ///
     /// A value that begins with a dash is taken where nothing else can be meant: if the line is wrong otherwise, and the
     /// value is not like an option of two dashes, which is more likely a value that was forgotten.
-    pub(crate) fn of_arguments() -> Self {
-        let error = match Self::command().try_get_matches() {
-            Ok(matches) => return Self::of_matches(&matches),
+    ///
+    /// What a run leaves open is completed by the settings.
+    ///
+    /// # Errors
+    /// [`effigy::ErrorKind::Config`] when the settings are torn or wrong.
+    pub(crate) fn of_arguments() -> effigy::Result<Self> {
+        Self::of_line(&std::env::args_os().collect::<Vec<_>>())
+    }
+
+    /// Reads a line, the first word of which is the program's name, as [`Self::of_arguments`] does.
+    ///
+    /// # Errors
+    /// [`effigy::ErrorKind::Config`] when the settings are torn or wrong.
+    pub(crate) fn of_line(line: &[OsString]) -> effigy::Result<Self> {
+        let strict = Self::command();
+        let error = match strict.clone().try_get_matches_from(line) {
+            Ok(matches) => return Self::completed(&strict, line, &matches),
             Err(error) => error,
         };
-        let strict = Self::command();
-        match taking_dashes(strict.clone()).try_get_matches() {
-            Ok(matches) if !takes_option(&strict, &matches) => Self::of_matches(&matches),
+        let lenient = taking_dashes(strict.clone());
+        match lenient.clone().try_get_matches_from(line) {
+            Ok(matches) if !takes_option(&strict, &matches) => Self::completed(&lenient, line, &matches),
             _ => error.exit(),
         }
+    }
+
+    fn completed(command: &Command, line: &[OsString], matches: &ArgMatches) -> effigy::Result<Self> {
+        let is_live = |matches: &ArgMatches| match Self::of_matches(matches).command {
+            Some(super::Command::Run(args)) => args.source.is_live() && !args.every_frame,
+            _ => false,
+        };
+        let (matches, held) = settings::complete(command, line, matches, is_live)?;
+        let mut cli = Self::of_matches(&matches);
+        if let Some(super::Command::Run(args)) = &mut cli.command {
+            args.held = held;
+        }
+        Ok(cli)
     }
 
     fn of_matches(matches: &ArgMatches) -> Self {

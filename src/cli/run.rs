@@ -8,9 +8,9 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use effigy::capture::{self, ClipSound, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{Background, CompositeOptions, Compositor};
-use effigy::drive::DriveOptions;
+use effigy::drive::{DriveOptions, MotionTracker};
 use effigy::error::OrError as _;
-use effigy::face::{FaceTracker, TrackerOptions};
+use effigy::face::{FaceTracker, Tracker, TrackerOptions};
 use effigy::files::{self, Kind, STANDARD_INPUT};
 use effigy::generate::Generator;
 use effigy::generate::choose;
@@ -18,29 +18,52 @@ use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
+use effigy::motion_link::{self, MotionSink, MotionSinkSpec, MotionSourceSpec};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
+use effigy::steer::{OscServer, OscSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 use sha2::{Digest as _, Sha256};
 
-use super::{Backend, RunArgs, live_window, names, terminal, user};
+use super::{Backend, RunArgs, browser, live_window, names, people, remember, terminal, user};
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
 
 /// Drives identities until the source ends, the window is closed, or the user stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    if args.dry_run {
+        return terminal::print(args.held.table().as_bytes());
+    }
+    let outcome = drive(args);
+    if outcome.is_err() && args.held.uses_last_run() {
+        log::info!("some of this is from the last run: `effigy run --dry-run` shows it, --no-settings leaves it out");
+    }
+    outcome
+}
+
+fn drive(args: &RunArgs) -> Result<()> {
     // What was typed wrongly is said before anything is opened or written.
     let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
     check_sinks(args, sinks)?;
     check_every_frame(args, sinks)?;
-    let identities: Vec<_> =
-        names::all(&args.identity).map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
-    for identity in &identities {
-        identity.check_consent(args.purpose.as_deref(), effigy::identity::now_unix_secs())?;
-    }
+    check_remote(args)?;
+    let files = remember::identity_files(args)?;
+    let mut identities: Vec<_> = files.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
+    keep_permitted(args, &mut identities)?;
     check_badge(args.no_badge, &identities)?;
+    if identities.is_empty() {
+        // Where nobody is shown, and for a first look, the program's own people will do.
+        if !args.opens_page && !sinks.iter().all(|sink| matches!(sink, SinkSpec::Motion(_))) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "no identity to show: make one with `effigy enroll PHOTO -o NAME.effigy` and give --identity NAME.effigy, or \
+                 keep it with `effigy identities add NAME.effigy`",
+            ));
+        }
+        identities = people::enroll()?;
+    }
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -59,6 +82,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     }
     let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
+    let figures = Arc::new(LiveFigures::default());
+    let is_motion = matches!(args.source, SourceSpec::Motion(_));
+    let memory = (args.held.is_remembered && !files.is_empty())
+        .then(|| remember::Memory::begin(args, &files, Arc::clone(&figures)))
+        .transpose()?;
     let stage = Stage {
         size_px: args.size,
         every_frame: args.every_frame,
@@ -67,6 +95,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         stamp: args.stamp,
         allow_remote: args.allow_remote,
         codec: args.codec.clone(),
+        opens_page: args.opens_page,
+        osc: args.osc,
+        first: args.first - 1,
+        is_motion,
+        figures,
     };
     let drive = DriveOptions {
         motion: args.motion,
@@ -75,7 +108,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         eye_contact: args.strengths.eye_contact,
         may_change: true,
         is_filtered: !args.every_frame,
-        is_dense: !args.mesh_only,
+        // Numbers have no picture to measure in.
+        is_dense: !args.mesh_only && !is_motion,
     };
     let composite = CompositeOptions {
         size_px: args.size,
@@ -85,6 +119,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         run_id: run_id(args, &identities)?,
     };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
+    drop(memory);
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
@@ -110,6 +145,44 @@ fn run_id(args: &RunArgs, identities: &[Arc<Identity>]) -> Result<u16> {
     Ok(u16::from_be_bytes(bytes).max(1))
 }
 
+/// Holds consents: one that was named and does not hold is refused; of the library it is left out.
+fn keep_permitted(args: &RunArgs, identities: &mut Vec<Arc<Identity>>) -> Result<()> {
+    let now = effigy::identity::now_unix_secs();
+    let mut permitted = Vec::with_capacity(identities.len());
+    for identity in identities.drain(..) {
+        match identity.check_consent(args.purpose.as_deref(), now) {
+            Ok(()) => permitted.push(identity),
+            Err(error) if args.identity.is_empty() => log::warn!("{error}; it is left out"),
+            Err(error) => return Err(error),
+        }
+    }
+    *identities = permitted;
+    Ok(())
+}
+
+/// Others reach this machine only where that was asked for.
+fn check_remote(args: &RunArgs) -> Result<()> {
+    let remote_osc =
+        args.osc.filter(|OscSpec(address)| !address.ip().is_loopback()).map(|spec| format!("--osc {spec}"));
+    let remote_source = match &args.source {
+        SourceSpec::Motion(motion) if motion.is_remote() => Some(format!("--source {motion}")),
+        _ => None,
+    };
+    match remote_osc.or(remote_source).filter(|_| !args.allow_remote) {
+        None => Ok(()),
+        Some(what) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{what} lets other machines steer or drive; nobody is asked for a password. If that is wanted, add \
+                 --allow-remote; if not, give a port alone"
+            ),
+        )),
+    }
+}
+
+/// Ways for numbers: out of the run, and into its control.
+type Links = (Vec<Box<dyn MotionSink>>, Option<OscServer>);
+
 /// What a run needs to know beside its stages.
 pub(crate) struct Stage {
     pub(crate) size_px: usize,
@@ -121,6 +194,15 @@ pub(crate) struct Stage {
     pub(crate) stamp: bool,
     pub(crate) allow_remote: bool,
     pub(crate) codec: Codec,
+    /// Whether the control page is opened in a browser.
+    pub(crate) opens_page: bool,
+    /// Where OSC is taken.
+    pub(crate) osc: Option<OscSpec>,
+    /// Who is shown first, counted from 0.
+    pub(crate) first: usize,
+    /// Whether numbers drive instead of pictures.
+    pub(crate) is_motion: bool,
+    pub(crate) figures: Arc<LiveFigures>,
 }
 
 impl Stage {
@@ -135,16 +217,24 @@ impl Stage {
         sink_specs: &[SinkSpec],
     ) -> Result<Report> {
         let (control_tx, control_rx) = bounded(MAX_PENDING_CONTROLS);
-        let figures = Arc::new(LiveFigures::default());
-        let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
+        let figures = Arc::clone(&self.figures);
+        let first = self.first.min(identities.len().saturating_sub(1));
+        let tracker: Box<dyn Tracker> = match identities.get(first) {
+            Some(identity) if self.is_motion => Box::new(MotionTracker::new(identity)?),
+            _ => Box::new(FaceTracker::new(TrackerOptions::default())?),
+        };
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
         // Slow, so before the source runs and the time counts; the pipeline finds it done.
-        if let Some(first) = identities.first() {
-            generator.adopt(Arc::clone(first))?;
+        if let Some(identity) = identities.get(first) {
+            generator.adopt(Arc::clone(identity))?;
         }
         // Files are made last, when nothing else can fail.
         let mut sinks = self.open_files(sink_specs, source.sound())?;
+        let (motion, osc) = match self.open_links(sink_specs, &control_tx) {
+            Ok(links) => links,
+            Err(error) => return Err(undone(sinks, error)),
+        };
         let server = sink_specs.iter().find_map(|spec| match spec {
             SinkSpec::Http(address) => Some(HttpOptions {
                 address: *address,
@@ -168,6 +258,9 @@ impl Stage {
             match HttpSink::open(options) {
                 Ok(server) => {
                     announce(&server);
+                    if self.opens_page {
+                        browser::open(&server.url("/"));
+                    }
                     sinks.push(Box::new(server));
                 }
                 Err(error) => return Err(undone(sinks, error)),
@@ -186,8 +279,8 @@ impl Stage {
                 Err(error) => return Err(undone(sinks, error)),
             }
         }
-        for sink in &sinks {
-            log::info!("sink: {}", sink.name());
+        for name in sinks.iter().map(|sink| sink.name()).chain(motion.iter().map(|sink| sink.name())) {
+            log::info!("sink: {name}");
         }
         let n_frames = source.n_frames().filter(|_| self.every_frame);
         let progress = n_frames.map(|n_frames| terminal::bar(n_frames, "frames"));
@@ -198,18 +291,37 @@ impl Stage {
             generator,
             compositor,
             identities,
+            first,
             sinks,
             foreground,
+            motion,
             size_px: self.size_px,
             every_frame: self.every_frame,
             figures,
         };
-        match progress {
+        let report = match progress {
             Some(bar) => with_progress(&bar, &Arc::clone(&stages.figures), || {
                 pipeline::run(stages, &MonotonicClock::new(), control_rx)
             }),
             None => pipeline::run(stages, &MonotonicClock::new(), control_rx),
+        };
+        // Listens as long as there is something to steer.
+        drop(osc);
+        report
+    }
+
+    /// Opens what sends motion, and what listens to OSC.
+    fn open_links(&self, specs: &[SinkSpec], control: &Sender<Control>) -> Result<Links> {
+        let motion = specs.iter().filter_map(|spec| match spec {
+            SinkSpec::Motion(motion) => Some(motion_link::open_sink(motion)),
+            _ => None,
+        });
+        let motion = motion.collect::<Result<_>>()?;
+        let osc = self.osc.map(|spec| OscServer::open(spec, control.clone())).transpose()?;
+        if let Some(server) = &osc {
+            log::info!("OSC: listening at {}; README.md lists the addresses", server.address());
         }
+        Ok((motion, osc))
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.
@@ -222,7 +334,9 @@ impl Stage {
             sound,
         };
         let mut sinks = Vec::new();
-        for spec in specs.iter().filter(|spec| !matches!(spec, SinkSpec::Window | SinkSpec::Http(_))) {
+        for spec in
+            specs.iter().filter(|spec| !matches!(spec, SinkSpec::Window | SinkSpec::Http(_) | SinkSpec::Motion(_)))
+        {
             match sink::open(spec, &options) {
                 Ok(sink) => sinks.push(sink),
                 Err(error) => return Err(undone(sinks, error)),
@@ -343,7 +457,12 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     if !args.every_frame {
         return Ok(());
     }
-    let why = if !matches!(args.source, SourceSpec::File(_) | SourceSpec::Url(_) | SourceSpec::StandardInput) {
+    let is_clip = match &args.source {
+        SourceSpec::File(_) | SourceSpec::Url(_) | SourceSpec::StandardInput => true,
+        SourceSpec::Motion(motion) => !motion.is_live(),
+        SourceSpec::Camera(_) | SourceSpec::Pattern => false,
+    };
+    let why = if !is_clip {
         "--every-frame needs a clip: --source FILE"
     } else if args.looped {
         "--every-frame with --loop would never end"
@@ -359,7 +478,7 @@ fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
 fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     let config = |message: String| Err(Error::new(ErrorKind::Config, message));
     let source = match &args.source {
-        SourceSpec::File(path) => Some(path),
+        SourceSpec::File(path) | SourceSpec::Motion(MotionSourceSpec::File(path)) => Some(path),
         _ => None,
     };
     let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
@@ -382,10 +501,17 @@ fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
             SinkSpec::Vcam { .. } | SinkSpec::Pipewire { .. } if is_repeated => {
                 return config(format!("two sinks would be the same camera; give `--sink {sink}` once"));
             }
-            SinkSpec::Video(path) | SinkSpec::Sequence(path) if is_repeated => {
+            SinkSpec::Motion(MotionSinkSpec::Udp(..)) if is_repeated => {
+                return config(format!("motion would be sent there twice; give `--sink {sink}` once"));
+            }
+            SinkSpec::Video(path) | SinkSpec::Sequence(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
+                if is_repeated =>
+            {
                 return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
             }
-            SinkSpec::Video(path) if read.iter().any(|other| is_same_file(path, other)) => {
+            SinkSpec::Video(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
+                if read.iter().any(|other| is_same_file(path, other)) =>
+            {
                 return config(format!(
                     "the recording would replace what the run reads; name another: {}",
                     path.display()

@@ -11,6 +11,7 @@ pub(super) use gaze::EyeContact;
 #[cfg(feature = "train")]
 pub(crate) use gaze::gaze_of;
 pub(super) use portrait::RestingPortrait;
+pub(super) use puppet::PuppetFace;
 
 use self::solver::{Goal, Solver, keep_finite};
 use super::{StrengthPart, Strengths};
@@ -21,6 +22,7 @@ mod driver;
 mod features;
 mod gaze;
 mod portrait;
+mod puppet;
 mod solver;
 mod space;
 #[cfg(test)]

@@ -51,10 +51,12 @@ impl Identity {
         Ok(record)
     }
 
-    /// Where a revocation of this identity is noted: by what was signed, so that another name of the file changes nothing.
+    /// Where a revocation of this identity is noted: by what was signed but its name, which the library may change.
     fn revocation(&self) -> Result<PathBuf> {
-        let signed = serde_json::to_vec(&self.manifest)
-            .or_error(ErrorKind::Internal, || "cannot write a manifest".to_owned())?;
+        let mut manifest = self.manifest.clone();
+        manifest.name.clear();
+        let signed =
+            serde_json::to_vec(&manifest).or_error(ErrorKind::Internal, || "cannot write a manifest".to_owned())?;
         let name = hex(&Sha256::digest(&signed));
         Ok(config_dir()?.join("revoked").join(name))
     }

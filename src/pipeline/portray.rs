@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::generate::{Generator, Portrait};
 use crate::identity::Identity;
 use crate::latest::{Published, Publisher, Received, Subscriber};
+use crate::motion_link::MotionFrame;
 use crate::report::LiveFigures;
 use crate::trace::{Stage, Trace};
 
@@ -45,12 +46,12 @@ impl Portrayer {
         driver: Driver,
         mut generator: Box<dyn Generator>,
         mut compositor: Compositor,
-        identities: Vec<Arc<Identity>>,
+        (identities, shown): (Vec<Arc<Identity>>, usize),
         control: Receiver<Control>,
         size_px: usize,
         is_live: bool,
     ) -> Result<Self> {
-        let first = &identities[0];
+        let first = &identities[shown];
         generator.adopt(Arc::clone(first))?;
         compositor.adopt(first)?;
         let signal = Box::new(DrivingSignal::rest(&first.shape, first.size_px(), Motion::Relative));
@@ -58,7 +59,7 @@ impl Portrayer {
             driver,
             generator,
             compositor,
-            shown: 0,
+            shown,
             wanted: None,
             identities,
             control,
@@ -90,6 +91,7 @@ impl Portrayer {
         &mut self,
         mut frames: Subscriber<Observed>,
         mut outlets: Vec<Publisher<OutFrame>>,
+        mut motion_outlets: Vec<Publisher<MotionFrame>>,
         clock: &dyn Clock,
         ending: &Ending,
         figures: &LiveFigures,
@@ -121,7 +123,18 @@ impl Portrayer {
                 }
                 Received::Closed => break,
             }
-            self.portray(&observed, clock)?;
+            self.portray(&observed, clock, !outlets.is_empty())?;
+            figures.remember(self.out.shown);
+            // Who hides shall be hidden everywhere.
+            let face = (observed.is_seen && !self.is_card_asked).then_some(&*observed.face);
+            for outlet in &mut motion_outlets {
+                let secs = observed.trace.captured.as_secs_f64();
+                match outlet.publish_with(|frame| frame.observe(face, secs)) {
+                    // Motion is for the newest face: one that was replaced is nothing lost.
+                    Published::InTime | Published::Dropped => {}
+                    Published::Closed => ending.ask(),
+                }
+            }
             let mut is_first = true;
             for outlet in &mut outlets {
                 n_dropped += u64::from(hand_over(&self.out, outlet, ending, is_first.then_some(figures)));
@@ -195,8 +208,8 @@ impl Portrayer {
         self.compositor.set_background(background, Some(&*self.identities[self.shown]))
     }
 
-    /// Makes the picture for one observation.
-    fn portray(&mut self, observed: &Observed, clock: &dyn Clock) -> Result<()> {
+    /// Makes the picture for one observation, where anybody takes one.
+    fn portray(&mut self, observed: &Observed, clock: &dyn Clock, has_takers: bool) -> Result<()> {
         let mut trace = observed.trace;
         let mut begin = clock.now();
         let mut done = |trace: &mut Trace, stage: Stage| {
@@ -215,6 +228,7 @@ impl Portrayer {
             None
         };
         match reason {
+            _ if !has_takers => {}
             Some(reason) => {
                 self.compositor.card(reason, trace, &mut self.out);
                 done(&mut trace, Stage::Composite);

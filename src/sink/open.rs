@@ -27,7 +27,7 @@ pub struct SinkOptions {
 /// Opens any sink but the window and the server, so far that a wrong path is found here.
 ///
 /// # Errors
-/// - [`ErrorKind::Config`]: the window, which is opened by `WindowSink::open` on the thread that polls its keys, and
+/// - [`ErrorKind::Config`]: motion, which [`crate::motion_link::open_sink`] opens; the window, which is opened by `WindowSink::open` on the thread that polls its keys, and
 ///   the server, which [`super::HttpSink::open`] opens with the run's controls.
 /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: the file cannot be written.
 /// - [`ErrorKind::BackendUnavailable`]: FFmpeg has no such encoder, or the sink is not in this build.
@@ -39,6 +39,12 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
         }
         SinkSpec::Http(_) => {
             return Err(Error::new(ErrorKind::Config, "the server is opened with the run's controls"));
+        }
+        SinkSpec::Motion(_) => {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "motion is no picture; it is opened by `motion_link::open_sink`",
+            ));
         }
         SinkSpec::Null if options.every_frame => Box::new(NullSink::new(Delivery::Every(8))),
         SinkSpec::Null => Box::new(NullSink::default()),

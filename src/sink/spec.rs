@@ -8,17 +8,19 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
+use crate::motion_link::MotionSinkSpec;
+
 use super::SequenceSink;
 use super::camera::SIDES_PX;
 use super::http::DEFAULT_ADDRESS;
 use super::recorder::CONTAINERS;
 
 /// Sinks that can be named.
-const HERE: &str = "window, http[:ADDRESS], vcam[:DEVICE], pipewire, null, file:OUT.mp4 (.mkv, .mov, .avi), file:FOLDER/ or \
-                    file:NAME_%04d.png";
+const HERE: &str = "window, http[:ADDRESS], vcam[:DEVICE], pipewire, null, file:OUT.mp4 (.mkv, .mov, .avi), file:FOLDER/, \
+                    file:NAME_%04d.png, vmc:HOST:PORT, ifm:HOST:PORT or motion:FILE.jsonl (.csv)";
 
 /// Where the picture goes: `window`, `http[:ADDRESS]`, `vcam[:DEVICE][@WIDTHxHEIGHT]`, `pipewire[@WIDTHxHEIGHT]`,
-/// `null` or `file:PATH`.
+/// `null` or `file:PATH`; or the motion: `vmc:HOST:PORT`, `ifm:HOST:PORT`, `motion:FILE.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkSpec {
     /// A window on the caller's thread.
@@ -43,18 +45,28 @@ pub enum SinkSpec {
         /// The camera's (width, height) unless a program asks for another; `None` is the picture's own size.
         size_px: Option<(usize, usize)>,
     },
+    /// The driver's motion as numbers, without a picture.
+    Motion(MotionSinkSpec),
 }
 
 impl SinkSpec {
     /// Whether it shows the newest picture only and cannot take every one.
     pub fn is_live_only(&self) -> bool {
-        matches!(self, Self::Window | Self::Http(_) | Self::Vcam { .. } | Self::Pipewire { .. })
+        matches!(
+            self,
+            Self::Window
+                | Self::Http(_)
+                | Self::Vcam { .. }
+                | Self::Pipewire { .. }
+                | Self::Motion(MotionSinkSpec::Udp(..))
+        )
     }
 
     /// What presenting a frame is for it, in words: the last stage that counts for the age that a run reports.
     pub fn presenting(&self) -> &'static str {
         match self {
             Self::Window => "scaling the picture and sending it to the display",
+            Self::Motion(_) => "sending or writing the numbers",
             Self::Null => "nothing, or for a bench reading the code there",
             Self::Http(_) => "making the JPEG and leaving it for the server's thread",
             Self::Video(_) | Self::Sequence(_) => "encoding the picture and writing it to the file",
@@ -69,6 +81,9 @@ impl FromStr for SinkSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if let Some(motion) = MotionSinkSpec::parse(text) {
+            return motion.map(Self::Motion);
+        }
         let name = text.split([':', '@']).next().unwrap_or_default();
         match text.split_once(':') {
             _ if text == "window" && cfg!(feature = "window") => Ok(Self::Window),
@@ -213,6 +228,7 @@ impl fmt::Display for SinkSpec {
         match self {
             Self::Window => f.write_str("window"),
             Self::Null => f.write_str("null"),
+            Self::Motion(motion) => motion.fmt(f),
             Self::Http(address) => write!(f, "http:{address}"),
             Self::Video(path) | Self::Sequence(path) => write!(f, "file:{}", path.display()),
             Self::Vcam { device, size_px } => {

@@ -71,7 +71,19 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
     };
     let shape = FaceShape::new(&landmarks_px, &pose);
     let coefficients = [0.0; N_COEFFICIENTS];
-    Arc::new(Identity { manifest, maker: None, portrait, matte, background, landmarks_px, coefficients, pose, shape })
+    let emphasis = None;
+    Arc::new(Identity {
+        manifest,
+        maker: None,
+        portrait,
+        matte,
+        background,
+        landmarks_px,
+        coefficients,
+        pose,
+        shape,
+        emphasis,
+    })
 }
 
 /// The drawn identity, with its consent on another basis.

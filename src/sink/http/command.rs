@@ -1,43 +1,25 @@
-//! What a page may ask for, as JSON: `{"do": "identity", "index": 1}`.
+//! What a page may ask for, as JSON: `{"do": "identity", "index": 1}`. The names and limits are those of [`crate::steer`].
 
 use crossbeam_channel::{Sender, TrySendError};
 use serde::Deserialize;
 
-use crate::composite::Background;
 use crate::control::Control;
 use crate::drive::StrengthPart;
+use crate::steer::{CONTROLS, Takes, Value};
 
 /// The longest command, in bytes.
 pub(super) const MAX_BYTES: usize = 4096;
 
-/// A command.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
-enum Command {
-    Identity {
-        index: usize,
-    },
-    Calibrate,
-    Mirror {
-        on: bool,
-    },
-    Background {
-        to: String,
-    },
-    Card {
-        on: bool,
-    },
-    Strength {
-        value: f32,
-        #[serde(default)]
-        part: StrengthPart,
-    },
-    KeepExpression {
-        value: f32,
-    },
-    EyeContact {
-        value: f32,
-    },
+/// A command: its name, and the one field that it takes.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Command {
+    r#do: String,
+    part: Option<StrengthPart>,
+    index: Option<usize>,
+    on: Option<bool>,
+    to: Option<String>,
+    value: Option<f32>,
 }
 
 /// Reads a command; the error says what was expected.
@@ -46,37 +28,29 @@ pub(super) fn parse(text: &str) -> Result<Control, String> {
         return Err(format!("a command has at most {MAX_BYTES} bytes"));
     }
     let command: Command = serde_json::from_str(text).map_err(|error| format!("no such command: {error}"))?;
-    Ok(match command {
-        Command::Identity { index } => Control::Identity(index),
-        Command::Calibrate => Control::Calibrate,
-        Command::Mirror { on } => Control::Mirror(on),
-        Command::Background { to } => Control::Background(background(&to)?),
-        Command::Card { on } => Control::Card(on),
-        Command::Strength { value, part } if (0.0..=2.0).contains(&value) => Control::Strength(part, value),
-        Command::Strength { .. } => return Err("the strength of motion goes from 0 to 2".to_owned()),
-        Command::KeepExpression { value } if (0.0..=1.0).contains(&value) => Control::KeepExpression(value),
-        Command::KeepExpression { .. } => {
-            return Err("the share of expression that is kept goes from 0 to 1".to_owned());
-        }
-        Command::EyeContact { value } if (0.0..=1.0).contains(&value) => Control::EyeContact(value),
-        Command::EyeContact { .. } => return Err("the share of eye contact goes from 0 to 1".to_owned()),
-    })
-}
-
-/// Backgrounds that need no file: from outside no path is taken.
-fn background(text: &str) -> Result<Background, String> {
-    match text {
-        "own" => Ok(Background::Own),
-        "blur" => Ok(Background::Blur),
-        "none" => Ok(Background::None),
-        _ => {
-            let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6);
-            let is_hex = |digits: &&str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let colour = digits.filter(is_hex).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-            let [_, red, green, blue] = colour.ok_or("a background is own, blur, none or #RRGGBB")?.to_be_bytes();
-            Ok(Background::Colour([red, green, blue]))
-        }
+    // The strength of all parts needs no part.
+    let part = (command.r#do == "strength").then(|| command.part.unwrap_or_default());
+    let named = CONTROLS.iter().filter(|entry| !entry.command.is_empty() && entry.command == command.r#do);
+    let entry = named.into_iter().find(|entry| entry.part == part);
+    let entry = entry.ok_or_else(|| format!("no such command: {:?}", command.r#do))?;
+    let Command { r#do: name, index, on, to, value, part: given } = &command;
+    let wrong = |field: &str| Err(format!("no such command: {name:?} takes {field} and nothing else"));
+    if given.is_some() && part.is_none() {
+        return Err(format!("no such command: {name:?} has no parts"));
     }
+    let value = match (entry.takes, index, on, to, value) {
+        (Takes::Nothing, None, None, None, None) => Value::Nothing,
+        (Takes::Place, Some(place), None, None, None) => Value::Place(*place),
+        (Takes::Switch, None, Some(on), None, None) => Value::Switch(*on),
+        (Takes::Background, None, None, Some(text), None) => Value::Text(text),
+        (Takes::Number(..), None, None, None, Some(number)) => Value::Number(*number),
+        (Takes::Nothing, ..) => return Err(format!("no such command: {name:?} takes nothing")),
+        (Takes::Place, ..) => return wrong("`index`"),
+        (Takes::Switch, ..) => return wrong("`on`"),
+        (Takes::Background, ..) => return wrong("`to`"),
+        (Takes::Number(..), ..) => return wrong("`value`"),
+    };
+    entry.control(value)
 }
 
 /// Hands a change to the pipeline, without waiting for it.

@@ -1,0 +1,129 @@
+//! Remembers how a live run is left: written while it runs, so that a kill loses a second at most.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use effigy::capture::SourceSpec;
+use effigy::composite::Shown;
+use effigy::error::OrError as _;
+use effigy::report::LiveFigures;
+use effigy::settings::write_atomically;
+use effigy::sink::SinkSpec;
+use effigy::steer::{CONTROLS, OscSpec};
+use effigy::{ErrorKind, Result};
+
+use super::{RunArgs, names, settings};
+
+/// How often it is looked whether something has changed.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Writes what holds until it is dropped.
+pub(crate) struct Memory {
+    is_ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Memory {
+    /// Begins to remember a run with these arguments.
+    ///
+    /// # Errors
+    /// When there is no folder for it, or no thread.
+    pub(crate) fn begin(args: &RunArgs, identities: &[PathBuf], figures: Arc<LiveFigures>) -> Result<Self> {
+        let fixed = fixed(args, identities);
+        let path = settings::last_path()?;
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let ending = Arc::clone(&is_ending);
+        let work = move || {
+            let mut written = None;
+            loop {
+                let is_last = ending.load(Ordering::Relaxed);
+                if let Some(shown) = figures.shown().filter(|shown| written != Some(*shown)) {
+                    let text = format!("{HEAD}{fixed}{}", steered(&shown));
+                    if let Err(error) = write_atomically(&path, text.as_bytes()) {
+                        return log::warn!("this run is not remembered: {error}");
+                    }
+                    written = Some(shown);
+                }
+                if is_last {
+                    return;
+                }
+                std::thread::park_timeout(INTERVAL);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("memory".to_owned())
+            .spawn(work)
+            .or_error(ErrorKind::Internal, || "cannot start to remember the run".to_owned())?;
+        Ok(Self { is_ending, thread: Some(thread) })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A thread that panicked has nothing more to write.
+            let _ = thread.join();
+        }
+    }
+}
+
+const HEAD: &str = "# How the last live run was left; written by effigy. Settings of your own: `effigy config edit`.\n";
+
+/// What a run does not change while it goes on.
+fn fixed(args: &RunArgs, identities: &[PathBuf]) -> String {
+    let mut text = String::new();
+    let mut list = |key: &str, values: Vec<String>| {
+        if !values.is_empty() {
+            let value: toml_edit::Array = values.into_iter().collect();
+            text += &format!("{key} = {value}\n");
+        }
+    };
+    // A name that is no Unicode cannot stand in this file.
+    let absolute = |path: &PathBuf| path.canonicalize().ok()?.to_str().map(str::to_owned);
+    list("identity", identities.iter().filter_map(absolute).collect());
+    // What writes files, or lets other machines in, is not begun again by itself.
+    let is_open = |sink: &SinkSpec| matches!(sink, SinkSpec::Http(address) if !address.ip().is_loopback());
+    let is_kept = |sink: &&SinkSpec| sink.is_live_only() && !is_open(sink);
+    list("sink", args.sink.iter().filter(is_kept).map(ToString::to_string).collect());
+    let is_osc_open = args.osc.is_some_and(|OscSpec(address)| !address.ip().is_loopback());
+    let is_source_open = matches!(&args.source, SourceSpec::Motion(motion) if motion.is_remote());
+    let left_out = [("osc", is_osc_open), ("source", is_source_open)];
+    let keys = ["source", "camera-format", "camera-size", "osc"];
+    for key in keys.into_iter().filter(|key| !left_out.contains(&(*key, true))) {
+        let row = args.held.rows.iter().find(|row| row.key == key);
+        list(key, row.map_or(Vec::new(), |row| row.values.clone()));
+    }
+    text
+}
+
+/// What was steered.
+fn steered(shown: &Shown) -> String {
+    let kept = CONTROLS.iter().filter(|entry| !entry.setting.is_empty());
+    let line = |(key, value): (&str, String)| format!("{key} = {}\n", toml_edit::Value::from(value));
+    kept.filter_map(|entry| Some((entry.setting, entry.typed(shown)?))).map(line).collect()
+}
+
+/// The files of all identities of a run: those that were named, by path or by their names in the library; all of the library
+/// where none was.
+pub(crate) fn identity_files(args: &RunArgs) -> Result<Vec<PathBuf>> {
+    let library = effigy::settings::Library::of_user();
+    if args.identity.is_empty() {
+        let all = library.and_then(|library| library.list());
+        // Without a home there is no library.
+        return Ok(all.unwrap_or_default().into_iter().map(|shelved| shelved.path).collect());
+    }
+    let shelves = library.ok();
+    let resolve = |path: &PathBuf| {
+        let shelved = || {
+            let name = path.to_str().filter(|_| !path.exists())?;
+            shelves.as_ref()?.list().ok()?.into_iter().find(|shelved| shelved.name == name)
+        };
+        shelved().map_or_else(|| path.clone(), |shelved| shelved.path)
+    };
+    Ok(names::all(&args.identity).map(resolve).collect())
+}

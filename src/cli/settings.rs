@@ -1,0 +1,242 @@
+//! What holds for a run, and where each value comes from: the command line over a profile over the settings file over how
+//! the last run was left over what the program comes with.
+//!
+//! Settings are called as the options of `effigy run`, and are read by the same parsers: each is checked as if it had been
+//! typed, and then added to what was.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+use effigy::settings::{self, Setting, SettingsFile};
+use effigy::{Error, ErrorKind, Result};
+
+/// Options that are about settings themselves.
+const NO_SETTINGS: [&str; 5] = ["profile", "dry-run", "no-settings", "help", "version"];
+
+/// Where a value comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    CommandLine,
+    /// A profile of the settings file, and the line there.
+    Profile(String, usize),
+    /// The settings file's line.
+    File(usize),
+    LastRun,
+    #[default]
+    Default,
+}
+
+/// One option of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
+    pub(crate) origin: Origin,
+}
+
+/// What holds for a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) file: Option<PathBuf>,
+    /// Whether this run is remembered.
+    pub(crate) is_remembered: bool,
+}
+
+impl Held {
+    /// Whether anything comes from how the last run was left.
+    pub(crate) fn uses_last_run(&self) -> bool {
+        self.rows.iter().any(|row| row.origin == Origin::LastRun)
+    }
+
+    /// The rows as a table for the terminal.
+    pub(crate) fn table(&self) -> String {
+        let width = self.rows.iter().map(|row| row.key.len()).max().unwrap_or(0);
+        let mut text = String::new();
+        for row in &self.rows {
+            let value = match &*row.key {
+                _ if !row.values.is_empty() => row.values.join(", "),
+                "identity" => "all of the library".to_owned(),
+                "sink" => "window".to_owned(),
+                "background" => "own".to_owned(),
+                _ => "-".to_owned(),
+            };
+            let from = match &row.origin {
+                Origin::CommandLine => "command line".to_owned(),
+                Origin::Profile(name, line) => format!("profile {name}, line {line}"),
+                Origin::File(line) => format!("settings, line {line}"),
+                Origin::LastRun => "last run".to_owned(),
+                Origin::Default => "default".to_owned(),
+            };
+            text += &format!("{:width$}  {value:<32} {from}\n", row.key);
+        }
+        let file = self.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+        text + &format!("{:width$}  {file}\n", "settings")
+    }
+}
+
+/// The settings file of this user.
+pub(crate) fn settings_path() -> Result<PathBuf> {
+    Ok(settings::config_dir()?.join("settings.toml"))
+}
+
+/// The file of how the last run was left.
+pub(crate) fn last_path() -> Result<PathBuf> {
+    Ok(settings::state_dir()?.join("last.toml"))
+}
+
+/// An option of `run` that can be set in a file.
+fn option<'a>(run: &'a Command, key: &str) -> Option<&'a Arg> {
+    run.get_arguments().find(|arg| arg.get_long() == Some(key) && !NO_SETTINGS.contains(&key))
+}
+
+/// Checks a setting as if it had been typed.
+fn check(command: &Command, setting: &Setting) -> std::result::Result<(), String> {
+    let run = command.find_subcommand("run").ok_or("there is no run")?;
+    if option(run, &setting.key).is_none() {
+        let known: Vec<_> =
+            run.get_arguments().filter_map(Arg::get_long).filter(|known| !NO_SETTINGS.contains(known)).collect();
+        return Err(format!("there is no setting `{}`; there are {}", setting.key, known.join(", ")));
+    }
+    let line = ["effigy".into(), "run".into()].into_iter().chain(typed(setting));
+    match command.clone().try_get_matches_from(line) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            Err(first.strip_prefix("error: ").unwrap_or(first).to_owned())
+        }
+    }
+}
+
+/// A setting as arguments.
+fn typed(setting: &Setting) -> impl Iterator<Item = OsString> + '_ {
+    setting.values.iter().map(|value| format!("--{}={value}", setting.key).into())
+}
+
+/// Reads a key that is known and has a value of its kind.
+pub(crate) fn check_setting(command: &Command, key: &str, values: &[String]) -> Result<()> {
+    let setting = Setting { key: key.to_owned(), values: values.to_vec(), line: 0 };
+    check(command, &setting).map_err(|what| Error::new(ErrorKind::Config, what))
+}
+
+/// Layers of settings under a command line.
+struct Layers<'a> {
+    command: &'a Command,
+    /// Options that have a value.
+    taken: HashSet<String>,
+    added: Vec<(Setting, Origin)>,
+}
+
+impl Layers<'_> {
+    fn add(&mut self, setting: Setting, origin: Origin) {
+        if self.taken.insert(setting.key.clone()) {
+            self.added.push((setting, origin));
+        }
+    }
+
+    fn line(&self, typed_line: &[OsString]) -> Vec<OsString> {
+        typed_line.iter().cloned().chain(self.added.iter().flat_map(|(setting, _)| typed(setting))).collect()
+    }
+}
+
+/// Completes a command line of `run` by settings; gives what holds beside it.
+pub(crate) fn complete(
+    command: &Command,
+    line: &[OsString],
+    matches: &ArgMatches,
+    is_live: impl Fn(&ArgMatches) -> bool,
+) -> Result<(ArgMatches, Held)> {
+    let Some(run) = matches.subcommand_matches("run") else { return Ok((matches.clone(), Held::default())) };
+    let options = command.find_subcommand("run").map(|run| run.get_arguments().collect::<Vec<_>>()).unwrap_or_default();
+    let is_typed = |arg: &&&Arg| run.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let taken = options.iter().filter(is_typed).filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
+    let mut layers = Layers { command, taken, added: Vec::new() };
+    let has_settings = !run.get_flag("no_settings");
+    let profile = run.get_one::<String>("profile");
+    let mut file_path = None;
+    if has_settings {
+        let path = settings_path()?;
+        let file = SettingsFile::read(&path)?;
+        if let (Some(name), None) = (profile, &file) {
+            let message =
+                format!("no profile {name:?}: there are no settings yet; make them with `effigy config edit`");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if let Some(file) = file {
+            let of_profile = profile.map_or(Ok(Vec::new()), |name| file.profile(name))?;
+            let profiles = of_profile.into_iter().map(|setting| (setting, true));
+            for (setting, is_profile) in profiles.chain(file.settings()?.into_iter().map(|setting| (setting, false))) {
+                check(layers.command, &setting).map_err(|what| file.refuse(setting.line, &what))?;
+                let line = setting.line;
+                let origin = match profile {
+                    Some(name) if is_profile => Origin::Profile(name.clone(), line),
+                    _ => Origin::File(line),
+                };
+                layers.add(setting, origin);
+            }
+            file_path = Some(path);
+        }
+    } else if let Some(name) = profile {
+        let message =
+            format!("--profile {name} is a part of the settings, which --no-settings leaves out; give one of both");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    let parse = |layers: &Layers<'_>| {
+        // Each was checked alone; together they can only be refused by rules about several options.
+        let parsed = command.clone().try_get_matches_from(layers.line(line));
+        parsed.map_err(|error| {
+            let text = error.to_string();
+            Error::new(ErrorKind::Config, text.lines().next().unwrap_or_default().replace("error: ", ""))
+        })
+    };
+    let mut completed = parse(&layers)?;
+    let is_remembered = has_settings && is_live(&completed);
+    if is_remembered {
+        for setting in last_run(command) {
+            layers.add(setting, Origin::LastRun);
+        }
+        completed = parse(&layers)?;
+    }
+    let held = Held { rows: rows(&options, &completed, &layers), file: file_path, is_remembered };
+    Ok((completed, held))
+}
+
+/// How the last run was left, as far as that can be had again.
+fn last_run(command: &Command) -> Vec<Setting> {
+    let read = last_path().and_then(|path| SettingsFile::read(&path)?.map_or(Ok(Vec::new()), |file| file.settings()));
+    let settings = read.unwrap_or_else(|error| {
+        log::warn!("how the last run was left is not known: {error}");
+        Vec::new()
+    });
+    let is_there = |setting: &Setting| {
+        let is_gone = setting.key == "identity" && setting.values.iter().any(|path| !PathBuf::from(path).is_file());
+        if is_gone {
+            log::warn!("an identity of the last run is not there any more: {}", setting.values.join(", "));
+        }
+        !is_gone && check(command, setting).is_ok()
+    };
+    settings.into_iter().filter(is_there).collect()
+}
+
+fn rows(options: &[&Arg], completed: &ArgMatches, layers: &Layers<'_>) -> Vec<Row> {
+    let Some(run) = completed.subcommand_matches("run") else { return Vec::new() };
+    let mut rows = Vec::new();
+    for arg in options {
+        let Some(key) = arg.get_long().filter(|key| !NO_SETTINGS.contains(key)) else { continue };
+        let id = arg.get_id().as_str();
+        let raw = run.get_raw(id).into_iter().flatten();
+        let values = raw.map(|value| value.to_string_lossy().into_owned()).collect();
+        let added = layers.added.iter().find(|(setting, _)| setting.key == key).map(|(_, origin)| origin.clone());
+        let origin = match (added, run.value_source(id)) {
+            (Some(origin), _) => origin,
+            (None, Some(ValueSource::CommandLine)) => Origin::CommandLine,
+            _ => Origin::Default,
+        };
+        rows.push(Row { key: key.to_owned(), values, origin });
+    }
+    rows
+}

@@ -1,0 +1,73 @@
+//! A face at rest that takes on an expression given in numbers.
+
+use super::solver::{Goal, Solver, keep_finite};
+use super::{LID_IMPORTANCE, LIP_IMPORTANCE, N_FIRST_STEPS, Points, SHUT_EYE, SHUT_MOUTH, features};
+use crate::error::Result;
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+
+/// Steps of the solver in a frame: it goes on from the frame before.
+const N_STEPS: usize = 6;
+/// A lid is open as at rest up to this strength of its blink, and shut from [`SHUT_BLINK`] on.
+const OPEN_BLINK: f32 = 0.12;
+const SHUT_BLINK: f32 = 0.65;
+/// Lips may touch while the jaw is open by less than this.
+const SHUT_JAW: f32 = 0.08;
+
+/// A face that is moved by numbers.
+pub(in crate::drive) struct PuppetFace {
+    solver: Solver,
+    goal: Goal,
+    resting: Box<Points>,
+    points: Box<Points>,
+    is_new: bool,
+    /// Where the numbers that say more than strengths stand.
+    blinks: [usize; 2],
+    jaw: usize,
+}
+
+impl PuppetFace {
+    /// Takes a face at rest, in head space.
+    pub(in crate::drive) fn new(resting: &Points) -> Result<Self> {
+        let place = |name: &str| COEFFICIENT_NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        let mut goal = Goal::default();
+        // The network's first answer is how neutral a face is, which the others say better.
+        goal.importance[0] = 0.0;
+        Ok(Self {
+            solver: Solver::new()?,
+            goal,
+            resting: Box::new(*resting),
+            points: Box::new(*resting),
+            is_new: true,
+            blinks: [place("eyeBlinkRight"), place("eyeBlinkLeft")],
+            jaw: place("jawOpen"),
+        })
+    }
+
+    /// Begins anew after a gap.
+    pub(in crate::drive) fn reset(&mut self) {
+        self.solver.weights.fill(0.0);
+        self.is_new = true;
+    }
+
+    /// The points in head space of a face that expresses this.
+    pub(in crate::drive) fn express(&mut self, coefficients: &[f32; N_COEFFICIENTS]) -> &Points {
+        self.goal.coefficients = *coefficients;
+        for (&feature, blink) in features::LIDS.iter().zip(self.blinks) {
+            let shut = ((coefficients[blink] - OPEN_BLINK) / (SHUT_BLINK - OPEN_BLINK)).clamp(0.0, 1.0);
+            let open = features::measure(feature, &self.resting).max(0.0);
+            self.goal.features[feature] = open * (1.0 - shut * (1.0 - SHUT_EYE));
+            // How wide an eye is beyond rest the coefficients say.
+            self.goal.feature_importance[feature] = LID_IMPORTANCE * shut;
+        }
+        let shut = 1.0 - (coefficients[self.jaw] / SHUT_JAW).min(1.0);
+        for feature in features::LIPS {
+            self.goal.features[feature] = 0.5 * SHUT_MOUTH;
+            self.goal.feature_importance[feature] = 0.3 * LIP_IMPORTANCE * shut;
+        }
+        *self.points = *self.resting;
+        let n_steps = if std::mem::take(&mut self.is_new) { N_FIRST_STEPS } else { N_STEPS };
+        self.solver.solve(&self.goal, n_steps, &mut self.points);
+        keep_finite(&mut self.points, &self.resting);
+        &self.points
+    }
+}

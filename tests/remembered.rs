@@ -1,0 +1,409 @@
+//! What is remembered between runs, and motion and steering over the network, as a user meets them: by the program itself.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use effigy::capture::{MotionSource, RawFrame, Read, Source as _};
+use effigy::clock::MonotonicClock;
+use effigy::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+use effigy::identity::Signer;
+use effigy::motion_link::{MotionFrame, MotionSink as _, Protocol, UdpMotionSink};
+use glam::{EulerRot, Quat, Vec3};
+use rosc::{OscMessage, OscPacket, OscType};
+
+/// A user with a home of their own.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("remembered").join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let home = Self(folder);
+        let signer = Signer::open_or_create_at(&home.0.join(".config/effigy/signing.key")).unwrap();
+        for name in ["me", "ann"] {
+            let mut identity = (*common::identity(512)).clone();
+            identity.manifest.name = name.to_owned();
+            identity.save(&home.0.join(format!("{name}.effigy")), &signer).unwrap();
+        }
+        home
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
+        command.args(line.split_whitespace()).current_dir(&self.0).stdin(Stdio::null()).env_remove("XDG_RUNTIME_DIR");
+        // What the program runs on is found from the real home.
+        command.env("EFFIGY_ONNXRUNTIME", effigy::onnx::runtime_path().unwrap());
+        for (name, folder) in
+            [("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share"), ("CACHE", ".cache")]
+        {
+            command.env(format!("XDG_{name}_HOME"), self.0.join(folder));
+        }
+        for name in ["DISPLAY", "WAYLAND_DISPLAY", "EDITOR", "VISUAL", "EFFIGY_LOG"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs a command to its end; gives what it printed.
+    fn says(&self, line: &str, code: i32) -> String {
+        let Output { status, stdout, stderr } = self.command(line).output().unwrap();
+        let text = String::from_utf8([stdout, stderr].concat()).unwrap();
+        assert_eq!(status.code(), Some(code), "effigy {line}\n{text}");
+        text
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.0.join(".config/effigy/settings.toml")
+    }
+}
+
+/// The line about one option of `run --dry-run`.
+fn row<'a>(table: &'a str, key: &str) -> Vec<&'a str> {
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.into_iter().find(|row| row.first() == Some(&key)).unwrap_or_else(|| panic!("no {key} in\n{table}"))
+}
+
+#[test]
+fn the_command_line_wins_over_profile_file_and_default() {
+    let home = Home::new("layers");
+    assert_eq!(home.says("config path", 0).trim(), home.settings().to_str().unwrap());
+    home.says("config set mouth 1.2", 0);
+    home.says("config set sink null http:0", 0);
+    home.says("config set --profile stream mouth 0.5", 0);
+    home.says("config set --profile stream mirror true", 0);
+    let text = std::fs::read_to_string(home.settings()).unwrap();
+    std::fs::write(home.settings(), format!("# mine\n{text}")).unwrap();
+
+    let table = home.says("run --source pattern --dry-run", 0);
+    assert_eq!(row(&table, "mouth"), ["mouth", "1.2", "settings,", "line", "2"]);
+    assert_eq!(row(&table, "sink"), ["sink", "null,", "http:0", "settings,", "line", "3"]);
+    assert_eq!(row(&table, "source"), ["source", "pattern", "command", "line"]);
+    assert_eq!(row(&table, "head"), ["head", "1", "default"]);
+    let table = home.says("run --source pattern --profile stream --sink window --dry-run", 0);
+    assert_eq!(row(&table, "mouth")[..4], ["mouth", "0.5", "profile", "stream,"]);
+    assert_eq!(row(&table, "mirror")[1], "true");
+    assert_eq!(row(&table, "sink"), ["sink", "window", "command", "line"]);
+    let table = home.says("run --source pattern --profile stream --mouth 2 --mirror=false --dry-run", 0);
+    assert_eq!(row(&table, "mouth"), ["mouth", "2", "command", "line"]);
+    assert_eq!(row(&table, "mirror"), ["mirror", "false", "command", "line"]);
+    let table = home.says("run --source pattern --no-settings --dry-run", 0);
+    assert_eq!(row(&table, "mouth"), ["mouth", "1", "default"]);
+
+    // Comments stay through a change, and nothing wrong is taken.
+    home.says("config set head 0.8", 0);
+    home.says("config unset mouth", 0);
+    let text = std::fs::read_to_string(home.settings()).unwrap();
+    assert!(text.starts_with("# mine\n") && text.contains("head = 0.8") && text.contains("mouth = 0.5"), "{text}");
+    assert!(home.says("config set mouth 7", 2).contains("expected a number from 0 to 2"));
+    assert!(home.says("config set heads 1", 2).contains("there is no setting `heads`; there are identity"));
+    assert!(home.says("run --profile call --dry-run", 2).contains("has stream; add `[profiles.call]`"));
+    assert_eq!(text, std::fs::read_to_string(home.settings()).unwrap());
+}
+
+#[test]
+fn a_torn_or_wrong_settings_file_is_named_with_its_line_and_left_alone() {
+    let home = Home::new("torn");
+    std::fs::create_dir_all(home.settings().parent().unwrap()).unwrap();
+    let cases = [
+        ("head = 1\ngaze = [1,\n", "line 2"),
+        ("head = 1\n\nmouth = 3\n", "line 3: invalid value '3'"),
+        ("# a\nhaed = 1\n", "line 2: there is no setting `haed`"),
+        ("mirror = { on = true }\n", "line 1: `mirror` must be"),
+        ("\nsink = [\"window\", \"screen\"]\n", "line 2: invalid value 'screen'"),
+        ("dry-run = true\n", "line 1: there is no setting `dry-run`"),
+    ];
+    for (text, says) in cases {
+        std::fs::write(home.settings(), text).unwrap();
+        let told = home.says("run --dry-run", 2);
+        assert!(told.contains(says) && told.contains("`effigy config edit`"), "{text:?}\n{told}");
+        assert!(told.contains(home.settings().to_str().unwrap()), "{told}");
+        home.says("run --dry-run --no-settings", 0);
+        // Commands that need no settings do not mind.
+        home.says("verify me.effigy", 0);
+        assert_eq!(std::fs::read_to_string(home.settings()).unwrap(), text);
+    }
+    let told = home.says("config edit", 2);
+    assert!(told.contains("no editor is chosen") && told.contains("EDITOR=nano effigy config edit"), "{told}");
+}
+
+#[test]
+fn the_library_lists_renames_orders_and_removes() {
+    let home = Home::new("library");
+    assert!(home.says("identities list", 0).contains("`effigy identities add FILE.effigy`"));
+    assert!(home.says("run --source pattern --sink null", 2).contains("no identity to show"));
+    for name in ["me", "ann"] {
+        home.says(&format!("identities add {name}.effigy"), 0);
+    }
+    assert!(home.says("identities add me.effigy", 2).contains("has a \"me\" already"));
+    assert!(home.says("identities add me.effigy --name ../x", 2).contains("cannot be a name"));
+    let names = || -> Vec<String> {
+        let list = home.says("identities list", 0);
+        list.lines().map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(), ["me", "ann"], "in the order in which they were added");
+    home.says("identities move ann 1", 0);
+    home.says("identities rename me Me2", 0);
+    assert_eq!(names(), ["ann", "Me2"]);
+    assert!(home.says("verify .local/share/effigy/identities/Me2.effigy", 0).contains("identity     Me2\n"));
+    let list = home.says("identities list", 0);
+    let thumbnail = list.lines().next().unwrap().split_whitespace().last().unwrap();
+    assert_eq!(image::image_dimensions(thumbnail).unwrap(), (128, 128));
+    // By name, and all of it without any.
+    for line in ["--identity Me2", ""] {
+        home.says(&format!("run {line} --backend warp --source pattern --sink null --duration 0.3"), 0);
+    }
+    let pictures = || home.0.join(".cache/effigy/thumbnails").read_dir().unwrap().count();
+    assert_eq!(pictures(), 2, "one for each, none for a name that is gone");
+    home.says("identities remove 2", 0);
+    assert_eq!(pictures(), 1, "a face that was removed is shown nowhere");
+    assert_eq!(names(), ["ann"]);
+    assert!(home.says("identities remove me", 2).contains("no identity \"me\" in the library: it has ann"));
+}
+
+#[test]
+fn the_program_alone_and_its_doctor_say_what_to_type() {
+    let home = Home::new("doctor");
+    assert!(home.says("", 2).contains("`effigy run --sink http`"));
+    let told = home.command("doctor").output().unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    for check in ["runtime", "camera", "window", "page", "virtual camera", "PipeWire", "settings", "folders", "disk"] {
+        assert!(text.lines().any(|line| line[4..].starts_with(check)), "{check} is not in\n{text}");
+    }
+    for line in text.lines().filter(|line| !line.starts_with("ok")) {
+        assert!(line.len() > 25, "it says what is missing but not what to type: {line}");
+    }
+}
+
+/// A run in the background, with the addresses that it told.
+struct Running {
+    child: Child,
+    lines: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start(home: &Home, line: &str) -> Self {
+        let mut child = home.command(line).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// Waits for a line that begins so, and reads the address in it.
+    fn address(&mut self, begin: &str) -> SocketAddr {
+        let mut all = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "{begin:?} never came:\n{all}");
+            all += &line;
+            if line.starts_with(begin) {
+                let words = line.split([' ', ';', '\n']);
+                return words.filter_map(|word| word.parse().ok()).next().unwrap();
+            }
+        }
+    }
+
+    /// Waits for the end; gives what else was said.
+    fn end(mut self) -> String {
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{text}");
+        text
+    }
+}
+
+fn osc(address: &str, value: OscType) -> Vec<u8> {
+    let message = OscMessage { addr: address.to_owned(), args: vec![value] };
+    rosc::encoder::encode(&OscPacket::Message(message)).unwrap()
+}
+
+/// A face that moves.
+fn moving(step: usize) -> MotionFrame {
+    let t = step as f32 / 30.0;
+    let mut coefficients: [f32; N_COEFFICIENTS] = std::array::from_fn(|c| 0.2 + 0.2 * (3.0 * t + c as f32).sin());
+    coefficients[0] = 0.0;
+    MotionFrame {
+        secs: f64::from(t),
+        is_seen: true,
+        coefficients,
+        head_rotation: Quat::from_euler(EulerRot::YXZ, 0.4 * t.sin(), 0.2 * (1.3 * t).cos(), 0.1),
+        head_cm: Vec3::new(3.0 * t.cos(), -2.0, 60.0 + 3.0 * t.sin()),
+    }
+}
+
+/// How far two frames are apart, as the largest share of a number's range.
+fn apart(a: &MotionFrame, b: &MotionFrame) -> f32 {
+    let pairs = a.coefficients.iter().zip(&b.coefficients);
+    let coefficient = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let turn = a.head_rotation.angle_between(b.head_rotation) / std::f32::consts::PI;
+    coefficient.max(turn).max(a.head_cm.distance(b.head_cm) / a.head_cm.length())
+}
+
+/// Sends motion into a run and reads it at the run's own exit, with noise from elsewhere beside it; gives how many frames
+/// came out and the largest difference from what was sent.
+fn round_trip(protocol: Protocol, home: &Home) -> (usize, f32) {
+    let mut far_end = MotionSource::open(protocol, ([127, 0, 0, 1], 0).into()).unwrap();
+    let (word, exit) = (protocol.word(), far_end.address().unwrap());
+    let mut run = Running::start(
+        home,
+        &format!(
+            "run --identity me.effigy --no-settings --backend warp --source {word}:0 --sink {word}:{exit} --duration 4"
+        ),
+    );
+    let entry = run.address("source: ");
+    let mut sender = UdpMotionSink::open(protocol, &entry.to_string()).unwrap();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (clock, mut raw) = (MonotonicClock::new(), RawFrame::default());
+    let (mut n_came, mut worst) = (0, 0.0_f32);
+    let mut junk = osc("/VMC/Ext/Blend/Val", OscType::Float(f32::NAN));
+    for step in 0..90 {
+        let began = Instant::now();
+        sender.send(&moving(step)).unwrap();
+        // Another sender, noise, and far too much of it.
+        for n in 0..50_u8 {
+            junk.rotate_left(3);
+            let _ = stranger.send_to(&junk, entry);
+            let _ = stranger.send_to(&[n; 300], entry);
+        }
+        while began.elapsed() < Duration::from_millis(33) {
+            if far_end.read(&mut raw, &clock).unwrap() == Read::Fresh
+                && let Some(motion) = raw.motion().filter(|motion| motion.is_seen)
+            {
+                n_came += 1;
+                let sent = (0..=step).rev().take(8).map(|known| apart(&moving(known), motion));
+                worst = worst.max(sent.fold(f32::INFINITY, f32::min));
+            }
+        }
+    }
+    let told = run.end();
+    assert!(told.contains("motion comes from") || protocol == Protocol::Vmc, "another sender is told of once: {told}");
+    (n_came, worst)
+}
+
+#[test]
+fn motion_goes_in_and_out_with_less_than_a_hundredth_lost_beside_noise() {
+    let home = Home::new("motion");
+    for protocol in [Protocol::Vmc, Protocol::Ifacialmocap] {
+        let (n_came, worst) = round_trip(protocol, &home);
+        assert!(n_came > 30, "{protocol:?}: {n_came} frames of 90 came");
+        assert!(worst < 0.01, "{protocol:?}: {worst}");
+    }
+}
+
+#[test]
+fn a_recorded_motion_plays_again_the_same() {
+    let home = Home::new("recorded");
+    home.says(
+        "run --identity me.effigy --backend warp --source pattern --duration 1.5 --sink null --sink motion:a.jsonl --sink \
+         motion:a.csv",
+        0,
+    );
+    let run = "run --identity me.effigy --backend warp --every-frame";
+    home.says(&format!("{run} --source motion:a.jsonl --sink motion:b.jsonl --sink file:b.mkv"), 0);
+    let lines = |name: &str| -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(home.0.join(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (a, b) = (lines("a.jsonl"), lines("b.jsonl"));
+    assert_eq!(a.len(), b.len());
+    let seen: Vec<_> = a.iter().zip(&b).filter(|(a, _)| a["seen"] == true).collect();
+    assert!(seen.len() > 10, "{} of {}", seen.len(), a.len());
+    for (a, b) in seen {
+        for name in &COEFFICIENT_NAMES[1..] {
+            let at = |frame: &serde_json::Value| frame["coefficients"][*name].as_f64().unwrap();
+            assert!((at(a) - at(b)).abs() < 1e-4, "{name}: {} became {}", at(a), at(b));
+        }
+    }
+    let columns: Vec<_> =
+        std::fs::read_to_string(home.0.join("a.csv")).unwrap().lines().map(|l| l.split(',').count()).collect();
+    assert!(columns.iter().all(|n| *n == 60) && columns.len() == a.len() + 1, "{columns:?}");
+    assert!(
+        home.says(&format!("{run} --source motion:a.csv --sink null"), 1).contains("a.csv, line 1: expected a frame")
+    );
+}
+
+#[test]
+fn what_osc_steers_is_there_again_at_the_next_start() {
+    let home = Home::new("steered");
+    let mut run = Running::start(
+        &home,
+        "run --identity me.effigy,ann.effigy --backend warp --source vmc:0 --osc 0 --sink null --sink vmc:127.0.0.1:9 --duration 4",
+    );
+    let entry = run.address("source: ");
+    let steer = run.address("OSC: ");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sender = UdpMotionSink::open(Protocol::Vmc, &entry.to_string()).unwrap();
+    for step in 0..60 {
+        sender.send(&moving(step)).unwrap();
+        for (address, value) in [
+            ("/effigy/strength/mouth", OscType::Float(0.5)),
+            ("/effigy/keep-expression", OscType::Float(0.25)),
+            ("/effigy/eye-contact", OscType::Float(0.75)),
+            ("/effigy/mirror", OscType::Int(1)),
+            ("/effigy/background", OscType::String("#010203".to_owned())),
+            ("/effigy/identity", OscType::Int(2)),
+        ] {
+            socket.send_to(&osc(address, value), steer).unwrap();
+            let _ = socket.send_to(&[b'/'; 4000], steer);
+            let _ = socket.send_to(b"#bundle\0\0\0\0\0\0\0\0\x01\xff\xff\xff\xff", steer);
+        }
+        std::thread::sleep(Duration::from_millis(33));
+    }
+    let told = run.end();
+    assert_eq!(told.lines().filter(|line| line.starts_with("warn: OSC: ")).count(), 1, "once in a while\n{told}");
+
+    let table = home.says("run --dry-run --source vmc:0", 0);
+    for (key, value) in [
+        ("mouth", "0.5"),
+        ("keep-expression", "0.25"),
+        ("eye-contact", "0.75"),
+        ("mirror", "true"),
+        ("background", "#010203"),
+        ("first", "2"),
+        ("sink", "vmc:127.0.0.1:9"),
+    ] {
+        assert_eq!(row(&table, key)[1..], [value, "last", "run"], "{key}");
+    }
+    assert!(row(&table, "identity")[1].ends_with("me.effigy,"), "{table}");
+    // What the user wrote holds against what was left; a clip is played as the command says.
+    home.says("config set mouth 1.5", 0);
+    assert_eq!(row(&home.says("run --dry-run --source vmc:0", 0), "mouth")[1..4], ["1.5", "settings,", "line"]);
+    let table = home.says("run --dry-run --source pattern", 0);
+    assert_eq!(row(&table, "keep-expression")[1..], ["0", "default"]);
+    // A last run that is damaged is no reason not to start.
+    std::fs::write(home.0.join(".local/state/effigy/last.toml"), "mirror = [\n").unwrap();
+    let told = home.says("run --dry-run --source vmc:0", 0);
+    assert!(told.contains("how the last run was left is not known"), "{told}");
+}
+
+#[test]
+fn other_machines_are_let_in_only_when_that_is_said() {
+    let home = Home::new("remote");
+    for line in ["--source vmc:0.0.0.0:0", "--source ifm:0.0.0.0", "--source vmc:0 --osc 0.0.0.0:0"] {
+        let told = home.says(&format!("run --identity me.effigy --sink null {line}"), 2);
+        assert!(told.contains("--allow-remote"), "{told}");
+    }
+    // Nor does a run that let them in make the next one do so, or fail.
+    let line = "--source vmc:0.0.0.0:0 --osc 0.0.0.0:0 --sink http:0.0.0.0:0 --sink vmc:127.0.0.1:9 --mouth 0.5";
+    let mut run =
+        Running::start(&home, &format!("run --identity me.effigy --backend warp --allow-remote --duration 3 {line}"));
+    let entry = SocketAddr::from(([127, 0, 0, 1], run.address("source: ").port()));
+    let mut sender = UdpMotionSink::open(Protocol::Vmc, &entry.to_string()).unwrap();
+    for step in 0..45 {
+        sender.send(&moving(step)).unwrap();
+        std::thread::sleep(Duration::from_millis(33));
+    }
+    run.end();
+    let table = home.says("run --dry-run", 0);
+    assert_eq!(row(&table, "mouth")[1..], ["0.5", "last", "run"], "{table}");
+    assert_eq!(row(&table, "sink")[1..], ["vmc:127.0.0.1:9", "last", "run"], "{table}");
+    assert_eq!(row(&table, "source")[1..], ["camera", "default"], "{table}");
+    assert_eq!(row(&table, "osc")[1..], ["-", "default"], "{table}");
+}
