@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// Make an identity file from a photo
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
     Devices(DevicesArgs),
     /// Check everything that a run needs, and say what to type about what is missing
