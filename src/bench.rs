@@ -9,6 +9,7 @@
 //! | [`scenario`], [`record`], [`page`] | fixed scenes, their figures, and a page with plots |
 //! | [`compare`] | is one recording really faster than another |
 //! | [`degrade`] | how much a picture may suffer before its code is lost |
+//! | [`memory`] | whether memory stays where it was |
 //! | [`cost`] | what measuring itself costs |
 
 pub mod compare;
@@ -17,6 +18,7 @@ pub mod degrade;
 pub mod e2e;
 pub mod lag;
 pub mod mark;
+pub mod memory;
 pub mod page;
 pub mod pattern;
 mod plot;

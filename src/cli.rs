@@ -21,14 +21,18 @@ pub(crate) mod doctor;
 pub(crate) mod enroll;
 #[cfg(feature = "train")]
 pub(crate) mod eval;
+pub(crate) mod export;
+mod frame;
 pub(crate) mod identities;
 mod live_window;
 pub(crate) mod manual;
+pub(crate) mod merge;
 mod names;
 mod people;
 #[cfg(feature = "train")]
 pub(crate) mod prepare;
 mod remember;
+pub(crate) mod render;
 pub(crate) mod run;
 mod settings;
 pub(crate) mod start;
@@ -71,6 +75,12 @@ pub(crate) enum Command {
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
     Run(Box<RunArgs>),
+    /// Render many clips to files, in parts and again after it was stopped
+    Render(render::RenderArgs),
+    /// Join what several processes made with --shard
+    Merge(merge::MergeArgs),
+    /// Write the network for engines of others: ONNX, Triton, MLServer, KServe
+    Export(export::ExportArgs),
     /// List cameras, outputs, graphics cards and backends, and what to do about what is missing
     Devices(DevicesArgs),
     /// Check everything that a run needs, and say what to type about what is missing
@@ -172,6 +182,8 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy,ann.effigy --source camera:1 --background blur
   effigy run --identity me.effigy --sink http --sink window
   effigy run --identity me.effigy --sink window --sink vcam
+  effigy run --identity me.effigy --size 1920x1080 --framing fill --zoom 1.2
+  effigy run --identity me.effigy --source talk.mp4 --framing photo --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
   effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
@@ -185,7 +197,8 @@ Settings (`effigy config`) are called as these options. The command line wins ov
 settings file, that over how the last live run was left.
 
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
-M mirror, B background, L driver's landmarks, F figures, P panic card, Q quit.")]
+M mirror, B background, V framing, + and - zoom, arrows move the head, 0 neither,
+L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
     /// Identity files, or names in the library (`effigy identities`), switched with the keys 1 to 9; may be repeated.
     /// Without any: those of the last run, or the whole library
@@ -220,9 +233,8 @@ pub(crate) struct RunArgs {
     /// [without a value: 127.0.0.1:9010]
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "9010")]
     pub(crate) osc: Option<OscSpec>,
-    /// Size of the picture, in pixels a side: 512 or 1024
-    #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
-    pub(crate) size: usize,
+    #[command(flatten)]
+    pub(crate) frame: frame::FrameArgs,
     /// What makes the picture
     #[arg(long, value_enum, default_value_t)]
     pub(crate) backend: Backend,

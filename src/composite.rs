@@ -1,7 +1,9 @@
-//! What may leave: the portrait over its background, badged, at the output's size.
+//! What may leave: the portrait over its background, in its frame, badged.
 //!
 //! [`OutFrame`] can be made here only, from a generated portrait or the placeholder card. That is
 //! how the promise is kept that the camera's picture never leaves.
+
+use std::sync::Arc;
 
 use glam::Vec2;
 
@@ -12,19 +14,23 @@ use crate::geometry::N_LANDMARKS;
 use crate::identity::Identity;
 use crate::latency::{self, Origin, Stamp};
 use crate::mark::{Embedder, Key, Message};
+use crate::signal::DrivingSignal;
 use crate::trace::Trace;
 
 pub use background::Background;
 pub use card::CardReason;
+pub use framing::{CAMERA_FRAME_PX, FRAME_SIDES_PX, FrameSize, Framing, OFFSETS, View, ZOOMS, generated_px};
 pub use shown::{BackgroundKind, Shown};
 
 use self::background::Plate;
 use self::badge::Badge;
 use self::card::Cards;
+use self::framing::{Area, Framer};
 
 mod background;
 mod badge;
 mod card;
+mod framing;
 mod shown;
 mod text;
 
@@ -32,6 +38,10 @@ mod text;
 #[derive(Clone, Debug)]
 pub struct OutFrame {
     picture: Rgba,
+    /// Which still picture it shows outside of `moving`; 0 for none.
+    still: u64,
+    /// Where pictures of the same still one differ.
+    moving: [Area; 2],
     /// What happened to the frame so far.
     pub trace: Trace,
     /// The driver's points, for a window that draws them as lines; `None` without a face.
@@ -48,6 +58,8 @@ impl OutFrame {
     pub fn blank(width_px: usize, height_px: usize) -> Self {
         Self {
             picture: Rgba::new(width_px, height_px),
+            still: 0,
+            moving: [Area::default(); 2],
             trace: Trace::default(),
             driver_landmarks: None,
             driver_aspect: 1.0,
@@ -55,9 +67,17 @@ impl OutFrame {
         }
     }
 
-    /// Makes this frame equal to `other`, reusing its memory.
+    /// Makes this frame equal to `other`, reusing its memory; what stands still in both is not copied again.
     pub(crate) fn copy_from(&mut self, other: &Self) {
-        self.picture.copy_from(&other.picture);
+        if self.still != 0 && self.still == other.still {
+            self.moving = other.moving;
+            for area in self.moving {
+                area.copy(&other.picture, &mut self.picture);
+            }
+        } else {
+            self.picture.copy_from(&other.picture);
+            (self.still, self.moving) = (other.still, other.moving);
+        }
         self.trace = other.trace;
         self.driver_landmarks = other.driver_landmarks;
         self.driver_aspect = other.driver_aspect;
@@ -76,11 +96,23 @@ impl OutFrame {
     }
 }
 
+/// The visible "AI" mark of a picture of `size_px`, as it stands in the lower right corner: rows, columns, and pixels with
+/// red in the lowest byte and alpha in the highest.
+pub fn badge_corner(size_px: usize) -> (usize, usize, Vec<u32>) {
+    Badge::new((size_px, size_px)).corner(size_px)
+}
+
 /// How a [`Compositor`] builds its pictures.
 #[derive(Clone, Debug)]
 pub struct CompositeOptions {
-    /// Width and height of the output, in pixels; the generator's.
+    /// Width and height of the generated square, in pixels.
     pub size_px: usize,
+    /// The frame's (width, height), in pixels; `None` is the generated square's.
+    pub frame_px: Option<(usize, usize)>,
+    /// How the head is put into the frame.
+    pub framing: Framing,
+    /// Which part of the scene a filled frame shows.
+    pub view: View,
     /// What is behind the person.
     pub background: Background,
     /// Whether a visible "AI" mark is in the lower right corner.
@@ -93,18 +125,30 @@ pub struct CompositeOptions {
 
 impl Default for CompositeOptions {
     fn default() -> Self {
-        Self { size_px: 512, background: Background::Own, badge: true, mirror: false, run_id: 0 }
+        Self {
+            size_px: 512,
+            frame_px: None,
+            framing: Framing::Head,
+            view: View::PLAIN,
+            background: Background::Own,
+            badge: true,
+            mirror: false,
+            run_id: 0,
+        }
     }
 }
 
-/// Puts generated portraits over their background and marks them.
+/// Puts generated portraits over their background and into their frame, and marks them.
 ///
-/// Only [`Self::compose`] and [`Self::card`] belong on the frame path; they allocate nothing once
-/// the frame they write to has the output's size.
+/// Only [`Self::compose`], [`Self::follow`] and [`Self::card`] belong on the frame path; they allocate nothing once
+/// the frame they write to has the output's size. After a change of frame, view, background or mirror the next
+/// [`Self::compose`] makes what stands still anew.
 pub struct Compositor {
     options: CompositeOptions,
     plate: Plate,
     embedder: Embedder,
+    /// Makes all frames but that of the generated square itself.
+    framer: Option<Framer>,
     badge: Badge,
     cards: Cards,
     has_stamp: bool,
@@ -114,26 +158,55 @@ impl Compositor {
     /// Prepares badge, cards and background.
     ///
     /// # Errors
-    /// When the background picture is empty, or text cannot be drawn.
+    /// [`ErrorKind::Config`] when the frame is larger or smaller than can be made, when the background picture is empty,
+    /// or text cannot be drawn.
     pub fn new(options: CompositeOptions) -> Result<Self> {
         let size = options.size_px;
+        let frame_px = options.frame_px.unwrap_or((size, size));
+        if options.frame_px.is_some() && ![frame_px.0, frame_px.1].iter().all(|side| FRAME_SIDES_PX.contains(side)) {
+            let (least, most) = (FRAME_SIDES_PX.start(), FRAME_SIDES_PX.end());
+            let message = format!("a frame of {frame_px:?} pixels was asked for; its sides go from {least} to {most}");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let is_square = options.framing == Framing::Head && frame_px == (size, size);
         Ok(Self {
             plate: Plate::new(&options.background, None, size)?,
-            embedder: Embedder::new(size, Message::of_run(options.run_id), Key::PUBLIC),
-            badge: Badge::new(size),
-            cards: Cards::new(size)?,
+            embedder: Embedder::new(frame_px, Message::of_run(options.run_id), Key::PUBLIC),
+            framer: (!is_square).then(|| Framer::new(frame_px, options.framing, options.view)),
+            badge: Badge::new(frame_px),
+            cards: Cards::new(frame_px)?,
             has_stamp: false,
             options,
         })
     }
 
-    /// Takes the background of `identity`. Slow: not for the frame path.
+    /// (width, height) of the frames, in pixels.
+    pub fn frame_px(&self) -> (usize, usize) {
+        self.options.frame_px.unwrap_or((self.options.size_px, self.options.size_px))
+    }
+
+    /// Takes the background and the photo of `identity`. Slow: not for the frame path.
     ///
     /// # Errors
     /// When the identity's background cannot be brought to the output's size.
     pub fn adopt(&mut self, identity: &Identity) -> Result<()> {
-        self.plate = Plate::new(&self.options.background, Some(&identity.background), self.options.size_px)?;
+        match &mut self.framer {
+            Some(framer) => framer.adopt(identity)?,
+            None => {
+                let own = Some(&identity.background);
+                self.plate = Plate::new(&self.options.background, own, self.options.size_px)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Makes ready, in the background, what adopting `identity` will need; says whether adopting it is now a matter of
+    /// one frame. To be called again until it is.
+    ///
+    /// # Errors
+    /// As [`Self::adopt`].
+    pub fn prepare(&mut self, identity: &Arc<Identity>) -> Result<bool> {
+        self.framer.as_mut().map_or(Ok(true), |framer| framer.prepare(identity))
     }
 
     /// Changes what is behind the person; `identity` is the one shown, if any. Slow: not for the frame path.
@@ -143,17 +216,57 @@ impl Compositor {
     pub fn set_background(&mut self, background: Background, identity: Option<&Identity>) -> Result<()> {
         self.plate = Plate::new(&background, identity.map(|identity| &identity.background), self.options.size_px)?;
         self.options.background = background;
+        if let Some(framer) = &mut self.framer {
+            framer.forget();
+        }
         Ok(())
+    }
+
+    /// Puts the head into the frame in another way; `identity` is the one shown. Slow: not for the frame path.
+    ///
+    /// # Errors
+    /// As [`Self::adopt`].
+    pub fn set_framing(&mut self, framing: Framing, identity: &Identity) -> Result<()> {
+        if self.options.framing == framing {
+            return Ok(());
+        }
+        self.options.framing = framing;
+        let (size, frame_px) = (self.options.size_px, self.frame_px());
+        match &mut self.framer {
+            _ if framing == Framing::Head && frame_px == (size, size) => self.framer = None,
+            Some(framer) => {
+                framer.set_framing(framing);
+                return Ok(());
+            }
+            None => self.framer = Some(Framer::new(frame_px, framing, self.options.view)),
+        }
+        self.adopt(identity)
+    }
+
+    /// Shows another part of the scene in a filled frame, as near as can be shown.
+    pub fn set_view(&mut self, view: View) {
+        self.options.view = view.clamped();
+        if let Some(framer) = &mut self.framer {
+            framer.set_view(view);
+        }
     }
 
     /// Flips the picture from now on, or no longer.
     pub fn set_mirror(&mut self, mirror: bool) {
-        self.options.mirror = mirror;
+        if self.options.mirror != mirror {
+            self.options.mirror = mirror;
+            if let Some(framer) = &mut self.framer {
+                framer.forget();
+            }
+        }
     }
 
     /// Draws number and time of the driver's frame over the upper edge from now on, or no longer; see [`latency`].
     pub fn set_stamp(&mut self, has_stamp: bool) {
         self.has_stamp = has_stamp;
+        if let Some(framer) = &mut self.framer {
+            framer.forget();
+        }
     }
 
     /// Whether pictures carry number and time.
@@ -166,10 +279,18 @@ impl Compositor {
         &self.options
     }
 
+    /// Learns from `signal` how the body of the next portrait moves, so that it comes to rest where the frame stands still.
+    /// For generators that move it.
+    pub fn follow(&mut self, signal: &DrivingSignal) {
+        if let Some(framer) = &mut self.framer {
+            framer.follow(signal);
+        }
+    }
+
     /// Writes `portrait` over the background into `out`.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when the portrait has not the output's size.
+    /// [`ErrorKind::Internal`] when the portrait has not the generator's size.
     pub fn compose(&mut self, portrait: &Portrait, trace: Trace, out: &mut OutFrame) -> Result<()> {
         let size = self.options.size_px;
         if portrait.picture.width_px() != size || portrait.picture.height_px() != size {
@@ -178,9 +299,28 @@ impl Compositor {
             return Err(Error::new(ErrorKind::Internal, message));
         }
         out.trace = trace;
-        out.picture.reshape(size, size);
-        self.plate.under(&portrait.picture, self.options.mirror, &mut out.picture);
-        self.mark(out);
+        let Self { options, plate, framer, embedder, badge, .. } = self;
+        let CompositeOptions { background, mirror, .. } = &*options;
+        let Some(framer) = framer else {
+            out.picture.reshape(size, size);
+            plate.under(&portrait.picture, *mirror, &mut out.picture);
+            out.still = 0;
+            let whole = Area::whole(&out.picture);
+            self.leave(whole, out);
+            return Ok(());
+        };
+        let badge = options.badge.then_some(&*badge);
+        let still =
+            framer.still(background, *mirror, size, |picture| seal(embedder, badge, picture, Area::whole(picture)))?;
+        let (strip, area) = (strip(self.has_stamp, &still.picture), still.area);
+        if out.still == still.id {
+            strip.copy(&still.picture, &mut out.picture);
+        } else {
+            out.picture.copy_from(&still.picture);
+            (out.still, out.moving) = (still.id, [area, strip]);
+        }
+        framer.draw(portrait, &mut out.picture)?;
+        self.leave(area, out);
         Ok(())
     }
 
@@ -188,15 +328,15 @@ impl Compositor {
     pub fn card(&mut self, reason: CardReason, trace: Trace, out: &mut OutFrame) {
         out.trace = trace;
         out.picture.copy_from(self.cards.get(reason));
-        self.mark(out);
+        out.still = 0;
+        let whole = Area::whole(&out.picture);
+        self.leave(whole, out);
     }
 
-    /// Puts in what tells where the picture comes from: the invisible mark always, first, so that the others stay as drawn.
-    fn mark(&mut self, out: &mut OutFrame) {
-        self.embedder.mark(out.picture.data_mut().as_chunks_mut::<4>().0);
-        if self.options.badge {
-            self.badge.stamp(&mut out.picture);
-        }
+    /// Where every picture leaves: marks the part of it that was drawn anew.
+    fn leave(&mut self, drawn: Area, out: &mut OutFrame) {
+        let badge = self.options.badge.then_some(&self.badge);
+        seal(&mut self.embedder, badge, &mut out.picture, drawn);
         // A picture that no frame is behind has no age to tell.
         if self.has_stamp && out.trace.frame_id != 0 {
             let own = Stamp { origin: Origin::Output, frame_id: out.trace.frame_id as u32, time: out.trace.captured };
@@ -204,4 +344,20 @@ impl Compositor {
             latency::draw(&stamp, &mut out.picture);
         }
     }
+}
+
+/// Puts what every picture carries into a part of one that was just drawn: once into what stands still, and into the
+/// moving part of each picture. The invisible mark always, and first, so that the badge stays as drawn.
+fn seal(embedder: &mut Embedder, badge: Option<&Badge>, picture: &mut Rgba, drawn: Area) {
+    let Area { x, y, width, height } = drawn;
+    embedder.mark_part(picture.data_mut().as_chunks_mut::<4>().0, x..x + width, y..y + height);
+    if let Some(badge) = badge {
+        badge.stamp(picture, drawn);
+    }
+}
+
+/// Where a stamp is drawn, if one is.
+fn strip(has_stamp: bool, picture: &Rgba) -> Area {
+    let rows = latency::strip_height_px(picture.width_px()).min(picture.height_px());
+    Area { height: if has_stamp { rows } else { 0 }, ..Area::whole(picture) }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::composite::Background;
+use crate::composite::{Background, Framing};
 use crate::drive::StrengthPart;
 use crate::identity::Identity;
 
@@ -27,6 +27,12 @@ pub enum Control {
     NextBackground,
     /// Puts the portrait over this background.
     Background(Background),
+    /// Puts the head into the frame in another way. The whole photo is shown of those only whose identity has it.
+    Framing(Framing),
+    /// Zooms a filled frame, 0.5..4; 1 is as a camera would have it.
+    Zoom(f32),
+    /// Moves the head in a filled frame, to the right and down, in frames: -1..1 each.
+    Offset(f32, f32),
     /// Shows the placeholder card instead of the portrait, or stops doing so.
     ToggleCard,
     /// Shows the placeholder card, or the portrait. Asked twice it stays as it is, as in a panic.

@@ -45,6 +45,11 @@ pub trait Generator: Send {
         false
     }
 
+    /// Whether the body goes along with the head, as far as the foot of the neck does; otherwise it stays where it is.
+    fn moves_body(&self) -> bool {
+        false
+    }
+
     /// Makes `identity` the one shown. Slow: not for the frame path.
     ///
     /// # Errors

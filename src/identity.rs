@@ -1,10 +1,13 @@
 //! Who is shown: a portrait and everything that can be computed from it once.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::{Grey, Rgb};
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
+
+pub use whole_photo::{PhotoCrop, WholePhoto};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest, utc};
@@ -23,10 +26,11 @@ mod photo_measure;
 pub(crate) mod plate;
 mod revocation;
 mod signing;
+mod whole_photo;
 
 /// An enrolled portrait with all that does not depend on the driver.
 ///
-/// All pictures are square and of one size, one of [`Identity::SIZES_PX`]. Holds no device memory.
+/// All pictures but the photo are square and of one size, one of [`Identity::SIZES_PX`]. Holds no device memory.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Where it comes from and who may be shown.
@@ -50,6 +54,8 @@ pub struct Identity {
     /// How much more of each expression must be asked of this portrait than shall be seen in its pictures, 0.5..4; none
     /// where that was not tried.
     pub emphasis: Option<Box<[f32; N_COEFFICIENTS]>>,
+    /// The photo that the portrait is a square of; `None` in files of earlier versions.
+    pub photo: Option<Arc<WholePhoto>>,
 }
 
 impl Identity {

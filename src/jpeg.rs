@@ -33,6 +33,16 @@ impl Encoder {
         Ok(Self { compressor, bytes: Vec::new() })
     }
 
+    /// One that keeps the colours' resolution, for pictures that are kept.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn with_full_colours(quality: i32) -> Result<Self> {
+        let mut encoder = Self::new(quality)?;
+        encoder.compressor.set_subsamp(Subsamp::None);
+        Ok(encoder)
+    }
+
     /// The JPEG of a picture, until the next one.
     ///
     /// # Errors
@@ -58,25 +68,33 @@ impl Encoder {
 
 /// Decodes a JPEG into a picture, which takes its size; false when it is torn. Tables that MJPEG leaves out are known.
 pub(crate) fn decode_rgb(jpeg: &[u8], picture: &mut Rgb) -> bool {
-    decode(jpeg, ColorSpace::RGB, picture)
+    decode(jpeg, ColorSpace::RGB, MAX_SIDE_PX, picture)
+}
+
+/// As [`decode_rgb`]; also false when a side is longer than `max_side_px`, found before any memory is taken.
+pub(crate) fn decode_rgb_within(jpeg: &[u8], max_side_px: usize, picture: &mut Rgb) -> bool {
+    decode(jpeg, ColorSpace::RGB, max_side_px, picture)
 }
 
 /// Decodes the brightness of a JPEG; false when it is torn.
 pub(crate) fn decode_grey(jpeg: &[u8], picture: &mut Grey) -> bool {
-    decode(jpeg, ColorSpace::Luma, picture)
+    decode(jpeg, ColorSpace::Luma, MAX_SIDE_PX, picture)
 }
 
-fn decode<const C: usize>(jpeg: &[u8], colours: ColorSpace, picture: &mut Picture<C>) -> bool {
+fn decode<const C: usize>(jpeg: &[u8], colours: ColorSpace, max_side_px: usize, picture: &mut Picture<C>) -> bool {
     let options = DecoderOptions::default()
         .set_strict_mode(false)
-        .set_max_width(MAX_SIDE_PX)
-        .set_max_height(MAX_SIDE_PX)
+        .set_max_width(max_side_px)
+        .set_max_height(max_side_px)
         .jpeg_set_out_colorspace(colours);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
     if decoder.decode_headers().is_err() {
         return false;
     }
     let Some((width, height)) = decoder.dimensions() else { return false };
+    if width.max(height) > max_side_px {
+        return false;
+    }
     if decoder.output_buffer_size() != Some(width * height * C) {
         return false;
     }

@@ -18,7 +18,7 @@
 
 pub(crate) use read::wrong_bits;
 pub use read::{Place, read, read_at, read_whole};
-pub use stamp::{Origin, Stamp, draw};
+pub use stamp::{Origin, Stamp, draw, strip_height_px};
 
 mod read;
 mod reed_solomon;

@@ -30,6 +30,9 @@ fn work(command: Command) -> effigy::Result<()> {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Enroll(args) => cli::enroll::run(&args),
         Command::Run(args) => cli::run::run(&args),
+        Command::Render(args) => cli::render::run(&args),
+        Command::Merge(args) => cli::merge::run(&args),
+        Command::Export(args) => cli::export::run(&args),
         Command::Devices(args) => cli::devices::run(&args),
         // Answered above.
         Command::Verify(_) => Ok(()),

@@ -2,10 +2,14 @@
 
 use crate::error::Result;
 
+pub use batch::{BatchSession, Input, Values};
 pub use session::Session;
 
+mod batch;
+mod heap;
 mod runtime;
 mod session;
+pub(crate) mod writer;
 
 /// Checks that ONNX Runtime can be loaded, and says where it was found.
 ///

@@ -65,7 +65,7 @@ pub struct Stages {
     pub foreground: Option<Box<dyn Sink>>,
     /// Where the driver's motion goes, as numbers.
     pub motion: Vec<Box<dyn MotionSink>>,
-    /// Size of the output, in pixels a side.
+    /// Size of the generated square, in pixels a side.
     pub size_px: usize,
     /// Whether every frame is rendered and none dropped, instead of the newest. Such a run has no clock: its pictures
     /// follow from the frames and their own times alone, one for each, however long a stage takes.
@@ -146,7 +146,8 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
             Delivery::Latest => 1,
             Delivery::Every(n) => n.max(1),
         };
-        let blank = || OutFrame::blank(stages.size_px, stages.size_px);
+        let (width_px, height_px) = stages.compositor.frame_px();
+        let blank = || OutFrame::blank(width_px, height_px);
         let (outlet, inlet) = channel((0..n_spares).map(|_| blank()).collect(), keep);
         outlets.push(outlet);
         inlets.push(inlet);

@@ -2,7 +2,7 @@
 //!
 //! Whoever steers looks its control up here, so that all ways have the same names and the same limits.
 
-use crate::composite::{Background, BackgroundKind, Shown};
+use crate::composite::{Background, BackgroundKind, Framing, OFFSETS, Shown, ZOOMS};
 use crate::control::Control;
 use crate::drive::StrengthPart;
 
@@ -23,6 +23,10 @@ pub enum Takes {
     Place,
     /// `own`, `blur`, `none` or `#RRGGBB`.
     Background,
+    /// `head`, `photo` or `fill`.
+    Framing,
+    /// Two numbers within these limits: to the right, and down.
+    Pair(f32, f32),
 }
 
 /// A value for a control.
@@ -38,6 +42,8 @@ pub enum Value<'a> {
     Place(usize),
     /// A text.
     Text(&'a str),
+    /// Two numbers.
+    Pair(f32, f32),
 }
 
 /// One control.
@@ -69,6 +75,9 @@ impl Entry {
     pub fn control(&self, value: Value<'_>) -> Result<Control, String> {
         let is_fit = match (self.takes, value) {
             (Takes::Number(least, most), Value::Number(number)) => (least..=most).contains(&number),
+            (Takes::Pair(least, most), Value::Pair(right, down)) => {
+                (least..=most).contains(&right) && (least..=most).contains(&down)
+            }
             _ => true,
         };
         is_fit.then(|| (self.make)(value)).flatten().ok_or_else(|| self.expected())
@@ -86,6 +95,8 @@ impl Entry {
             Takes::Number(least, most) => format!("{} goes from {least} to {most}", self.what),
             Takes::Place => format!("{} takes its number", self.what),
             Takes::Background => "a background is own, blur, none or #RRGGBB".to_owned(),
+            Takes::Framing => "a framing is head, photo or fill".to_owned(),
+            Takes::Pair(least, most) => format!("{} goes from {least} to {most} each way", self.what),
         }
     }
 }
@@ -217,6 +228,51 @@ pub const CONTROLS: &[Entry] = &[
         make: |_| Some(Control::NextBackground),
         read: |_| None,
     },
+    Entry {
+        command: "framing",
+        part: None,
+        osc: "/effigy/framing",
+        key: "V",
+        setting: "",
+        takes: Takes::Framing,
+        what: "how the head is put into the picture",
+        make: |value| match value {
+            Value::Text(text) => [Framing::Head, Framing::Photo, Framing::Fill]
+                .into_iter()
+                .find(|framing| framing.name() == text)
+                .map(Control::Framing),
+            _ => None,
+        },
+        read: |shown| Some(shown.framing.name().to_owned()),
+    },
+    Entry {
+        command: "zoom",
+        part: None,
+        osc: "/effigy/zoom",
+        key: "+ and -",
+        setting: "",
+        takes: Takes::Number(*ZOOMS.start(), *ZOOMS.end()),
+        what: "the zoom",
+        make: |value| match value {
+            Value::Number(zoom) => Some(Control::Zoom(zoom)),
+            _ => None,
+        },
+        read: |_| None,
+    },
+    Entry {
+        command: "offset",
+        part: None,
+        osc: "/effigy/offset",
+        key: "arrows",
+        setting: "",
+        takes: Takes::Pair(*OFFSETS.start(), *OFFSETS.end()),
+        what: "the place of the head",
+        make: |value| match value {
+            Value::Pair(right, down) => Some(Control::Offset(right, down)),
+            _ => None,
+        },
+        read: |_| None,
+    },
     strength!(Whole, whole, "strength", "/effigy/strength", "the strength of motion"),
     strength!(Head, head, "head", "/effigy/strength/head", "the strength of the head's motion"),
     strength!(Gaze, gaze, "gaze", "/effigy/strength/gaze", "the strength of gaze"),
@@ -288,6 +344,9 @@ mod tests {
                 CONTROLS.iter().find(|entry| entry.part == Some(*part)).map(|entry| entry.osc)
             }
             Control::KeepExpression(_) => Some("/effigy/keep-expression"),
+            Control::Framing(_) => Some("/effigy/framing"),
+            Control::Zoom(_) => Some("/effigy/zoom"),
+            Control::Offset(..) => Some("/effigy/offset"),
             Control::EyeContact(_) => Some("/effigy/eye-contact"),
             // Enrolment, and the end of a run.
             Control::Add(_) | Control::Quit => None,
@@ -303,13 +362,20 @@ mod tests {
                 Takes::Number(least, most) => &[Value::Number(least), Value::Number(most)],
                 Takes::Place => &[Value::Place(3)],
                 Takes::Background => &[Value::Text("blur"), Value::Text("#00b140")],
+                Takes::Framing => &[Value::Text("head"), Value::Text("photo"), Value::Text("fill")],
+                Takes::Pair(least, most) => &[Value::Pair(least, most), Value::Pair(most, least)],
             };
             for value in values {
                 assert_eq!(place(&entry.control(*value).unwrap()), Some(entry.osc), "{value:?}");
             }
             if let Takes::Number(least, most) = entry.takes {
                 for wrong in [least - 0.01, most + 0.01, f32::NAN, f32::INFINITY] {
-                    assert!(entry.control(Value::Number(wrong)).unwrap_err().contains("goes from 0 to"));
+                    assert!(entry.control(Value::Number(wrong)).unwrap_err().contains("goes from 0"));
+                }
+            }
+            if let Takes::Pair(least, most) = entry.takes {
+                for wrong in [(least, most + 0.01), (f32::NAN, 0.0)] {
+                    assert!(entry.control(Value::Pair(wrong.0, wrong.1)).unwrap_err().contains("each way"));
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocator::Noting;
 use common::{identity, open_mouth, rest};
-use effigy::composite::{CardReason, CompositeOptions, Compositor};
+use effigy::composite::{CardReason, CompositeOptions, Compositor, Framing};
 use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::network::Size;
 use effigy::generate::neural::NeuralGenerator;
@@ -46,6 +46,14 @@ fn check(mut generator: Box<dyn Generator>) {
     let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
     compositor.adopt(&identity).unwrap();
     let (mut portrait, mut out) = (Portrait::default(), OutFrame::blank(512, 512));
+    // A head that is shrunk into its frame, and one that is enlarged.
+    let mut framed = [(640, 360), (1280, 720)].map(|frame_px| {
+        let framing = Framing::Fill;
+        let options = CompositeOptions { frame_px: Some(frame_px), framing, ..CompositeOptions::default() };
+        let mut compositor = Compositor::new(options).unwrap();
+        compositor.adopt(&identity).unwrap();
+        (compositor, OutFrame::blank(frame_px.0, frame_px.1))
+    });
     let mut signal = rest();
     open_mouth(&mut signal, &identity, 0.2);
     let mut frame = |i: usize| {
@@ -53,6 +61,10 @@ fn check(mut generator: Box<dyn Generator>) {
         generator.generate(&signal, &mut portrait).unwrap();
         compositor.compose(&portrait, Trace::default(), &mut out).unwrap();
         compositor.card(CardReason::Paused, Trace::default(), &mut out);
+        for (compositor, out) in &mut framed {
+            compositor.follow(&signal);
+            compositor.compose(&portrait, Trace::default(), out).unwrap();
+        }
     };
     frame(0);
     let before = ALLOCATIONS.load(Ordering::Relaxed);

@@ -7,11 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::clips;
 use effigy::capture::{ClipSource, Source as _, SourceOptions};
 use image::{Rgb, RgbImage, imageops};
-
-#[path = "common/clips.rs"]
-mod clips;
 
 /// Pictures in the short clip, and its rate: not the driver's, so that no test passes by chance.
 const N_SHORT: usize = 14;
@@ -227,7 +225,7 @@ const RUN: &str = "run --identity me.effigy --source pattern --duration 0.7";
 
 #[test]
 fn help_names_commands_flags_values_and_examples() {
-    let table: [(&str, &[&str]); 17] = [
+    let table: [(&str, &[&str]); 18] = [
         (
             "",
             &[
@@ -275,6 +273,12 @@ fn help_names_commands_flags_values_and_examples() {
                 "[default: window]",
                 "--size",
                 "[default: 512]",
+                "--framing",
+                "head:",
+                "photo:",
+                "fill:",
+                "--zoom <FACTOR>",
+                "--offset <X,Y>",
                 "--backend",
                 "[default: auto]",
                 "cuda:",
@@ -331,6 +335,10 @@ fn help_names_commands_flags_values_and_examples() {
         ("bench pattern", &["--sink <SINK>", "[default: window]", "--size", "--secs", "Examples:"]),
         ("bench lag", &["[CLIP]", "--no-filter", "--identity", "--backend", "Examples:"]),
         ("bench code", &["--pictures <N>", "[default: 200]", "Examples:"]),
+        (
+            "bench memory",
+            &["--switches <N>", "[default: 1000]", "--runs", "--clip-secs", "[default: 3600]", "Examples:"],
+        ),
         ("bench cost", &["--size", "Examples:"]),
         ("completions", &["<SHELL>", "bash", "zsh", "fish", "powershell", "Examples:"]),
         ("man", &["<DIR>", "Examples:", "  effigy man"]),
@@ -400,7 +408,11 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink file:out"), &["out ends in none of"]),
         (format!("{run} --sink file:a.png"), &["lacks the place for the frame's number, such as %04d"]),
         (format!("{run} --sink file:a.mp4 --sink file:a.mp4"), &["two sinks would write the same file", "a.mp4"]),
-        (format!("{run} --sink null --size 600"), &["--size", "expected 512 or 1024"]),
+        (format!("{run} --sink null --size 5000"), &["--size", "expected WIDTHxHEIGHT or one side of a square"]),
+        (
+            format!("{run} --sink null --zoom 2"),
+            &["--zoom and --offset belong to a filled picture, and this one is head; add --framing fill"],
+        ),
         (
             format!("{run} --sink file:a.mp4 --codec vhs"),
             &["no codec or encoder \"vhs\" in this FFmpeg", "takes auto, h264"],
@@ -465,7 +477,25 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
     };
     let sides = ["700", "0", "abc", "-512", "512.0", "512x512", "4096", "99999999999999999999999"];
     let run = "run --identity me.effigy --source pattern --sink null";
-    for command in ["demo", run, "bench run", "bench e2e", "bench pattern", "bench lag", "bench cost"] {
+    let frames =
+        ["0", "0x0", "63", "4097", "63x64", "100000x100000", "1280x", "x720", "1280*720", "abc", "-512", "512.0"];
+    refused(
+        &format!("{run} --size"),
+        &frames,
+        "expected WIDTHxHEIGHT or one side of a square, each from 64 to 4096 pixels, such as 1280x720 or 512",
+    );
+    refused(
+        &format!("{run} --framing fill --zoom"),
+        &["0", "0.4", "4.1", "abc", "nan"],
+        "expected a number from 0.5 to 4",
+    );
+    refused(
+        &format!("{run} --framing fill --offset"),
+        &["0", "2,0", "0,-1.1", "a,b", "nan,0"],
+        "expected X,Y with numbers from -1 to 1",
+    );
+    refused(&format!("{run} --framing"), &["whole", ""], "head, photo, fill");
+    for command in ["demo", "bench run", "bench e2e", "bench pattern", "bench lag", "bench memory", "bench cost"] {
         refused(&format!("{command} --size"), &sides, "expected 512 or 1024, the pixels of each side");
     }
     let cameras = ["700", "0x0", "abc", "63x64", "7681x64", "640x480x2", "640*480", "-64x64"];
@@ -476,6 +506,7 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
     refused("enroll photo.png -o a.effigy --consent self --face", &["0", "-1", "abc", "1.5"], "counted from 1");
     refused("bench run --rounds", &["0", "1001"], "is not in 1..=1000");
     refused("bench code --pictures", &["0", "1000001"], "is not in 1..=1000000");
+    refused("bench memory --runs", &["1000001"], "is not in 0..=1000000");
     if cfg!(feature = "train") {
         refused("eval clip.mp4 --size", &sides, "expected 256 or 512, the pixels of each side");
         let clip = "synth clip --head head.npz -o out.mp4";
@@ -511,6 +542,7 @@ fn what_cannot_be_measured_is_told() {
         ("bench watch https://a.example/x", 2, &["only plain http://"]),
         ("bench e2e --way file:frames/", 2, &["say where file:frames/", "--way 'file:frames/%06d.png=READER'"]),
         ("bench code --pictures 0", 2, &["--pictures"]),
+        ("bench memory --switches 0 --runs 0 --clip-secs 0", 2, &["nothing to measure", "--switches", "above 0"]),
         ("bench compare text.txt text.txt", 2, &["text.txt is no recording", "effigy bench run --out DIR"]),
         ("bench compare missing missing", 1, &["cannot read missing"]),
         ("bench watch text.txt", 1, &["text.txt is no video"]),
@@ -1062,6 +1094,48 @@ fn every_frame_writes_as_many_as_the_clip_has() {
     assert_eq!(report["frames"]["captured"], N_SHORT);
     assert_eq!(report["frames"]["presented"], N_SHORT);
     assert_eq!(report["frames"]["dropped"], 0);
+}
+
+#[test]
+fn frames_have_the_size_and_shape_that_was_asked_for() {
+    let size = |folder: &str| image::image_dimensions(LAB.join(folder).join("000001.png")).unwrap();
+    let photo_px = image::image_dimensions(LAB.join("photo.png")).unwrap();
+    let sizes = [
+        ("", (512, 512)),
+        ("--size 300", (300, 300)),
+        ("--size 1280x720", (1280, 720)),
+        ("--size 1080x1920", (1080, 1920)),
+        ("--size 641x479 --framing head", (641, 479)),
+        ("--framing fill --zoom 1.5 --offset 0.1,-0.1", (1280, 720)),
+        ("--framing photo", photo_px),
+        ("--framing photo --size 640x360 --mirror --background blur", (640, 360)),
+    ];
+    for (i, (arguments, expected)) in sizes.into_iter().enumerate() {
+        let folder = format!("frame{i}");
+        let line = format!(
+            "run --identity me.effigy --source short.mp4 --every-frame --duration 0.1 --backend warp {arguments} \
+             --sink file:{folder}/"
+        );
+        check(&line, &[], 0, &[]);
+        assert_eq!(size(&folder), expected, "{arguments}");
+        // From edge to edge there is a picture, but where the square was asked for.
+        let picture = image::open(LAB.join(&folder).join("000001.png")).unwrap().into_rgb8();
+        let (width, height) = picture.dimensions();
+        // The mark is in the lower right corner.
+        let is_flat = |x: u32| (0..height * 3 / 4).all(|y| picture.get_pixel(x, y) == picture.get_pixel(x, 0));
+        let n_flat = (0..width).filter(|&x| is_flat(x)).count();
+        if arguments.contains("head") {
+            assert_eq!(n_flat, 641 - 479, "the square is as large as fits");
+        } else {
+            assert_eq!(n_flat, 0, "{arguments}: empty columns");
+        }
+    }
+    // A video of odd sides, read back by FFmpeg.
+    let line = "run --identity me.effigy --source short.mp4 --every-frame --duration 0.1 --backend warp \
+                --size 641x479 --sink file:odd.mp4";
+    check(line, &[], 0, &[]);
+    let pictures = clips::pictures(&LAB.join("odd.mp4"));
+    assert!(!pictures.is_empty());
 }
 
 #[test]

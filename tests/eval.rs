@@ -69,6 +69,52 @@ fn two_generators_are_compared_in_a_table_json_a_page_and_a_strip() {
 }
 
 #[test]
+fn parts_are_joined_to_what_one_process_measures() {
+    let lab = lab("parts");
+    std::fs::create_dir(lab.join("clips")).unwrap();
+    for name in ["a", "b", "c"] {
+        std::fs::copy(driver(), lab.join(format!("clips/{name}.mp4"))).unwrap();
+    }
+    std::fs::write(lab.join("clips/torn.mp4"), "no video").unwrap();
+    let arguments = ["clips", "--every", "40", "--generator", "warp"];
+    let whole = eval(&lab, &[&arguments[..], &["--json", "whole.json", "--strip", "whole.png"]].concat());
+    assert!(whole.status.success(), "{whole:?}");
+    for (shard, part) in [("0/2", "0.json"), ("1/2", "1.json")] {
+        let output = eval(&lab, &[&arguments[..], &["--shard", shard, "--part", part]].concat());
+        assert!(output.status.success(), "{output:?}");
+    }
+    let merge = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_effigy")).arg("merge").args(arguments).current_dir(&lab).output().unwrap()
+    };
+    for output in ["joined.json", "joined.png", "joined.html"] {
+        let output = merge(&["1.json", "0.json", "-o", output]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    // All but the time that each frame took is the same, digit by digit.
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(lab.join(name)).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let times: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].contains("\"frame_ms\"")).collect();
+        assert_eq!(times.len(), 4, "of all cases and of each");
+        times.iter().for_each(|i| lines[i + 1].clear());
+        lines.join("\n")
+    };
+    assert_eq!(read("joined.json"), read("whole.json"));
+    assert!(read("joined.json").contains("\"case\": \"torn\""));
+    assert!(std::fs::read(lab.join("joined.png")).unwrap() == std::fs::read(lab.join("whole.png")).unwrap());
+
+    let missing = merge(&["0.json", "-o", "x.json"]);
+    let said = text(&missing.stderr);
+    assert!(missing.status.code() == Some(2) && said.contains("each part of 2 once, found [0]"), "{said}");
+    let other = eval(&lab, &["clips", "--every", "50", "--generator", "warp", "--shard", "1/4", "--part", "of4.json"]);
+    assert!(other.status.success(), "{other:?}");
+    let said = text(&merge(&["0.json", "of4.json", "-o", "x.json"]).stderr);
+    assert!(said.contains("expected each part of 2 once"), "{said}");
+    let said = text(&eval(&lab, &["clips", "--shard", "0/2"]).stderr);
+    assert!(said.contains("--part"), "{said}");
+}
+
+#[test]
 fn expression_across_people_is_measured_as_a_table_json_and_a_sheet() {
     let lab = lab("across");
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo");

@@ -1,17 +1,15 @@
 //! The face stage against numbers: of the reference implementation on public portraits (when `shared/` lies beside
 //! the project, or `EFFIGY_SHARED` says where), and of this program on the portraits in `models/demo`.
 //!
-//! `EFFIGY_BLESS=1 cargo test --test face` writes the stored numbers anew.
+//! `EFFIGY_BLESS=1 cargo test --test it face::` writes the stored numbers anew.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the differences are worth reading, and so is a skip")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::shrunk;
+use crate::common::shrunk;
 use effigy::clock::Timestamp;
 use effigy::face::{COEFFICIENT_NAMES, FaceObservation, FaceTracker, HeadPose, Matter, TrackerOptions};
 use effigy::{RawFrame, Rgb};

@@ -1,11 +1,9 @@
 //! The warp and the compositor, judged by their pictures.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may stop at once, as tests do")]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{identity, open_mouth, rest, shrunk};
+use crate::common::{identity, is_like, open_mouth, rest, shrunk};
 use effigy::clock::Timestamp;
 use effigy::composite::{Background, CardReason, CompositeOptions, Compositor};
 use effigy::drive::{DriveOptions, Driver, Motion};
@@ -216,14 +214,6 @@ fn compositor(background: Background, badge: bool, identity: &Identity) -> Compo
     compositor.adopt(identity).unwrap();
     compositor
 }
-
-/// Whether two colours are equal but for the invisible mark, which is in every picture.
-fn is_like(seen: &[u8], meant: &[u8]) -> bool {
-    seen.iter().zip(meant).all(|(a, b)| a.abs_diff(*b) <= MARK_LEVELS)
-}
-
-/// More than the mark ever changes a pixel of the drawn identity's pictures by.
-const MARK_LEVELS: u8 = 21;
 
 #[test]
 fn each_background_is_where_the_person_is_not() {

@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
 use std::io::{BufReader, ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::common;
 use crossbeam_channel::{Sender, bounded};
 use effigy::capture::{self, Source};
 use effigy::clock::{Clock, MonotonicClock};

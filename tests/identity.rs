@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
+use crate::common;
 use effigy::identity::{Basis, Signer};
 use effigy::{ErrorKind, Identity};
 
@@ -31,6 +30,38 @@ fn an_identity_survives_its_file() {
     assert_eq!(read.pose, identity.pose);
     assert_eq!(read.manifest.consent, identity.manifest.consent);
     assert_eq!(read.maker.as_deref(), Some(&*signer.public_key()));
+}
+
+#[test]
+fn a_photo_survives_its_file_and_a_file_without_one_is_read() {
+    let (identity, signer) = (common::identity_with_photo(), signer("photo"));
+    let file = identity.to_bytes(&signer).unwrap();
+    let read = Identity::from_bytes(&file).unwrap();
+    let (before, after) = (identity.photo.as_ref().unwrap(), read.photo.as_ref().unwrap());
+    assert_eq!((&before.picture, &before.matte, before.crop), (&after.picture, &after.matte, after.crop));
+    assert_eq!(read.to_bytes(&signer).unwrap().len(), file.len(), "the photo is not compressed again");
+    let without = common::identity_on(Basis::Synthetic).to_bytes(&signer).unwrap();
+    assert!(Identity::from_bytes(&without).unwrap().photo.is_none());
+}
+
+#[test]
+fn a_photo_that_cannot_be_right_is_refused() {
+    use effigy::Grey;
+    use effigy::identity::{PhotoCrop, WholePhoto};
+    let crop = PhotoCrop { left_px: 0.0, top_px: 0.0, side_px: 512.0 };
+    let refused = |jpeg: &[u8], crop| WholePhoto::from_jpeg(jpeg.to_vec(), Grey::new(8, 8), crop).unwrap_err();
+    for jpeg in [&b"no jpeg"[..], b"", &[0xff, 0xd8, 0xff]] {
+        assert!(refused(jpeg, crop).to_string().contains("no JPEG of at most 3840 pixels a side"));
+    }
+    let mut jpeg = Vec::new();
+    let picture = image::RgbImage::new(64, 48);
+    picture.write_with_encoder(image::codecs::jpeg::JpegEncoder::new(&mut jpeg)).unwrap();
+    for (left_px, top_px, side_px) in
+        [(64.0, 0.0, 16.0), (0.0, -16.0, 16.0), (0.0, 0.0, 1.0), (0.0, 0.0, 1e4), (f32::NAN, 0.0, 16.0)]
+    {
+        let error = refused(&jpeg, PhotoCrop { left_px, top_px, side_px });
+        assert!(error.to_string().contains("outside the photo"), "{error}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The plan of the house: which module names which, that no two name each other in a circle, and that what is to stand
 //! alone does.
 //!
-//! `docs/modules.txt` draws it. `EFFIGY_BLESS=1 cargo test --test modules` draws it anew.
+//! `docs/modules.txt` draws it. `EFFIGY_BLESS=1 cargo test --test it modules::` draws it anew.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -90,7 +90,7 @@ fn the_drawing_is_what_the_code_says() {
     let graph = read();
     let mut drawing = String::from(
         "Which module names which, from the ground up: a module names only such as stand above it in this list.\n\
-         Drawn by `EFFIGY_BLESS=1 cargo test --test modules`.\n",
+         Drawn by `EFFIGY_BLESS=1 cargo test --test it modules::`.\n",
     );
     for (parent, edges) in graph.siblings() {
         let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -111,7 +111,7 @@ fn the_drawing_is_what_the_code_says() {
         std::fs::write(&path, &drawing).unwrap();
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(stored == drawing, "docs/modules.txt is old; EFFIGY_BLESS=1 cargo test --test modules draws it anew");
+    assert!(stored == drawing, "docs/modules.txt is old; EFFIGY_BLESS=1 cargo test --test it modules:: draws it anew");
 }
 
 fn shown(module: &Module) -> String {

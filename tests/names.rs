@@ -3,9 +3,6 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "common/folder.rs"]
-mod folder;
-
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::folder::Folder;
 use effigy::capture::{ClipSource, Read, Source as _, SourceOptions};
 use effigy::clock::ManualClock;
-use folder::Folder;
 use rustix::fs::{CWD, Mode, mkfifoat};
 
 /// Names of clips, each with what is odd about it.

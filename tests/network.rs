@@ -1,13 +1,10 @@
 //! The network: its budget, its text, the two exact foldings, its weights file.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "common/mod.rs"]
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{identity, open_mouth, rest};
+use crate::common::{identity, open_mouth, rest};
 use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::network::{
     self, EMBEDDING, FrameOptions, Size, encoder, fold_upsampling, frame, modulate, pooled_embedding,

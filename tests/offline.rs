@@ -4,13 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use crate::common;
 use crossbeam_channel::{Receiver, bounded};
 use effigy::capture::Read;
 use effigy::clock::{Clock, ManualClock, Timestamp};

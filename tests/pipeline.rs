@@ -3,13 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use effigy::capture::{MAX_READ_WAIT, Read};
 use effigy::clock::{Clock, ManualClock, MonotonicClock};

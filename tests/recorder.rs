@@ -3,20 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "how far a long test got, and what was skipped")]
 
-#[path = "common/clips.rs"]
-mod clips;
-#[path = "common/folder.rs"]
-mod folder;
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use effigy::composite::{CardReason, CompositeOptions, Compositor};
+use crate::folder::Folder;
+use crate::{clips, common};
+use effigy::composite::{CompositeOptions, Compositor};
 use effigy::sink::{Codec, RateMode, Recorder, RecorderOptions};
 use effigy::trace::Trace;
-use effigy::{ErrorKind, OutFrame, Sink as _};
-use folder::Folder;
+use effigy::{ErrorKind, OutFrame, Portrait, Rgba, Sink as _};
 
 /// Nothing here takes so long unless it is broken.
 const BOUND: Duration = Duration::from_secs(120);
@@ -88,7 +84,7 @@ fn on_a_disk_that_is_really_full_the_recording_is_kept() {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script, "sh"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "on_a_disk_that_is_really_full_the_recording_is_kept", "--nocapture"])
+        .args(["--exact", "recorder::on_a_disk_that_is_really_full_the_recording_is_kept", "--nocapture"])
         .env(SMALL_DISK, &folder.0)
         .output();
     let Ok(output) = output.inspect_err(|error| eprintln!("SKIPPED: a full disk: no unshare: {error}")) else { return };
@@ -101,14 +97,24 @@ fn on_a_disk_that_is_really_full_the_recording_is_kept() {
     print!("{said}");
 }
 
+/// A picture of 1024 tiles of any colours: some seconds of them fill the small disk, and some dozens are there before.
+fn mosaic(seed: u32) -> OutFrame {
+    let identity = common::identity(512);
+    let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
+    compositor.adopt(&identity).unwrap();
+    let colour = |i: usize| {
+        let tile = ((i / 512 / 16 * 32 + i % 512 / 16) as u32).wrapping_add(seed << 10).wrapping_mul(2_654_435_761);
+        [(tile >> 24) as u8, (tile >> 16) as u8, (tile >> 8) as u8, 255]
+    };
+    let picture = Rgba::from_data(512, 512, (0..512 * 512).flat_map(colour).collect()).unwrap();
+    let mut frame = OutFrame::blank(512, 512);
+    compositor.compose(&Portrait { picture }, Trace::default(), &mut frame).unwrap();
+    frame
+}
+
 /// Records until there is no space, in all kinds of files, and plays what is there.
 fn fill_small_disk(place: &Path) {
-    let mut compositor = Compositor::new(CompositeOptions::default()).unwrap();
-    let mut frames = [CardReason::Paused, CardReason::NoSignal].map(|reason| {
-        let mut frame = OutFrame::blank(512, 512);
-        compositor.card(reason, Trace::default(), &mut frame);
-        frame
-    });
+    let mut frames: [OutFrame; 7] = std::array::from_fn(|seed| mosaic(seed as u32));
     for (name, mode) in [
         ("a.mkv", RateMode::Variable),
         ("a.mp4", RateMode::Variable),
@@ -119,8 +125,8 @@ fn fill_small_disk(place: &Path) {
         let codec = if name == "a.mkv" { Codec::Ffv1 } else { Codec::Auto };
         let options = RecorderOptions { mode, codec, reserve_bytes: 0, ..RecorderOptions::new((512, 512), 30.0) };
         let mut recorder = Recorder::open(&path, &options).unwrap();
-        // Two pictures in turn, so that there is something to code.
-        let error = (0..100_000).find_map(|index: usize| recorder.present(&frames[index % 2]).err());
+        // More pictures in turn than an encoder looks back for, so that there is something to code.
+        let error = (0..100_000).find_map(|index: usize| recorder.present(&frames[index % frames.len()]).err());
         let error = error.expect("1 MiB is full at some time");
         assert_eq!(error.kind(), ErrorKind::Io);
         let text = error.to_string();

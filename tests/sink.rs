@@ -2,12 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 #![allow(clippy::print_stderr, reason = "what was skipped")]
 
-#[path = "common/folder.rs"]
-mod folder;
-
+use crate::folder::Folder;
 use effigy::sink::{self, Codec, Delivery, NullSink, Recorder, RecorderOptions, SequenceSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, OutFrame, Sink};
-use folder::Folder;
 
 const OPTIONS: SinkOptions =
     SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true, codec: Codec::Auto, sound: None };

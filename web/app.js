@@ -48,7 +48,7 @@ const handlers = {
     // Folders may say more than a shared screen should show.
     $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
     $("generator").textContent = `${hello.generator} on ${hello.backend}`;
-    $("size").textContent = `${hello.size_px} × ${hello.size_px}`;
+    $("size").textContent = `${hello.frame_px[0]} × ${hello.frame_px[1]}`;
     $("version").textContent = `effigy ${hello.version}`;
     chart.setStages(hello.stages);
     face.lines = hello.lines;
@@ -61,6 +61,7 @@ const handlers = {
     press($("mirror"), state.mirror);
     face.isMirrored = state.mirror;
     for (const slider of Object.values(sliders)) slider.follow(state);
+    showFraming();
     showBackground();
     showGallery();
   },
@@ -123,10 +124,15 @@ const actions = {
     const at = BACKGROUNDS.indexOf(state?.background);
     actions.background(BACKGROUNDS[(at + 1) % BACKGROUNDS.length]);
   },
+  framing(to) { send({ do: "framing", to }); },
+  nextFraming() {
+    const all = ["head", "photo", "fill"];
+    actions.framing(all[(all.indexOf(state?.framing) + 1) % all.length]);
+  },
   strength(value) { sliders.strength.set(value); },
 };
 
-/** A slider of a share in per cent: shows what holds, and does not move under the hand that holds it. */
+/** A slider of a share in per cent: shows what holds, and does not move under the hand that holds it. Its command gets the value, or is made of it. */
 class Slider {
   constructor(id, command, valueIn) {
     this.input = $(id);
@@ -145,9 +151,10 @@ class Slider {
     if (document.activeElement !== this.input || !this.isHeld) this.show(this.valueIn(state));
   }
   set(value) {
-    const clamped = Math.min(Number(this.input.max), Math.max(0, Math.round(value * 20) / 20));
+    const { min, max, step } = this.input;
+    const clamped = Math.min(Number(max), Math.max(Number(min), Math.round(value / Number(step)) * Number(step)));
     this.show(clamped);
-    send({ ...this.command, value: clamped });
+    send(typeof this.command === "function" ? this.command(clamped) : { ...this.command, value: clamped });
   }
 }
 const sliders = {
@@ -155,12 +162,19 @@ const sliders = {
   eyeContact: new Slider("eye-contact", { do: "eye-contact" }, (state) => state.eyeContact),
   keepExpression: new Slider("keep-expression", { do: "keep-expression" }, (state) => state.keepExpression),
 };
+sliders.zoom = new Slider("zoom", { do: "zoom" }, (state) => state.zoom);
+sliders.offsetX = new Slider("offset-x", (x) => ({ do: "offset", x, y: state?.offset[1] ?? 0 }), (state) => state.offset[0]);
+sliders.offsetY = new Slider("offset-y", (y) => ({ do: "offset", x: state?.offset[0] ?? 0, y }), (state) => state.offset[1]);
 for (const part of ["head", "gaze", "lids", "brows", "mouth"]) {
   sliders[part] = new Slider(part, { do: "strength", part }, (state) => state.strengths[part]);
 }
 $("panic").onclick = actions.panic;
 $("calibrate").onclick = actions.calibrate;
 $("mirror").onclick = actions.mirror;
+$("framings").addEventListener("click", ({ target }) => {
+  const to = target.closest("button")?.dataset.to;
+  if (to) actions.framing(to);
+});
 $("backgrounds").addEventListener("click", ({ target }) => {
   const to = target.closest("button")?.dataset.to;
   if (to) actions.background(to);
@@ -170,6 +184,11 @@ $("backdrop").addEventListener("change", () => { const [file] = $("backdrop").fi
 document.querySelector("[data-to=picture]").addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("backdrop").click(); }
 });
+
+function showFraming() {
+  for (const button of $("framings").children) press(button, button.dataset.to === state.framing);
+  $("view").hidden = state.framing !== "fill";
+}
 
 function showBackground() {
   const now = state.background, isColour = now.startsWith("#") && !BACKGROUNDS.includes(now);
@@ -377,6 +396,7 @@ addEventListener("keydown", (event) => {
   else if (key === "c") actions.calibrate();
   else if (key === "m") actions.mirror();
   else if (key === "b") actions.nextBackground();
+  else if (key === "v") actions.nextFraming();
   else if (key === "+" || key === "=") actions.strength(Number($("strength").value) + .1);
   else if (key === "-") actions.strength(Number($("strength").value) - .1);
   else return;

@@ -65,7 +65,7 @@ pub fn files_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// As [`capture::open`].
 pub fn price(files: &[PathBuf]) -> Result<Price> {
-    let mut embedder = Embedder::new(SIDE_PX, Message::of_run(0x5a5a), Key::PUBLIC);
+    let mut embedder = Embedder::new((SIDE_PX, SIDE_PX), Message::of_run(0x5a5a), Key::PUBLIC);
     let (mut psnrs, mut ssims) = (Vec::new(), Vec::new());
     for file in files {
         let mut square = Rgb::new(SIDE_PX, SIDE_PX);

@@ -182,6 +182,26 @@ fn a_phones_rotation_is_followed() {
 }
 
 #[test]
+fn a_mirror_in_the_display_matrix_is_followed() {
+    let folder = Folder::new("mirror");
+    let mut bytes = std::fs::read(folder.clip("a.mp4", 10.0, 3)).unwrap();
+    let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap() + 4;
+    let left_for_right: [i32; 9] = [-(1 << 16), 0, 0, 0, 1 << 16, 0, 64 << 16, 0, 1 << 30];
+    for (index, value) in left_for_right.iter().enumerate() {
+        bytes[header + 40 + index * 4..][..4].copy_from_slice(&value.to_be_bytes());
+    }
+    let path = folder.file("mirrored.mp4", &bytes);
+    let mut clip = ClipSource::open(&path, &unpaced()).unwrap();
+    let mut frame = RawFrame::default();
+    assert_eq!(clip.read(&mut frame, &ManualClock::new()).unwrap(), Read::Fresh);
+    assert_eq!((frame.picture().width_px(), frame.picture().height_px()), (64, 48));
+    // The red half is at the right.
+    let (left, right) = (frame.picture().pixel(8, 24), frame.picture().pixel(56, 24));
+    assert!(right[0] > 200 && right[1] < 60, "{left:?} {right:?}");
+    assert!(left[0] < 200 || left[1] > 60, "{left:?} {right:?}");
+}
+
+#[test]
 fn files_that_are_no_clip_are_refused_with_the_reason() {
     let folder = Folder::new("refused");
     let whole = std::fs::read(folder.clip("whole.mp4", 10.0, 30)).unwrap();

@@ -23,9 +23,11 @@ use effigy::{Error, ErrorKind, Grey, Identity, Result, Sink};
 use super::names::{self, Names, parse_name, parse_names};
 use super::{Backend, parse_secs, parse_size, people, run, terminal};
 
+mod memory;
 mod scenes;
 mod ways;
 
+pub(crate) use memory::MemoryArgs;
 pub(crate) use scenes::ScenesArgs;
 pub(crate) use ways::E2eArgs;
 use ways::{open_window, sink_options};
@@ -57,6 +59,8 @@ enum BenchCommand {
     Lag(LagArgs),
     /// Say how much a picture may suffer before its code is lost
     Code(CodeArgs),
+    /// Say whether memory stays where it was: switching identities, run after run, a long run
+    Memory(MemoryArgs),
     /// Say what measuring itself costs
     Cost(CostArgs),
     /// Say what the invisible mark costs and how far it changes pictures
@@ -197,6 +201,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             let table = degrade::table(args.pictures as usize)?;
             terminal::print(table.to_string().as_bytes())
         }
+        BenchCommand::Memory(args) => memory::run(args),
         BenchCommand::Cost(args) => print_cost(args),
         BenchCommand::Mark(args) => measure_mark(args),
     }

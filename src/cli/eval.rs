@@ -13,13 +13,19 @@ use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
-use effigy::train::eval::{self, Contender, EvalOptions, Instruments, MetricFiles, Suite, report};
+use effigy::shard::Shard;
+use effigy::train::eval::{
+    self, Contender, EvalOptions, Evaluation, Instruments, MetricFiles, Part, Progress, Suite, report,
+};
 use effigy::{Error, ErrorKind, Result, photo};
 
 use super::run::{cannot_write, check_writable, is_same_file};
 use super::terminal;
 
 mod across;
+
+/// The largest part accepted, in bytes: pictures of some hundred thousand frames.
+const MAX_PART_BYTES: u64 = 1 << 36;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -83,6 +89,12 @@ pub(crate) struct EvalArgs {
     /// Write the page's pictures alone
     #[arg(long, value_name = "FILE.png")]
     strip: Option<PathBuf>,
+    /// Measure one part of N only: the cases I, I + N, I + 2 N …, counted from 0, into --part. `effigy merge` joins the parts
+    #[arg(long, value_name = "I/N", requires = "part", conflicts_with_all = ["across", "json", "html", "strip"])]
+    shard: Option<Shard>,
+    /// With --shard, write all that the whole needs to this file
+    #[arg(long, value_name = "FILE.json", requires = "shard")]
+    part: Option<PathBuf>,
 }
 
 /// How motion is carried over between two people.
@@ -157,7 +169,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let is_stopped = stop_on_interrupt();
     let bar = terminal::bar(1, "");
     let options = EvalOptions { size_px: args.size, every: args.every, is_live: args.live };
-    let evaluation = eval::evaluate(&suites, &mut contenders, &mut instruments, options, &mut |progress| {
+    let mut show = |progress: &Progress| {
         bar.set_length(progress.n_frames.unwrap_or(progress.n_frames_read + 1));
         bar.set_position(progress.n_frames_read);
         if progress.n_frames_read == 0 {
@@ -171,13 +183,22 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
             bar.reset_eta();
         }
         !is_stopped.load(Ordering::Relaxed)
-    })?;
+    };
+    if let (Some(shard), Some(path)) = (args.shard, &args.part) {
+        let part = eval::evaluate_part(&suites, &mut contenders, &mut instruments, options, shard, &mut show)?;
+        bar.finish_and_clear();
+        write(path, &part.to_bytes()?)?;
+        log::info!(
+            "next, when all {} parts are there: effigy merge PART... -o eval.json (or .html, .png)",
+            shard.count()
+        );
+        return Ok(());
+    }
+    let evaluation = eval::evaluate(&suites, &mut contenders, &mut instruments, options, &mut show)?;
     bar.finish_and_clear();
 
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&evaluation)
-            .or_error(ErrorKind::Internal, || "cannot write the figures".to_owned())?;
-        write(path, (text + "\n").as_bytes())?;
+        write(path, &json(&evaluation)?)?;
     }
     if let Some(path) = &args.html {
         write(path, report::html(&evaluation).as_bytes())?;
@@ -194,6 +215,37 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         return Err(Error::new(ErrorKind::Photo, "no frame could be measured; the table says why"));
     }
     Ok(())
+}
+
+/// Joins parts into figures, a page or its pictures, by the output's ending, and prints the table.
+pub(super) fn merge(parts: &[PathBuf], output: &Path) -> Result<()> {
+    let read = |path: &PathBuf| {
+        let about = || format!("cannot read {}", path.display());
+        let bytes = effigy::files::read(path, MAX_PART_BYTES).or_error(ErrorKind::Io, about)?;
+        Part::from_bytes(&bytes).map_err(|error| Error::new(error.kind(), about()).because(error))
+    };
+    refuse_overwriting(&[&output.to_owned()], &parts.iter().collect::<Vec<_>>())?;
+    let evaluation = Part::join(parts.iter().map(read).collect::<Result<_>>()?)?;
+    match output.extension().and_then(|ending| ending.to_str()) {
+        Some("json") => write(output, &json(&evaluation)?)?,
+        Some("html") => write(output, report::html(&evaluation).as_bytes())?,
+        Some("png") => match report::strip(&evaluation)? {
+            Some(strip) => photo::write_png(output, &strip)?,
+            None => log::warn!("no frame was measured with a mouth in it: {} is not written", output.display()),
+        },
+        _ => {
+            let message = format!("expected an output that ends in .json, .html or .png, found {}", output.display());
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+    }
+    terminal::print(report::table(&evaluation).as_bytes())
+}
+
+fn json(evaluation: &Evaluation) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(evaluation)
+        .or_error(ErrorKind::Internal, || "cannot write the figures".to_owned())?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 fn stop_on_interrupt() -> Arc<AtomicBool> {
@@ -223,7 +275,7 @@ fn suites(args: &EvalArgs) -> Result<Vec<Suite>> {
 
 /// Every report can be written, each to a file of its own, and none over what is read.
 fn check_outputs(args: &EvalArgs, suites: &[Suite]) -> Result<()> {
-    let outputs: Vec<&PathBuf> = [&args.json, &args.html, &args.strip].into_iter().flatten().collect();
+    let outputs: Vec<&PathBuf> = [&args.json, &args.html, &args.strip, &args.part].into_iter().flatten().collect();
     let weights = args.generator.iter().filter_map(|spec| spec.network.as_ref().and_then(|(_, path)| path.as_ref()));
     let clips = suites.iter().flat_map(|suite| match suite {
         Suite::SelfReenactment(cases) => cases.iter().map(|case| &case.path).collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ pub(crate) use with_window::open;
 /// Says that this build has no window.
 #[cfg(not(feature = "window"))]
 pub(crate) fn open(
-    _size_px: usize,
+    _size_px: (usize, usize),
     _names: Vec<String>,
     _backend: String,
     _control: crossbeam_channel::Sender<effigy::pipeline::Control>,
@@ -24,20 +24,26 @@ mod with_window {
     use std::sync::Arc;
 
     use crossbeam_channel::Sender;
+    use effigy::composite::View;
     use effigy::pipeline::Control;
     use effigy::report::LiveFigures;
     use effigy::sink::{Delivery, Figures, WindowEvent, WindowSink};
     use effigy::{OutFrame, Result, Sink};
 
+    /// How much larger the head gets by one press.
+    const ZOOM_STEP: f32 = 1.1;
+    /// How far it goes by one press, in frames.
+    const OFFSET_STEP: f32 = 0.02;
+
     /// Opens the window; it must stay on this thread.
     pub(crate) fn open(
-        size_px: usize,
+        size_px: (usize, usize),
         names: Vec<String>,
         backend: String,
         control: Sender<Control>,
         figures: Arc<LiveFigures>,
     ) -> Result<Box<dyn Sink>> {
-        let mut window = WindowSink::open((size_px, size_px))?;
+        let mut window = WindowSink::open(size_px)?;
         window.set_identity(&names[0]);
         Ok(Box::new(LiveWindow { window, backend, control, figures }))
     }
@@ -67,7 +73,20 @@ mod with_window {
             });
             let outcome = self.window.present(frame)?;
             for event in self.window.poll_events() {
+                let View { zoom, offset } = frame.shown.view;
                 let control = match event {
+                    WindowEvent::Framing => Control::Framing(frame.shown.framing.next()),
+                    WindowEvent::Zoom { is_in } => {
+                        Control::Zoom(if is_in { zoom * ZOOM_STEP } else { zoom / ZOOM_STEP })
+                    }
+                    WindowEvent::Offset(right, down) => Control::Offset(
+                        offset.x + f32::from(right) * OFFSET_STEP,
+                        offset.y + f32::from(down) * OFFSET_STEP,
+                    ),
+                    WindowEvent::PlainView => {
+                        let _ = self.control.try_send(Control::Zoom(View::PLAIN.zoom));
+                        Control::Offset(View::PLAIN.offset.x, View::PLAIN.offset.y)
+                    }
                     WindowEvent::Identity(index) => Control::Identity(index),
                     WindowEvent::Calibrate => Control::Calibrate,
                     WindowEvent::Mirror => Control::ToggleMirror,

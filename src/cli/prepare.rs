@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use effigy::shard::Shard;
 use effigy::train::prepare::{self, Checks, Options};
 use effigy::{Error, ErrorKind, Result};
 
@@ -16,6 +17,7 @@ use super::{terminal, within};
   effigy prepare clips/ portraits/ -o dataset
   effigy prepare --manifest manifest.json --rights own,public-domain -o dataset
   effigy synth data --head ict_facekit.npz -o people && effigy prepare people -o dataset
+  effigy prepare clips/ -o part0 --shard 0/2      and on another machine 1/2, then: effigy merge part0 part1 -o dataset
 
 A manifest says who is seen in which file and with which rights; paths are relative to its folder:
   { \"clips\": [ { \"file\": \"talk.mp4\", \"person\": \"ann\", \"rights\": \"own\" } ], \"portraits\": [] }
@@ -47,6 +49,9 @@ pub(crate) struct PrepareArgs {
     /// How many clips to work on at once [default: one for each core]
     #[arg(long, value_name = "N", value_parser = within(1_usize, 1024))]
     jobs: Option<usize>,
+    /// Work on one part of N only: the clips I, I + N, I + 2 N …, counted from 0. `effigy merge` joins the parts
+    #[arg(long, value_name = "I/N", default_value_t)]
+    shard: Shard,
 }
 
 /// Prepares what was asked for.
@@ -59,6 +64,7 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
         rights: args.rights.clone(),
         checks: Checks { min_face_px: args.min_face, has_flow: args.flow, ..Checks::default() },
         n_jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        shard: args.shard,
     };
     let bar = terminal::bar(0, "clips");
     let summary = prepare::prepare(&args.clips, &args.output, &options, &stop, &|progress| {
@@ -82,7 +88,9 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
     if !summary.dropped.is_empty() {
         log::info!("frames left out: {}", list(&summary.dropped));
     }
-    if summary.n_clips == 0 && !summary.is_stopped {
+    if args.shard != Shard::WHOLE {
+        log::info!("next, when all {} parts are there: effigy merge PART... -o DATASET", args.shard.count());
+    } else if summary.n_clips == 0 && !summary.is_stopped {
         let message = format!("nothing could be taken; {} says why", args.output.join("annotations.jsonl").display());
         return Err(Error::new(ErrorKind::Io, message));
     }

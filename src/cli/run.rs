@@ -64,6 +64,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         }
         identities = people::enroll()?;
     }
+    let frame = args.frame.frame(sinks, &identities)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -80,7 +81,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     if let Some(length) = duration.filter(|_| args.every_frame) {
         source = Box::new(LimitedSource::new(source, length));
     }
-    let generator = open_generator(args.backend, args.weights.as_deref(), args.size)?;
+    let generator = open_generator(args.backend, args.weights.as_deref(), frame.generated_px)?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
@@ -88,7 +89,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         .then(|| remember::Memory::begin(args, &files, Arc::clone(&figures)))
         .transpose()?;
     let stage = Stage {
-        size_px: args.size,
+        size_px: frame.generated_px,
         every_frame: args.every_frame,
         frame_rate_hz,
         duration: duration.filter(|_| !args.every_frame),
@@ -112,7 +113,10 @@ fn drive(args: &RunArgs) -> Result<()> {
         is_dense: !args.mesh_only && !is_motion,
     };
     let composite = CompositeOptions {
-        size_px: args.size,
+        size_px: frame.generated_px,
+        frame_px: Some(frame.frame_px),
+        framing: frame.framing,
+        view: frame.view,
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
@@ -126,23 +130,26 @@ fn drive(args: &RunArgs) -> Result<()> {
 }
 
 /// The number that the invisible mark says: drawn at random, never 0, so that it tells nothing of whom or what.
-///
-/// Where every frame is rendered, the same clip gives the same pictures: there it follows from the identities' portraits and
-/// the source's name.
 fn run_id(args: &RunArgs, identities: &[Arc<Identity>]) -> Result<u16> {
     if args.every_frame {
-        let mut hash = Sha256::new();
-        for identity in identities {
-            hash.update(&identity.manifest.photo_sha256);
-        }
-        hash.update(args.source.to_string());
-        let hash = hash.finalize();
-        return Ok(u16::from_be_bytes([hash[0], hash[1]]).max(1));
+        return Ok(following_run_id(identities, &args.source.to_string()));
     }
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::new(ErrorKind::Io, format!("the system gave no random number for the run: {error}")))?;
     Ok(u16::from_be_bytes(bytes).max(1))
+}
+
+/// The same where every frame is rendered, so that the same clip gives the same pictures: it follows from the identities'
+/// portraits and the source's name.
+pub(crate) fn following_run_id(identities: &[Arc<Identity>], source: &str) -> u16 {
+    let mut hash = Sha256::new();
+    for identity in identities {
+        hash.update(&identity.manifest.photo_sha256);
+    }
+    hash.update(source);
+    let hash = hash.finalize();
+    u16::from_be_bytes([hash[0], hash[1]]).max(1)
 }
 
 /// Holds consents: one that was named and does not hold is refused; of the library it is left out.
@@ -185,6 +192,7 @@ type Links = (Vec<Box<dyn MotionSink>>, Option<OscServer>);
 
 /// What a run needs to know beside its stages.
 pub(crate) struct Stage {
+    /// Width and height of the generated square, in pixels.
     pub(crate) size_px: usize,
     pub(crate) every_frame: bool,
     pub(crate) frame_rate_hz: f64,
@@ -225,12 +233,13 @@ impl Stage {
         };
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
+        let frame_px = compositor.frame_px();
         // Slow, so before the source runs and the time counts; the pipeline finds it done.
         if let Some(identity) = identities.get(first) {
             generator.adopt(Arc::clone(identity))?;
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, source.sound())?;
+        let mut sinks = self.open_files(sink_specs, frame_px, source.sound())?;
         let (motion, osc) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -248,6 +257,7 @@ impl Stage {
                     generator: generator.name().to_owned(),
                     backend: generator.backend().to_owned(),
                     size_px: self.size_px,
+                    frame_px,
                 },
                 messages: terminal::messages(),
                 consent_by: user::name(),
@@ -274,7 +284,7 @@ impl Stage {
         if sink_specs.contains(&SinkSpec::Window) {
             let names = identities.iter().map(|identity| identity.manifest.name.clone()).collect();
             let backend = format!("{} on {}", generator.name(), generator.backend());
-            match live_window::open(self.size_px, names, backend, control_tx, Arc::clone(&figures)) {
+            match live_window::open(frame_px, names, backend, control_tx, Arc::clone(&figures)) {
                 Ok(window) => foreground = Some(window),
                 Err(error) => return Err(undone(sinks, error)),
             }
@@ -325,9 +335,14 @@ impl Stage {
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.
-    fn open_files(&self, specs: &[SinkSpec], sound: Option<ClipSound>) -> Result<Vec<Box<dyn Sink + Send>>> {
+    fn open_files(
+        &self,
+        specs: &[SinkSpec],
+        size_px: (usize, usize),
+        sound: Option<ClipSound>,
+    ) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
-            size_px: (self.size_px, self.size_px),
+            size_px,
             rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
             codec: self.codec.clone(),
@@ -407,6 +422,18 @@ fn quit_after(duration: Duration, control: Sender<Control>) -> Result<()> {
 
 /// Opens what makes the picture and says which and why.
 pub(crate) fn open_generator(backend: Backend, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
+    let (generator, why) = generator_of(backend, weights, size_px)?;
+    why.iter().for_each(|sentence| log::info!("generator: {sentence}"));
+    Ok(generator)
+}
+
+/// What makes the picture, and sentences that say which and why.
+pub(crate) fn generator_of(
+    backend: Backend,
+    weights: Option<&Path>,
+    size_px: usize,
+) -> Result<(Box<dyn Generator>, Vec<String>)> {
+    let mut sentences = Vec::new();
     let why = if backend == Backend::Warp {
         "as asked for"
     } else {
@@ -416,14 +443,14 @@ pub(crate) fn open_generator(backend: Backend, weights: Option<&Path>, size_px: 
             Some(name) => choose::named(name, &plan)?,
             None => choose::automatic(&plan),
         };
-        log::info!("generator: {}", choice.sentence);
+        sentences.push(choice.sentence);
         if let Some(chosen) = choice.backend {
-            return Ok(Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?));
+            return Ok((Box::new(NeuralGenerator::new(weights, size_px, chosen.open)?), sentences));
         }
         "the network runs nowhere here"
     };
-    log::info!("generator: warp on cpu ({why})");
-    Ok(Box::new(WarpGenerator::new(size_px)))
+    sentences.push(format!("warp on cpu ({why})"));
+    Ok((Box::new(WarpGenerator::new(size_px)), sentences))
 }
 
 /// What a backend that needs the network is called; `None` for those that do not need it.
@@ -437,7 +464,7 @@ fn network_backend(backend: Backend) -> Option<&'static str> {
 }
 
 /// The visible mark may go only where nobody can be wronged.
-fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
+pub(super) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
     let bound = identities.iter().find(|identity| !identity.manifest.consent.basis.may_go_unmarked());
     match bound {
         Some(identity) if no_badge => Err(Error::new(

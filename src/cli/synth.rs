@@ -6,6 +6,7 @@ use super::{terminal, within};
 use clap::{Args, Subcommand};
 use effigy::error::OrError as _;
 use effigy::face::MESH_POINTS_CM;
+use effigy::shard::Shard;
 use effigy::studio::clip::ClipWriter;
 use effigy::studio::dataset::{self, Plan};
 use effigy::studio::head_model::HeadModel;
@@ -65,6 +66,9 @@ enum What {
         /// Add to every clip the same motion, light, background and camera with another person
         #[arg(long)]
         cross: bool,
+        /// Render one part of N only: the clips I, I + N, I + 2 N …, counted from 0, into the same folder or another
+        #[arg(long, value_name = "I/N", default_value_t)]
+        shard: Shard,
     },
     /// Write one clip with its truth beside it
     Clip {
@@ -148,7 +152,7 @@ fn parse_side(text: &str) -> std::result::Result<usize, String> {
 /// Renders what was asked for.
 pub(crate) fn run(args: &SynthArgs) -> Result<()> {
     match &args.what {
-        What::Data { head, output, people, frames, first, size, rate, cross } => {
+        What::Data { head, output, people, frames, first, size, rate, cross, shard } => {
             let plan = Plan {
                 first_person: *first,
                 n_people: *people,
@@ -156,6 +160,7 @@ pub(crate) fn run(args: &SynthArgs) -> Result<()> {
                 side_px: *size,
                 step_secs: rate.map_or(0.0, |rate| 1.0 / rate.max(0.1)),
                 cross_identity: *cross,
+                shard: *shard,
                 ..Plan::default()
             };
             data(&Studio::load(&head.head)?, &plan, output)

@@ -54,12 +54,17 @@ impl Plate {
         let picture = match (background, own) {
             (Background::None, _) => None,
             (Background::Colour(colour), _) => Some(filled(*colour, size_px)),
-            (Background::Picture(picture), _) => Some(cover(picture, size_px)?),
+            (Background::Picture(picture), _) => Some(cover(picture, (size_px, size_px))?),
             (Background::Own | Background::Blur, None) => Some(filled(NO_IDENTITY, size_px)),
-            (Background::Own, Some(own)) => Some(cover(own, size_px)?),
-            (Background::Blur, Some(own)) => Some(blurred(&cover(own, size_px)?)?),
+            (Background::Own, Some(own)) => Some(cover(own, (size_px, size_px))?),
+            (Background::Blur, Some(own)) => Some(blurred(&cover(own, (size_px, size_px))?)?),
         };
         Ok(Self { picture, is_own })
+    }
+
+    /// Its picture; `None` is transparent.
+    pub(super) fn picture(&self) -> Option<&Rgb> {
+        self.picture.as_ref()
     }
 
     /// Writes `person` over this plate into `out`, all of one size.
@@ -112,23 +117,26 @@ fn filled(colour: [u8; 3], size_px: usize) -> Rgb {
     picture
 }
 
-/// The middle of `picture`, cut square and brought to `size_px`.
-fn cover(picture: &Rgb, size_px: usize) -> Result<Rgb> {
+/// The middle of `picture`, cut to the shape of `size_px` (width, height) and brought to it.
+pub(super) fn cover(picture: &Rgb, size_px: (usize, usize)) -> Result<Rgb> {
     let (width, height) = (picture.width_px(), picture.height_px());
-    let side = width.min(height);
-    if side == 0 {
+    if width == 0 || height == 0 {
         return Err(Error::new(ErrorKind::Config, "the background picture is empty"));
     }
-    if width == size_px && height == size_px {
+    if (width, height) == size_px {
         return Ok(picture.clone());
     }
-    let middle = Rect::new(((width - side) / 2) as i32, ((height - side) / 2) as i32, side as i32, side as i32);
+    let is_wider = width * size_px.1 > height * size_px.0;
+    let cut_width = if is_wider { (height * size_px.0 / size_px.1).max(1) } else { width };
+    let cut_height = if is_wider { height } else { (width * size_px.1 / size_px.0).max(1) };
+    let (left, top) = ((width - cut_width) / 2, (height - cut_height) / 2);
+    let middle = Rect::new(left as i32, top as i32, cut_width as i32, cut_height as i32);
     let mat = picture.as_mat()?;
-    let square = Mat::roi(&mat, middle)?;
-    let mut covered = Rgb::new(size_px, size_px);
-    let method = if side > size_px { INTER_AREA } else { INTER_LINEAR };
-    let size = Size::new(size_px as i32, size_px as i32);
-    resize(&square, &mut covered.as_mat_mut()?, size, 0.0, 0.0, method)?;
+    let cut = Mat::roi(&mat, middle)?;
+    let mut covered = Rgb::new(size_px.0, size_px.1);
+    let method = if cut_width > size_px.0 { INTER_AREA } else { INTER_LINEAR };
+    let size = Size::new(size_px.0 as i32, size_px.1 as i32);
+    resize(&cut, &mut covered.as_mat_mut()?, size, 0.0, 0.0, method)?;
     Ok(covered)
 }
 

@@ -2,6 +2,7 @@
 
 use glam::Vec2;
 
+use super::framing::Area;
 use super::text::{capsule, coverage, rounded_box};
 use crate::frame::Rgba;
 
@@ -25,8 +26,9 @@ pub(super) struct Badge {
 }
 
 impl Badge {
-    /// Draws the badge for square pictures of `size_px`.
-    pub(super) fn new(size_px: usize) -> Self {
+    /// Draws the badge for pictures of this (width, height).
+    pub(super) fn new((picture_width, picture_height): (usize, usize)) -> Self {
+        let size_px = picture_width.min(picture_height);
         let height = (size_px as f32 * HEIGHT).max(LEAST_PX).round().min(size_px as f32);
         let width = (height * 1.45).round().min(size_px as f32);
         let margin = (height * 0.45).round();
@@ -56,17 +58,36 @@ impl Badge {
                 pixels.push([colour[0], colour[1], colour[2], (alpha * 255.0).round() as u8]);
             }
         }
-        let corner = |length: f32| (size_px as f32 - length - margin).max(0.0) as usize;
-        Self { x: corner(width), y: corner(height), width: (width as usize).max(1), pixels }
+        let corner = |side: usize, length: f32| (side as f32 - length - margin).max(0.0) as usize;
+        let (x, y) = (corner(picture_width, width), corner(picture_height, height));
+        Self { x, y, width: (width as usize).max(1), pixels }
     }
 
-    /// Puts the badge into the lower right corner of a picture of the size it was made for.
-    pub(super) fn stamp(&self, picture: &mut Rgba) {
+    /// The badge with what is to the right of it and below, which is clear: rows, columns, and pixels with red in the
+    /// lowest byte.
+    pub(super) fn corner(&self, size_px: usize) -> (usize, usize, Vec<u32>) {
+        let (rows, columns) = (size_px - self.y, size_px - self.x);
+        let mut words = vec![0; rows * columns];
+        for (row, pixels) in words.chunks_exact_mut(columns).zip(self.pixels.chunks_exact(self.width)) {
+            row.iter_mut().zip(pixels).for_each(|(word, pixel)| *word = u32::from_le_bytes(*pixel));
+        }
+        (rows, columns, words)
+    }
+
+    /// Puts the badge into the lower right corner of a picture of the size it was made for, as far as that is in `area`.
+    pub(super) fn stamp(&self, picture: &mut Rgba, area: Area) {
+        let (from, to) = (self.x.max(area.x), (self.x + self.width).min(area.x + area.width));
+        if from >= to {
+            return;
+        }
         let stride = picture.width_px();
         let all = picture.data_mut().as_chunks_mut::<4>().0;
         for (y, row) in self.pixels.chunks_exact(self.width).enumerate() {
-            let from = (self.y + y) * stride + self.x;
-            for (pixel, &[r, g, b, alpha]) in all[from..from + self.width].iter_mut().zip(row) {
+            if !area.contains_row(self.y + y) {
+                continue;
+            }
+            let first = (self.y + y) * stride;
+            for (pixel, &[r, g, b, alpha]) in all[first + from..first + to].iter_mut().zip(&row[from - self.x..]) {
                 let (over, under) = (f32::from(alpha) / 255.0, f32::from(pixel[3]) / 255.0);
                 let total = over + under * (1.0 - over);
                 if total <= 0.0 {

@@ -36,18 +36,23 @@ const BELOW: [f32; 3] = [26.0, 28.0, 33.0];
 const FIGURE: [f32; 3] = [116.0, 122.0, 133.0];
 const TEXT: [f32; 3] = [222.0, 226.0, 232.0];
 
-/// The cards of one output size.
+/// The cards of one frame size.
 pub(super) struct Cards([Rgba; CardReason::ALL.len()]);
 
 impl Cards {
-    /// Draws all cards.
-    pub(super) fn new(size_px: usize) -> Result<Self> {
-        let blank = figure(size_px);
+    /// Draws all cards for frames of this (width, height): a square in the middle, and its ground beside it.
+    pub(super) fn new((width, height): (usize, usize)) -> Result<Self> {
+        let blank = figure(width, height);
+        let side = width.min(height);
+        let (left, top) = ((width - side) / 2, (height - side) / 2);
         let mut cards = std::array::from_fn(|_| blank.clone());
         for (card, reason) in cards.iter_mut().zip(CardReason::ALL) {
-            let ink = centred_line(reason.text(), size_px, 0.83, 0.034)?;
-            for (pixel, &cover) in card.data_mut().as_chunks_mut::<4>().0.iter_mut().zip(ink.data()) {
-                over(pixel, TEXT, f32::from(cover) / 255.0);
+            let ink = centred_line(reason.text(), side, 0.83, 0.034)?;
+            let rows = card.data_mut().chunks_exact_mut(width * 4).skip(top);
+            for (row, ink) in rows.zip(ink.data().chunks_exact(side)) {
+                for (pixel, &cover) in row.as_chunks_mut::<4>().0[left..].iter_mut().zip(ink) {
+                    over(pixel, TEXT, f32::from(cover) / 255.0);
+                }
             }
         }
         Ok(Self(cards))
@@ -60,14 +65,16 @@ impl Cards {
 }
 
 /// Head and shoulders in a disc, on a dark ground.
-fn figure(size_px: usize) -> Rgba {
-    let mut picture = Rgba::new(size_px, size_px);
-    let size = size_px as f32;
+fn figure(width: usize, height: usize) -> Rgba {
+    let mut picture = Rgba::new(width, height);
+    let size = width.min(height) as f32;
+    let (left, top) = (((width - width.min(height)) / 2) as f32, ((height - width.min(height)) / 2) as f32);
     for (i, pixel) in picture.data_mut().as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        let at = Vec2::new((i % size_px) as f32 + 0.5, (i / size_px) as f32 + 0.5) / size;
+        let at = Vec2::new((i % width) as f32 + 0.5 - left, (i / width) as f32 + 0.5 - top) / size;
+        let depth = ((i / width) as f32 + 0.5) / height as f32;
         // Half a step of noise hides the bands of a dark gradient.
         let noise = ((i.wrapping_mul(2_654_435_761) >> 7) & 255) as f32 / 255.0 - 0.5;
-        let ground: [f32; 3] = std::array::from_fn(|c| ABOVE[c] + (BELOW[c] - ABOVE[c]) * at.y + noise);
+        let ground: [f32; 3] = std::array::from_fn(|c| ABOVE[c] + (BELOW[c] - ABOVE[c]) * depth + noise);
         *pixel = [ground[0].round() as u8, ground[1].round() as u8, ground[2].round() as u8, 255];
         let p = at - Vec2::new(0.5, 0.42);
         let disc = p.length() - 0.25;

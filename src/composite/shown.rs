@@ -1,6 +1,6 @@
 //! What a picture shows, told along with it, so that whoever steers sees what came of it.
 
-use super::{Background, CardReason};
+use super::{Background, CardReason, Framing, View};
 use crate::drive::Strengths;
 
 /// Who and what is in a picture, and what was asked for when it was made.
@@ -26,6 +26,10 @@ pub struct Shown {
     pub keep_expression: f32,
     /// How far the gaze is drawn to the viewer, 0..1.
     pub eye_contact: f32,
+    /// How the head is put into the frame.
+    pub framing: Framing,
+    /// Which part of the scene a filled frame shows.
+    pub view: View,
     /// Whether the picture carries the visible mark.
     pub is_badged: bool,
 }

@@ -30,9 +30,9 @@ pub(super) fn coverage(distance_px: f32) -> f32 {
 /// `baseline` is where the letters stand and `height` how high they are, both 0..1 of the picture.
 /// Plain ASCII only.
 pub(super) fn centred_line(text: &str, size_px: usize, baseline: f32, height: f32) -> Result<Grey> {
-    // Drawn larger and shrunk: OpenCV's strokes are whole pixels.
-    const OVER: usize = 3;
-    let large = size_px * OVER;
+    // Drawn larger and shrunk: OpenCV's strokes are whole pixels. Those of large pictures are many.
+    let over = if size_px > 1536 { 1 } else { 3 };
+    let large = size_px * over;
     let font = FONT_HERSHEY_DUPLEX;
     // This font's letters are 22 pixels high at scale 1.
     let scale = f64::from(height) * large as f64 / 22.0;

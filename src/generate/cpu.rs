@@ -13,19 +13,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::Session;
 
 pub use self::lower::Form;
+pub use self::ranges::Ranges;
 
 use self::native::{FinishLoop, WarpLoop};
 use self::segment::Segment;
 
 mod bytes;
-mod lower;
+pub(crate) mod lower;
 pub(crate) mod native;
-mod onnx;
 mod ranges;
 mod replay;
-mod segment;
+pub(crate) mod segment;
 mod segments;
-mod settle;
+pub(crate) mod settle;
 
 /// One thing to do.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ mod pending;
 mod player;
 mod typical;
 
-pub use self::player::encode;
 #[cfg(feature = "train")]
 pub(crate) use self::player::planes;
+pub use self::player::{FrameInputs, IdentityTensors, encode, typical};
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;
@@ -133,6 +133,10 @@ impl Generator for NeuralGenerator {
     }
 
     fn is_dense(&self) -> bool {
+        true
+    }
+
+    fn moves_body(&self) -> bool {
         true
     }
 

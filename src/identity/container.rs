@@ -5,13 +5,14 @@
 //! every tensor, so that the signature covers all of the file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use glam::{Mat3, Vec3};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest as _, Sha256};
 
 use super::signing::{self, Signer};
-use super::{Identity, Manifest};
+use super::{Identity, Manifest, PhotoCrop, WholePhoto};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Picture;
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
@@ -38,6 +39,7 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
         &mut identity.pose.camera_from_head.to_cols_array().into_iter().chain(identity.pose.translation_cm.to_array()),
     );
     let emphasis = identity.emphasis.as_ref().map(|emphasis| floats(&mut emphasis.iter().copied()));
+    let crop = identity.photo.as_ref().map(|photo| floats(&mut photo.crop.to_array().into_iter()));
     let mut tensors: BTreeMap<&str, (Dtype, Vec<usize>, &[u8])> = BTreeMap::from([
         ("portrait", (Dtype::U8, vec![size, size, 3], identity.portrait.data())),
         ("matte", (Dtype::U8, vec![size, size, 1], identity.matte.data())),
@@ -48,6 +50,12 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
     ]);
     if let Some(emphasis) = &emphasis {
         tensors.insert("emphasis", (Dtype::F32, vec![N_COEFFICIENTS], emphasis));
+    }
+    if let (Some(photo), Some(crop)) = (&identity.photo, &crop) {
+        let matte = &photo.matte;
+        tensors.insert("photo", (Dtype::U8, vec![photo.jpeg().len()], photo.jpeg()));
+        tensors.insert("photo_matte", (Dtype::U8, vec![matte.height_px(), matte.width_px(), 1], matte.data()));
+        tensors.insert("photo_crop", (Dtype::F32, vec![3], crop));
     }
     let mut manifest = identity.manifest.clone();
     manifest.format = FORMAT;
@@ -161,7 +169,27 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
     if distortion.to_cols_array().iter().any(|v| v.abs() > 1e-2) || pose.camera_from_head.determinant() < 0.0 {
         return Err(refused("the head's pose is not a rotation"));
     }
+    // Files of earlier versions have none.
+    let photo = match tensors.tensor("photo").ok() {
+        None => None,
+        Some(view) => {
+            let jpeg = tensor("photo", Dtype::U8, &[view.shape().iter().product()])?;
+            let matte_shape = tensors.tensor("photo_matte").ok().map(|view| view.shape().to_vec());
+            let (height, width) = match matte_shape.as_deref() {
+                Some(&[height, width, 1]) if WholePhoto::is_matte_size(width, height) => (height, width),
+                found => return Err(refused(format!("a small matte of the photo expected, found {found:?}"))),
+            };
+            let matte = tensor("photo_matte", Dtype::U8, &[height, width, 1])?;
+            let crop = floats("photo_crop", &[3], 1e5)?;
+            let crop = PhotoCrop { left_px: crop[0], top_px: crop[1], side_px: crop[2] };
+            let matte = Picture::from_data(width, height, matte.to_vec())?;
+            Some(Arc::new(
+                WholePhoto::from_jpeg(jpeg.to_vec(), matte, crop).map_err(|error| refused(error.to_string()))?,
+            ))
+        }
+    };
     Ok(Identity {
+        photo,
         portrait: picture(tensor("portrait", Dtype::U8, &[size, size, 3])?, size)?,
         matte: picture(tensor("matte", Dtype::U8, &[size, size, 1])?, size)?,
         background: picture(tensor("background", Dtype::U8, &[size, size, 3])?, size)?,

@@ -1,5 +1,6 @@
 //! From a photo to an identity: face, crop, points, matte, background.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
@@ -9,7 +10,7 @@ use super::framing::{Crop, centre};
 use super::manifest::{Basis, Consent, Framing, Manifest};
 use super::photo_check::{MAX_FOREIGN_SHARE, Remark, RemarkKind, judge};
 use super::photo_measure::{PhotoMeasures, keep_face, measure};
-use super::{Identity, container, plate};
+use super::{Identity, WholePhoto, container, plate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceTracker, FoundFace, Matter, TrackerOptions};
 use crate::frame::{Grey, Rgb};
@@ -151,6 +152,7 @@ impl Enroller {
             keep_face(&portrait, &mut matte, &face)?;
         }
         let background = plate::fill_background(&portrait, &matte);
+        let whole = WholePhoto::new(photo, crop.square(), &mut self.matter)?;
         let now = unix_secs();
         let manifest = Manifest {
             format: container::FORMAT,
@@ -181,6 +183,7 @@ impl Enroller {
             coefficients: face.coefficients,
             pose: face.pose,
             emphasis: None,
+            photo: Some(Arc::new(whole)),
         };
         Ok(Enrolled { identity, remarks, face: index + 1, measures })
     }

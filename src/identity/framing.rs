@@ -4,7 +4,7 @@ use glam::Vec2;
 use opencv::core::{Mat, Rect, Size};
 use opencv::imgproc;
 
-use super::plate;
+use super::{PhotoCrop, plate};
 use crate::error::Result;
 use crate::face::FoundFace;
 use crate::frame::Rgb;
@@ -41,6 +41,11 @@ impl Crop {
         let (width, height) = (photo.width_px() as f32, photo.height_px() as f32);
         let side_px = width.min(height);
         Self { top_left: ((Vec2::new(width, height) - side_px) / 2.0).floor(), side_px }
+    }
+
+    /// Where it is in the photo.
+    pub(super) fn square(self) -> PhotoCrop {
+        PhotoCrop { left_px: self.top_left.x, top_px: self.top_left.y, side_px: self.side_px }
     }
 
     pub(super) fn to_portrait(self, p_in_photo: Vec2, size: usize) -> Vec2 {

@@ -82,11 +82,21 @@ impl Stamp {
     }
 }
 
+/// Where a column of cells begins in a picture of this width.
+fn edge_px(column: usize, width_px: usize) -> usize {
+    (column * width_px + N_COLUMNS / 2) / N_COLUMNS
+}
+
+/// How many rows the stamp covers in a picture of this width, in pixels.
+pub fn strip_height_px(width_px: usize) -> usize {
+    edge_px(N_ROWS, width_px)
+}
+
 /// Draws the stamp over the upper edge of `picture`; false when that is too small. Allocates nothing.
 pub fn draw<const C: usize>(stamp: &Stamp, picture: &mut Picture<C>) -> bool {
     let (width, height) = (picture.width_px(), picture.height_px());
-    let edge = |column: usize| (column * width + N_COLUMNS / 2) / N_COLUMNS;
-    if width < LEAST_WIDTH_PX || height < edge(N_ROWS) {
+    let edge = |column: usize| edge_px(column, width);
+    if width < LEAST_WIDTH_PX || height < strip_height_px(width) {
         return false;
     }
     let word = stamp.encode();

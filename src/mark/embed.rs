@@ -1,6 +1,7 @@
 //! Adds the mark to a picture, stronger where the picture is busy.
 
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 use super::carriers::{Carrier, Key, N_SYNC, TILES, carriers};
 use super::message::Message;
@@ -20,16 +21,17 @@ const GAIN: f32 = (1 << SHIFT) as f32 / (UNIT * UNIT);
 /// Blocks along each side over which busyness is measured.
 const BLOCKS: usize = 64;
 
-/// Adds the mark to square pictures of one size. Allocates nothing but when it is made.
+/// Adds the mark to pictures of one size. Allocates nothing but when it is made.
 pub struct Embedder {
-    size: usize,
+    width: usize,
+    height: usize,
     tile: usize,
     /// The pattern, row by row, as far as it does not repeat.
     pattern: Vec<i8>,
     /// Less than one level for each pixel, so that parts of a level survive rounding; the same in every picture.
     dither: Vec<i16>,
     block: usize,
-    blocks: usize,
+    blocks: (usize, usize),
     /// Busyness of each block, and the strength that follows.
     variance: Vec<f32>,
     strength: Vec<i16>,
@@ -37,48 +39,62 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Draws the pattern for pictures of `size_px` a side.
-    pub fn new(size_px: usize, message: Message, key: Key) -> Self {
-        let side = size_px as f64 / TILES as f64;
-        // A side that does not divide has a pattern that does not repeat in whole pixels.
-        let tile = if size_px.is_multiple_of(TILES) { size_px / TILES } else { size_px };
-        let pattern = draw(&carriers(key), message, side, tile);
-        let block = (size_px / BLOCKS).max(4);
-        let blocks = size_px.div_ceil(block);
-        let dither = (0..size_px * size_px).map(|i| dither(i % size_px, i / size_px)).collect();
+    /// Draws the pattern for pictures of this (width, height) in pixels.
+    pub fn new((width, height): (usize, usize), message: Message, key: Key) -> Self {
+        let shorter = width.min(height);
+        // A whole number, so that the pattern repeats; half a pixel more or less is another size to the detector.
+        let tile = ((shorter + TILES / 2) / TILES).max(1);
+        let block = (shorter / BLOCKS).max(4);
+        let blocks = (width.div_ceil(block), height.div_ceil(block));
         Self {
-            size: size_px,
+            width,
+            height,
             tile,
-            pattern,
-            dither,
+            pattern: draw(&carriers(key), message, tile),
+            dither: (0..width * height).map(|i| dither(i % width, i / width)).collect(),
             block,
             blocks,
-            variance: vec![0.0; blocks * blocks],
-            strength: vec![0; blocks * blocks],
-            added: vec![0; size_px],
+            variance: vec![0.0; blocks.0 * blocks.1],
+            strength: vec![0; blocks.0 * blocks.1],
+            added: vec![0; width],
         }
     }
 
     /// Marks a picture of the size this was made for: red, green, blue, alpha; (height, width, 4). What is wholly
     /// transparent stays as it is.
     pub fn mark(&mut self, pixels: &mut [[u8; 4]]) {
-        let size = self.size;
-        if size == 0 || pixels.len() != size * size {
+        self.mark_part(pixels, 0..self.width, 0..self.height);
+    }
+
+    /// Marks these columns and rows of a picture, the rest of which is marked already.
+    pub fn mark_part(&mut self, pixels: &mut [[u8; 4]], columns: Range<usize>, rows: Range<usize>) {
+        let width = self.width;
+        let (columns, rows) = (columns.start..columns.end.min(width), rows.start..rows.end.min(self.height));
+        if pixels.len() != width * self.height || columns.is_empty() || rows.is_empty() {
             return;
         }
-        self.measure(pixels);
-        for (y, row) in pixels.chunks_exact_mut(size).enumerate() {
-            let strengths = &self.strength[y / self.block * self.blocks..][..self.blocks];
+        let within = |range: &Range<usize>| range.start / self.block..(range.end - 1) / self.block + 1;
+        self.measure(pixels, within(&columns), within(&rows));
+        // Whole tiles and blocks are simpler than parts of them, and cost little beside the part.
+        let from = columns.start / self.block * self.block;
+        let first = from / self.tile * self.tile;
+        for y in rows {
+            let strengths = &self.strength[y / self.block * self.blocks.0..][..self.blocks.0];
             let pattern = &self.pattern[y % self.tile * self.tile..][..self.tile];
-            let dither = &self.dither[y * size..][..size];
-            for (added, pattern) in self.added.chunks_mut(self.tile).zip(std::iter::repeat(pattern)) {
+            for added in self.added[first..columns.end].chunks_mut(self.tile) {
                 added.iter_mut().zip(pattern).for_each(|(added, &pattern)| *added = i16::from(pattern));
             }
-            for (added, &strength) in self.added.chunks_mut(self.block).zip(strengths) {
+            let blocks = self.added[from..columns.end].chunks_mut(self.block);
+            for (added, &strength) in blocks.zip(&strengths[from / self.block..]) {
                 added.iter_mut().for_each(|added| *added *= strength);
             }
-            self.added.iter_mut().zip(dither).for_each(|(added, dither)| *added = (*added + dither) >> SHIFT);
-            for (pixel, &added) in row.iter_mut().zip(&self.added) {
+            let at = y * width + columns.start..y * width + columns.end;
+            let added = &mut self.added[columns.clone()];
+            added
+                .iter_mut()
+                .zip(&self.dither[at.clone()])
+                .for_each(|(added, dither)| *added = (*added + dither) >> SHIFT);
+            for (pixel, &added) in pixels[at].iter_mut().zip(&*added) {
                 let added = if pixel[3] == 0 { 0 } else { added };
                 for sample in &mut pixel[..3] {
                     *sample = (i16::from(*sample) + added).clamp(0, 255) as u8;
@@ -87,44 +103,50 @@ impl Embedder {
         }
     }
 
-    /// How strong the pattern may be in each block.
-    fn measure(&mut self, pixels: &[[u8; 4]]) {
-        let (size, block, blocks) = (self.size, self.block, self.blocks);
-        // Every second pixel in each direction tells enough.
-        for (i, variance) in self.variance.iter_mut().enumerate() {
-            let (left, top) = (i % blocks * block, i / blocks * block);
-            let (right, bottom) = ((left + block).min(size), (top + block).min(size));
-            let (mut sum, mut squares, mut n) = (0_u32, 0_u32, 0_u32);
-            for y in (top..bottom).step_by(2) {
-                for pixel in pixels[y * size + left..y * size + right].iter().step_by(2) {
-                    let luma = u32::from(pixel[0]) + 2 * u32::from(pixel[1]) + u32::from(pixel[2]);
-                    sum += luma;
-                    squares += luma * luma;
-                    n += 1;
-                }
+    /// How strong the pattern may be in these columns and rows of blocks.
+    fn measure(&mut self, pixels: &[[u8; 4]], columns: Range<usize>, rows: Range<usize>) {
+        let (block, blocks) = (self.block, self.blocks);
+        let around = |range: &Range<usize>, n: usize| range.start.saturating_sub(1)..(range.end + 1).min(n);
+        for y in around(&rows, blocks.1) {
+            for x in around(&columns, blocks.0) {
+                let (right, bottom) = (((x + 1) * block).min(self.width), ((y + 1) * block).min(self.height));
+                self.variance[y * blocks.0 + x] = variance(pixels, self.width, x * block..right, y * block..bottom);
             }
-            let (mean, n) = (sum as f32 / n as f32, n as f32);
-            // The brightness was summed in quarters.
-            *variance = (squares as f32 / n - mean * mean).max(0.0) / 16.0;
         }
-        for y in 0..blocks {
-            for x in 0..blocks {
+        for y in rows {
+            for x in columns.clone() {
                 // The quietest of the neighbours: what lies beside an edge is as plain to see as what is far from it.
                 let mut least = f32::MAX;
-                for row in y.saturating_sub(1)..(y + 2).min(blocks) {
-                    for variance in &self.variance[row * blocks..][x.saturating_sub(1)..(x + 2).min(blocks)] {
+                for row in around(&(y..y + 1), blocks.1) {
+                    for variance in &self.variance[row * blocks.0..][around(&(x..x + 1), blocks.0)] {
                         least = least.min(*variance);
                     }
                 }
                 let strength = (FLAT * FLAT + BUSY * least).sqrt().min(MOST);
-                self.strength[y * blocks + x] = (strength * UNIT * GAIN).round() as i16;
+                self.strength[y * blocks.0 + x] = (strength * UNIT * GAIN).round() as i16;
             }
         }
     }
 }
 
-/// Draws `tile` rows and columns of the pattern whose tiles have a side of `side` pixels.
-fn draw(carriers: &[Carrier], message: Message, side: f64, tile: usize) -> Vec<i8> {
+/// The variance of brightness in a part of a picture. Every second pixel in each direction tells enough.
+fn variance(pixels: &[[u8; 4]], width: usize, columns: Range<usize>, rows: Range<usize>) -> f32 {
+    let (mut sum, mut squares, mut n) = (0_u32, 0_u32, 0_u32);
+    for y in rows.step_by(2) {
+        for pixel in pixels[y * width..][columns.clone()].iter().step_by(2) {
+            let luma = u32::from(pixel[0]) + 2 * u32::from(pixel[1]) + u32::from(pixel[2]);
+            sum += luma;
+            squares += luma * luma;
+            n += 1;
+        }
+    }
+    let (mean, n) = (sum as f32 / n as f32, n as f32);
+    // The brightness was summed in quarters.
+    (squares as f32 / n - mean * mean).max(0.0) / 16.0
+}
+
+/// Draws a tile of the pattern, of `tile` pixels a side.
+fn draw(carriers: &[Carrier], message: Message, tile: usize) -> Vec<i8> {
     let signs = message.encode();
     let mut sum = vec![0.0_f32; tile * tile];
     for (i, carrier) in carriers.iter().enumerate() {
@@ -133,7 +155,8 @@ fn draw(carriers: &[Carrier], message: Message, side: f64, tile: usize) -> Vec<i
         if let Some(bits) = i.checked_sub(N_SYNC).map(|i| &signs[2 * i..2 * i + 2]) {
             phase += f64::from(bits[1]).atan2(f64::from(bits[0]));
         }
-        let (u, v) = (TAU * f64::from(carrier.periods.0) / side, TAU * f64::from(carrier.periods.1) / side);
+        let (u, v) =
+            (TAU * f64::from(carrier.periods.0) / tile as f64, TAU * f64::from(carrier.periods.1) / tile as f64);
         let (turn_sin, turn_cos) = u.sin_cos();
         for (y, row) in sum.chunks_exact_mut(tile).enumerate() {
             let (mut sin, mut cos) = (phase + v * (y as f64 + 0.5) + u * 0.5).sin_cos();

@@ -32,7 +32,7 @@ fn look(luma: &[u8], size: (usize, usize)) -> Finding {
 
 fn marked(seed: u32, id: u16) -> Vec<[u8; 4]> {
     let mut pixels = drawn(seed);
-    Embedder::new(SIZE, Message::of_run(id), Key::PUBLIC).mark(&mut pixels);
+    Embedder::new((SIZE, SIZE), Message::of_run(id), Key::PUBLIC).mark(&mut pixels);
     pixels
 }
 
@@ -89,7 +89,7 @@ fn mirrored_cut_small_and_framed_pictures_are_found() {
 fn the_mark_is_faint_on_an_even_ground_and_the_same_in_every_picture() {
     for size in [512, 1024] {
         let ground = vec![[150, 120, 100, 255]; size * size];
-        let mut embedder = Embedder::new(size, Message::of_run(7), Key::PUBLIC);
+        let mut embedder = Embedder::new((size, size), Message::of_run(7), Key::PUBLIC);
         let (mut first, mut second) = (ground.clone(), ground.clone());
         embedder.mark(&mut first);
         embedder.mark(&mut second);
@@ -105,9 +105,28 @@ fn the_mark_is_faint_on_an_even_ground_and_the_same_in_every_picture() {
 }
 
 #[test]
+fn a_picture_marked_in_parts_is_marked_as_one_where_it_is_even() {
+    for size in [(300, 200), (641, 479), (64, 200), (5, 3)] {
+        let mut embedder = Embedder::new(size, Message::of_run(7), Key::PUBLIC);
+        let mut whole = vec![[90, 120, 100, 255]; size.0 * size.1];
+        let mut parts = whole.clone();
+        embedder.mark(&mut whole);
+        let (x, y) = (size.0 / 3, size.1 / 2);
+        embedder.mark_part(&mut parts, 0..size.0, 0..y);
+        embedder.mark_part(&mut parts, 0..x, y..size.1);
+        embedder.mark_part(&mut parts, x..size.0 + 9, y..size.1 + 9);
+        let differs = whole.iter().zip(&parts).filter(|(a, b)| a[1].abs_diff(b[1]) > 1).count();
+        assert_eq!(differs, 0, "{size:?}");
+        let before = parts.clone();
+        embedder.mark_part(&mut parts, 4..4, 0..2);
+        assert_eq!(parts, before, "nothing is in no columns");
+    }
+}
+
+#[test]
 fn what_is_transparent_stays() {
     let mut pixels = vec![[9, 8, 7, 0]; SIZE * SIZE];
-    Embedder::new(SIZE, Message::of_run(7), Key::PUBLIC).mark(&mut pixels);
+    Embedder::new((SIZE, SIZE), Message::of_run(7), Key::PUBLIC).mark(&mut pixels);
     assert!(pixels.iter().all(|p| *p == [9, 8, 7, 0]));
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
+use super::heap;
 use crate::error::{Error, ErrorKind, OrError, Result};
 
 const VARIABLES: [&str; 2] = ["EFFIGY_ONNXRUNTIME", "ORT_DYLIB_PATH"];
@@ -33,6 +34,7 @@ pub(super) fn environment() -> Result<(Environment, String)> {
     if let Some(found) = &*environment {
         return Ok(found.clone());
     }
+    heap::give_back_large_blocks();
     let mut failures = Vec::new();
     let (variable, candidates) = candidates()?;
     for candidate in candidates {

@@ -7,9 +7,10 @@ use crossbeam_channel::Receiver;
 
 use super::{Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed};
 use crate::clock::Clock;
-use crate::composite::{Background, BackgroundKind, CardReason, Compositor, OutFrame, Shown};
+use crate::composite::{Background, BackgroundKind, CardReason, Compositor, Framing, OutFrame, Shown, View};
 use crate::drive::{Driver, DrivingSignal, Motion, Presence};
 use crate::error::Result;
+use crate::frame::Rgba;
 use crate::generate::{Generator, Portrait};
 use crate::identity::Identity;
 use crate::latest::{Published, Publisher, Received, Subscriber};
@@ -54,6 +55,8 @@ impl Portrayer {
         let first = &identities[shown];
         generator.adopt(Arc::clone(first))?;
         compositor.adopt(first)?;
+        let (width_px, height_px) = compositor.frame_px();
+        let out = OutFrame::blank(width_px, height_px);
         let signal = Box::new(DrivingSignal::rest(&first.shape, first.size_px(), Motion::Relative));
         Ok(Self {
             driver,
@@ -67,8 +70,8 @@ impl Portrayer {
             is_card_asked: false,
             was_badged: true,
             signal,
-            portrait: Portrait::default(),
-            out: OutFrame::blank(size_px, size_px),
+            portrait: Portrait { picture: Rgba::new(size_px, size_px) },
+            out,
         })
     }
 
@@ -159,6 +162,15 @@ impl Portrayer {
                     self.set_background(next)?;
                 }
                 Control::Background(background) => self.set_background(background)?,
+                Control::Framing(framing) => self.set_framing(framing)?,
+                Control::Zoom(zoom) => {
+                    let view = self.compositor.options().view;
+                    self.compositor.set_view(View { zoom, ..view });
+                }
+                Control::Offset(x, y) => {
+                    let view = self.compositor.options().view;
+                    self.compositor.set_view(View { offset: glam::Vec2::new(x, y), ..view });
+                }
                 Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
                 Control::Card(card) => self.is_card_asked = card,
                 Control::Strength(part, strength) => self.driver.set_strength(part, strength),
@@ -179,7 +191,8 @@ impl Portrayer {
     fn switch(&mut self) -> Result<()> {
         if let Some(index) = self.wanted {
             let identity = &self.identities[index];
-            if !self.is_live || self.generator.prepare(identity)? {
+            let is_ready = !self.is_live || (self.generator.prepare(identity)? & self.compositor.prepare(identity)?);
+            if is_ready {
                 self.generator.adopt(Arc::clone(identity))?;
                 self.compositor.adopt(identity)?;
                 self.driver.adopt(Arc::clone(identity))?;
@@ -206,6 +219,15 @@ impl Portrayer {
 
     fn set_background(&mut self, background: Background) -> Result<()> {
         self.compositor.set_background(background, Some(&*self.identities[self.shown]))
+    }
+
+    /// The whole photo can be shown only where the identity has it; else the frame stays as it is.
+    fn set_framing(&mut self, framing: Framing) -> Result<()> {
+        let identity = &*self.identities[self.shown];
+        if framing == Framing::Photo && identity.photo.is_none() {
+            return Ok(());
+        }
+        self.compositor.set_framing(framing, identity)
     }
 
     /// Makes the picture for one observation, where anybody takes one.
@@ -236,6 +258,9 @@ impl Portrayer {
             None => {
                 self.generator.generate(&self.signal, &mut self.portrait)?;
                 done(&mut trace, Stage::Generate);
+                if self.generator.moves_body() {
+                    self.compositor.follow(&self.signal);
+                }
                 self.compositor.compose(&self.portrait, trace, &mut self.out)?;
                 done(&mut trace, Stage::Composite);
             }
@@ -264,6 +289,8 @@ impl Portrayer {
             strengths: self.driver.strengths(),
             keep_expression: self.driver.keep_expression(),
             eye_contact: self.driver.eye_contact(),
+            framing: options.framing,
+            view: options.view,
             is_badged: options.badge,
         }
     }

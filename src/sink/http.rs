@@ -54,8 +54,10 @@ pub struct About {
     pub generator: String,
     /// What that runs on.
     pub backend: String,
-    /// Width and height of the output, in pixels.
+    /// Width and height of the generated square, in pixels.
     pub size_px: usize,
+    /// (width, height) of the frames, in pixels.
+    pub frame_px: (usize, usize),
 }
 
 /// What the server must know.

@@ -66,8 +66,10 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
 }
 
 fn camera_options(size_px: Option<(usize, usize)>, options: &SinkOptions) -> CameraOptions {
+    // Two pixels of a camera share a colour: of an odd side the last pixel is lost.
+    let even = (options.size_px.0 & !1, options.size_px.1 & !1);
     // A source's rate is what its driver or file claims.
-    CameraOptions { size_px: size_px.unwrap_or(options.size_px), rate_hz: options.rate_hz.clamp(1.0, 240.0) }
+    CameraOptions { size_px: size_px.unwrap_or(even), rate_hz: options.rate_hz.clamp(1.0, 240.0) }
 }
 
 #[cfg(target_os = "linux")]

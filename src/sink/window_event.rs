@@ -15,6 +15,17 @@ pub enum WindowEvent {
     Landmarks,
     /// F: the figures are shown or hidden; the window has already done so.
     Figures,
+    /// V: the head's square, the whole photo, a filled frame.
+    Framing,
+    /// + and -: a filled frame shows the head larger, or smaller.
+    Zoom {
+        /// Whether it gets larger.
+        is_in: bool,
+    },
+    /// The arrow keys: the head goes this many steps to the right and down in a filled frame.
+    Offset(i8, i8),
+    /// 0: zoomed and moved no longer.
+    PlainView,
     /// P: the placeholder card at once, or the portrait again.
     Panic,
     /// Q, Escape or the window's close button: end the run.

@@ -171,14 +171,7 @@ fn understand(message: &OscMessage) -> std::result::Result<Option<Control>, Stri
         .iter()
         .find(|entry| entry.osc == message.addr)
         .ok_or_else(|| format!("no control {shown:?}; README.md lists the addresses"))?;
-    let number = match message.args.first() {
-        Some(OscType::Int(number)) => Some(*number as f32),
-        Some(OscType::Long(number)) => Some(*number as f32),
-        Some(OscType::Float(number)) => Some(*number),
-        Some(OscType::Double(number)) => Some(*number as f32),
-        Some(OscType::Bool(is)) => Some(f32::from(u8::from(*is))),
-        _ => None,
-    };
+    let number = message.args.first().and_then(number_of);
     let about = |what: &str| format!("{shown} takes {what}");
     let value = match (entry.takes, number, message.args.first()) {
         (Takes::Nothing, None, None) => Value::Nothing,
@@ -194,8 +187,26 @@ fn understand(message: &OscMessage) -> std::result::Result<Option<Control>, Stri
         (Takes::Place, ..) => return Err(about("an identity's number, from 1")),
         (Takes::Background, _, Some(OscType::String(text))) => Value::Text(text),
         (Takes::Background, ..) => return Err(about("own, blur, none or #RRGGBB")),
+        (Takes::Framing, _, Some(OscType::String(text))) => Value::Text(text),
+        (Takes::Framing, ..) => return Err(about("head, photo or fill")),
+        (Takes::Pair(least, most), Some(right), _) => match message.args.get(1).and_then(number_of) {
+            Some(down) => Value::Pair(right, down),
+            None => return Err(about(&format!("two numbers from {least} to {most}"))),
+        },
+        (Takes::Pair(least, most), ..) => return Err(about(&format!("two numbers from {least} to {most}"))),
     };
     entry.control(value).map(Some)
+}
+
+fn number_of(arg: &OscType) -> Option<f32> {
+    match arg {
+        OscType::Int(number) => Some(*number as f32),
+        OscType::Long(number) => Some(*number as f32),
+        OscType::Float(number) => Some(*number),
+        OscType::Double(number) => Some(*number as f32),
+        OscType::Bool(is) => Some(f32::from(u8::from(*is))),
+        _ => None,
+    }
 }
 
 /// How many changes may still be taken.
@@ -258,10 +269,14 @@ mod tests {
             ("/effigy/strength/mouth", OscType::Float(0.5), "Strength(Mouth, 0.5)"),
             ("/effigy/keep-expression", OscType::Float(0.25), "KeepExpression(0.25)"),
             ("/effigy/eye-contact", OscType::Float(0.75), "EyeContact(0.75)"),
+            ("/effigy/framing", text("fill"), "Framing(Fill)"),
+            ("/effigy/zoom", OscType::Float(1.5), "Zoom(1.5)"),
         ];
         for (address, value, expected) in table {
             assert_eq!(send(&message(address, vec![value])), (Ok(()), vec![expected.to_owned()]), "{address}");
         }
+        let offset = vec![OscType::Float(0.25), OscType::Float(-0.25)];
+        assert_eq!(send(&message("/effigy/offset", offset)), (Ok(()), vec!["Offset(0.25, -0.25)".to_owned()]));
         assert_eq!(send(&message("/effigy/mirror/toggle", vec![])), (Ok(()), vec!["ToggleMirror".to_owned()]));
         assert_eq!(send(&message("/effigy/calibrate", vec![OscType::Float(0.0)])), (Ok(()), vec![]), "a button let go");
     }
@@ -279,6 +294,8 @@ mod tests {
             ("/effigy/background", text, "own, blur, none"),
             ("/effigy/background", OscType::String("/etc/passwd".to_owned()), "own, blur, none"),
             ("/effigy/mirror", OscType::Nil, "1 or 0"),
+            ("/effigy/offset", OscType::Float(0.1), "two numbers"),
+            ("/effigy/framing", OscType::String("wide".to_owned()), "head, photo or fill"),
         ];
         for (address, value, says) in cases {
             let (outcome, changes) = send(&message(address, vec![value]));

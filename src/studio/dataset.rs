@@ -22,6 +22,7 @@ use super::{
     scene::Scene,
     truth::Truth,
 };
+use crate::shard::Shard;
 
 /// What to write.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Plan {
     pub cross_identity: bool,
     /// Quality of the pictures, 1 to 100.
     pub jpeg_quality: u8,
+    /// Which part of the clips.
+    pub shard: Shard,
 }
 
 impl Default for Plan {
@@ -52,6 +55,7 @@ impl Default for Plan {
             step_secs: 0.0,
             cross_identity: false,
             jpeg_quality: 95,
+            shard: Shard::WHOLE,
         }
     }
 }
@@ -98,7 +102,7 @@ pub struct Progress {
 /// Added to a person's seed for the other identity of a cross-identity pair.
 const OTHER_PERSON: u64 = 1 << 40;
 
-/// Clips of a plan, in order.
+/// Clips of a plan's part, in order.
 pub fn clips(plan: &Plan) -> Vec<ClipSeeds> {
     let mut out = Vec::new();
     for person in plan.first_person..plan.first_person + plan.n_people {
@@ -108,7 +112,7 @@ pub fn clips(plan: &Plan) -> Vec<ClipSeeds> {
             out.push(ClipSeeds { person: person + OTHER_PERSON, ..seeds });
         }
     }
-    out
+    out.into_iter().enumerate().filter(|(i, _)| plan.shard.has(*i)).map(|(_, seeds)| seeds).collect()
 }
 
 /// Writes the clips of `plan` that `dir` does not hold yet; `progress` may stop the work by returning `false`.

@@ -10,7 +10,7 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::generate::Generator;
@@ -18,6 +18,7 @@ use crate::signal::Motion;
 
 pub use self::footage::{ClipCase, PairCase, clips, pairs};
 pub use self::instruments::{Instruments, LeftOut};
+pub use self::part::{Part, evaluate_part};
 pub use self::reel::Row;
 pub use self::scores::{Better, Figure, Figures, METRICS, Metric, metric_of};
 
@@ -27,8 +28,10 @@ pub mod metrics;
 pub mod regions;
 pub mod report;
 
+mod case;
 mod footage;
 mod instruments;
+mod part;
 mod perceptual;
 mod play;
 mod recognition;
@@ -38,8 +41,11 @@ mod scores;
 /// Generators make pictures of this many pixels a side, whatever they are measured at.
 pub const OUTPUT_PX: usize = 512;
 
+/// Version of [`Evaluation`]'s format.
+const SCHEMA: u32 = 1;
+
 /// What is measured, and how much of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvalOptions {
     /// Width and height at which pictures are compared, in pixels.
     pub size_px: usize,
@@ -142,7 +148,7 @@ pub struct CaseReport {
 }
 
 /// A case that could not be played.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Skipped {
     /// Its name.
     pub case: String,
@@ -206,7 +212,7 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let n_cases = suites.iter().map(Suite::n_cases).sum();
     let mut evaluation = Evaluation {
-        schema: 1,
+        schema: SCHEMA,
         options,
         left_out: instruments.left_out().to_vec(),
         is_cut_short: false,

@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::dataset::ClipInfo;
 use super::dataset::{Kind, put, put_json};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::shard::Shard;
 
 pub use collect::{Job, Origin};
 pub use manifest::Manifest;
+pub use merge::merge;
 
 mod checks;
 mod collect;
@@ -24,6 +26,7 @@ mod flow;
 mod framing;
 mod manifest;
 mod measure;
+mod merge;
 mod outcome;
 mod plots;
 mod rendered;
@@ -47,6 +50,8 @@ pub struct Options {
     pub checks: Checks,
     /// How many clips to work on at once, at least 1.
     pub n_jobs: usize,
+    /// Which part of the clips to work on. Of several parts none writes statistics: [`merge`] does.
+    pub shard: Shard,
 }
 
 /// What is refused. Written into the data set: all of it is made with the same.
@@ -135,6 +140,8 @@ pub fn prepare(
         return Err(Error::new(ErrorKind::Config, message));
     }
     let mut summary = Summary { n_other_rights: (n_all - jobs.len()) as u64, ..Summary::default() };
+    let jobs: Vec<Job> =
+        jobs.into_iter().enumerate().filter(|(i, _)| options.shard.has(*i)).map(|(_, job)| job).collect();
 
     let done = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
@@ -186,9 +193,16 @@ pub fn prepare(
     for (info, is_resumed) in &done {
         summary.add(info, *is_resumed);
     }
-    let statistics = statistics::write(output)?;
-    put(&output.join("statistics.svg"), plots::draw(&statistics).as_bytes())?;
+    if options.shard == Shard::WHOLE {
+        write_statistics(output)?;
+    }
     Ok(summary)
+}
+
+/// Writes what is in the data set, and what was left out and why.
+fn write_statistics(output: &Path) -> Result<()> {
+    let statistics = statistics::write(output)?;
+    put(&output.join("statistics.svg"), plots::draw(&statistics).as_bytes())
 }
 
 impl Summary {

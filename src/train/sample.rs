@@ -232,6 +232,7 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
         coefficients: seen.coefficients,
         pose: seen.pose,
         emphasis: None,
+        photo: None,
     })
 }
 

@@ -11,7 +11,7 @@ use ffmpeg_next as ffmpeg;
 
 use super::deadline::Deadline;
 use super::unpack::Unpacker;
-use super::upright::{Upright, deinterlace};
+use super::upright::{Orientation, Upright, deinterlace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Rgb;
 
@@ -113,7 +113,7 @@ impl VideoReader {
         };
         let estimated = (duration_secs > 0.0).then(|| (duration_secs * rate_hz).round() as u64).filter(|n| *n > 0);
         let pixel_aspect = secs(decoder.aspect_ratio()).unwrap_or(1.0);
-        let upright = Upright::new(clockwise_degrees(&stream), pixel_aspect);
+        let upright = Upright::new(orientation(&stream), pixel_aspect);
         let stream = stream.index();
         Ok(Self {
             shown: shown.to_owned(),
@@ -301,16 +301,19 @@ fn believable(stated_hz: f64) -> bool {
     stated_hz.is_finite() && stated_hz > 0.0 && stated_hz <= MAX_RATE_HZ
 }
 
-/// How the pictures are to be turned, by the stream's display matrix.
-fn clockwise_degrees(stream: &ffmpeg::Stream<'_>) -> i32 {
+/// How the pictures are to be mirrored and turned, by the stream's display matrix.
+fn orientation(stream: &ffmpeg::Stream<'_>) -> Orientation {
     let matrix = stream.side_data().find(|data| data.kind() == SideData::DisplayMatrix);
-    let Some(matrix) = matrix else { return 0 };
+    let Some(matrix) = matrix else { return Orientation::default() };
     let number = |index: usize| {
         let bytes = matrix.data().get(index * 4..index * 4 + 4)?;
         Some(f64::from(i32::from_ne_bytes(bytes.try_into().ok()?)))
     };
-    let (Some(a), Some(b)) = (number(0), number(1)) else { return 0 };
-    b.atan2(a).to_degrees().round() as i32
+    // The third of each row of three is no part of what turns.
+    match [0, 1, 3, 4].map(number) {
+        [Some(a), Some(b), Some(c), Some(d)] => Orientation::of_matrix([a, b], [c, d]),
+        _ => Orientation::default(),
+    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,28 @@ use opencv::imgproc;
 use crate::error::Result;
 use crate::frame::Rgb;
 
+/// How a stored picture is shown: mirrored left for right or not, then turned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Orientation {
+    pub(super) is_mirrored: bool,
+    pub(super) clockwise_degrees: i32,
+}
+
+impl Orientation {
+    /// Of a display matrix, by its first two rows: where the stored picture's x goes, (a, b), and where its y, (c, d).
+    pub(super) fn of_matrix([a, b]: [f64; 2], [c, d]: [f64; 2]) -> Self {
+        let is_mirrored = a * d - b * c < 0.0;
+        let sign = if is_mirrored { -1.0 } else { 1.0 };
+        Self { is_mirrored, clockwise_degrees: (sign * b).atan2(sign * a).to_degrees().round() as i32 }
+    }
+}
+
 /// Makes pictures of one stream stand upright, in buffers that are used again.
 #[derive(Default)]
 pub(super) struct Upright {
-    /// How to turn the stored picture, as OpenCV's code; `None` when it is upright.
+    /// Whether the stored picture is first mirrored, left for right.
+    is_mirrored: bool,
+    /// How to turn it then, as OpenCV's code; `None` when it is upright.
     turn: Option<i32>,
     /// Width of a pixel over its height.
     pixel_aspect: f64,
@@ -17,9 +35,9 @@ pub(super) struct Upright {
 }
 
 impl Upright {
-    /// For pictures that are shown turned by `clockwise_degrees` and whose pixels are `pixel_aspect` times as wide as high.
-    pub(super) fn new(clockwise_degrees: i32, pixel_aspect: f64) -> Self {
-        let turn = match clockwise_degrees.rem_euclid(360) {
+    /// For pictures that are shown in this orientation and whose pixels are `pixel_aspect` times as wide as high.
+    pub(super) fn new(orientation: Orientation, pixel_aspect: f64) -> Self {
+        let turn = match orientation.clockwise_degrees.rem_euclid(360) {
             45..135 => Some(core::ROTATE_90_CLOCKWISE),
             135..225 => Some(core::ROTATE_180),
             225..315 => Some(core::ROTATE_90_COUNTERCLOCKWISE),
@@ -27,7 +45,8 @@ impl Upright {
         };
         // Beyond that it is a mistake of the file's.
         let is_believable = (0.2..=5.0).contains(&pixel_aspect) && (pixel_aspect - 1.0).abs() > 0.005;
-        Self { turn, pixel_aspect: if is_believable { pixel_aspect } else { 1.0 }, wide: Rgb::default() }
+        let is_mirrored = orientation.is_mirrored;
+        Self { is_mirrored, turn, pixel_aspect: if is_believable { pixel_aspect } else { 1.0 }, wide: Rgb::default() }
     }
 
     /// The size that a stored picture of (width, height) is shown at.
@@ -44,6 +63,11 @@ impl Upright {
         let stored_px = (stored.width_px(), stored.height_px());
         let (width_px, height_px) = self.size_px(stored_px);
         let is_square = self.pixel_aspect == 1.0;
+        if self.is_mirrored {
+            self.wide.reshape(stored_px.0, stored_px.1);
+            core::flip(&stored.as_mat()?, &mut self.wide.as_mat_mut()?, 1)?;
+            std::mem::swap(stored, &mut self.wide);
+        }
         if is_square && self.turn.is_none() {
             std::mem::swap(stored, shown);
             return Ok(());
@@ -107,16 +131,43 @@ mod tests {
             (0, 1.5, (12, 4), [255, 0, 0]),
             (0, 90.0, (8, 4), [255, 0, 0]),
         ];
-        for (degrees, aspect, size, top_left) in table {
-            let mut upright = Upright::new(degrees, aspect);
+        for (clockwise_degrees, aspect, size, top_left) in table {
+            let mut upright = Upright::new(Orientation { is_mirrored: false, clockwise_degrees }, aspect);
             let mut shown = Rgb::default();
             assert_eq!(upright.size_px((8, 4)), size);
             upright.show(&mut corners(), &mut shown).unwrap();
             assert_eq!(
                 ((shown.width_px(), shown.height_px()), shown.pixel(0, 0)),
                 (size, top_left),
-                "{degrees} {aspect}"
+                "{clockwise_degrees} {aspect}"
             );
+        }
+    }
+
+    #[test]
+    fn a_display_matrix_that_mirrors_is_followed() {
+        // Where x and y go; what is then at the top left and at the top right.
+        const RED: [u8; 3] = [255, 0, 0];
+        const GREEN: [u8; 3] = [0, 255, 0];
+        const BLUE: [u8; 3] = [0, 0, 255];
+        const GREY: [u8; 3] = [9; 3];
+        let table = [
+            ([1.0, 0.0], [0.0, 1.0], RED, GREEN),
+            ([-1.0, 0.0], [0.0, 1.0], GREEN, RED),
+            ([1.0, 0.0], [0.0, -1.0], BLUE, GREY),
+            ([0.0, 1.0], [1.0, 0.0], RED, BLUE),
+            ([0.0, -1.0], [-1.0, 0.0], GREY, GREEN),
+            ([0.0, 1.0], [-1.0, 0.0], BLUE, RED),
+            ([-1.0, 0.0], [0.0, -1.0], GREY, BLUE),
+        ];
+        for (x, y, top_left, top_right) in table {
+            for aspect in [1.0, 2.0] {
+                let mut upright = Upright::new(Orientation::of_matrix(x, y), aspect);
+                let mut shown = Rgb::default();
+                upright.show(&mut corners(), &mut shown).unwrap();
+                let right = shown.width_px() - 1;
+                assert_eq!((shown.pixel(0, 0), shown.pixel(right, 0)), (top_left, top_right), "{x:?} {y:?}");
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 //! A folder of its own for each test, removed at the end.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use effigy::clock::Timestamp;
 use effigy::drive::DenseMotion;
 use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
-use effigy::identity::{Basis, Consent, Framing, Manifest};
+use effigy::identity::{Basis, Consent, Framing, Manifest, PhotoCrop, WholePhoto};
 use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb};
 use glam::{Quat, Vec2, Vec3};
 
@@ -83,7 +83,62 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
         pose,
         shape,
         emphasis,
+        photo: None,
     })
+}
+
+/// Where the portrait is in the photo of [`identity_with_photo`], and the photo's (width, height).
+pub const PHOTO_CROP: (usize, usize, usize) = (194, 60, 512);
+pub const PHOTO_PX: (usize, usize) = (900, 1200);
+
+/// The drawn identity in a photo of its own: wider and much higher than the portrait, the body going on below it.
+pub fn identity_with_photo() -> Arc<Identity> {
+    let (left, top, size) = PHOTO_CROP;
+    let (width, height) = PHOTO_PX;
+    let mut identity = (*identity(size)).clone();
+    let (mut bare, mut everybody) = (Rgb::new(width, height), Grey::new(width, height));
+    let mut photo = Rgb::new(width, height);
+    for i in 0..width * height {
+        let at = (Vec2::new((i % width) as f32 + 0.5, (i / width) as f32 + 0.5) - Vec2::new(left as f32, top as f32))
+            / size as f32;
+        let head = ((at - Vec2::new(0.5, 0.45)) / Vec2::new(0.32, 0.40)).length() - 1.0;
+        // Shoulders that the portrait's sides and lower edge cut.
+        let body = ((at - Vec2::new(0.5, 1.9)) / Vec2::new(0.62, 1.05)).length() - 1.0;
+        let person = ((-head.min(body) * size as f32 * 0.3 + 0.5).clamp(0.0, 1.0) * 255.0) as u8;
+        let wave = |f: f32, phase: f32| ((at.x * f + phase).sin() * (at.y * f * 1.3).cos() * 40.0) as i32;
+        let colour = |base: [i32; 3], wave: i32| base.map(|c| (c + wave).clamp(0, 255) as u8);
+        let (skin, ground) = (colour([190, 140, 120], wave(60.0, 0.3)), colour([60, 90, 130], wave(25.0, 1.0)));
+        everybody.data_mut()[i] = person;
+        bare.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&ground);
+        let shown = if person >= 128 { skin } else { ground };
+        photo.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&shown);
+    }
+    let mut jpeg = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 98);
+    let picture = image::RgbImage::from_raw(width as u32, height as u32, photo.data().to_vec()).unwrap();
+    picture.write_with_encoder(encoder).unwrap();
+    let crop = PhotoCrop { left_px: left as f32, top_px: top as f32, side_px: size as f32 };
+    let small = grey_halves(&everybody, 3);
+    let whole = WholePhoto::from_jpeg(jpeg, small, crop).unwrap();
+    for i in 0..size * size {
+        let (x, y) = (left + i % size, top + i / size);
+        identity.matte.data_mut()[i] = everybody.data()[y * width + x];
+        identity.portrait.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&whole.picture.pixel(x, y));
+        let hidden = everybody.data()[y * width + x] > 0;
+        let behind = if hidden { bare.pixel(x, y) } else { whole.picture.pixel(x, y) };
+        identity.background.data_mut()[i * 3..i * 3 + 3].copy_from_slice(&behind);
+    }
+    identity.photo = Some(Arc::new(whole));
+    Arc::new(identity)
+}
+
+fn grey_halves(picture: &Grey, divisor: usize) -> Grey {
+    let (width, height) = (picture.width_px() / divisor, picture.height_px() / divisor);
+    let mut out = Grey::new(width, height);
+    for (i, sample) in out.data_mut().iter_mut().enumerate() {
+        *sample = picture.pixel(i % width * divisor + divisor / 2, i / width * divisor + divisor / 2)[0];
+    }
+    out
 }
 
 /// The drawn identity, with its consent on another basis.
@@ -136,3 +191,13 @@ pub fn shrunk(picture: &Rgb, divisor: usize) -> Rgb {
     }
     out
 }
+
+/// Whether two colours are equal but for the invisible mark, which is in every picture.
+pub fn is_like(seen: &[u8], meant: &[u8]) -> bool {
+    seen.iter().zip(meant).all(|(a, b)| a.abs_diff(*b) <= MARK_LEVELS)
+}
+
+/// More than the mark ever changes a pixel of the drawn identity's pictures by.
+pub const MARK_LEVELS: u8 = 21;
+/// More than it changes an even ground by.
+pub const MARK_LEVELS_EVEN: u8 = 4;

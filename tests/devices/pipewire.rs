@@ -85,6 +85,11 @@ fn a_camera_for_several_consumers_survives_the_daemon() {
     let source = faceless(&folder.0);
     let run = |log: &str| {
         let mut command = effigy();
+        command.args(["run", "--backend", "warp", "--size", "512", "--sink", "pipewire", "--source"]).arg(&source);
+        Running::start(command.arg("--identity").arg(&identity), &folder.0.join(log))
+    };
+    let run_plain = |log: &str| {
+        let mut command = effigy();
         command.args(["run", "--backend", "warp", "--sink", "pipewire", "--source"]).arg(&source);
         Running::start(command.arg("--identity").arg(&identity), &folder.0.join(log))
     };
@@ -158,6 +163,18 @@ fn a_camera_for_several_consumers_survives_the_daemon() {
     assert_eq!(program.interrupt(), 130);
     wait_until("the node's end", BOUND, || node().is_none().then_some(()));
     say("the camera goes with the run");
+
+    let mut plain = run_plain("plain.log");
+    plain.wait_for("sink: PipeWire camera effigy, 1280x720 30/s", BOUND);
+    let (id, _) = wait_until("the node of a plain run", BOUND, node);
+    let consumer = Consumer::start(id, VideoFormat::YUY2, (1280, 720));
+    // The placeholder's ground reaches from edge to edge: nowhere is the dark that is put beside a square.
+    consumer.read_until("a frame without bars", |frame: &Frame| {
+        frame.size_px == (1280, 720) && [0, 1278].iter().all(|x| frame.bytes[20 * 1280 * 2 + x * 2] > 50)
+    });
+    drop(consumer);
+    assert_eq!(plain.interrupt(), 130);
+    say("a plain run is 1280x720 from edge to edge");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn open_reader(device: &Device) -> Stream<'_> {
 
 fn run(arguments: &str, log: &Path) -> Running {
     let mut command = effigy();
-    command.args("run --identity /out/me.effigy --backend warp".split(' ')).args(arguments.split(' '));
+    command.args("run --identity /out/me.effigy --backend warp --size 512".split(' ')).args(arguments.split(' '));
     Running::start(&mut command, log)
 }
 

@@ -115,5 +115,5 @@ pub unsafe extern "C" fn effigy_look(state: *mut State) -> *const f64 {
 pub unsafe extern "C" fn effigy_mark(samples: *mut u8, side: usize, run: u32) {
     // SAFETY: as asked for.
     let samples = unsafe { std::slice::from_raw_parts_mut(samples, 4 * side * side) };
-    embed::Embedder::new(side, Message::of_run(run as u16), Key::PUBLIC).mark(samples.as_chunks_mut::<4>().0);
+    embed::Embedder::new((side, side), Message::of_run(run as u16), Key::PUBLIC).mark(samples.as_chunks_mut::<4>().0);
 }

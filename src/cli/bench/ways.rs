@@ -129,6 +129,7 @@ fn open_server(address: SocketAddr, engine: &Engine<'_>) -> Result<HttpSink> {
             generator: "bench".to_owned(),
             backend: "bench".to_owned(),
             size_px: engine.size_px,
+            frame_px: (engine.size_px, engine.size_px),
         },
         messages: terminal::messages(),
         consent_by: "a bench".to_owned(),

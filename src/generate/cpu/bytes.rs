@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::lower::{Form, Lowering, declare};
-use super::onnx::{Attribute, ModelWriter};
 use super::ranges::{Ranges, Scale};
 use super::segment::{Segment, is_in_bytes, name, parts, residual};
 use crate::error::Result;
 use crate::generate::plan::{Conv2d, Op, Plan, TensorId, UpConv2d};
+use crate::onnx::writer::{Attribute, ModelWriter};
 
 /// From (1, c, h, w) to (1, h, w, c), and back.
 const CHANNELS_LAST: [(&str, Attribute); 1] = [("perm", Attribute::Ints(&[0, 2, 3, 1]))];
@@ -153,9 +153,7 @@ impl InBytes<'_> {
         let scale_x = self.scale(x);
         let (mut weights, mut steps, mut offsets) = (Vec::with_capacity(weight.len()), Vec::new(), Vec::new());
         for (taps, &bias) in weight.chunks_exact(c_in * kernel * kernel).zip(bias) {
-            let largest = taps.iter().fold(0.0_f32, |largest, tap| largest.max(tap.abs()));
-            // The bias counts in steps of the product; a channel of nearly no weight must not overflow it.
-            let step = (largest / 127.0).max(bias.abs() / (scale_x.step * 1e9)).max(1e-12);
+            let step = scale_x.step_of_taps(taps, bias);
             weights.extend(taps.iter().map(|tap| (tap / step).round() as i8));
             offsets.push((bias / (step * scale_x.step)).round() as i32);
             steps.push(step);

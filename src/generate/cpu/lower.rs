@@ -1,11 +1,15 @@
 //! Turns the convolutions of a plan into an ONNX model.
 
-use super::onnx::{Attribute, ModelWriter};
+use super::ranges::Ranges;
 use super::segment::{Segment, Watched, dims, is_in_bytes, name, parts, watched};
 use crate::error::Result;
-use crate::generate::network::EMBEDDING;
 use crate::generate::network::weights::Weights;
+use crate::generate::network::{EMBEDDING, fold_upsampling};
 use crate::generate::plan::{Activation, Conv2d, Op, Plan, TensorId, UpConv2d};
+use crate::onnx::writer::{Attribute, ModelWriter};
+
+mod modulation;
+mod rounding;
 
 /// Where the weights come from and how much of the work is left to the frame path.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +21,16 @@ pub enum Form<'a> {
     /// The network as it is trained: the embedding is an input of the model, enlarging and convolving are two steps. For
     /// comparison.
     Unfolded(&'a Weights),
+    /// The embedding is an input, one for each picture; enlarging and convolving are one step. For models that leave the
+    /// program.
+    Modulated(&'a Weights),
+    /// Folded weights, and what is in 8 bits on the processor rounded to them, in the standard's own words
+    /// (`QuantizeLinear`, `DequantizeLinear`). For models that leave the program.
+    Rounded(&'a [&'a [f32]], &'a Ranges),
 }
 
-/// What the input of an unfolded model that takes the embedding is called; it is the last one.
-pub(super) const EMBEDDING_INPUT: &str = "embedding";
+/// What the input of a model that takes the embedding is called; it is the last one.
+pub(crate) const EMBEDDING_INPUT: &str = "embedding";
 
 /// Writes the model of a segment.
 ///
@@ -36,7 +46,7 @@ pub(super) fn lower(plan: &Plan, segment: &Segment, form: Form) -> Result<Vec<u8
     }
     let is_modulated = |step: &usize| plan.steps()[*step].0.starts_with("decoder.");
     if matches!(form, Form::Unfolded(_)) && segment.steps.iter().any(is_modulated) {
-        lowering.model.input(EMBEDDING_INPUT, &[EMBEDDING, 1]);
+        lowering.model.input(EMBEDDING_INPUT, &[1, EMBEDDING]);
     }
     lowering.concatenations();
     for &step in &segment.steps {
@@ -65,11 +75,11 @@ pub(super) fn declare(lowering: &mut Lowering) {
 }
 
 /// A model while it is written.
-pub(super) struct Lowering<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) form: Form<'a>,
-    pub(super) model: ModelWriter,
-    pub(super) segment: &'a Segment,
+pub(crate) struct Lowering<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) form: Form<'a>,
+    pub(crate) model: ModelWriter,
+    pub(crate) segment: &'a Segment,
 }
 
 impl Lowering<'_> {
@@ -91,18 +101,31 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn conv2d(&mut self, layer: &str, op: &Conv2d) -> Result<()> {
+    pub(crate) fn conv2d(&mut self, layer: &str, op: &Conv2d) -> Result<()> {
         let (c_in, c_out) = (self.plan.tensor(op.x).shape.c, self.plan.tensor(op.y).shape.c);
         let pads = [(op.kernel / 2) as i64; 4];
         let strides = [op.stride as i64; 2];
         let attributes = [("pads", Attribute::Ints(&pads)), ("strides", Attribute::Ints(&strides))];
+        let dims = [c_out, c_in, op.kernel, op.kernel];
         let sum = match self.form {
             Form::Folded(params) | Form::Watched(params) => {
-                let weight = self.model.floats(&[c_out, c_in, op.kernel, op.kernel], params[op.weight.index()]);
+                let weight = self.model.floats(&dims, params[op.weight.index()]);
                 let bias = self.model.floats(&[c_out], params[op.bias.index()]);
                 self.model.node("Conv", &[&name(op.x), &weight, &bias], &attributes)
             }
-            Form::Unfolded(weights) => {
+            Form::Rounded(params, ranges) => {
+                let (weight, bias) = (params[op.weight.index()], params[op.bias.index()]);
+                self.rounded((op.x, op.y), ranges, &dims, (weight, bias), &attributes)
+            }
+            Form::Modulated(weights) if layer.starts_with("decoder.") => {
+                let raw = weights.get(&format!("{layer}.weight"), &dims)?;
+                let factors = self.modulation(layer, weights, raw, [c_out, c_in])?;
+                let x = self.model.node("Mul", &[&name(op.x), &factors.scale], &[]);
+                let weight = self.model.floats(&dims, raw);
+                let y = self.model.node("Conv", &[&x, &weight], &attributes);
+                self.demodulated(&y, &factors)
+            }
+            Form::Unfolded(weights) | Form::Modulated(weights) => {
                 self.unfolded(layer, weights, &name(op.x), [c_out, c_in, op.kernel], &attributes)?
             }
         };
@@ -110,12 +133,41 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    pub(super) fn up_conv2d(&mut self, layer: &str, op: &UpConv2d) -> Result<()> {
+    pub(crate) fn up_conv2d(&mut self, layer: &str, op: &UpConv2d) -> Result<()> {
         let (c_in, c_out) = (self.plan.tensor(op.x).shape.c, self.plan.tensor(op.y).shape.c);
+        let x = name(op.x);
         let sum = match self.form {
             Form::Folded(params) | Form::Watched(params) => {
                 let (weight, bias) = (params[op.weight.index()], params[op.bias.index()]);
                 self.phases(op, weight, bias, c_in, c_out)
+            }
+            Form::Rounded(params, ranges) => {
+                let (weight, bias) = (params[op.weight.index()], params[op.bias.index()]);
+                self.each_phase(weight, [c_out, c_in], |lowering, dims, weight, attributes| {
+                    lowering.rounded((op.x, op.y), ranges, dims, (weight, bias), attributes)
+                })
+            }
+            Form::Modulated(weights) => {
+                let raw = weights.get(&format!("{layer}.weight"), &[c_out, c_in, 3, 3])?;
+                let folded = fold_upsampling(raw, c_out, c_in);
+                let is_modulated = layer.starts_with("decoder.");
+                let factors =
+                    if is_modulated { Some(self.modulation(layer, weights, raw, [c_out, c_in])?) } else { None };
+                let x = match &factors {
+                    Some(factors) => self.model.node("Mul", &[&x, &factors.scale], &[]),
+                    None => x,
+                };
+                let bias = weights.get(&format!("{layer}.bias"), &[c_out])?;
+                let bias = factors.is_none().then(|| self.model.floats(&[c_out], bias));
+                let y = self.each_phase(&folded, [c_out, c_in], |lowering, dims, weight, attributes| {
+                    let weight = lowering.model.floats(dims, weight);
+                    let inputs: Vec<&str> = [&x, &weight].into_iter().chain(&bias).map(String::as_str).collect();
+                    lowering.model.node("Conv", &inputs, attributes)
+                });
+                match factors {
+                    Some(factors) => self.demodulated(&y, &factors),
+                    None => y,
+                }
             }
             Form::Unfolded(weights) => {
                 let scales = self.model.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
@@ -124,7 +176,7 @@ impl Lowering<'_> {
                     ("nearest_mode", Attribute::Text("floor")),
                     ("coordinate_transformation_mode", Attribute::Text("asymmetric")),
                 ];
-                let large = self.model.node("Resize", &[&name(op.x), "", &scales], &attributes);
+                let large = self.model.node("Resize", &[&x, "", &scales], &attributes);
                 let attributes = [("pads", Attribute::Ints(&[1; 4]))];
                 self.unfolded(layer, weights, &large, [c_out, c_in, 3], &attributes)?
             }
@@ -142,13 +194,24 @@ impl Lowering<'_> {
             return self.model.node("Conv", &[&name(op.x), &weight, &bias], &[("pads", Attribute::Ints(&[1; 4]))]);
         }
         let bias = self.model.floats(&[c_out], bias);
+        self.each_phase(weight, [c_out, c_in], |lowering, dims, weight, attributes| {
+            let weight = lowering.model.floats(dims, weight);
+            lowering.model.node("Conv", &[&name(op.x), &weight, &bias], attributes)
+        })
+    }
+
+    /// Calls `convolve` with the extents, the weights and the attributes of each phase, and interleaves what it makes.
+    fn each_phase(
+        &mut self,
+        weight: &[f32],
+        [c_out, c_in]: [usize; 2],
+        mut convolve: impl FnMut(&mut Self, &[usize; 4], &[f32], &[(&str, Attribute)]) -> String,
+    ) -> String {
         let mut phases = Vec::new();
         for (phase, weight) in weight.chunks_exact(c_out * c_in * 4).enumerate() {
             let (a, b) = ((phase / 2) as i64, (phase % 2) as i64);
-            let weight = self.model.floats(&[c_out, c_in, 2, 2], weight);
             let pads = [1 - a, 1 - b, a, b];
-            let attributes = [("pads", Attribute::Ints(&pads))];
-            phases.push(self.model.node("Conv", &[&name(op.x), &weight, &bias], &attributes));
+            phases.push(convolve(self, &[c_out, c_in, 2, 2], weight, &[("pads", Attribute::Ints(&pads))]));
         }
         let phases: Vec<&str> = phases.iter().map(String::as_str).collect();
         let stacked = self.model.node("Concat", &phases, &[("axis", Attribute::Int(1))]);
@@ -159,71 +222,43 @@ impl Lowering<'_> {
         )
     }
 
-    /// A convolution with its modulation computed in the model.
-    fn unfolded(
-        &mut self,
-        layer: &str,
-        weights: &Weights,
-        x: &str,
-        [c_out, c_in, kernel]: [usize; 3],
-        attributes: &[(&str, Attribute)],
-    ) -> Result<String> {
-        let raw = weights.get(&format!("{layer}.weight"), &[c_out, c_in, kernel, kernel])?;
-        let bias = weights.get(&format!("{layer}.bias"), &[c_out])?;
-        let weight = self.model.floats(&[c_out, c_in, kernel, kernel], raw);
-        if !layer.starts_with("decoder.") {
-            let bias = self.model.floats(&[c_out], bias);
-            return Ok(self.model.node("Conv", &[x, &weight, &bias], attributes));
-        }
-        let style = weights.get(&format!("{layer}.style"), &[c_in, EMBEDDING])?;
-        let shift = weights.get(&format!("{layer}.shift"), &[c_out, EMBEDDING])?;
-        let m = &mut self.model;
-        let matrix = m.floats(&[c_in, EMBEDDING], style);
-        let one = m.floats(&[1, 1], &[1.0]);
-        let product = m.node("MatMul", &[&matrix, EMBEDDING_INPUT], &[]);
-        let scale = m.node("Add", &[&product, &one], &[]);
-        // Squared taps, summed for each pair of channels: |s w|² is one product of a matrix with s².
-        let squares: Vec<f32> = raw.chunks_exact(kernel * kernel).map(|t| t.iter().map(|w| w * w).sum()).collect();
-        let own: Vec<f32> = squares.chunks_exact(c_in).map(|row| row.iter().sum::<f32>() + 1e-8).collect();
-        let (squares, own) = (m.floats(&[c_out, c_in], &squares), m.floats(&[c_out, 1], &own));
-        let epsilon = m.floats(&[1, 1], &[1e-8]);
-        let scale2 = m.node("Mul", &[&scale, &scale], &[]);
-        let scaled = m.node("MatMul", &[&squares, &scale2], &[]);
-        let scaled = m.node("Add", &[&scaled, &epsilon], &[]);
-        let ratio = m.node("Div", &[&own, &scaled], &[]);
-        let demodulation = m.node("Sqrt", &[&ratio], &[]);
-        let matrix = m.floats(&[c_out, EMBEDDING], shift);
-        let product = m.node("MatMul", &[&matrix, EMBEDDING_INPUT], &[]);
-        let bias = m.floats(&[c_out, 1], bias);
-        let offset = m.node("Add", &[&product, &bias], &[]);
-        let extents = m.ints(&[1, -1, 1, 1]);
-        let [scale, demodulation, offset] =
-            [scale, demodulation, offset].map(|v| m.node("Reshape", &[&v, &extents], &[]));
-        let x = m.node("Mul", &[x, &scale], &[]);
-        let y = m.node("Conv", &[&x, &weight], attributes);
-        let y = m.node("Mul", &[&y, &demodulation], &[]);
-        Ok(m.node("Add", &[&y, &offset], &[]))
-    }
-
     fn finish(&mut self, sum: String, residual: Option<TensorId>, activation: Activation, y: TensorId) {
-        let is_watched = matches!(self.form, Form::Watched(_)) && is_in_bytes(self.plan, self.segment, y);
+        let is_in_bytes = is_in_bytes(self.plan, self.segment, y);
+        let is_watched = matches!(self.form, Form::Watched(_)) && is_in_bytes;
+        let rounded_by = match self.form {
+            Form::Rounded(_, ranges) if is_in_bytes => Some(ranges),
+            _ => None,
+        };
         let (watched_sum, watched_total) = (Watched::Sum.name(y), Watched::Total.name(y));
+        let scale = rounded_by.map(|ranges| ranges.tensor(self.plan, y));
+        let id = y;
         let y = name(y);
         if is_watched {
             self.model.node_to("Identity", &[&sum], &[], &watched_sum);
         }
-        let sum = match residual {
+        let mut sum = match residual {
             Some(residual) => self.model.node("Add", &[&sum, &name(residual)], &[]),
             None => sum,
         };
         if is_watched && residual.is_some() {
             self.model.node_to("Identity", &[&sum], &[], &watched_total);
         }
-        match activation {
-            Activation::None => self.model.node_to("Identity", &[&sum], &[], &y),
-            Activation::Relu => self.model.node_to("Relu", &[&sum], &[], &y),
-            Activation::Leaky => self.model.node_to("LeakyRelu", &[&sum], &[("alpha", Attribute::Float(0.2))], &y),
-            Activation::Sigmoid => self.model.node_to("Sigmoid", &[&sum], &[], &y),
+        if let (Some(ranges), true) = (rounded_by, residual.is_some()) {
+            sum = self.round(&sum, ranges.total(id));
+        }
+        let (kind, attributes) = match activation {
+            Activation::None => ("Identity", &[][..]),
+            Activation::Relu => ("Relu", &[][..]),
+            Activation::Leaky => ("LeakyRelu", &[("alpha", Attribute::Float(0.2))][..]),
+            Activation::Sigmoid => ("Sigmoid", &[][..]),
+        };
+        match scale {
+            Some(scale) => {
+                let made = self.model.node(kind, &[&sum], attributes);
+                let rounded = self.round(&made, scale);
+                self.model.node_to("Identity", &[&rounded], &[], &y);
+            }
+            None => self.model.node_to(kind, &[&sum], attributes, &y),
         }
     }
 }

@@ -28,14 +28,23 @@ impl Range {
 
 /// How bytes stand for numbers: `number = step * (byte - zero)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
-    pub(super) step: f32,
-    pub(super) zero: u8,
+pub(crate) struct Scale {
+    pub(crate) step: f32,
+    pub(crate) zero: u8,
+}
+
+impl Scale {
+    /// How bytes stand for the weights of one output channel that reads numbers of this scale.
+    pub(crate) fn step_of_taps(self, taps: &[f32], bias: f32) -> f32 {
+        let largest = taps.iter().fold(0.0_f32, |largest, tap| largest.max(tap.abs()));
+        // The bias counts in steps of the product; a channel of nearly no weight must not overflow it.
+        (largest / 127.0).max(bias.abs() / (self.step * 1e9)).max(1e-12)
+    }
 }
 
 /// The ranges of a plan's activations.
 #[derive(Clone, Debug)]
-pub(super) struct Ranges {
+pub struct Ranges {
     /// By tensor; a concatenation and its parts share one, so that joining them moves bytes only.
     tensors: Vec<Range>,
     /// By the tensor that the step writes.
@@ -67,17 +76,17 @@ impl Ranges {
     }
 
     /// How bytes stand for the numbers of a tensor.
-    pub(super) fn tensor(&self, plan: &Plan, id: TensorId) -> Scale {
+    pub(crate) fn tensor(&self, plan: &Plan, id: TensorId) -> Scale {
         self.tensors[plan.home(id).0.index()].scale()
     }
 
     /// The same for the sum of the step that writes `y`.
-    pub(super) fn sum(&self, y: TensorId) -> Scale {
+    pub(crate) fn sum(&self, y: TensorId) -> Scale {
         self.sums[y.index()].scale()
     }
 
     /// The same for its sum with the residual.
-    pub(super) fn total(&self, y: TensorId) -> Scale {
+    pub(crate) fn total(&self, y: TensorId) -> Scale {
         self.totals[y.index()].scale()
     }
 }

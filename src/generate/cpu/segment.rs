@@ -4,15 +4,15 @@ use crate::generate::plan::{Activation, Conv2d, Op, Plan, Shape, TensorId, UpCon
 
 /// One model: some steps of a plan, and what goes in and out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     /// Steps of the plan, convolutions all.
-    pub(super) steps: Vec<usize>,
+    pub(crate) steps: Vec<usize>,
     /// What others write and this reads.
-    pub(super) inputs: Vec<TensorId>,
+    pub(crate) inputs: Vec<TensorId>,
     /// What this writes and others read.
-    pub(super) outputs: Vec<TensorId>,
+    pub(crate) outputs: Vec<TensorId>,
     /// Which of the outputs are left in phases: see [`is_left_in_phases`].
-    pub(super) in_phases: Vec<bool>,
+    pub(crate) in_phases: Vec<bool>,
 }
 
 /// Whether an upsampling convolution that ends a segment is left as its four phases, (4 c, h + 1, w + 1): one 2×2
@@ -26,16 +26,16 @@ pub(super) fn is_left_in_phases(plan: &Plan, steps: &[usize], y: TensorId) -> bo
 }
 
 /// The parts of a concatenation, in order; none for any other tensor.
-pub(super) fn parts(plan: &Plan, id: TensorId) -> Vec<TensorId> {
+pub(crate) fn parts(plan: &Plan, id: TensorId) -> Vec<TensorId> {
     let is_part = |part: &usize| plan.tensors()[*part].parent.is_some_and(|(whole, _)| whole == id);
     (0..plan.tensors().len()).filter(is_part).map(TensorId::at).collect()
 }
 
-pub(super) fn name(id: TensorId) -> String {
+pub(crate) fn name(id: TensorId) -> String {
     format!("t{}", id.index())
 }
 
-pub(super) fn dims(shape: Shape) -> [usize; 4] {
+pub(crate) fn dims(shape: Shape) -> [usize; 4] {
     [1, shape.c, shape.h, shape.w]
 }
 

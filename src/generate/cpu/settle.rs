@@ -11,7 +11,7 @@ use crate::generate::plan::{Element, Executor as _, Role, TensorView, TensorView
 ///
 /// Where a picture is P dB from the truth, an independent error of this size makes it worse by
 /// `10 log10(1 + 10^((P - 41.5) / 10))` dB: 0.3 dB for P = 30, about the best that frames driven by others reach.
-pub(super) const LEAST_PSNR_DB: f64 = 41.5;
+pub(crate) const LEAST_PSNR_DB: f64 = 41.5;
 
 /// Whether this processor sums products of bytes in one instruction: without it 8 bits are slower, and their sums of two
 /// products saturate.
@@ -46,6 +46,36 @@ impl CpuExecutor {
         Ok(())
     }
 
+    /// What the activations of typical inputs are, measured in f32; what was adopted stays.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub(crate) fn ranges_of(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<Ranges> {
+        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        let exact = self.take(watching);
+        let watched = self.watch(examples, |_| ());
+        self.take(exact);
+        watched
+    }
+
+    /// Runs the examples on watched models; `see` is shown each picture.
+    fn watch(&mut self, examples: &[Vec<TensorView>], mut see: impl FnMut(Vec<u8>)) -> Result<Ranges> {
+        let mut ranges = Ranges::new(&self.plan);
+        for example in examples {
+            let mut picture = vec![0; self.n_picture_bytes()];
+            self.run(example, &mut [TensorViewMut::Bytes(&mut picture)])?;
+            for (segment, session) in self.segments.iter().zip(&mut self.sessions) {
+                ranges.see(&self.plan, segment, session);
+            }
+            see(picture);
+        }
+        Ok(ranges)
+    }
+
+    fn n_picture_bytes(&self) -> usize {
+        self.plan.of_role(Role::Output).map(|id| 4 * self.plan.tensor(id).shape.len()).sum()
+    }
+
     fn makes_one_picture(&self) -> bool {
         let mut outputs = self.plan.of_role(Role::Output);
         matches!((outputs.next(), outputs.next()), (Some(id), None) if self.plan.tensor(id).element == Element::Word)
@@ -53,20 +83,11 @@ impl CpuExecutor {
 
     /// Replaces the watched models by such in 8 bits; returns how close their pictures are at worst.
     fn try_bytes(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<f64> {
-        let n_bytes: usize = self.plan.of_role(Role::Output).map(|id| 4 * self.plan.tensor(id).shape.len()).sum();
-        let mut ranges = Ranges::new(&self.plan);
         let mut expected = Vec::with_capacity(examples.len());
-        for example in examples {
-            let mut picture = vec![0; n_bytes];
-            self.run(example, &mut [TensorViewMut::Bytes(&mut picture)])?;
-            for (segment, session) in self.segments.iter().zip(&mut self.sessions) {
-                ranges.see(&self.plan, segment, session);
-            }
-            expected.push(picture);
-        }
+        let ranges = self.watch(examples, |picture| expected.push(picture))?;
         let sessions = self.open(|segment| bytes::lower(&self.plan, segment, params, &ranges))?;
         self.take(sessions);
-        let mut found = vec![0; n_bytes];
+        let mut found = vec![0; self.n_picture_bytes()];
         let mut worst = f64::INFINITY;
         for (example, expected) in examples.iter().zip(&expected) {
             self.run(example, &mut [TensorViewMut::Bytes(&mut found)])?;
@@ -77,7 +98,7 @@ impl CpuExecutor {
 }
 
 /// PSNR of two RGBA pictures where either shows something, colour counted by its alpha.
-fn psnr_db(found: &[u8], expected: &[u8]) -> f64 {
+pub(crate) fn psnr_db(found: &[u8], expected: &[u8]) -> f64 {
     let (mut squares, mut n) = (0.0, 0_u32);
     for (a, b) in found.as_chunks::<4>().0.iter().zip(expected.as_chunks::<4>().0) {
         if a[3] == 0 && b[3] == 0 {

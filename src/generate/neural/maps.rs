@@ -135,7 +135,7 @@ const NECK: Vec3 = Vec3::new(0.0, 1.2, 0.8);
 
 /// The body goes where the foot of the neck goes, about which the head turns, and grows with the head, but does not turn
 /// with it.
-fn body_pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) -> [f32; 6] {
+pub(crate) fn body_pose(rest: &HeadPlacement, now: &HeadPlacement, size_px: usize) -> [f32; 6] {
     let size = size_px as f32;
     let neck = |placement: &HeadPlacement| placement.project(NECK).truncate() / size;
     let scale = rest.width_px / now.width_px;

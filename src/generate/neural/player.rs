@@ -22,9 +22,62 @@ use crate::geometry::N_LANDMARKS;
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 
+/// What the network is given of one identity, once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdentityTensors {
+    /// (4, 64, 64): colour -1..1 and matte 0..1.
+    pub portrait: Vec<f32>,
+    /// Features and embedding.
+    pub encoded: Encoded,
+    /// Words, as [`network::photo_levels`] lays them out.
+    pub photo: Vec<u32>,
+}
+
+impl IdentityTensors {
+    /// Encodes an identity that `mapper` has adopted, for pictures of `output_px`. Slow.
+    fn new(weights: &Weights, identity: &Identity, mapper: &WarpGenerator, output_px: usize) -> Result<Self> {
+        let encoded = encode(weights, identity)?;
+        check_embedding(&encoded)?;
+        let portrait = planes(identity, MOTION_PX)?;
+        let photo = network::photo_levels(output_px).lay_out(mapper.source_pixels());
+        Ok(Self { portrait, encoded, photo })
+    }
+
+    /// Values of the constants of [`network::frame`], but for background and badge.
+    pub fn constants(&self) -> Vec<TensorView<'_>> {
+        let [features32, features64, features128] = &self.encoded.features;
+        let numbers = [&self.portrait, features32, features64, features128];
+        let words = TensorView::Words(&self.photo);
+        numbers.into_iter().map(|values| TensorView::F32(values)).chain([words]).collect()
+    }
+}
+
+/// What the network is given of an identity for pictures of `output_px`, and driving numbers of typical motions, each in
+/// the order of the inputs of [`network::frame`]. Slow.
+///
+/// # Errors
+/// [`crate::ErrorKind::Model`] when the weights lack a layer or ONNX Runtime fails.
+pub fn typical(
+    weights: &Weights,
+    identity: &Arc<Identity>,
+    output_px: usize,
+) -> Result<(IdentityTensors, Vec<FrameInputs>)> {
+    let mut mapper = WarpGenerator::for_network(output_px);
+    mapper.adopt(Arc::clone(identity))?;
+    let tensors = IdentityTensors::new(weights, identity, &mapper, output_px)?;
+    let rest = HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32);
+    let mut inputs = FrameInputs::new(output_px);
+    let mut frames = Vec::new();
+    for signal in typical_signals(&identity.shape, identity.size_px()) {
+        inputs.follow(&signal, &rest, &mut mapper)?;
+        frames.push(inputs.clone());
+    }
+    Ok((tensors, frames))
+}
+
 /// What the plan of a frame reads anew for each.
 #[derive(Clone)]
-struct FrameInputs {
+pub struct FrameInputs {
     /// (478, 2) in picture units.
     landmarks: Vec<f32>,
     pose: [f32; 12],
@@ -54,7 +107,8 @@ impl FrameInputs {
         Ok(())
     }
 
-    fn views(&self) -> [TensorView<'_>; 9] {
+    /// Values of the inputs of [`network::frame`], in its order.
+    pub fn views(&self) -> [TensorView<'_>; 9] {
         let [map32, map64, map128] = &self.maps.coarse;
         let [deformation32, deformation64, deformation128] = &self.maps.deformation;
         [
@@ -87,13 +141,9 @@ impl Player {
         let output_px = network.options.output_px;
         let mut mapper = WarpGenerator::for_network(output_px);
         mapper.adopt(Arc::clone(&identity))?;
-        let encoded = encode(&network.weights, &identity)?;
-        check_embedding(&encoded)?;
+        let tensors = IdentityTensors::new(&network.weights, &identity, &mapper, output_px)?;
         let mut executor = (network.open)(network::frame(&network.options))?;
-        let params = network::fold(executor.plan(), &network.weights, &encoded.embedding)?;
-        let portrait = planes(&identity, MOTION_PX)?;
-        let [features32, features64, features128] = &encoded.features;
-        let photo = network::photo_levels(output_px).lay_out(mapper.source_pixels());
+        let params = network::fold(executor.plan(), &network.weights, &tensors.encoded.embedding)?;
         let rest = HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32);
         let mut inputs = FrameInputs::new(output_px);
         let mut examples = Vec::new();
@@ -103,16 +153,7 @@ impl Player {
                 examples.push(inputs.clone());
             }
         }
-        let adoption = Adoption {
-            params: params.iter().map(Vec::as_slice).collect(),
-            constants: vec![
-                TensorView::F32(&portrait),
-                TensorView::F32(features32),
-                TensorView::F32(features64),
-                TensorView::F32(features128),
-                TensorView::Words(&photo),
-            ],
-        };
+        let adoption = Adoption { params: params.iter().map(Vec::as_slice).collect(), constants: tensors.constants() };
         executor.adopt(&adoption)?;
         if !examples.is_empty() {
             let examples: Vec<Vec<TensorView>> = examples.iter().map(|example| example.views().to_vec()).collect();

@@ -20,6 +20,8 @@ struct Command {
     on: Option<bool>,
     to: Option<String>,
     value: Option<f32>,
+    x: Option<f32>,
+    y: Option<f32>,
 }
 
 /// Reads a command; the error says what was expected.
@@ -33,22 +35,28 @@ pub(super) fn parse(text: &str) -> Result<Control, String> {
     let named = CONTROLS.iter().filter(|entry| !entry.command.is_empty() && entry.command == command.r#do);
     let entry = named.into_iter().find(|entry| entry.part == part);
     let entry = entry.ok_or_else(|| format!("no such command: {:?}", command.r#do))?;
-    let Command { r#do: name, index, on, to, value, part: given } = &command;
+    let Command { r#do: name, index, on, to, value, part: given, x, y } = &command;
     let wrong = |field: &str| Err(format!("no such command: {name:?} takes {field} and nothing else"));
     if given.is_some() && part.is_none() {
         return Err(format!("no such command: {name:?} has no parts"));
     }
-    let value = match (entry.takes, index, on, to, value) {
-        (Takes::Nothing, None, None, None, None) => Value::Nothing,
-        (Takes::Place, Some(place), None, None, None) => Value::Place(*place),
-        (Takes::Switch, None, Some(on), None, None) => Value::Switch(*on),
-        (Takes::Background, None, None, Some(text), None) => Value::Text(text),
-        (Takes::Number(..), None, None, None, Some(number)) => Value::Number(*number),
+    let pair = x.zip(*y);
+    if x.is_some() != y.is_some() {
+        return Err(format!("no such command: {name:?} takes `x` and `y`"));
+    }
+    let value = match (entry.takes, index, on, to, value, pair) {
+        (Takes::Nothing, None, None, None, None, None) => Value::Nothing,
+        (Takes::Place, Some(place), None, None, None, None) => Value::Place(*place),
+        (Takes::Switch, None, Some(on), None, None, None) => Value::Switch(*on),
+        (Takes::Background | Takes::Framing, None, None, Some(text), None, None) => Value::Text(text),
+        (Takes::Number(..), None, None, None, Some(number), None) => Value::Number(*number),
+        (Takes::Pair(..), None, None, None, None, Some((right, down))) => Value::Pair(right, down),
         (Takes::Nothing, ..) => return Err(format!("no such command: {name:?} takes nothing")),
         (Takes::Place, ..) => return wrong("`index`"),
         (Takes::Switch, ..) => return wrong("`on`"),
-        (Takes::Background, ..) => return wrong("`to`"),
+        (Takes::Background | Takes::Framing, ..) => return wrong("`to`"),
         (Takes::Number(..), ..) => return wrong("`value`"),
+        (Takes::Pair(..), ..) => return wrong("`x` and `y`"),
     };
     entry.control(value)
 }

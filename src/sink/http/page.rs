@@ -121,6 +121,7 @@ fn hello(shared: &Shared) -> Value {
         "generator": shared.about.generator,
         "backend": shared.about.backend,
         "size_px": shared.about.size_px,
+        "frame_px": shared.about.frame_px,
         "stages": stages,
         "lines": lines,
         "max_upload_bytes": upload::MAX_BYTES,
@@ -165,6 +166,9 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
         },
         "keepExpression": shown.keep_expression,
         "eyeContact": shown.eye_contact,
+        "framing": shown.framing.name(),
+        "zoom": shown.view.zoom,
+        "offset": [shown.view.offset.x, shown.view.offset.y],
         "badge": shown.is_badged,
         "enrolling": is_enrolling,
     })

@@ -13,7 +13,7 @@ pub(super) const QUEUE: usize = 32;
 const HELD: Duration = Duration::from_secs(1);
 
 /// All keys that mean something.
-const KEYS: [(Key, WindowEvent); 26] = [
+const KEYS: [(Key, WindowEvent); 37] = [
     (Key::Key1, WindowEvent::Identity(0)),
     (Key::Key2, WindowEvent::Identity(1)),
     (Key::Key3, WindowEvent::Identity(2)),
@@ -37,6 +37,17 @@ const KEYS: [(Key, WindowEvent); 26] = [
     (Key::B, WindowEvent::Background),
     (Key::L, WindowEvent::Landmarks),
     (Key::F, WindowEvent::Figures),
+    (Key::V, WindowEvent::Framing),
+    (Key::Equal, WindowEvent::Zoom { is_in: true }),
+    (Key::NumPadPlus, WindowEvent::Zoom { is_in: true }),
+    (Key::Minus, WindowEvent::Zoom { is_in: false }),
+    (Key::NumPadMinus, WindowEvent::Zoom { is_in: false }),
+    (Key::Left, WindowEvent::Offset(-1, 0)),
+    (Key::Right, WindowEvent::Offset(1, 0)),
+    (Key::Up, WindowEvent::Offset(0, -1)),
+    (Key::Down, WindowEvent::Offset(0, 1)),
+    (Key::Key0, WindowEvent::PlainView),
+    (Key::NumPad0, WindowEvent::PlainView),
     (Key::P, WindowEvent::Panic),
     (Key::Q, WindowEvent::Quit),
     (Key::Escape, WindowEvent::Quit),

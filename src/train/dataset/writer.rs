@@ -101,11 +101,12 @@ pub(crate) fn put_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<()
     put(path, &text)
 }
 
-/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done.
+/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done. Several processes may
+/// write the same file: the last one's stays.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let about = || format!("cannot write {}", path.display());
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
+    beside.push(format!(".{}.part", std::process::id()));
     std::fs::write(&beside, bytes).or_error(ErrorKind::Io, about)?;
     std::fs::rename(&beside, path).or_error(ErrorKind::Io, about)
 }

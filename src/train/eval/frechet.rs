@@ -1,7 +1,7 @@
 //! The Fréchet distance between two sets of feature vectors, each taken for a Gaussian.
 
 /// Feature vectors of one set, one after the other.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct FeatureSet {
     n_features: usize,
     values: Vec<f32>,

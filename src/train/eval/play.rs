@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use image::ImageEncoder as _;
 
+use super::case::{Ending, Offer, PartCase};
 use super::footage::{Footage, Moment, in_square};
 use super::instruments::Instruments;
 use super::metrics::{self, Difference, Step};
@@ -39,6 +40,8 @@ pub(super) struct Stage<'a> {
     options: EvalOptions,
     compositor: Compositor,
     reel: Reel,
+    /// In place of the reel where a part is measured: the whole chooses.
+    offers: Option<Vec<Offer>>,
     by_case: Vec<Vec<Tally>>,
     cases: Vec<CaseReport>,
     skipped: Vec<Skipped>,
@@ -83,12 +86,39 @@ impl<'a> Stage<'a> {
             options,
             compositor: Compositor::new(composite)?,
             reel: Reel::new(suite.n_cases()),
+            offers: None,
             by_case: Vec::with_capacity(suite.n_cases()),
             cases: Vec::new(),
             skipped: Vec::new(),
             n_driver_lost: 0,
             is_cross: matches!(suite, Suite::CrossIdentity(..)),
         })
+    }
+
+    /// Keeps all that is known of each case for [`Self::take_case`].
+    pub(super) fn of_part(mut self) -> Self {
+        self.offers = Some(Vec::new());
+        self
+    }
+
+    /// Takes out what the case that was played last left.
+    pub(super) fn take_case(&mut self, index: usize) -> PartCase {
+        let ending = match (self.cases.pop(), self.by_case.pop(), self.skipped.pop()) {
+            (Some(case), Some(tallies), _) => {
+                Ending::Played { portrait_frame: case.portrait_frame, name: case.name, tallies }
+            }
+            (.., skipped) => {
+                let Skipped { case: name, reason } = skipped.unwrap_or_default();
+                Ending::Skipped { name, reason }
+            }
+        };
+        PartCase {
+            index,
+            ending,
+            n_driver_lost: std::mem::take(&mut self.n_driver_lost),
+            offers: self.offers.replace(Vec::new()).unwrap_or_default(),
+            backends: self.contenders.iter().map(|contender| contender.generator.backend().to_owned()).collect(),
+        }
     }
 
     /// Plays a case; breaks off when `report` says so.
@@ -344,7 +374,7 @@ impl<'a> Stage<'a> {
         };
         let psnr: Vec<f64> = mouths.iter().filter_map(Difference::psnr_db).collect();
         let (driver, is_cross) = (moment.driver.picture(), self.is_cross);
-        self.reel.offer((case, moment.index), mouth_l1, &psnr, || {
+        let cells = || {
             let errors = made.iter().map(|made| reel::error_picture(&truth.picture, made));
             let mut cells = vec![cast.picture.clone()];
             if is_cross {
@@ -353,8 +383,15 @@ impl<'a> Stage<'a> {
             cells.push(truth.picture.clone());
             cells.extend_from_slice(made);
             cells.extend(errors.collect::<Result<Vec<_>>>()?);
-            cells.iter().map(photo::jpeg).collect()
-        })
+            cells.iter().map(photo::jpeg).collect::<Result<Vec<_>>>()
+        };
+        match &mut self.offers {
+            Some(offers) => {
+                offers.push(Offer { frame: moment.index, mouth_l1, mouth_psnr_db: psnr, cells: cells()? });
+                Ok(())
+            }
+            None => self.reel.offer((case, moment.index), mouth_l1, &psnr, cells),
+        }
     }
 
     fn compare_faces(
@@ -379,6 +416,44 @@ impl<'a> Stage<'a> {
 
     /// The suite's report.
     pub(super) fn finish(self, suite: &Suite) -> SuiteReport {
+        let contenders = self.contenders.iter().map(|contender| Played {
+            label: contender.label.clone(),
+            generator: contender.generator.name().to_owned(),
+            backend: contender.generator.backend().to_owned(),
+        });
+        Record {
+            contenders: contenders.collect(),
+            by_case: self.by_case,
+            cases: self.cases,
+            skipped: self.skipped,
+            n_driver_lost: self.n_driver_lost,
+            reel: self.reel,
+        }
+        .report(suite, self.options)
+    }
+}
+
+/// What one contender was.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Played {
+    pub(super) label: String,
+    pub(super) generator: String,
+    pub(super) backend: String,
+}
+
+/// All that was measured in a suite.
+pub(super) struct Record {
+    pub(super) contenders: Vec<Played>,
+    pub(super) by_case: Vec<Vec<Tally>>,
+    pub(super) cases: Vec<CaseReport>,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) n_driver_lost: u64,
+    pub(super) reel: Reel,
+}
+
+impl Record {
+    /// The suite's report.
+    pub(super) fn report(self, suite: &Suite, options: EvalOptions) -> SuiteReport {
         let mut totals = vec![Tally::default(); self.contenders.len()];
         for tallies in &self.by_case {
             for (total, tally) in totals.iter_mut().zip(tallies) {
@@ -387,21 +462,22 @@ impl<'a> Stage<'a> {
         }
         let n_frames = totals.first().map_or(0, |total| total.n_of("l1"));
         let labels: Vec<&str> = self.contenders.iter().map(|contender| contender.label.as_str()).collect();
-        let fixed = if self.is_cross { &["portrait", "driver", "truth"][..] } else { &["portrait", "truth"] };
+        let is_cross = matches!(suite, Suite::CrossIdentity(..));
+        let fixed = if is_cross { &["portrait", "driver", "truth"][..] } else { &["portrait", "truth"] };
         let titles = fixed.iter().map(|title| (*title).to_owned());
         let titles = titles.chain(labels.iter().map(|label| (*label).to_owned()));
         let titles = titles.chain(labels.iter().map(|label| format!("error of {label}, 4×")));
         let generators =
             self.contenders.iter().zip(&totals).enumerate().map(|(i, (contender, total))| GeneratorReport {
                 label: contender.label.clone(),
-                generator: contender.generator.name().to_owned(),
-                backend: contender.generator.backend().to_owned(),
+                generator: contender.generator.clone(),
+                backend: contender.backend.clone(),
                 figures: total.figures(true),
                 cases: self.by_case.iter().map(|tallies| tallies[i].figures(false)).collect(),
             });
         SuiteReport {
             name: suite.name(),
-            notes: notes(suite, self.options, totals.first()),
+            notes: notes(suite, options, totals.first()),
             generators: generators.collect(),
             cell_titles: titles.collect(),
             cases: self.cases,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::frechet::{FeatureSet, frechet_distance};
 
@@ -81,10 +81,33 @@ pub struct Figure {
 pub type Figures = BTreeMap<&'static str, Figure>;
 
 /// Sums up what one generator did in one case, or in all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "StoredTally", into = "StoredTally")]
 pub(super) struct Tally {
     sums: BTreeMap<&'static str, (f64, u64)>,
     features: [FeatureSet; 2],
+}
+
+/// A tally in a file: sums as their bits, so that none is lost on the way through text.
+#[derive(Serialize, Deserialize)]
+struct StoredTally {
+    sums: BTreeMap<String, (u64, u64)>,
+    features: [FeatureSet; 2],
+}
+
+impl From<Tally> for StoredTally {
+    fn from(tally: Tally) -> Self {
+        let sums = tally.sums.into_iter().map(|(key, (sum, n))| (key.to_owned(), (sum.to_bits(), n)));
+        Self { sums: sums.collect(), features: tally.features }
+    }
+}
+
+impl From<StoredTally> for Tally {
+    fn from(stored: StoredTally) -> Self {
+        let sums = stored.sums.into_iter();
+        let known = sums.filter_map(|(key, (sum, n))| Some((metric_of(&key)?.key, (f64::from_bits(sum), n))));
+        Self { sums: known.collect(), features: stored.features }
+    }
 }
 
 impl Tally {

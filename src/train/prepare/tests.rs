@@ -68,7 +68,7 @@ impl Folder {
 }
 
 fn options() -> Options {
-    Options { manifest: None, rights: Vec::new(), checks: Checks::default(), n_jobs: 1 }
+    Options { manifest: None, rights: Vec::new(), checks: Checks::default(), n_jobs: 1, shard: Shard::WHOLE }
 }
 
 fn scaled(picture: &Rgb, side_px: usize) -> Rgb {
@@ -281,6 +281,54 @@ fn stopped_and_started_again_it_gives_what_one_run_gives() {
     std::fs::write(half.join("frames.jsonl"), "{\"index\": 0").unwrap();
     let error = Dataset::open(&out).unwrap_err().to_string();
     assert!(error.contains("line 1") && error.contains("prepare again"), "{error}");
+}
+
+/// All files below a folder, by name.
+fn tree(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = PathBuf::from(path.file_name().unwrap());
+        if path.is_dir() {
+            files.extend(tree(&path).into_iter().map(|(below, bytes)| (name.join(below), bytes)));
+        } else {
+            files.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn made_in_parts_and_joined_it_is_byte_for_byte_what_one_run_gives() {
+    let folder = Folder::new("parts");
+    let mut clips: Vec<PathBuf> =
+        [0, 12, 24].map(|first| folder.clip(&format!("from-{first}.mp4"), 25.0, &driver(&folder, first, 12))).to_vec();
+    // One that is left out, with its reason.
+    clips.push(folder.clip("nobody.mp4", 25.0, &noise(12)));
+    folder.prepare(&clips);
+    let prepare_part = |i: usize, into: &str| {
+        let shard = format!("{i}/2").parse().unwrap();
+        let into = folder.file(into);
+        prepare(&clips, &into, &Options { shard, ..options() }, &AtomicBool::new(false), &|_| {}).unwrap();
+        into
+    };
+    let parts = [prepare_part(0, "part0"), prepare_part(1, "part1")];
+    assert!(parts.iter().all(|part| !part.join("annotations.jsonl").exists()), "a part counts nothing");
+    let whole = tree(&folder.file("out"));
+    assert!(whole.len() > 4 + 3 * 4, "{:?}", whole.keys());
+    assert_eq!(merge(&parts, &folder.file("joined")).unwrap(), 4);
+    assert!(tree(&folder.file("joined")) == whole);
+    // Parts may share one folder, and a part may be joined twice.
+    prepare_part(0, "shared");
+    let shared = prepare_part(1, "shared");
+    merge(&[shared.clone(), parts[0].clone()], &shared).unwrap();
+    assert!(tree(&shared) == whole);
+    // What does not belong together is not joined.
+    std::fs::write(parts[1].join("clips/from-12/clip.json"), b"{}").unwrap();
+    let error = merge(&parts, &folder.file("joined")).unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains("under one name"), "{error}");
+    let error = merge(std::slice::from_ref(&folder.0), &folder.file("joined")).unwrap_err().to_string();
+    assert!(error.contains("has no folder `clips`"), "{error}");
 }
 
 /// A rendered clip's folder as `effigy synth data` writes it, of one of the demo's portraits.

@@ -1,13 +1,18 @@
 //! Writes an ONNX model: just the parts of the format that a plan needs, straight as protobuf.
 //!
+//! Numbers are f32; between [`ModelWriter::set_half`] calls, constants that would be f32 are written as f16.
+//!
 //! Field numbers are those of `onnx.proto` (ONNX 1.16, IR version 8, operator set 17).
 
+use half::f16;
+
 /// Kinds of elements, as ONNX numbers them.
-const FLOAT: u64 = 1;
-const UINT8: u64 = 2;
+pub(crate) const FLOAT: u64 = 1;
+pub(crate) const UINT8: u64 = 2;
 const INT8: u64 = 3;
 const INT32: u64 = 6;
 const INT64: u64 = 7;
+pub(crate) const FLOAT16: u64 = 10;
 /// Operators beyond ONNX's own that ONNX Runtime brings; nodes name them `com.microsoft.KIND`.
 const EXTENSION: &str = "com.microsoft";
 const IR_VERSION: u64 = 8;
@@ -15,53 +20,94 @@ const OPERATOR_SET: u64 = 17;
 
 /// An attribute's value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Attribute<'a> {
+pub(crate) enum Attribute<'a> {
     Int(i64),
     Float(f32),
     Ints(&'a [i64]),
     Text(&'a str),
 }
 
+/// How far an input or output extends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// As many pictures as a run is given.
+    Batch,
+    /// Always the same.
+    Fixed(usize),
+}
+
 /// A model that grows node by node.
 #[derive(Debug, Default)]
-pub(super) struct ModelWriter {
+pub(crate) struct ModelWriter {
     graph: Message,
     n_names: usize,
+    is_half: bool,
+    is_extended: bool,
+    metadata: Vec<(String, String)>,
 }
 
 impl ModelWriter {
     /// Declares an input of floats.
-    pub(super) fn input(&mut self, name: &str, dims: &[usize]) {
-        self.graph.message(11, &value_info(name, dims));
+    pub(crate) fn input(&mut self, name: &str, dims: &[usize]) {
+        self.input_of(name, FLOAT, &fixed(dims));
+    }
+
+    /// Declares an input of any kind and extent.
+    pub(crate) fn input_of(&mut self, name: &str, kind: u64, extents: &[Extent]) {
+        self.graph.message(11, &value_info(name, kind, extents));
     }
 
     /// Declares an output of floats.
-    pub(super) fn output(&mut self, name: &str, dims: &[usize]) {
-        self.graph.message(12, &value_info(name, dims));
+    pub(crate) fn output(&mut self, name: &str, dims: &[usize]) {
+        self.output_of(name, FLOAT, &fixed(dims));
+    }
+
+    /// Declares an output of any kind and extent.
+    pub(crate) fn output_of(&mut self, name: &str, kind: u64, extents: &[Extent]) {
+        self.graph.message(12, &value_info(name, kind, extents));
+    }
+
+    /// Notes something about the model, for who opens it.
+    pub(crate) fn note(&mut self, key: &str, value: &str) {
+        self.metadata.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Whether [`Self::floats`] writes f16 from now on; returns whether it did before.
+    pub(crate) fn set_half(&mut self, is_half: bool) -> bool {
+        std::mem::replace(&mut self.is_half, is_half)
     }
 
     /// Adds constant floats and returns their name.
-    pub(super) fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
+    pub(crate) fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
+        if self.is_half {
+            let bytes = values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes());
+            return self.initializer(dims, FLOAT16, bytes.collect());
+        }
         self.initializer(dims, FLOAT, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
+    /// Adds constant unsigned bytes and returns their name.
+    pub(crate) fn bytes(&mut self, dims: &[usize], values: Vec<u8>) -> String {
+        self.initializer(dims, UINT8, values)
+    }
+
     /// Adds a row of constant integers and returns its name.
-    pub(super) fn ints(&mut self, values: &[i64]) -> String {
+    pub(crate) fn ints(&mut self, values: &[i64]) -> String {
         self.initializer(&[values.len()], INT64, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
     /// Adds one constant byte, without extents, and returns its name.
-    pub(super) fn byte(&mut self, value: u8) -> String {
+    pub(crate) fn byte(&mut self, value: u8) -> String {
         self.initializer(&[], UINT8, vec![value])
     }
 
     /// Adds constant signed bytes and returns their name.
-    pub(super) fn signed_bytes(&mut self, dims: &[usize], values: &[i8]) -> String {
+    pub(crate) fn signed_bytes(&mut self, dims: &[usize], values: &[i8]) -> String {
         self.initializer(dims, INT8, values.iter().map(|value| value.cast_unsigned()).collect())
     }
 
     /// Adds a row of constant 32-bit integers and returns its name.
-    pub(super) fn short_ints(&mut self, values: &[i32]) -> String {
+    pub(crate) fn short_ints(&mut self, values: &[i32]) -> String {
         self.initializer(&[values.len()], INT32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
@@ -77,18 +123,19 @@ impl ModelWriter {
     }
 
     /// Adds a node with one output of a new name, which it returns.
-    pub(super) fn node(&mut self, kind: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
+    pub(crate) fn node(&mut self, kind: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
         let name = self.name();
         self.node_to(kind, inputs, attributes, &name);
         name
     }
 
     /// Adds a node whose output is called `output`.
-    pub(super) fn node_to(&mut self, kind: &str, inputs: &[&str], attributes: &[(&str, Attribute)], output: &str) {
+    pub(crate) fn node_to(&mut self, kind: &str, inputs: &[&str], attributes: &[(&str, Attribute)], output: &str) {
         let mut node = Message::default();
         inputs.iter().for_each(|input| node.bytes(1, input.as_bytes()));
         node.bytes(2, output.as_bytes());
         let (domain, kind) = kind.rsplit_once('.').unwrap_or(("", kind));
+        self.is_extended |= !domain.is_empty();
         node.bytes(4, kind.as_bytes());
         for (name, value) in attributes {
             let mut attribute = Message::default();
@@ -118,12 +165,23 @@ impl ModelWriter {
     }
 
     /// The model's bytes.
-    pub(super) fn finish(mut self, name: &str) -> Vec<u8> {
+    pub(crate) fn finish(mut self, name: &str) -> Vec<u8> {
         self.graph.bytes(2, name.as_bytes());
         let mut model = Message::default();
         model.varint(1, IR_VERSION);
+        model.bytes(2, env!("CARGO_PKG_NAME").as_bytes());
+        model.bytes(3, env!("CARGO_PKG_VERSION").as_bytes());
         model.message(7, &self.graph);
+        for (key, value) in &self.metadata {
+            let mut entry = Message::default();
+            entry.bytes(1, key.as_bytes());
+            entry.bytes(2, value.as_bytes());
+            model.message(14, &entry);
+        }
         for (domain, version) in [("", OPERATOR_SET), (EXTENSION, 1)] {
+            if domain == EXTENSION && !self.is_extended {
+                continue;
+            }
             let mut operators = Message::default();
             operators.bytes(1, domain.as_bytes());
             operators.varint(2, version);
@@ -138,15 +196,22 @@ impl ModelWriter {
     }
 }
 
-fn value_info(name: &str, dims: &[usize]) -> Message {
+fn fixed(dims: &[usize]) -> Vec<Extent> {
+    dims.iter().map(|&extent| Extent::Fixed(extent)).collect()
+}
+
+fn value_info(name: &str, element: u64, extents: &[Extent]) -> Message {
     let mut shape = Message::default();
-    for &extent in dims {
+    for extent in extents {
         let mut dim = Message::default();
-        dim.varint(1, extent as u64);
+        match *extent {
+            Extent::Batch => dim.bytes(2, b"batch"),
+            Extent::Fixed(extent) => dim.varint(1, extent as u64),
+        }
         shape.message(1, &dim);
     }
     let mut tensor = Message::default();
-    tensor.varint(1, FLOAT);
+    tensor.varint(1, element);
     tensor.message(2, &shape);
     let mut kind = Message::default();
     kind.message(1, &tensor);
