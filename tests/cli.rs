@@ -370,7 +370,7 @@ fn wrong_usage_is_told_before_anything_is_opened() {
     );
     let owned: Vec<(String, &[&str])> = vec![
         ("dance".into(), &["unrecognized subcommand 'dance'"]),
-        ("run".into(), &["--identity <FILE[,FILE...]>"]),
+        ("run".into(), &["no identity to show", "effigy enroll PHOTO -o NAME.effigy", "effigy identities add"]),
         ("run --identity ''".into(), &["--identity", "expected FILE or FILE,FILE,…, found an empty name"]),
         ("run --identity me.effigy,".into(), &["found an empty name"]),
         ("enroll".into(), &["--output <NAME.effigy>", "--consent <CONSENT>", "<PHOTO>"]),

@@ -53,10 +53,10 @@ pub(crate) struct EvalArgs {
         "live", "features", "recognition", "html", "strip"])]
     across: Option<Vec<PathBuf>>,
     /// With --across, this photo with this clip, named without their endings; may be repeated
-    #[arg(long, value_name = "PHOTO:CLIP", requires = "across")]
+    #[arg(long, value_name = "PHOTO:CLIP")]
     pair: Vec<String>,
     /// With --across, write a sheet of the worst frames to this PNG or JPEG: the photo, then driver beside result
-    #[arg(short, long, value_name = "FILE", requires = "across")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How motion is carried over from one person to another
     #[arg(long, value_enum, default_value_t)]
@@ -157,6 +157,11 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         return across::run(args, folders);
     }
     // What was typed wrongly is said before anything is measured.
+    if !args.pair.is_empty() || args.output.is_some() {
+        let option = if args.pair.is_empty() { "--output" } else { "--pair" };
+        let message = format!("{option} belongs to --across PHOTOS CLIPS; clips by themselves have --strip and --html");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let suites = suites(args)?;
     check_outputs(args, &suites)?;
     let mut contenders = contenders(&args.generator)?;

@@ -48,6 +48,11 @@ pub(super) const SHUT_MOUTH: f32 = 0.012;
 /// An eye that is open by no more than this share of rest is shut: the tracker never reports less for a closed lid.
 pub(super) const SHUT_EYE: f32 = 0.35;
 
+/// What is asked for beyond what the driver does follows the driver with so much play, so that the tracker's noise is not
+/// made larger with the expression: in strengths, and in widths of the eye for where it looks.
+const PLAY: f32 = 0.02;
+const GAZE_PLAY: f32 = 0.004;
+
 /// The part that a coefficient belongs to.
 fn part_of(name: &str) -> StrengthPart {
     if name.starts_with("brow") {
@@ -150,6 +155,9 @@ pub(super) struct Retargeter {
     solver: Solver,
     goal: Goal,
     is_new: bool,
+    /// What is known of each coefficient's change, and of each place of an iris, without their noise.
+    steady: [f32; N_COEFFICIENTS],
+    steady_gaze: [[f32; 2]; 2],
     driven: Driven,
 }
 
@@ -160,6 +168,8 @@ impl Retargeter {
             solver: Solver::new()?,
             goal: Goal::default(),
             is_new: true,
+            steady: [0.0; N_COEFFICIENTS],
+            steady_gaze: [[0.0; 2]; 2],
             driven: Driven { points: Box::new([Vec3::ZERO; N_LANDMARKS]), eye_openness: [1.0; 2] },
         })
     }
@@ -189,8 +199,10 @@ impl Retargeter {
         let rest = portrait.coefficients();
         let seen = *driver.expressed();
         for c in 0..N_COEFFICIENTS {
-            let strength = strengths.of(self.prior.part[c]) * portrait.emphasis()[c];
             let change = seen[c] - driver.rest()[c];
+            let steady = follow(&mut self.steady[c], change, PLAY, self.is_new);
+            let change = change + (portrait.emphasis()[c] - 1.0) * steady;
+            let strength = strengths.of(self.prior.part[c]);
             self.goal.coefficients[c] = (rest[c] + strength * change).clamp(0.0, 1.0);
             // The network's first answer is how neutral a face is, which the others say better.
             self.goal.importance[c] = f32::from(COEFFICIENT_NAMES[c] != "_neutral");
@@ -242,14 +254,22 @@ impl Retargeter {
         let emphasis = gaze::emphasis(portrait);
         let (widths, driver_widths) = (features::eye_widths(base), features::eye_widths(resting));
         for (eye, pair) in features::GAZE.iter().enumerate() {
-            for (&feature, emphasis) in pair.iter().zip(emphasis[eye]) {
+            for (axis, &feature) in pair.iter().enumerate() {
                 let change = features::measure(feature, points) - features::measure(feature, resting);
-                let change = change * widths[eye] / driver_widths[eye];
-                aim(feature, features::measure(feature, base) + gaze * emphasis * change, GAZE_IMPORTANCE);
+                let change = change / driver_widths[eye];
+                let steady = follow(&mut self.steady_gaze[eye][axis], change, GAZE_PLAY, self.is_new);
+                let change = (change + (emphasis[eye][axis] - 1.0) * steady) * widths[eye];
+                aim(feature, features::measure(feature, base) + gaze * change, GAZE_IMPORTANCE);
             }
         }
         openness
     }
+}
+
+/// Follows a value with some play: stays where it is while the value is no further away.
+fn follow(steady: &mut f32, value: f32, play: f32, is_new: bool) -> f32 {
+    *steady = if is_new { value } else { steady.max(value - play).min(value + play) };
+    *steady
 }
 
 impl Strengths {

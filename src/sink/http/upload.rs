@@ -18,7 +18,6 @@ use crate::control::{Control, MAX_IDENTITIES};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark};
 use crate::photo;
-use crate::rehearse::Rehearsal;
 
 /// The largest upload, in bytes.
 pub(super) const MAX_BYTES: usize = 16 << 20;
@@ -167,11 +166,10 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
         if options.face.is_none() && photo.needs_choice() {
             return Ok(Err(Outcome::Choose(Choice::new(&photo)?)));
         }
-        let mut enrolled = enroller.enroll_examined(&photo, &options)?;
+        let enrolled = enroller.enroll_examined(&photo, &options)?;
         if is_asking && enrolled.remarks.iter().any(|remark| remark.kind.is_warning()) {
             return Ok(Err(Outcome::Ask { remarks: enrolled.remarks }));
         }
-        Rehearsal::new()?.rehearse(&mut enrolled.identity)?;
         let identity = Arc::new(enrolled.identity);
         let entry = entry(&identity, true)?;
         Ok(Ok((identity, entry, enrolled.remarks)))
