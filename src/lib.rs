@@ -59,6 +59,10 @@
 //! # }
 //! ```
 
+// What tests of the program's inside share with those of its outside calls it by its name.
+#[cfg(test)]
+extern crate self as effigy;
+
 mod base64;
 pub mod bench;
 pub mod capture;

@@ -9,7 +9,8 @@ use effigy::clock::Timestamp;
 use effigy::drive::DenseMotion;
 use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use effigy::identity::{Basis, Consent, Framing, Manifest, PhotoCrop, WholePhoto};
-use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb};
+use effigy::mark::{Embedder, Key, Message};
+use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb, Rgba};
 use glam::{Quat, Vec2, Vec3};
 
 /// The signal that changes nothing.
@@ -192,12 +193,37 @@ pub fn shrunk(picture: &Rgb, divisor: usize) -> Rgb {
     out
 }
 
-/// Whether two colours are equal but for the invisible mark, which is in every picture.
-pub fn is_like(seen: &[u8], meant: &[u8]) -> bool {
-    seen.iter().zip(meant).all(|(a, b)| a.abs_diff(*b) <= MARK_LEVELS)
+/// A picture with the invisible mark of run 0, as everything that leaves has it unless it says another run.
+pub fn with_mark(picture: &Rgba) -> Rgba {
+    let mut picture = picture.clone();
+    let size_px = (picture.width_px(), picture.height_px());
+    Embedder::new(size_px, Message::of_run(0), Key::PUBLIC).mark(picture.data_mut().as_chunks_mut().0);
+    picture
 }
 
-/// More than the mark ever changes a pixel of the drawn identity's pictures by.
-pub const MARK_LEVELS: u8 = 21;
-/// More than it changes an even ground by.
-pub const MARK_LEVELS_EVEN: u8 = 4;
+/// A picture of one colour.
+pub fn even(rgba: [u8; 4], (width_px, height_px): (usize, usize)) -> Rgba {
+    Rgba::from_data(width_px, height_px, rgba.repeat(width_px * height_px)).unwrap()
+}
+
+/// A picture that hides all that is behind it.
+pub fn opaque(picture: &Rgb) -> Rgba {
+    let data = picture.data().chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255]).collect();
+    Rgba::from_data(picture.width_px(), picture.height_px(), data).unwrap()
+}
+
+/// Motions that go far: nods, turns, a head that comes near and one that leaves its place.
+pub fn motions(identity: &Identity) -> Vec<DrivingSignal> {
+    (0..8)
+        .map(|i| {
+            let mut signal = rest();
+            let phase = i as f32;
+            signal.rotation =
+                Quat::from_rotation_y((phase * 1.3).sin() * 0.5) * Quat::from_rotation_x(phase.cos() * 0.3);
+            signal.translation = Vec2::new((phase * 0.9).sin() * 0.25, (phase * 1.7).cos() * 0.15);
+            signal.scale = 1.0 + 0.12 * (phase * 2.1).sin();
+            open_mouth(&mut signal, identity, 0.03 * phase);
+            signal
+        })
+        .collect()
+}
