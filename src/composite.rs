@@ -8,6 +8,8 @@ use std::sync::Arc;
 use glam::Vec2;
 
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "train")]
+use crate::frame::Rgb;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
 use crate::geometry::N_LANDMARKS;
@@ -146,7 +148,8 @@ impl Default for CompositeOptions {
 pub struct Compositor {
     options: CompositeOptions,
     plate: Plate,
-    embedder: Embedder,
+    /// None only for pictures that are measured and never leave.
+    embedder: Option<Embedder>,
     /// Makes all frames but that of the generated square itself.
     framer: Option<Framer>,
     badge: Badge,
@@ -171,13 +174,23 @@ impl Compositor {
         let is_square = options.framing == Framing::Head && frame_px == (size, size);
         Ok(Self {
             plate: Plate::new(&options.background, None, size)?,
-            embedder: Embedder::new(frame_px, Message::of_run(options.run_id), Key::PUBLIC),
+            embedder: Some(Embedder::new(frame_px, Message::of_run(options.run_id), Key::PUBLIC)),
             framer: (!is_square).then(|| Framer::new(frame_px, options.framing, options.view)),
             badge: Badge::new(frame_px),
             cards: Cards::new(frame_px)?,
             has_stamp: false,
             options,
         })
+    }
+
+    /// One without the invisible mark, to compare its pictures with the truth: the mark would be counted as an error. They
+    /// must not leave the process; see [`marked`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(feature = "train")]
+    pub(crate) fn to_measure(options: CompositeOptions) -> Result<Self> {
+        Ok(Self { embedder: None, ..Self::new(options)? })
     }
 
     /// (width, height) of the frames, in pixels.
@@ -310,8 +323,9 @@ impl Compositor {
             return Ok(());
         };
         let badge = options.badge.then_some(&*badge);
-        let still =
-            framer.still(background, *mirror, size, |picture| seal(embedder, badge, picture, Area::whole(picture)))?;
+        let still = framer.still(background, *mirror, size, |picture| {
+            seal(embedder.as_mut(), badge, picture, Area::whole(picture))
+        })?;
         let (strip, area) = (strip(self.has_stamp, &still.picture), still.area);
         if out.still == still.id {
             strip.copy(&still.picture, &mut out.picture);
@@ -336,7 +350,7 @@ impl Compositor {
     /// Where every picture leaves: marks the part of it that was drawn anew.
     fn leave(&mut self, drawn: Area, out: &mut OutFrame) {
         let badge = self.options.badge.then_some(&self.badge);
-        seal(&mut self.embedder, badge, &mut out.picture, drawn);
+        seal(self.embedder.as_mut(), badge, &mut out.picture, drawn);
         // A picture that no frame is behind has no age to tell.
         if self.has_stamp && out.trace.frame_id != 0 {
             let own = Stamp { origin: Origin::Output, frame_id: out.trace.frame_id as u32, time: out.trace.captured };
@@ -346,11 +360,25 @@ impl Compositor {
     }
 }
 
+/// A picture of [`Compositor::to_measure`] as it may leave: with the invisible mark.
+#[cfg(feature = "train")]
+pub(crate) fn marked(picture: &Rgb) -> Rgb {
+    let mut marked = Rgba::new(picture.width_px(), picture.height_px());
+    for (to, from) in marked.data_mut().chunks_exact_mut(4).zip(picture.data().chunks_exact(3)) {
+        to.copy_from_slice(&[from[0], from[1], from[2], 255]);
+    }
+    let size = (picture.width_px(), picture.height_px());
+    Embedder::new(size, Message::of_run(0), Key::PUBLIC).mark(marked.data_mut().as_chunks_mut::<4>().0);
+    marked.opaque()
+}
+
 /// Puts what every picture carries into a part of one that was just drawn: once into what stands still, and into the
 /// moving part of each picture. The invisible mark always, and first, so that the badge stays as drawn.
-fn seal(embedder: &mut Embedder, badge: Option<&Badge>, picture: &mut Rgba, drawn: Area) {
+fn seal(embedder: Option<&mut Embedder>, badge: Option<&Badge>, picture: &mut Rgba, drawn: Area) {
     let Area { x, y, width, height } = drawn;
-    embedder.mark_part(picture.data_mut().as_chunks_mut::<4>().0, x..x + width, y..y + height);
+    if let Some(embedder) = embedder {
+        embedder.mark_part(picture.data_mut().as_chunks_mut::<4>().0, x..x + width, y..y + height);
+    }
     if let Some(badge) = badge {
         badge.stamp(picture, drawn);
     }
