@@ -68,6 +68,7 @@ pub mod bench;
 pub mod capture;
 pub mod clock;
 pub mod composite;
+pub mod conditions;
 pub mod control;
 pub mod demo;
 pub mod drive;
