@@ -31,6 +31,8 @@ impl Home {
         for name in ["me", "ann"] {
             let mut identity = (*common::identity(512)).clone();
             identity.manifest.name = name.to_owned();
+            // Two people: what one takes back says nothing of the other.
+            identity.manifest.consent.by = name.to_owned();
             identity.save(&home.0.join(format!("{name}.effigy")), &signer).unwrap();
         }
         home
