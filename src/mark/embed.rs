@@ -36,6 +36,9 @@ pub struct Embedder {
     variance: Vec<f32>,
     strength: Vec<i16>,
     added: Vec<i16>,
+    /// What a row of pixels gains and loses.
+    more: Vec<[u8; 4]>,
+    less: Vec<[u8; 4]>,
 }
 
 impl Embedder {
@@ -57,6 +60,8 @@ impl Embedder {
             variance: vec![0.0; blocks.0 * blocks.1],
             strength: vec![0; blocks.0 * blocks.1],
             added: vec![0; width],
+            more: vec![[0; 4]; width],
+            less: vec![[0; 4]; width],
         }
     }
 
@@ -94,11 +99,20 @@ impl Embedder {
                 .iter_mut()
                 .zip(&self.dither[at.clone()])
                 .for_each(|(added, dither)| *added = (*added + dither) >> SHIFT);
-            for (pixel, &added) in pixels[at].iter_mut().zip(&*added) {
-                let added = if pixel[3] == 0 { 0 } else { added };
-                for sample in &mut pixel[..3] {
-                    *sample = (i16::from(*sample) + added).clamp(0, 255) as u8;
-                }
+            let row = &mut pixels[at];
+            let (more, less) = (&mut self.more[..row.len()], &mut self.less[..row.len()]);
+            for (((more, less), pixel), &added) in more.iter_mut().zip(&mut *less).zip(&*row).zip(&*added) {
+                let is_seen = u32::from(u32::from_le_bytes(*pixel) >= 1 << 24).wrapping_neg();
+                // The same for red, green and blue, nothing for alpha.
+                let spread = |levels: i16| {
+                    let levels = u32::from(levels.max(0) as u16) & is_seen;
+                    (levels | levels << 8 | levels << 16).to_le_bytes()
+                };
+                (*more, *less) = (spread(added), spread(-added));
+            }
+            let samples = row.as_flattened_mut().iter_mut();
+            for ((sample, more), less) in samples.zip(more.as_flattened()).zip(less.as_flattened()) {
+                *sample = sample.saturating_add(*more).saturating_sub(*less);
             }
         }
     }
