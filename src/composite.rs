@@ -324,7 +324,7 @@ impl Compositor {
         };
         let badge = options.badge.then_some(&*badge);
         let still = framer.still(background, *mirror, size, |picture| {
-            seal(embedder.as_mut(), badge, picture, Area::whole(picture))
+            seal(embedder.as_mut(), badge, picture, Area::whole(picture));
         })?;
         let (strip, area) = (strip(self.has_stamp, &still.picture), still.area);
         if out.still == still.id {
