@@ -169,6 +169,7 @@ fn the_library_lists_renames_orders_and_removes() {
     assert!(home.says(&format!("run --identity Me3 {run}"), 1).contains("the consent was revoked on this machine at"));
     assert!(home.says(&format!("run {run}"), 0).contains("revoked on this machine"), "it is said who is left out");
     let pictures = || home.0.join(".cache/effigy/thumbnails").read_dir().unwrap().count();
+    assert_eq!(names(), ["ann", "Me3"]);
     assert_eq!(pictures(), 2, "one for each, none for a name that is gone");
     home.says("identities remove 2", 0);
     assert_eq!(pictures(), 1, "a face that was removed is shown nowhere");
