@@ -1,7 +1,7 @@
 //! The invisible mark: says in every picture that leaves that this program made it.
 //!
 //! A faint pattern of brightness, the same in every picture of a run: a tile of a quarter of the picture's side that repeats,
-//! made of waves ([`carriers`]) whose directions and lengths lie on a lattice. Two thirds of them have phases that anyone knows and
+//! made of waves (`carriers`) whose directions and lengths lie on a lattice. Two thirds of them have phases that anyone knows and
 //! show where, how large and how turned the pattern is; the phases of the others carry [`Message`]: the run's number and a
 //! check. [`Embedder`] adds it, stronger where the picture is busy; [`Detector`] finds it in one picture or, better, in the mean of
 //! many.

@@ -11,7 +11,7 @@ const TAIL_MEAN: f32 = 0.18;
 
 /// How often an unmarked picture has this score or more, 0..=1, at most.
 ///
-/// Above [`TAIL_FROM`] by an exponential tail; below, 0.01 to 1 is not told apart.
+/// Above a score of 5.62 by an exponential tail; below, 0.01 to 1 is not told apart.
 pub fn false_alarm_probability(score: f32) -> f64 {
     if score < TAIL_FROM { 1.0 } else { 0.01 * f64::from((TAIL_FROM - score) / TAIL_MEAN).exp() }
 }

@@ -39,7 +39,7 @@ struct Lie {
 /// The best place for a mark in a picture, whether it is one or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Finding {
-    /// How well the phases agree, in standard deviations of chance: see [`certainty`].
+    /// How well the phases agree, in standard deviations of chance: see [`false_alarm_probability`](super::false_alarm_probability).
     pub score: f32,
     /// The marked picture's side as a part of the shorter side of the one looked at.
     pub side_share: f32,
