@@ -36,13 +36,6 @@ run_tests() {
   phase "the control page in a browser"
   # The tests have just built it.
   scripts/page_test.sh target/debug/effigy
-  phase "virtual cameras on real drivers"
-  scripts/pipewire_test.sh
-  scripts/vm_test.sh
-  if [ "$(uname -sm)" = "Linux x86_64" ]; then
-    phase "CUDA kernels on the processor, against their twins"
-    EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
-  fi
 }
 phase "tests begin; lints beside them"
 # Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy. The tests
@@ -92,4 +85,12 @@ code=0
 wait "$tests" || code=$?
 tests=
 [ "$code" = 0 ] || exit "$code"
+# Not beside the lints: Cargo would wait for those that compile, and these have only so long.
+phase "virtual cameras on real drivers"
+scripts/pipewire_test.sh
+scripts/vm_test.sh
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+  phase "CUDA kernels on the processor, against their twins"
+  EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
+fi
 phase "all passed"
