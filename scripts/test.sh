@@ -38,13 +38,6 @@ run_tests() {
   scripts/page_test.sh target/debug/effigy
   phase "a real server of the open inference protocol"
   scripts/remote_test.sh target/debug/effigy
-  phase "virtual cameras on real drivers"
-  scripts/pipewire_test.sh
-  scripts/vm_test.sh
-  if [ "$(uname -sm)" = "Linux x86_64" ]; then
-    phase "CUDA kernels on the processor, against their twins"
-    EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
-  fi
 }
 phase "tests begin; lints beside them"
 # Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy. The tests
@@ -94,4 +87,12 @@ code=0
 wait "$tests" || code=$?
 tests=
 [ "$code" = 0 ] || exit "$code"
+# Not beside the lints: Cargo would wait for those that compile, and these have only so long.
+phase "virtual cameras on real drivers"
+scripts/pipewire_test.sh
+scripts/vm_test.sh
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+  phase "CUDA kernels on the processor, against their twins"
+  EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
+fi
 phase "all passed"

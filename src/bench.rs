@@ -20,6 +20,7 @@ pub mod degrade;
 pub mod e2e;
 pub mod lag;
 pub mod load;
+pub mod mark;
 pub mod memory;
 pub mod page;
 pub mod pattern;

@@ -170,6 +170,10 @@ pub fn play(scenario: Scenario, engine: &Engine<'_>, length: Length, label: Labe
         tracker = Box::new(SlowTracker { inner: tracker, times: SLOW, clock: Arc::clone(&clock) });
     }
     let mut generator = (engine.generator)()?;
+    // Slow, and slower where another machine is told of it: before the time counts.
+    if let Some(first) = engine.identities.first() {
+        generator.adopt(Arc::clone(first))?;
+    }
     let times = match scenario {
         Scenario::SlowGenerator => 2,
         Scenario::OverloadGenerate => SLOW,

@@ -72,6 +72,9 @@ pub(crate) struct ExportArgs {
     /// For servers that `effigy run --backend remote:…` asks: leave out the visible AI mark, which that program draws itself
     #[arg(long, conflicts_with = "identity")]
     for_remote: bool,
+    /// What the face is shown for, where the identity's consent is limited to something
+    #[arg(long, value_name = "PURPOSE", requires = "identity")]
+    purpose: Option<String>,
 }
 
 /// What to write.
@@ -142,6 +145,9 @@ const CHECKED: [usize; 4] = [0, 1, 5, 11];
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let weights = args.weights.as_deref().map_or_else(Weights::built_in, Weights::load)?;
     let identity = args.identity.as_deref().map(Identity::load).transpose()?.map(Arc::new);
+    if let Some(identity) = &identity {
+        identity.check_consent(args.purpose.as_deref(), effigy::identity::now_unix_secs())?;
+    }
     if args.no_badge {
         check_badge(true, identity.as_slice())?;
     }
