@@ -19,7 +19,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 #[cfg(feature = "remote")]
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let letters = text.as_bytes();
-    if letters.len() % 4 != 0 {
+    if !letters.len().is_multiple_of(4) {
         return None;
     }
     let n_padding = letters.iter().rev().take_while(|&&letter| letter == b'=').count();

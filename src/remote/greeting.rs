@@ -60,7 +60,7 @@ pub(super) async fn connect(
 ) -> Result<(Service, Described), Failure> {
     let opening = async {
         Ok(match address.protocol {
-            Protocol::Grpc => Service::Grpc(Grpc::open(address, dialer, token).await?),
+            Protocol::Grpc => Service::Grpc(Box::new(Grpc::open(address, dialer, token).await?)),
             Protocol::Http => Service::Rest(Rest::open(address, dialer, token).await?),
         })
     };

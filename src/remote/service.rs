@@ -8,7 +8,7 @@ use super::rest::Rest;
 
 /// A connection to a server.
 pub(super) enum Service {
-    Grpc(Grpc),
+    Grpc(Box<Grpc>),
     Rest(Rest),
 }
 
