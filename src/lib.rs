@@ -81,6 +81,7 @@ mod jpeg;
 pub mod kernels;
 pub mod latency;
 pub mod latest;
+pub mod microphone;
 pub mod models;
 pub mod motion_link;
 pub mod onnx;

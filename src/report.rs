@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::composite::Shown;
+use crate::microphone::Microphone;
 use crate::trace::{Stage, Trace};
 
 /// Version of the report's keys. It rises when a key changes its meaning or goes.
@@ -149,6 +150,7 @@ pub struct LiveFigures {
     dropped: AtomicU64,
     presented: AtomicU64,
     shown: Mutex<Option<Shown>>,
+    microphone: OnceLock<Microphone>,
 }
 
 impl LiveFigures {
@@ -162,6 +164,17 @@ impl LiveFigures {
         if let Ok(mut kept) = self.shown.try_lock() {
             *kept = Some(shown);
         }
+    }
+
+    /// The microphone that is recorded, where one is.
+    pub fn microphone(&self) -> Option<&Microphone> {
+        self.microphone.get()
+    }
+
+    /// Says which microphone is recorded; once a run.
+    pub fn set_microphone(&self, microphone: Microphone) {
+        // A second one is not asked for.
+        let _ = self.microphone.set(microphone);
     }
 
     /// Median age of the picture in the last second, in milliseconds.

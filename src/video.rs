@@ -14,6 +14,7 @@ pub(crate) mod codec;
 mod colour;
 pub(crate) mod deadline;
 mod file;
+mod live_sound;
 mod pack;
 pub(crate) mod reader;
 pub(crate) mod sound;

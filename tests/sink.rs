@@ -7,7 +7,7 @@ use effigy::sink::{self, Codec, Delivery, NullSink, Recorder, RecorderOptions, S
 use effigy::{Error, ErrorKind, OutFrame, Sink};
 
 const OPTIONS: SinkOptions =
-    SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true, codec: Codec::Auto, sound: None };
+    SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true, codec: Codec::Auto, sound: None, microphone: None };
 
 fn check(error: Error, kind: ErrorKind, parts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");

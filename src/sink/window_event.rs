@@ -1,5 +1,7 @@
 //! What a window's keys mean and what its overlay shows, whether this build has a window or not.
 
+use crate::microphone::Microphone;
+
 /// A key that the user pressed in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowEvent {
@@ -43,4 +45,6 @@ pub struct Figures<'a> {
     pub n_dropped: u64,
     /// The generator's backend.
     pub backend: &'a str,
+    /// The microphone that is recorded, and whether it is silenced.
+    pub microphone: Option<(&'a Microphone, bool)>,
 }

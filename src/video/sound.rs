@@ -10,11 +10,12 @@ use ffmpeg::format::context::{Input, Output};
 use ffmpeg::{Packet, media};
 use ffmpeg_next as ffmpeg;
 
+use super::live_sound::LiveSound;
 use super::reader::open_input;
 use crate::clock::Timestamp;
 
 /// Pictures and sound may drift apart by so much before the sound is set anew: rounded times of a container.
-const MAX_DRIFT_SECS: f64 = 0.02;
+pub(super) const MAX_DRIFT_SECS: f64 = 0.02;
 /// Rounds of a looped clip that are remembered: more than pictures are on their way.
 const N_ROUNDS: usize = 16;
 /// A packet may begin this early before its piece: rounded times again.
@@ -83,7 +84,52 @@ pub(crate) struct SoundCopy {
 }
 
 /// The recording's second stream.
-const STREAM: usize = 1;
+pub(super) const STREAM: usize = 1;
+
+/// What is known of a picture that is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment {
+    /// The moment of its clip that it shows; `None` for a card or an idle picture.
+    pub(crate) clip_secs: Option<f64>,
+    /// When it was taken, by the pipeline's clock; `None` for one that repeats the one before.
+    pub(crate) taken_secs: Option<f64>,
+    /// Whether who drives wants to be neither seen nor heard.
+    pub(crate) is_muted: bool,
+}
+
+/// The sound of a recording.
+pub(super) enum Track {
+    /// That of the clip that drives.
+    Copied(SoundCopy),
+    /// A microphone's.
+    Live(LiveSound),
+}
+
+impl Track {
+    /// Says what the picture at `at_secs` of the file shows.
+    pub(super) fn follow(&mut self, at_secs: f64, moment: Moment) {
+        match self {
+            Self::Copied(copy) => copy.follow(at_secs, moment.clip_secs),
+            Self::Live(live) => live.follow(at_secs, moment),
+        }
+    }
+
+    /// Writes what is heard before the picture at `until_secs` of the file.
+    pub(super) fn write_until(&mut self, until_secs: f64, output: &mut Output) -> Result<(), ffmpeg::Error> {
+        match self {
+            Self::Copied(copy) => copy.write_until(until_secs, output),
+            Self::Live(live) => live.write_until(until_secs, output),
+        }
+    }
+
+    /// Writes what is heard while the last picture is shown.
+    pub(super) fn write_rest(&mut self, picture_secs: f64, output: &mut Output) -> Result<(), ffmpeg::Error> {
+        match self {
+            Self::Copied(copy) => copy.write_rest(picture_secs, output),
+            Self::Live(live) => live.write_rest(picture_secs, output),
+        }
+    }
+}
 
 impl SoundCopy {
     /// Adds a stream for the clip's sound to a file whose header is not written yet; `None`, with a message where it

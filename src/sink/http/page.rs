@@ -189,5 +189,8 @@ fn figures(shared: &Shared) -> Value {
         "frames": n_frames,
         "stages_ms": stages_ms,
         "watchers": shared.n_watchers(),
+        "microphone": figures.microphone().map(|microphone| {
+            json!({ "name": microphone.name(), "is_heard": microphone.is_heard(), "level": microphone.level() })
+        }),
     })
 }
