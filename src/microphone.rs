@@ -2,6 +2,10 @@
 //!
 //! Each block of samples carries the moment on the pipeline's clock at which it was heard, as each picture carries the one
 //! at which it was taken, so that voice and lips meet in a file however old the pictures are when they are made.
+#![cfg_attr(
+    not(any(test, feature = "microphone")),
+    expect(dead_code, reason = "a build without devices hears nothing")
+)]
 
 use std::fmt;
 use std::str::FromStr;
@@ -136,7 +140,6 @@ impl Microphone {
         receiver
     }
 
-    #[cfg_attr(not(feature = "microphone"), expect(dead_code, reason = "no device comes and goes"))]
     fn set_heard(&self, is_heard: bool) {
         self.inner.is_heard.store(is_heard, Ordering::Relaxed);
         if !is_heard {
@@ -154,7 +157,6 @@ pub(crate) struct SoundInlet {
 impl SoundInlet {
     /// Hands samples on that follow each other, the first of them heard at `heard`. Allocates nothing and waits for nobody:
     /// a recording that does not keep up loses them.
-    #[cfg_attr(not(any(test, feature = "microphone")), expect(dead_code, reason = "nothing is heard"))]
     pub(crate) fn push(&mut self, heard: Timestamp, rate_hz: u32, mut frames: impl Iterator<Item = Stereo>) {
         let mut block = SoundBlock { heard, rate_hz, n_frames: 0, frames: [[0.0; 2]; BLOCK_FRAMES] };
         let mut n_before = 0_u64;
@@ -170,7 +172,8 @@ impl SoundInlet {
             if block.n_frames == 0 {
                 return;
             }
-            block.heard = Timestamp::from_nanos(heard.as_nanos() + n_before * 1_000_000_000 / u64::from(rate_hz.max(1)));
+            block.heard =
+                Timestamp::from_nanos(heard.as_nanos() + n_before * 1_000_000_000 / u64::from(rate_hz.max(1)));
             n_before += block.n_frames as u64;
             let inner = &self.microphone.inner;
             self.level = peak.max(self.level * LEVEL_FALL);

@@ -271,7 +271,11 @@ fn a_camera_that_falls_silent_is_found_again() {
     let content = std::fs::read(&path).unwrap();
     let n_packets = content.len() / (7 * 188);
     let stream = open_url(&serve_rtsp(content, n_packets * 2 / 3), &SourceOptions::default()).unwrap();
-    assert!(stream.name().starts_with("rtsp://127.0.0.1:") && stream.name().contains("/live, 64x48"), "{}", stream.name());
+    assert!(
+        stream.name().starts_with("rtsp://127.0.0.1:") && stream.name().contains("/live, 64x48"),
+        "{}",
+        stream.name()
+    );
     let n_before = follow_over_a_gap(stream);
     assert!(n_before > 10, "{n_before}");
 }

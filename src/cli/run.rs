@@ -266,9 +266,9 @@ impl Stage {
             figures,
         };
         let report = match progress {
-            Some(bar) => with_progress(&bar, &Arc::clone(&stages.figures), || {
-                pipeline::run(stages, &clock, control_rx)
-            }),
+            Some(bar) => {
+                with_progress(&bar, &Arc::clone(&stages.figures), || pipeline::run(stages, &clock, control_rx))
+            }
             None => pipeline::run(stages, &clock, control_rx),
         };
         // Both listen as long as there is something to steer and to record.

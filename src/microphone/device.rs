@@ -4,11 +4,11 @@
 //! heard.
 
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait as _, HostTrait as _, StreamTrait as _};
 use cpal::{Data, Device, FromSample, InputCallbackInfo, Sample as _, SampleFormat, SizedSample, StreamConfig};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{Microphone, MicrophoneSpec, SoundInlet};
 use crate::clock::{Clock, Timestamp};
@@ -158,9 +158,8 @@ fn find(spec: &MicrophoneSpec) -> Result<Device> {
             preferred.filter(works).or_else(|| inputs.first().cloned())
         }
         MicrophoneSpec::Name(name) => {
-            let is_it = |device: &&Device| {
-                holds(&name_of(device), name) || device.id().is_ok_and(|id| holds(id.id(), name))
-            };
+            let is_it =
+                |device: &&Device| holds(&name_of(device), name) || device.id().is_ok_and(|id| holds(id.id(), name));
             let exact = inputs.iter().find(|device| device.id().is_ok_and(|id| id.id() == name));
             exact.or_else(|| inputs.iter().find(is_it)).cloned()
         }
@@ -222,8 +221,8 @@ fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
         Error::new(ErrorKind::BackendUnavailable, format!("{name} gives no samples that can be read; give another"))
     })?;
     let rate = RATE_HZ.clamp(config.min_sample_rate(), config.max_sample_rate());
-    let found = config.with_sample_rate(rate);
-    Ok((found.config(), found.sample_format()))
+    let (channels, buffer_size) = (config.channels(), cpal::BufferSize::Default);
+    Ok((StreamConfig { channels, sample_rate: rate, buffer_size }, config.sample_format()))
 }
 
 /// Which formats are read, the best first.
@@ -263,9 +262,10 @@ fn explain(name: &str, error: &cpal::Error) -> Error {
     use cpal::ErrorKind as Kind;
     let (kind, what) = match error.kind() {
         Kind::DeviceBusy => (ErrorKind::DeviceBusy, "is in use by another program; close that, or give another"),
-        Kind::PermissionDenied => {
-            (ErrorKind::PermissionDenied, "may not be used; allow it in the system's settings, on Linux by the group `audio`")
-        }
+        Kind::PermissionDenied => (
+            ErrorKind::PermissionDenied,
+            "may not be used; allow it in the system's settings, on Linux by the group `audio`",
+        ),
         Kind::DeviceNotAvailable => (ErrorKind::NoDevice, "is not there any more"),
         Kind::HostUnavailable => (ErrorKind::BackendUnavailable, "is not there; start the system's sound server"),
         _ => (ErrorKind::Io, "cannot be heard; give another microphone by its name, as `effigy devices` lists them"),

@@ -89,8 +89,7 @@ impl SoundTimeline {
         let [a, b, c, d] = [frame(-1), frame(0), frame(1), frame(2)];
         std::array::from_fn(|i| {
             let (a, b, c, d) = (a[i], b[i], c[i], d[i]);
-            let value = b
-                + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)));
+            let value = b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)));
             value.clamp(-1.0, 1.0)
         })
     }
@@ -160,7 +159,8 @@ mod tests {
         while secs < 90.0 {
             secs = 1.0 + n as f64 / true_rate_hz;
             let tremble = ((n / 480) as f64 * 12.9898).sin() * 0.004;
-            let tone = |i: usize| (((n + i) as f64 / true_rate_hz + 1.0) * 100.0 * std::f64::consts::TAU).sin() as f32 * 0.5;
+            let tone =
+                |i: usize| (((n + i) as f64 / true_rate_hz + 1.0) * 100.0 * std::f64::consts::TAU).sin() as f32 * 0.5;
             let at = Timestamp::from_nanos(((secs + tremble) * 1e9) as u64);
             room.inlet.push(at, RATE_HZ, (0..480).map(|i| [tone(i); 2]));
             room.feed.try_iter().for_each(|block| room.timeline.add(&block));

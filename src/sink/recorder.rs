@@ -283,7 +283,8 @@ fn open_video(path: &Path, options: &RecorderOptions) -> Result<VideoWriter> {
         is_live: options.mode != RateMode::OneForOne,
         is_timed: options.mode != RateMode::Constant,
     };
-    VideoWriter::create(&video, options.sound.clone(), options.microphone.as_ref()).map_err(|trouble| explain(path, options, trouble))
+    VideoWriter::create(&video, options.sound.clone(), options.microphone.as_ref())
+        .map_err(|trouble| explain(path, options, trouble))
 }
 
 /// Why the file cannot be written, and what to do.

@@ -6,16 +6,16 @@
 use std::path::Path;
 
 use ffmpeg::codec::{Context, Flags as CodecFlags, threading};
-use ffmpeg::format::context::{Output, StreamIo};
 use ffmpeg::format::Pixel;
+use ffmpeg::format::context::{Output, StreamIo};
 use ffmpeg::util::color::{Primaries, Range, Space, TransferCharacteristic};
 use ffmpeg::{Dictionary, Packet, Rational, encoder, frame};
 use ffmpeg_next as ffmpeg;
 
 use super::codec::{Candidate, Codec};
 use super::file::MuxedFile;
-use super::pack::{Packer, Planes};
 use super::live_sound::LiveSound;
+use super::pack::{Packer, Planes};
 use super::sound::{ClipSound, MAX_DRIFT_SECS, Moment, SoundCopy, Track};
 use crate::microphone::Microphone;
 
@@ -110,7 +110,8 @@ impl VideoWriter {
         stream.set_avg_frame_rate(rate);
         let sound = match (microphone, sound) {
             (Some(microphone), _) => {
-                let max_drift_secs = if options.is_timed { MAX_DRIFT_SECS } else { MAX_DRIFT_SECS + 1.0 / options.rate_hz };
+                let max_drift_secs =
+                    if options.is_timed { MAX_DRIFT_SECS } else { MAX_DRIFT_SECS + 1.0 / options.rate_hz };
                 Some(Track::Live(LiveSound::open(microphone.feed(), max_drift_secs, &mut output)?))
             }
             (None, Some(sound)) => SoundCopy::open(sound, container, &mut output).map(Track::Copied),

@@ -36,7 +36,13 @@ pub(super) struct Overlay {
 
 impl Default for Overlay {
     fn default() -> Self {
-        Self { shows_figures: false, shows_landmarks: false, driver_aspect: 4.0 / 3.0, lines: Default::default(), microphone: None }
+        Self {
+            shows_figures: false,
+            shows_landmarks: false,
+            driver_aspect: 4.0 / 3.0,
+            lines: Default::default(),
+            microphone: None,
+        }
     }
 }
 
@@ -133,7 +139,8 @@ fn draw_microphone(text: &str, level: f32, view: &mut Rgba) -> Result<()> {
     let corner = Point::new(view.width_px() as i32 - margin_px - width_px, margin_px);
     let mut mat = view.as_mat_mut()?;
     let mut bar = |grown_px: i32, width_px: i32, colour: Scalar| {
-        let place = Rect::new(corner.x - grown_px, corner.y + line_px, width_px + 2 * grown_px, line_px / 6 + 2 * grown_px);
+        let place =
+            Rect::new(corner.x - grown_px, corner.y + line_px, width_px + 2 * grown_px, line_px / 6 + 2 * grown_px);
         imgproc::rectangle(&mut mat, place, colour, imgproc::FILLED, imgproc::LINE_8, 0)
     };
     bar(1, width_px, opaque(0.0))?;
@@ -203,7 +210,13 @@ mod tests {
     #[test]
     fn figures_are_written_in_the_upper_left() {
         let mut overlay = Overlay { shows_figures: true, ..Overlay::default() };
-        overlay.set_figures(&Figures { age_millis: 31.6, rate_hz: 29.97, n_dropped: 3, backend: "warp", microphone: None });
+        overlay.set_figures(&Figures {
+            age_millis: 31.6,
+            rate_hz: 29.97,
+            n_dropped: 3,
+            backend: "warp",
+            microphone: None,
+        });
         assert_eq!(overlay.lines, ["age 32 ms", "30.0 /s", "3 dropped", "warp"]);
         let mut view = grey(320, 240);
         overlay.draw(None, &mut view).unwrap();
