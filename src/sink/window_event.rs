@@ -35,7 +35,7 @@ pub enum WindowEvent {
 }
 
 /// The figures of the overlay.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Figures<'a> {
     /// Age of the picture when it is shown, in milliseconds.
     pub age_millis: f64,
