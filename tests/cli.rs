@@ -424,7 +424,10 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink null --strength 3"), &["expected a number from 0 to 2"]),
         (format!("{run} --sink null --duration 0"), &["expected a number of seconds above 0"]),
         (format!("{run} --sink null --camera-format h264"), &["choose auto, mjpeg, yuyv or nv12"]),
-        (format!("{run} --sink null --microphone"), &["--microphone is recorded into a file; add one, such as --sink file:"]),
+        (
+            format!("{run} --sink null --microphone"),
+            &["--microphone is recorded into a file; add one, such as --sink file:"],
+        ),
         (
             "run --identity me.effigy --source short.mp4 --sink file:a.mp4 --every-frame --microphone".into(),
             &["--microphone hears what is said now", "give one of both"],
