@@ -9,6 +9,7 @@ use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
+use effigy::microphone::MicrophoneSpec;
 use effigy::sink::{Codec, SinkSpec};
 use effigy::steer::OscSpec;
 

@@ -218,7 +218,10 @@ fn serve_srt(path: std::path::PathBuf, pause: Duration) -> String {
         loop {
             let mut input = ffmpeg::format::input(&path).unwrap();
             let listen = format!("srt://127.0.0.1:{port}?mode=listener&listen_timeout=20000000");
-            let Ok(mut output) = ffmpeg::format::output_as(&listen, "mpegts") else { continue };
+            let Ok(mut output) = ffmpeg::format::output_as(&listen, "mpegts") else {
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            };
             let parameters = input.stream(0).unwrap().parameters();
             output.add_stream(ffmpeg::encoder::find(ffmpeg::codec::Id::None)).unwrap().set_parameters(parameters);
             if output.write_header().is_err() {

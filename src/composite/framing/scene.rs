@@ -148,7 +148,7 @@ fn around(small: &Rgb, matte: &Grey, empty: &Rgb, scale: f32) -> Soft {
         let light = 1.0 - DARKER * smoothstep(0.0, REACH, at);
         std::array::from_fn(|c| (blurs[next - 1][i][c] * (1.0 - share) + blurs[next][i][c] * share) * light)
     });
-    let mut pixels: Vec<_> = pixels.collect();
+    let mut pixels: Vec<[f32; 3]> = pixels.collect();
     if let Some(crown) = crown {
         let place = |i: usize| {
             let (x, y) = (i % width, i / width);
