@@ -25,7 +25,8 @@ if [ "${1:-}" = --tests ]; then
   fi
 fi
 
-runtime_version=1.31.1
+here=$(dirname "$0")
+runtime_version=$("$here/onnxruntime.sh" --version)
 runtime_dir="${XDG_DATA_HOME:-$HOME/.local/share}/effigy/lib"
 runtime="$runtime_dir/libonnxruntime.so.$runtime_version"
 
@@ -77,24 +78,5 @@ if has_runtime; then
   say "ONNX Runtime: there"
 else
   say "ONNX Runtime $runtime_version: fetching its library to $runtime_dir"
-  case "$(uname -m)" in
-    x86_64) platform=manylinux_2_28_x86_64 hash=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3 ;;
-    aarch64) platform=manylinux_2_28_aarch64 hash=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467 ;;
-    *) fail "no ready-made ONNX Runtime for $(uname -m); build version $runtime_version and set EFFIGY_ONNXRUNTIME to its libonnxruntime.so" ;;
-  esac
-  python3 -m pip --version > /dev/null 2>&1 || fail "pip is missing (python3 -m pip); it is the way to ONNX Runtime. Or set EFFIGY_ONNXRUNTIME to a libonnxruntime.so of version $runtime_version"
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
-    --platform "$platform" -d "$work" "onnxruntime==$runtime_version"
-  python3 -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
-  library="$work/wheel/onnxruntime/capi/libonnxruntime.so.$runtime_version"
-  if [ -n "$hash" ]; then
-    found=$(sha256sum "$library" | cut -d' ' -f1)
-    [ "$found" = "$hash" ] || fail "the ONNX Runtime library is not the one expected: SHA-256 $hash expected, $found found"
-  fi
-  mkdir -p "$runtime_dir"
-  # Moved whole, so that an interrupted run leaves no half of a library.
-  install -m 644 "$library" "$runtime.part"
-  mv "$runtime.part" "$runtime"
+  "$here/onnxruntime.sh" "$runtime_dir"
 fi

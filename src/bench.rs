@@ -17,6 +17,7 @@ pub mod cost;
 pub mod degrade;
 pub mod e2e;
 pub mod lag;
+pub mod mark;
 pub mod memory;
 pub mod page;
 pub mod pattern;

@@ -38,6 +38,8 @@ pub use still::StillSource;
 pub use stream::StreamSource;
 pub use webcam::{WebcamSource, cameras};
 
+pub(crate) use spec::open_file;
+
 mod clip;
 pub(crate) mod clip_file;
 mod decode;

@@ -92,8 +92,10 @@ pub(crate) enum Command {
     Config(config::ConfigArgs),
     /// The library of identities
     Identities(identities::IdentitiesArgs),
-    /// Say what an identity file tells about its origin
+    /// Say where a picture, clip, stream or identity comes from
     Verify(VerifyArgs),
+    /// Take back the consent of an identity: it does not run on this machine any more
+    Revoke(RevokeArgs),
     /// Measure how old the picture is: scenes, far ends, motion, other programs
     Bench(bench::BenchArgs),
     /// Render synthetic people with ground truth
@@ -150,6 +152,15 @@ pub(crate) struct EnrollArgs {
     /// Who says so; needed for `subject`, otherwise the user's name
     #[arg(long, value_name = "WHO")]
     pub(crate) consent_by: Option<String>,
+    /// The last day on which it holds, in UTC; recorded, and enforced by `run`
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_date)]
+    pub(crate) until: Option<u64>,
+    /// What the face may be shown for, if only for that; `run` then asks for the same words
+    #[arg(long = "for", value_name = "PURPOSE")]
+    pub(crate) purpose: Option<String>,
+    /// The sentence with which the person agreed; its hash is recorded
+    #[arg(long, value_name = "SENTENCE")]
+    pub(crate) statement: Option<String>,
     /// How the portrait is cut out of the photo
     #[arg(long, value_enum, default_value_t)]
     pub(crate) framing: Framing,
@@ -255,6 +266,9 @@ pub(crate) struct RunArgs {
     /// Mirror the picture
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) mirror: bool,
+    /// What the face is shown for, where the identity's consent is limited to something
+    #[arg(long, value_name = "PURPOSE")]
+    pub(crate) purpose: Option<String>,
     /// Leave out the visible AI mark; for identities of oneself or of synthetic people only
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) no_badge: bool,
@@ -369,10 +383,39 @@ pub(crate) enum ModelSize {
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  effigy verify me.effigy")]
+  effigy verify talk.mp4
+  effigy verify picture.png --json
+  effigy verify me.effigy
+  effigy verify http://127.0.0.1:8080/stream
+  curl -L https://a.example/talk.mp4 | effigy verify -
+
+Exit codes: 0 marked, or an identity whose signature holds; 1 no mark found; 2 cannot be read.
+A mark that is found says that effigy made the pictures. None found says nothing.")]
 pub(crate) struct VerifyArgs {
+    /// A picture, clip or identity file, the address of a clip or stream, or - for standard input
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) what: PathBuf,
+    /// Print all that was found as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look at every picture of a clip by itself, too, not only at whole seconds
+    #[arg(long)]
+    pub(crate) each_picture: bool,
+    /// How long to watch a live stream
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = parse_secs)]
+    pub(crate) secs: f64,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy revoke ann.effigy
+
+Neither this file nor a copy of it runs on this machine afterwards; `effigy verify` says so. Other machines
+do not learn of it: delete the file there.")]
+pub(crate) struct RevokeArgs {
     /// The identity file
-    pub(crate) file: PathBuf,
+    #[arg(value_name = "FILE")]
+    pub(crate) identity: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -421,6 +464,26 @@ fn parse_strength(text: &str) -> Result<f32, String> {
         Ok(strength) if (0.0..=2.0).contains(&strength) => Ok(strength),
         _ => Err("expected a number from 0 to 2".to_owned()),
     }
+}
+
+/// The last second of a day.
+fn parse_date(text: &str) -> Result<u64, String> {
+    let advice = || "expected a day as YYYY-MM-DD, from 1970 to 9999, such as 2027-01-31".to_owned();
+    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (Some(Some(year)), Some(Some(month)), Some(Some(day))) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(advice());
+    };
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return Err(advice());
+    }
+    // Source: Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`.
+    let shifted_year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let end = (era * 146_097 + day_of_era + 1).saturating_sub(719_468) * 86_400 - 1;
+    // A day that a month does not have becomes one of the next.
+    if effigy::identity::utc(end).starts_with(text) { Ok(end) } else { Err(advice()) }
 }
 
 fn parse_share(text: &str) -> Result<f32, String> {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use glam::Vec2;
 
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "train")]
+use crate::frame::Rgb;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
 use crate::geometry::N_LANDMARKS;
 use crate::identity::Identity;
 use crate::latency::{self, Origin, Stamp};
+use crate::mark::{Embedder, Key, Message};
 use crate::signal::DrivingSignal;
 use crate::trace::Trace;
 
@@ -118,6 +121,8 @@ pub struct CompositeOptions {
     pub badge: bool,
     /// Whether the picture is flipped, as in a mirror. The badge stays readable.
     pub mirror: bool,
+    /// What the invisible mark says of the run: a number drawn at random, or 0 to tell nothing. The mark itself is always there.
+    pub run_id: u16,
 }
 
 impl Default for CompositeOptions {
@@ -130,6 +135,7 @@ impl Default for CompositeOptions {
             background: Background::Own,
             badge: true,
             mirror: false,
+            run_id: 0,
         }
     }
 }
@@ -142,6 +148,8 @@ impl Default for CompositeOptions {
 pub struct Compositor {
     options: CompositeOptions,
     plate: Plate,
+    /// None only for pictures that are measured and never leave.
+    embedder: Option<Embedder>,
     /// Makes all frames but that of the generated square itself.
     framer: Option<Framer>,
     badge: Badge,
@@ -166,12 +174,23 @@ impl Compositor {
         let is_square = options.framing == Framing::Head && frame_px == (size, size);
         Ok(Self {
             plate: Plate::new(&options.background, None, size)?,
+            embedder: Some(Embedder::new(frame_px, Message::of_run(options.run_id), Key::PUBLIC)),
             framer: (!is_square).then(|| Framer::new(frame_px, options.framing, options.view)),
             badge: Badge::new(frame_px),
             cards: Cards::new(frame_px)?,
             has_stamp: false,
             options,
         })
+    }
+
+    /// One without the invisible mark, to compare its pictures with the truth: the mark would be counted as an error. They
+    /// must not leave the process; see [`marked`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(feature = "train")]
+    pub(crate) fn to_measure(options: CompositeOptions) -> Result<Self> {
+        Ok(Self { embedder: None, ..Self::new(options)? })
     }
 
     /// (width, height) of the frames, in pixels.
@@ -293,17 +312,20 @@ impl Compositor {
             return Err(Error::new(ErrorKind::Internal, message));
         }
         out.trace = trace;
-        let CompositeOptions { background, mirror, badge, .. } = &self.options;
-        let Some(framer) = &mut self.framer else {
+        let Self { options, plate, framer, embedder, badge, .. } = self;
+        let CompositeOptions { background, mirror, .. } = &*options;
+        let Some(framer) = framer else {
             out.picture.reshape(size, size);
-            self.plate.under(&portrait.picture, *mirror, &mut out.picture);
+            plate.under(&portrait.picture, *mirror, &mut out.picture);
             out.still = 0;
             let whole = Area::whole(&out.picture);
             self.leave(whole, out);
             return Ok(());
         };
-        let badge = badge.then_some(&self.badge);
-        let still = framer.still(background, *mirror, size, |picture| seal(badge, picture, Area::whole(picture)))?;
+        let badge = options.badge.then_some(&*badge);
+        let still = framer.still(background, *mirror, size, |picture| {
+            seal(embedder.as_mut(), badge, picture, Area::whole(picture));
+        })?;
         let (strip, area) = (strip(self.has_stamp, &still.picture), still.area);
         if out.still == still.id {
             strip.copy(&still.picture, &mut out.picture);
@@ -326,8 +348,9 @@ impl Compositor {
     }
 
     /// Where every picture leaves: marks the part of it that was drawn anew.
-    fn leave(&self, drawn: Area, out: &mut OutFrame) {
-        seal(self.options.badge.then_some(&self.badge), &mut out.picture, drawn);
+    fn leave(&mut self, drawn: Area, out: &mut OutFrame) {
+        let badge = self.options.badge.then_some(&self.badge);
+        seal(self.embedder.as_mut(), badge, &mut out.picture, drawn);
         // A picture that no frame is behind has no age to tell.
         if self.has_stamp && out.trace.frame_id != 0 {
             let own = Stamp { origin: Origin::Output, frame_id: out.trace.frame_id as u32, time: out.trace.captured };
@@ -337,9 +360,25 @@ impl Compositor {
     }
 }
 
+/// A picture of [`Compositor::to_measure`] as it may leave: with the invisible mark.
+#[cfg(feature = "train")]
+pub(crate) fn marked(picture: &Rgb) -> Rgb {
+    let mut marked = Rgba::new(picture.width_px(), picture.height_px());
+    for (to, from) in marked.data_mut().chunks_exact_mut(4).zip(picture.data().chunks_exact(3)) {
+        to.copy_from_slice(&[from[0], from[1], from[2], 255]);
+    }
+    let size = (picture.width_px(), picture.height_px());
+    Embedder::new(size, Message::of_run(0), Key::PUBLIC).mark(marked.data_mut().as_chunks_mut::<4>().0);
+    marked.opaque()
+}
+
 /// Puts what every picture carries into a part of one that was just drawn: once into what stands still, and into the
-/// moving part of each picture.
-fn seal(badge: Option<&Badge>, picture: &mut Rgba, drawn: Area) {
+/// moving part of each picture. The invisible mark always, and first, so that the badge stays as drawn.
+fn seal(embedder: Option<&mut Embedder>, badge: Option<&Badge>, picture: &mut Rgba, drawn: Area) {
+    let Area { x, y, width, height } = drawn;
+    if let Some(embedder) = embedder {
+        embedder.mark_part(picture.data_mut().as_chunks_mut::<4>().0, x..x + width, y..y + height);
+    }
     if let Some(badge) = badge {
         badge.stamp(picture, drawn);
     }

@@ -10,9 +10,10 @@ use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 pub use whole_photo::{PhotoCrop, WholePhoto};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
-pub use manifest::{Basis, Consent, Framing, Manifest};
+pub use manifest::{Basis, Consent, Framing, Manifest, utc};
 pub use photo_check::{Remark, RemarkKind};
 pub use photo_measure::PhotoMeasures;
+pub use revocation::{now_unix_secs, sha256};
 pub use signing::Signer;
 
 mod choose;
@@ -23,6 +24,7 @@ mod manifest;
 mod photo_check;
 mod photo_measure;
 pub(crate) mod plate;
+mod revocation;
 mod signing;
 mod whole_photo;
 

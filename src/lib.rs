@@ -9,7 +9,7 @@
 //!    what moves, not who moves.
 //! 4. [`identity`]: an [`Identity`] is who is shown: a photo, enrolled once, with consent record and signature.
 //! 5. [`generate`]: a [`Generator`] draws the identity doing what the signal says: a [`Portrait`].
-//! 6. [`composite`]: a [`composite::Compositor`] puts it over a background, marks it, and makes an [`OutFrame`],
+//! 6. [`composite`]: a [`composite::Compositor`] puts it over a background, marks it ([`mark`]), and makes an [`OutFrame`],
 //!    the only thing that may leave.
 //! 7. [`sink`]: a [`Sink`] shows, sends or stores it.
 //!
@@ -59,11 +59,16 @@
 //! # }
 //! ```
 
+// What tests of the program's inside share with those of its outside calls it by its name.
+#[cfg(test)]
+extern crate self as effigy;
+
 mod base64;
 pub mod bench;
 pub mod capture;
 pub mod clock;
 pub mod composite;
+pub mod conditions;
 pub mod control;
 pub mod demo;
 pub mod drive;
@@ -81,6 +86,7 @@ mod jpeg;
 pub mod kernels;
 pub mod latency;
 pub mod latest;
+pub mod mark;
 pub mod microphone;
 pub mod models;
 pub mod motion_link;
@@ -102,6 +108,7 @@ pub mod studio;
 pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod verify;
 mod video;
 
 pub use capture::{RawFrame, Source};

@@ -10,7 +10,16 @@ fn main() -> ExitCode {
     cli::terminal::quiet_libraries();
     cli::terminal::quiet_panics();
     cli::terminal::show_warnings();
-    cli::terminal::exit_code(cli::terminal::guarded(|| match Cli::of_arguments()?.command {
+    let command = match cli::terminal::guarded(Cli::of_arguments) {
+        Ok(cli) => cli.command,
+        Err(error) => return cli::terminal::exit_code(Err(error)),
+    };
+    // Its exit codes say what was found.
+    if let Some(Command::Verify(args)) = &command {
+        let outcome = cli::terminal::guarded(|| Ok(cli::verify::run(args)));
+        return cli::terminal::chosen_exit_code(outcome.unwrap_or_else(|broken| Err((broken, ExitCode::from(2)))));
+    }
+    cli::terminal::exit_code(cli::terminal::guarded(|| match command {
         None => cli::start::run(),
         Some(command) => work(command),
     }))
@@ -25,10 +34,12 @@ fn work(command: Command) -> effigy::Result<()> {
         Command::Merge(args) => cli::merge::run(&args),
         Command::Export(args) => cli::export::run(&args),
         Command::Devices(args) => cli::devices::run(&args),
+        // Answered above.
+        Command::Verify(_) => Ok(()),
+        Command::Revoke(args) => cli::enroll::revoke(&args),
         Command::Doctor => cli::doctor::run(),
         Command::Config(args) => cli::config::run(&args),
         Command::Identities(args) => cli::identities::run(&args),
-        Command::Verify(args) => cli::verify::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
         #[cfg(feature = "train")]
         Command::Synth(args) => cli::synth::run(&args),

@@ -1,7 +1,7 @@
 //! Figures of a run: age of the picture, rate, drops, time of every stage.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::composite::Shown;
+use crate::conditions::{Conditions, Trouble};
 use crate::microphone::Microphone;
 use crate::trace::{Stage, Trace};
 
@@ -149,9 +150,15 @@ pub struct LiveFigures {
     rate_millihertz: AtomicU64,
     dropped: AtomicU64,
     presented: AtomicU64,
+    parts_micros: [AtomicU64; N_PARTS],
+    conditions: AtomicU32,
+    is_late: AtomicBool,
     shown: Mutex<Option<Shown>>,
     microphone: OnceLock<Microphone>,
 }
+
+/// What the age of a picture is made of: the stages' own work, then waiting of any kind.
+const N_PARTS: usize = Stage::ALL.len() + 1;
 
 impl LiveFigures {
     /// What the newest picture shows; `None` before the first.
@@ -188,6 +195,27 @@ impl LiveFigures {
         self.audio_delay_micros.load(Ordering::Relaxed) as f64 / 1e3
     }
 
+    /// What the age is made of, in the mean over the last second: each stage by its name, then `waiting`, in
+    /// milliseconds.
+    pub fn age_parts_ms(&self) -> [(&'static str, f64); N_PARTS] {
+        std::array::from_fn(|i| {
+            let name = Stage::ALL.get(i).map_or("waiting", |stage| stage.name());
+            (name, self.parts_micros[i].load(Ordering::Relaxed) as f64 / 1e3)
+        })
+    }
+
+    /// How well the driver is seen, and what is wrong, load included.
+    pub fn conditions(&self) -> Conditions {
+        let seen = Conditions::from_bits(self.conditions.load(Ordering::Relaxed));
+        let troubles = seen.troubles.with(Trouble::Load, self.is_late.load(Ordering::Relaxed));
+        Conditions { troubles, ..seen }
+    }
+
+    /// Keeps how well the driver is seen.
+    pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        self.conditions.store(conditions.to_bits(), Ordering::Relaxed);
+    }
+
     /// Frames shown in the last second.
     pub fn rate_hz(&self) -> f64 {
         self.rate_millihertz.load(Ordering::Relaxed) as f64 / 1e3
@@ -216,6 +244,10 @@ pub(crate) struct LiveMeter {
     frames: u64,
     age: Times,
     age_of_all: Times,
+    /// Sums over the frames in `age`.
+    parts: [Duration; N_PARTS],
+    n_dropped: u64,
+    load: Load,
 }
 
 impl LiveMeter {
@@ -226,16 +258,63 @@ impl LiveMeter {
         if trace.frame_id != 0 && is_live {
             self.age.record(trace.age(now));
             self.age_of_all.record(trace.age(now));
+            let mut waiting = trace.age(now);
+            for (sum, stage) in self.parts.iter_mut().zip(Stage::ALL) {
+                let work = trace.span(stage).duration();
+                *sum += work;
+                waiting = waiting.saturating_sub(work);
+            }
+            self.parts[N_PARTS - 1] += waiting;
         }
         let elapsed_secs = now.since(since).as_secs_f64();
         if elapsed_secs >= 1.0 {
-            figures.rate_millihertz.store((self.frames as f64 / elapsed_secs * 1e3) as u64, Ordering::Relaxed);
+            let rate_hz = self.frames as f64 / elapsed_secs;
+            figures.rate_millihertz.store((rate_hz * 1e3) as u64, Ordering::Relaxed);
             figures.age_micros.store((self.age.quantile_ms(0.5) * 1e3) as u64, Ordering::Relaxed);
             figures.audio_delay_micros.store((self.age_of_all.quantile_ms(0.5) * 1e3) as u64, Ordering::Relaxed);
+            let n_aged = self.age.count().max(1);
+            for (kept, sum) in figures.parts_micros.iter().zip(&mut self.parts) {
+                kept.store(sum.as_micros() as u64 / n_aged, Ordering::Relaxed);
+                *sum = Duration::ZERO;
+            }
+            let n_dropped = figures.dropped();
+            let dropped_hz = n_dropped.saturating_sub(self.n_dropped) as f64 / elapsed_secs;
+            self.n_dropped = n_dropped;
+            let is_late = self.load.is_late(rate_hz, dropped_hz, self.age.quantile_ms(0.5));
+            figures.is_late.store(is_live && is_late, Ordering::Relaxed);
             self.frames = 0;
             self.age.micros.reset();
             self.since = Some(now);
         }
+    }
+}
+
+/// Whether the machine keeps up, from second to second.
+#[derive(Debug, Default)]
+struct Load {
+    is_late: bool,
+    /// Seconds in a row that said the other thing.
+    n_against: u32,
+}
+
+impl Load {
+    /// A call feels an older picture as delay (ITU-T G.114 asks for 150 ms one way, the network's included).
+    const MAX_AGE_MS: f64 = 120.0;
+    /// Fewer pictures a second are seen as jerks; a faster camera may drop down to it.
+    const MIN_RATE_HZ: f64 = 20.0;
+    /// So many seconds in a row must say the same.
+    const N_SECS: u32 = 3;
+
+    /// Takes in a second: frames shown and dropped in it, and the median age.
+    fn is_late(&mut self, rate_hz: f64, dropped_hz: f64, age_ms: f64) -> bool {
+        let is_short = rate_hz < Self::MIN_RATE_HZ && dropped_hz > 0.2 * rate_hz;
+        let now = is_short || age_ms > Self::MAX_AGE_MS;
+        self.n_against = if now == self.is_late { 0 } else { self.n_against + 1 };
+        if self.n_against >= Self::N_SECS {
+            self.is_late = now;
+            self.n_against = 0;
+        }
+        self.is_late
     }
 }
 
@@ -440,5 +519,51 @@ impl Report {
             badge: facts.badge,
             machine: Machine::describe(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_is_told_after_three_bad_seconds_and_withdrawn_after_three_good_ones() {
+        let mut load = Load::default();
+        let mut seconds = |n: u32, rate_hz, dropped_hz, age_ms| {
+            (0..n).map(|_| load.is_late(rate_hz, dropped_hz, age_ms)).last().unwrap()
+        };
+        assert!(!seconds(10, 30.0, 0.0, 20.0));
+        // A fast camera of which every second frame is shown is no trouble, nor is a slow camera.
+        assert!(!seconds(10, 30.0, 30.0, 40.0));
+        assert!(!seconds(10, 12.0, 0.0, 40.0));
+        assert!(!seconds(2, 9.0, 21.0, 100.0));
+        assert!(seconds(1, 9.0, 21.0, 100.0));
+        assert!(seconds(2, 30.0, 0.0, 20.0));
+        assert!(!seconds(1, 30.0, 0.0, 20.0));
+        assert!(seconds(3, 30.0, 0.0, 300.0));
+    }
+
+    #[test]
+    fn the_parts_of_the_age_add_up_to_it() {
+        let at = |ms: u64| Timestamp::from_nanos(ms * 1_000_000);
+        let (figures, mut meter) = (LiveFigures::default(), LiveMeter::default());
+        for frame in 0..=40_u64 {
+            let begin = 1000 + frame * 33;
+            let mut trace = Trace::new(frame + 1, at(begin));
+            // Taken, waited for 2 ms, decoded in 3; the face in 5 after 1; the picture in 10; shown in 4 after 2.
+            trace.record(Stage::Capture, at(begin + 2), at(begin + 5));
+            trace.record(Stage::Face, at(begin + 6), at(begin + 11));
+            trace.record(Stage::Generate, at(begin + 11), at(begin + 21));
+            trace.record(Stage::Present, at(begin + 23), at(begin + 27));
+            meter.record(&trace, true, at(begin + 27), &figures);
+        }
+        let parts = figures.age_parts_ms();
+        let part = |name| parts.iter().find(|(n, _)| *n == name).unwrap().1;
+        assert_eq!(
+            ["capture", "face", "drive", "generate", "composite", "present", "waiting"].map(part),
+            [3.0, 5.0, 0.0, 10.0, 0.0, 4.0, 5.0]
+        );
+        assert!((figures.age_ms() - 27.0).abs() < 0.1);
+        assert!(!figures.conditions().troubles.has(Trouble::Load));
     }
 }

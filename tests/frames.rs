@@ -5,29 +5,14 @@ use crate::common;
 
 use std::sync::Arc;
 
-use common::{PHOTO_CROP, PHOTO_PX, identity, identity_with_photo, open_mouth, rest};
+use common::{PHOTO_CROP, PHOTO_PX, even, identity, identity_with_photo, motions, opaque, rest, with_mark};
 use effigy::clock::Timestamp;
 use effigy::composite::{Background, CompositeOptions, Compositor, Framing, View, generated_px};
 use effigy::generate::warp::WarpGenerator;
+use effigy::mark::{Detector, Finding, Key, Message, NormalMap};
 use effigy::trace::Trace;
 use effigy::{DrivingSignal, Generator, Identity, OutFrame, Portrait, Rgba};
-use glam::{Quat, Vec2};
-
-/// Motions that go far: nods, turns, a head that comes near and one that leaves its place.
-fn motions(identity: &Identity) -> Vec<DrivingSignal> {
-    (0..8)
-        .map(|i| {
-            let mut signal = rest();
-            let phase = i as f32;
-            signal.rotation =
-                Quat::from_rotation_y((phase * 1.3).sin() * 0.5) * Quat::from_rotation_x(phase.cos() * 0.3);
-            signal.translation = Vec2::new((phase * 0.9).sin() * 0.25, (phase * 1.7).cos() * 0.15);
-            signal.scale = 1.0 + 0.12 * (phase * 2.1).sin();
-            open_mouth(&mut signal, identity, 0.03 * phase);
-            signal
-        })
-        .collect()
-}
+use glam::Vec2;
 
 struct Studio {
     generator: WarpGenerator,
@@ -61,6 +46,13 @@ fn options(frame_px: (usize, usize), framing: Framing) -> CompositeOptions {
     CompositeOptions { frame_px: Some(frame_px), framing, badge: false, ..CompositeOptions::default() }
 }
 
+fn find(detector: &mut Detector, picture: &Rgba) -> Finding {
+    let luma: Vec<u8> = picture.data().chunks_exact(4).map(|pixel| pixel[1]).collect();
+    let mut map = NormalMap::default();
+    assert!(detector.map(&luma, (picture.width_px(), picture.height_px()), &mut map));
+    detector.look(&map)
+}
+
 /// Mean difference between two neighbouring rows, or columns, within a span of the other axis.
 fn step(picture: &Rgba, is_row: bool, at: usize, span: std::ops::Range<usize>) -> f64 {
     let pixel =
@@ -81,6 +73,7 @@ fn the_whole_photo_stands_still_without_a_seam_around_the_moving_head() {
     let (left, top, side) = PHOTO_CROP;
     let mut studio = Studio::new(&identity, options(PHOTO_PX, Framing::Photo));
     let mut n_moved = 0;
+    let marked = with_mark(&opaque(photo));
     for signal in motions(&identity) {
         let picture = studio.fresh(&signal);
         assert_eq!((picture.width_px(), picture.height_px()), PHOTO_PX);
@@ -89,13 +82,12 @@ fn the_whole_photo_stands_still_without_a_seam_around_the_moving_head() {
                 let (shown, seen) = (picture.pixel(x, y), photo.pixel(x, y));
                 let is_inside = (left..left + side).contains(&x) && (top..top + side).contains(&y);
                 if !is_inside {
-                    assert_eq!(shown[..3], seen, "what should stand still moves at {x}, {y}");
+                    assert_eq!(shown, marked.pixel(x, y), "what should stand still moves at {x}, {y}");
                 }
                 n_moved += usize::from(is_inside && shown[0].abs_diff(seen[0]) > 24);
             }
         }
         // Over each border of the square: not more than the photo's own rows differ there.
-        let photo_rgba = studio_photo(photo);
         for (is_row, at, span) in [
             (true, top - 1, left..left + side),
             (true, top + side - 1, left..left + side),
@@ -103,7 +95,7 @@ fn the_whole_photo_stands_still_without_a_seam_around_the_moving_head() {
             (false, left + side - 1, top..top + side),
         ] {
             // A JPEG's rows are alike within a block of eight and differ between blocks.
-            let own = (at - 8..=at + 8).map(|at| step(&photo_rgba, is_row, at, span.clone()));
+            let own = (at - 8..=at + 8).map(|at| step(&marked, is_row, at, span.clone()));
             let most = own.fold(0.0, f64::max);
             for at in [at - 1, at, at + 1] {
                 let found = step(&picture, is_row, at, span.clone());
@@ -114,11 +106,6 @@ fn the_whole_photo_stands_still_without_a_seam_around_the_moving_head() {
     assert!(n_moved > 40_000, "the head hardly moves: {n_moved} pixels");
 }
 
-fn studio_photo(photo: &effigy::Rgb) -> Rgba {
-    let data = photo.data().chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255]).collect();
-    Rgba::from_data(photo.width_px(), photo.height_px(), data).unwrap()
-}
-
 #[test]
 fn at_rest_the_whole_photo_is_the_photo() {
     let identity = identity_with_photo();
@@ -127,7 +114,7 @@ fn at_rest_the_whole_photo_is_the_photo() {
     let sum: f64 = picture
         .data()
         .chunks_exact(4)
-        .zip(photo.data().chunks_exact(3))
+        .zip(with_mark(&opaque(photo)).data().chunks_exact(4))
         .map(|(a, b)| (0..3).map(|c| f64::from(a[c].abs_diff(b[c]))).sum::<f64>())
         .sum();
     let mean = sum / (photo.data().len() as f64);
@@ -156,7 +143,8 @@ fn a_filled_frame_has_a_picture_from_edge_to_edge_and_a_fitted_square_has_not() 
             assert!(most < 12.0, "{frame_px:?}: a jump of {most}");
         }
         let fitted = Studio::new(&identity, options((1280, 720), Framing::Head)).fresh(&rest());
-        assert_eq!(fitted.pixel(100, 300), [26, 28, 33, 255], "beside a square it is dark");
+        let dark = with_mark(&even([26, 28, 33, 255], (1280, 720)));
+        assert_eq!(fitted.pixel(100, 300), dark.pixel(100, 300), "beside a square it is dark");
     }
 }
 
@@ -193,23 +181,14 @@ fn only_what_moves_is_drawn_again_and_nothing_of_the_picture_before_is_left() {
 }
 
 #[test]
-fn a_mirrored_frame_is_the_frame_mirrored() {
+fn a_mirrored_frame_has_the_invisible_mark_as_it_is() {
     let identity = identity_with_photo();
+    let mut detector = Detector::new(Key::PUBLIC);
     for framing in [Framing::Fill, Framing::Photo, Framing::Head] {
-        let frame_px = (700, 400);
-        let signal = &motions(&identity)[3];
-        let plain = Studio::new(&identity, options(frame_px, framing)).fresh(signal);
-        let mirrored = CompositeOptions { mirror: true, ..options(frame_px, framing) };
-        let mirrored = Studio::new(&identity, mirrored).fresh(signal);
-        let mut worst = 0;
-        for y in 0..frame_px.1 {
-            for x in 0..frame_px.0 {
-                let (a, b) = (plain.pixel(x, y), mirrored.pixel(frame_px.0 - 1 - x, y));
-                worst = worst.max((0..4).map(|c| a[c].abs_diff(b[c])).max().unwrap());
-            }
-        }
-        // The noise in what is soft is not mirrored.
-        assert!(worst <= 3, "{framing:?}: {worst}");
+        let mirrored = CompositeOptions { mirror: true, run_id: 0xbead, ..options((700, 400), framing) };
+        let picture = Studio::new(&identity, mirrored).fresh(&motions(&identity)[3]);
+        let finding = find(&mut detector, &picture);
+        assert!(finding.is_marked() && !finding.is_mirrored, "{framing:?}: {finding:?}");
     }
 }
 
@@ -223,7 +202,7 @@ fn a_transparent_frame_keeps_the_body_and_loses_the_ground() {
     assert_eq!(picture.pixel(450, 300)[3], 255, "the face");
     let green = CompositeOptions { background: Background::Colour([0, 177, 64]), ..options(PHOTO_PX, Framing::Photo) };
     let picture = Studio::new(&identity, green).fresh(&rest());
-    assert_eq!(picture.pixel(20, 20), [0, 177, 64, 255]);
+    assert_eq!(picture.pixel(20, 20), with_mark(&even([0, 177, 64, 255], PHOTO_PX)).pixel(20, 20));
     assert!(picture.pixel(450, 1100)[0] > 100);
 }
 
@@ -247,6 +226,30 @@ fn zoom_and_offset_go_where_they_say_and_the_lower_edge_stays_covered() {
         // In the middle of the lower edge is the body.
         let [red, _, blue, _] = picture.pixel(640, 719);
         assert!(red > blue, "zoom {zoom}, {y}: no body at the lower edge");
+    }
+}
+
+#[test]
+fn the_invisible_mark_is_in_frames_of_any_shape_around_the_head_and_in_it() {
+    let identity = identity_with_photo();
+    let mut detector = Detector::new(Key::PUBLIC);
+    for (frame_px, framing) in [
+        ((1280, 720), Framing::Fill),
+        ((720, 1280), Framing::Fill),
+        (PHOTO_PX, Framing::Photo),
+        ((641, 479), Framing::Head),
+    ] {
+        let options = CompositeOptions { run_id: 0xbead, ..options(frame_px, framing) };
+        let mut studio = Studio::new(&identity, options);
+        let mut out = OutFrame::blank(1, 1);
+        let mut message = None;
+        for signal in motions(&identity) {
+            studio.frame(&signal, &mut out);
+            let finding = find(&mut detector, out.picture());
+            assert!(finding.is_marked(), "{framing:?} {frame_px:?}: {finding:?}");
+            message = finding.message;
+        }
+        assert_eq!(message, Some(Message::of_run(0xbead)), "{framing:?} {frame_px:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{identity, open_mouth, rest, shrunk};
+use crate::common::{even, identity, opaque, open_mouth, rest, shrunk, with_mark};
 use effigy::clock::Timestamp;
 use effigy::composite::{Background, CardReason, CompositeOptions, Compositor};
 use effigy::drive::{DriveOptions, Driver, Motion};
@@ -223,12 +223,13 @@ fn each_background_is_where_the_person_is_not() {
     compositor(Background::Colour([0, 255, 0]), false, &identity)
         .compose(&portrait, Trace::default(), &mut out)
         .unwrap();
-    assert_eq!(out.picture().pixel(5, 5), [0, 255, 0, 255]);
+    let green = even([0, 255, 0, 255], (512, 512));
+    assert_eq!(out.picture().pixel(5, 5), with_mark(&green).pixel(5, 5));
     compositor(Background::Own, false, &identity).compose(&portrait, Trace::default(), &mut out).unwrap();
-    assert_eq!(out.picture().pixel(5, 5)[..3], identity.background.pixel(5, 5));
+    assert_eq!(out.picture().pixel(5, 5), with_mark(&opaque(&identity.background)).pixel(5, 5));
     let picture = effigy::Rgb::from_data(4, 2, [7, 8, 9].repeat(8)).unwrap();
     compositor(Background::Picture(picture), false, &identity).compose(&portrait, Trace::default(), &mut out).unwrap();
-    assert_eq!(out.picture().pixel(5, 5), [7, 8, 9, 255]);
+    assert_eq!(out.picture().pixel(5, 5), with_mark(&even([7, 8, 9, 255], (512, 512))).pixel(5, 5));
     compositor(Background::Blur, false, &identity).compose(&portrait, Trace::default(), &mut out).unwrap();
     assert_eq!(out.picture().pixel(5, 5)[3], 255);
 }
@@ -239,7 +240,11 @@ fn a_transparent_background_keeps_the_persons_alpha() {
     let portrait = generated(512, &identity, &rest());
     let mut out = OutFrame::blank(512, 512);
     compositor(Background::None, false, &identity).compose(&portrait, Trace::default(), &mut out).unwrap();
-    assert_eq!(out.picture(), &portrait.picture);
+    assert_eq!(out.picture(), &with_mark(&portrait.picture));
+    let (out, portrait) = (out.picture().data().as_chunks::<4>().0, portrait.picture.data().as_chunks::<4>().0);
+    assert!(out.iter().zip(portrait).all(|(a, b)| a[3] == b[3]));
+    // Nothing is put where nothing is seen.
+    assert!(out.iter().zip(portrait).all(|(a, b)| a[3] != 0 || a == b));
 }
 
 #[test]
@@ -267,7 +272,14 @@ fn the_badge_is_in_its_corner_and_readable_in_the_mirror_too() {
         changed.iter().filter(lit).copied().collect::<Vec<_>>()
     };
     assert_eq!(ink(&marked), ink(&mirrored));
-    assert_eq!(mirrored.picture().pixel(100, 230), plain.picture().pixel(411, 230));
+    // What is mirrored is the person, not the invisible mark.
+    let options = CompositeOptions { background: Background::None, badge: false, mirror: true, ..Default::default() };
+    Compositor::new(options).unwrap().compose(&portrait, Trace::default(), &mut mirrored).unwrap();
+    let mut flipped = portrait.picture.clone();
+    for row in flipped.data_mut().chunks_exact_mut(512 * 4) {
+        row.as_chunks_mut::<4>().0.reverse();
+    }
+    assert_eq!(mirrored.picture(), &with_mark(&flipped));
 }
 
 #[test]
@@ -293,4 +305,32 @@ fn a_portrait_of_another_size_is_refused() {
     let mut compositor = compositor(Background::Own, true, &identity);
     let error = compositor.compose(&Portrait::default(), Trace::default(), &mut OutFrame::blank(1, 1)).unwrap_err();
     assert_eq!(error.kind(), effigy::ErrorKind::Internal);
+}
+
+#[test]
+fn the_invisible_mark_is_in_portraits_and_cards_with_and_without_the_badge() {
+    use effigy::mark::{Detector, Key, Message, NormalMap};
+    let identity = identity(512);
+    let portrait = generated(512, &identity, &rest());
+    let mut detector = Detector::new(Key::PUBLIC);
+    let mut check = |out: &OutFrame, what: &str| {
+        let luma: Vec<u8> = out.picture().data().chunks_exact(4).map(|p| p[1]).collect();
+        let mut map = NormalMap::default();
+        assert!(detector.map(&luma, (512, 512), &mut map));
+        let finding = detector.look(&map);
+        assert!(finding.is_marked(), "{what}: {finding:?}");
+        assert_eq!(finding.message, Some(Message::of_run(0xace)), "{what}: {finding:?}");
+    };
+    for (badge, mirror) in [(true, false), (false, false), (false, true)] {
+        let options = CompositeOptions { badge, mirror, run_id: 0xace, ..Default::default() };
+        let mut compositor = Compositor::new(options).unwrap();
+        compositor.adopt(&identity).unwrap();
+        let mut out = OutFrame::blank(512, 512);
+        compositor.compose(&portrait, Trace::default(), &mut out).unwrap();
+        check(&out, "portrait");
+        for reason in CardReason::ALL {
+            compositor.card(reason, Trace::default(), &mut out);
+            check(&out, "card");
+        }
+    }
 }

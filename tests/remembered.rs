@@ -31,6 +31,8 @@ impl Home {
         for name in ["me", "ann"] {
             let mut identity = (*common::identity(512)).clone();
             identity.manifest.name = name.to_owned();
+            // Two people: what one takes back says nothing of the other.
+            identity.manifest.consent.by = name.to_owned();
             identity.save(&home.0.join(format!("{name}.effigy")), &signer).unwrap();
         }
         home
@@ -160,6 +162,12 @@ fn the_library_lists_renames_orders_and_removes() {
     for line in ["--identity Me2", ""] {
         home.says(&format!("run {line} --backend warp --source pattern --sink null --duration 0.3"), 0);
     }
+    // What was revoked under one name is revoked under another; the rest of the library is still shown.
+    home.says("revoke .local/share/effigy/identities/Me2.effigy", 0);
+    home.says("identities rename Me2 Me3", 0);
+    let run = "--backend warp --source pattern --sink null --duration 0.3";
+    assert!(home.says(&format!("run --identity Me3 {run}"), 1).contains("the consent was revoked on this machine at"));
+    assert!(home.says(&format!("run {run}"), 0).contains("revoked on this machine"), "it is said who is left out");
     let pictures = || home.0.join(".cache/effigy/thumbnails").read_dir().unwrap().count();
     assert_eq!(pictures(), 2, "one for each, none for a name that is gone");
     home.says("identities remove 2", 0);

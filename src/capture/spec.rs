@@ -175,7 +175,8 @@ fn find(path: &Path) -> Result<ClipFile> {
     ClipFile::open(path)
 }
 
-fn open_file(file: ClipFile, options: &SourceOptions) -> Result<Box<dyn Source>> {
+/// Opens a clip or still that was found.
+pub(crate) fn open_file(file: ClipFile, options: &SourceOptions) -> Result<Box<dyn Source>> {
     let is_still = is_still(file.path()) || has_extension(file.shown(), STILL_EXTENSIONS);
     Ok(if is_still {
         Box::new(StillSource::of_file(&file, options)?)

@@ -63,6 +63,8 @@ enum BenchCommand {
     Memory(MemoryArgs),
     /// Say what measuring itself costs
     Cost(CostArgs),
+    /// Say what the invisible mark costs and how far it changes pictures
+    Mark(MarkArgs),
 }
 
 #[derive(Args, Debug)]
@@ -170,6 +172,22 @@ struct CostArgs {
     size: usize,
 }
 
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy bench mark clips/
+  effigy bench mark clips/ photos/ --report mark.json
+
+The folders hold footage without a mark. `scripts/mark_bench.py` measures how often chance makes a mark's score, and what
+the mark survives.")]
+struct MarkArgs {
+    /// Folders with clips and pictures that carry no mark
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Write the figures to this file as JSON
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+}
+
 /// Does what was asked for.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.command {
@@ -185,6 +203,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         }
         BenchCommand::Memory(args) => memory::run(args),
         BenchCommand::Cost(args) => print_cost(args),
+        BenchCommand::Mark(args) => measure_mark(args),
     }
 }
 
@@ -192,7 +211,12 @@ impl EngineArgs {
     /// Loads or enrols who is shown.
     fn identities(&self) -> Result<Vec<Arc<Identity>>> {
         if !self.identity.is_empty() {
-            return names::all(&self.identity).map(|path| Identity::load(path).map(Arc::new)).collect();
+            let load = |path: &PathBuf| {
+                let identity = Identity::load(path)?;
+                identity.check_consent(None, effigy::identity::now_unix_secs())?;
+                Ok(Arc::new(identity))
+            };
+            return names::all(&self.identity).map(load).collect();
         }
         people::enroll()
     }
@@ -334,6 +358,16 @@ fn comparison_text(comparisons: &[compare::Comparison]) -> String {
         }
     }
     text
+}
+
+fn measure_mark(args: &MarkArgs) -> Result<()> {
+    if let Some(path) = &args.report {
+        outputs::check_writable(path)?;
+    }
+    let files = effigy::bench::mark::files_in(&args.folders)?;
+    let price = effigy::bench::mark::price(&files)?;
+    terminal::print(price.to_string().as_bytes())?;
+    write_json(args.report.as_deref(), &price)
 }
 
 fn print_cost(args: &CostArgs) -> Result<()> {

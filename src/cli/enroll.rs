@@ -52,6 +52,10 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         |error: Error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error);
     let photo = enroller.examine(&bytes).map_err(about)?;
     let mut enrolled = enroller.enroll_examined(&photo, &options).map_err(about)?;
+    let consent = &mut enrolled.identity.manifest.consent;
+    consent.until_unix_secs = args.until;
+    consent.purpose.clone_from(&args.purpose);
+    consent.statement_sha256 = args.statement.as_ref().map(|sentence| effigy::identity::sha256(sentence.as_bytes()));
     let doubts: Vec<&str> =
         enrolled.remarks.iter().filter(|remark| remark.kind.is_warning()).map(|remark| &*remark.text).collect();
     if args.strict && !doubts.is_empty() {
@@ -148,4 +152,13 @@ fn consent_by(args: &EnrollArgs) -> Result<String> {
         )),
         (None, _) => Ok(user::name()),
     }
+}
+
+/// Takes back the consent of an identity.
+pub(crate) fn revoke(args: &super::RevokeArgs) -> Result<()> {
+    let identity = effigy::Identity::load(&args.identity)?;
+    let record = identity.revoke()?;
+    log::info!("revoked: {} does not run on this machine any more ({})", identity.manifest.name, record.display());
+    log::info!("next: delete {} and its copies; other machines do not learn of this", files::typed(&args.identity));
+    Ok(())
 }

@@ -68,6 +68,9 @@ pub(crate) struct ExportArgs {
     /// Leave out the visible AI mark; with an identity of oneself or of a synthetic person only
     #[arg(long, requires = "identity")]
     no_badge: bool,
+    /// What the face is shown for, where the identity's consent is limited to something
+    #[arg(long, value_name = "PURPOSE", requires = "identity")]
+    purpose: Option<String>,
 }
 
 /// What to write.
@@ -138,6 +141,9 @@ const CHECKED: [usize; 4] = [0, 1, 5, 11];
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let weights = args.weights.as_deref().map_or_else(Weights::built_in, Weights::load)?;
     let identity = args.identity.as_deref().map(Identity::load).transpose()?.map(Arc::new);
+    if let Some(identity) = &identity {
+        identity.check_consent(args.purpose.as_deref(), effigy::identity::now_unix_secs())?;
+    }
     if args.no_badge {
         check_badge(true, identity.as_slice())?;
     }

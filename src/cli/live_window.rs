@@ -67,6 +67,8 @@ mod with_window {
         fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
             self.window.set_figures(&Figures {
                 age_millis: self.figures.age_ms(),
+                parts_ms: &self.figures.age_parts_ms(),
+                conditions: self.figures.conditions(),
                 rate_hz: self.figures.rate_hz(),
                 n_dropped: self.figures.dropped(),
                 backend: &self.backend,

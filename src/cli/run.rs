@@ -30,9 +30,12 @@ use super::outputs::{cannot_write, check_writable};
 use super::{Backend, RunArgs, browser, live_window, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
-use checks::{check_every_frame, check_remote, check_sinks, microphone};
+use checks::{check_every_frame, check_remote, check_sinks, keep_permitted, microphone};
+pub(super) use run_id::following_run_id;
+use run_id::run_id;
 
 mod checks;
+mod run_id;
 
 /// How many changes may wait to be carried out: more than hands can type in one frame.
 const MAX_PENDING_CONTROLS: usize = 64;
@@ -58,6 +61,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     let microphone = microphone(args, sinks)?.cloned();
     let files = remember::identity_files(args)?;
     let mut identities: Vec<_> = files.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
+    keep_permitted(args, &mut identities)?;
     check_badge(args.no_badge, &identities)?;
     if identities.is_empty() {
         // Where nobody is shown, and for a first look, the program's own people will do.
@@ -127,6 +131,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
+        run_id: run_id(args, &identities)?,
     };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     drop(memory);

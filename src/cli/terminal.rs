@@ -48,7 +48,7 @@ fn is_verbose() -> bool {
 }
 
 /// Does a command's work; a panic in it becomes an error.
-pub(crate) fn guarded(work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     // Nothing of what panicked is used afterwards.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -124,6 +124,18 @@ pub(crate) fn exit_code(outcome: Result<(), Error>) -> ExitCode {
         Err(error) => {
             eprintln!("effigy: {error}");
             ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
+        }
+    }
+}
+
+/// The exit code of a command that chooses its own, with its error printed.
+pub(crate) fn chosen_exit_code(outcome: Result<ExitCode, (Error, ExitCode)>) -> ExitCode {
+    match outcome {
+        Ok(_) if IS_INTERRUPTED.load(Ordering::Relaxed) => ExitCode::from(130),
+        Ok(code) => code,
+        Err((error, code)) => {
+            eprintln!("effigy: {error}");
+            code
         }
     }
 }

@@ -1,49 +1,153 @@
-//! `effigy verify`: what an identity file tells about its origin.
+//! `effigy verify`: where a picture, clip, stream or identity comes from.
 
-use effigy::{Identity, Result};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use effigy::identity::{now_unix_secs, utc};
+use effigy::mark::{Finding, Message, THRESHOLD};
+use effigy::verify::{Evidence, Subject, VerifyOptions, VerifySpec, examine};
+use effigy::{Error, Identity};
+use serde_json::json;
 
 use super::{VerifyArgs, terminal};
 
-/// Checks a file and prints its record.
-pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
-    let identity = Identity::load(&args.file)?;
+/// What a shell is told: no mark was found.
+const NOT_FOUND: u8 = 1;
+/// What a shell is told: the thing cannot be read.
+const UNREADABLE: u8 = 2;
+
+/// Says what is there; the exit code says it, too.
+pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, (Error, ExitCode)> {
+    let failed = |error| (error, ExitCode::from(UNREADABLE));
+    let options = VerifyOptions {
+        each_picture: args.each_picture,
+        stream: Duration::from_secs_f64(args.secs),
+        ..VerifyOptions::default()
+    };
+    let spec = VerifySpec::from(args.what.as_os_str());
+    let (text, code) = match examine(&spec, &options).map_err(failed)? {
+        Subject::Identity(identity) => {
+            (if args.json { identity_json(&identity) } else { identity_text(&identity) }, ExitCode::SUCCESS)
+        }
+        Subject::Pictures(evidence) => {
+            let is_marked = evidence.best().is_some_and(Finding::is_marked);
+            let text = if args.json { evidence_json(&evidence) } else { evidence_text(&evidence) };
+            (text, if is_marked { ExitCode::SUCCESS } else { ExitCode::from(NOT_FOUND) })
+        }
+    };
+    terminal::print(text.as_bytes()).map_err(failed)?;
+    Ok(code)
+}
+
+fn rows_text(rows: &[(&str, String)]) -> String {
+    rows.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+}
+
+fn identity_text(identity: &Identity) -> String {
     let manifest = &identity.manifest;
     let consent = &manifest.consent;
     let size = identity.size_px();
-    let rows = [
+    let limits = match (consent.until_unix_secs, consent.purpose.as_deref()) {
+        (None, None) => "none".to_owned(),
+        (until, purpose) => {
+            let until = until.map(|until| format!("until {}", utc(until)));
+            let purpose = purpose.map(|purpose| format!("for \"{purpose}\" only"));
+            until.into_iter().chain(purpose).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let holds = identity.check_consent(consent.purpose.as_deref(), now_unix_secs());
+    rows_text(&[
         ("identity", manifest.name.clone()),
         ("signature", "holds: nothing in the file was changed since it was signed".to_owned()),
         ("signed by", format!("key {}", identity.maker.as_deref().unwrap_or("unknown"))),
         ("consent", format!("{} (said by {}, {})", consent.basis.name(), consent.by, utc(consent.at_unix_secs))),
+        ("limits", limits),
+        (
+            "statement",
+            consent.statement_sha256.as_ref().map_or_else(|| "none kept".to_owned(), |hash| format!("SHA-256 {hash}")),
+        ),
+        ("may run", holds.map_or_else(|error| format!("no: {error}"), |()| "yes".to_owned())),
         ("made", utc(manifest.created_unix_secs)),
         ("portrait", format!("{size}x{size} pixels, photo with SHA-256 {}", manifest.photo_sha256)),
-    ];
-    let text: String = rows.into_iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
-    terminal::print(text.as_bytes())
+    ])
 }
 
-/// A date and time in UTC, as ISO 8601 writes it.
-///
-/// Source: Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
-fn utc(unix_secs: u64) -> String {
-    let (days, secs) = (unix_secs / 86_400 + 719_468, unix_secs % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
+fn identity_json(identity: &Identity) -> String {
+    let answer = json!({
+        "kind": "identity",
+        "signature": "holds",
+        "signed_by": identity.maker,
+        "size_px": identity.size_px(),
+        "manifest": identity.manifest,
+    });
+    format!("{answer:#}\n")
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn seconds_become_dates() {
-        assert_eq!(super::utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(super::utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(super::utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(super::utc(1_735_689_599), "2024-12-31T23:59:59Z");
+fn evidence_text(evidence: &Evidence) -> String {
+    let Some(best) = evidence.best() else { return "mark         none: there is no picture\n".to_owned() };
+    let (width, height) = evidence.size_px;
+    let n = evidence.n_pictures;
+    let pictures = format!("{n} of {width}x{height} pixels");
+    if !best.is_marked() {
+        let score = format!("none found: the best score is {:.1}, a mark counts from {THRESHOLD:.1}", best.score);
+        let advice = "a mark may have been removed, or the picture come from another program".to_owned();
+        return rows_text(&[("pictures", pictures), ("mark", score), ("meaning", advice)]);
     }
+    let chance = evidence.false_alarm_probability();
+    let mut rows = vec![
+        ("pictures", pictures),
+        ("mark", format!("found: score {:.1}, chance makes that at most {chance:.0e} of the time", best.score)),
+        ("made by", "effigy: the person in the picture is computed".to_owned()),
+        ("run", evidence.message().map_or_else(|| "not readable".to_owned(), run_text)),
+        ("lies", lie_text(best)),
+    ];
+    if evidence.seconds.len() > 1 {
+        rows.push(("seconds", format!("{} of {} are marked", evidence.n_marked_seconds(), evidence.seconds.len())));
+    }
+    rows_text(&rows)
+}
+
+fn run_text(message: Message) -> String {
+    match message.id {
+        0 => format!("not told (mark version {})", message.version),
+        id => format!("number {id:04x} (mark version {})", message.version),
+    }
+}
+
+fn lie_text(finding: &Finding) -> String {
+    let mirrored = if finding.is_mirrored { ", mirrored" } else { "" };
+    let (percent, degrees) = (finding.side_share * 100.0, finding.angle_rads.to_degrees());
+    format!("{percent:.0} % of the shorter side, turned by {degrees:.1} degrees{mirrored}")
+}
+
+fn finding_json(finding: &Finding) -> serde_json::Value {
+    json!({
+        "score": finding.score,
+        "marked": finding.is_marked(),
+        "false_alarm_probability": effigy::mark::false_alarm_probability(finding.score),
+        "run": finding.message.map(|message| message.id),
+        "version": finding.message.map(|message| message.version),
+        "side_share": finding.side_share,
+        "angle_degrees": finding.angle_rads.to_degrees(),
+        "mirrored": finding.is_mirrored,
+    })
+}
+
+fn evidence_json(evidence: &Evidence) -> String {
+    let all = |findings: &[Finding]| findings.iter().map(finding_json).collect::<Vec<_>>();
+    let answer = json!({
+        "kind": "pictures",
+        "pictures": evidence.n_pictures,
+        "size_px": [evidence.size_px.0, evidence.size_px.1],
+        "marked": evidence.best().is_some_and(Finding::is_marked),
+        "score": evidence.best().map(|best| best.score),
+        "threshold": THRESHOLD,
+        "false_alarm_probability": evidence.false_alarm_probability(),
+        "run": evidence.message().map(|message| message.id),
+        "version": evidence.message().map(|message| message.version),
+        "whole": evidence.whole.as_ref().map(finding_json),
+        "seconds": all(&evidence.seconds),
+        "each_picture": all(&evidence.pictures),
+    });
+    format!("{answer:#}\n")
 }

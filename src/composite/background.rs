@@ -147,3 +147,35 @@ fn blurred(picture: &Rgb) -> Result<Rgb> {
     gaussian_blur_def(&picture.as_mat()?, &mut soft.as_mat_mut()?, Size::default(), sigma)?;
     Ok(soft)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_turns_the_person_and_what_is_the_portraits_own() {
+        let (width, height) = (7, 3);
+        let person = (0..width * height * 4).map(|i| (i * 89 % 256) as u8).collect();
+        let person = Rgba::from_data(width, height, person).unwrap();
+        let plate = (0..width * height * 3).map(|i| (i * 57 % 256) as u8).collect();
+        let plate = Rgb::from_data(width, height, plate).unwrap();
+        let over = |plate: &Plate, mirror: bool| {
+            let mut out = Rgba::new(width, height);
+            plate.under(&person, mirror, &mut out);
+            out
+        };
+        let flipped = |mut picture: Rgba| {
+            picture.data_mut().chunks_exact_mut(width * 4).for_each(|row| row.as_chunks_mut::<4>().0.reverse());
+            picture
+        };
+        let none = Plate { picture: None, is_own: false };
+        assert_eq!(over(&none, true), flipped(over(&none, false)));
+        let own = Plate { picture: Some(plate), is_own: true };
+        assert_eq!(over(&own, true), flipped(over(&own, false)));
+        // A picture that was put behind is nobody's mirror image; turned by hand, it stands as before.
+        let mut turned = own.picture.clone().unwrap();
+        turned.data_mut().chunks_exact_mut(width * 3).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
+        let other = Plate { picture: Some(turned), is_own: false };
+        assert_eq!(over(&other, true), flipped(over(&own, false)));
+    }
+}

@@ -327,8 +327,45 @@ impl Framer {
 }
 
 #[cfg(test)]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate::Generator as _;
+    use crate::generate::warp::WarpGenerator;
+
+    #[test]
+    fn a_mirrored_frame_is_the_frame_mirrored() {
+        let identity = common::identity_with_photo();
+        let (frame_px, size) = ((700, 400), 512);
+        let mut portrait = Portrait::default();
+        let mut generator = WarpGenerator::new(size);
+        generator.adopt(Arc::clone(&identity)).unwrap();
+        generator.generate(&common::motions(&identity)[3], &mut portrait).unwrap();
+        for framing in [Framing::Fill, Framing::Photo, Framing::Head] {
+            // Before anything is put in that is not mirrored: the invisible mark, the badge.
+            let frame = |is_mirrored: bool| {
+                let mut framer = Framer::new(frame_px, framing, View::PLAIN);
+                framer.adopt(&identity).unwrap();
+                let still = framer.still(&Background::Own, is_mirrored, size, |_| ()).unwrap();
+                let mut picture = still.picture.clone();
+                framer.draw(&portrait, &mut picture).unwrap();
+                picture
+            };
+            let (plain, mirrored) = (frame(false), frame(true));
+            let mut worst = 0;
+            for y in 0..frame_px.1 {
+                for x in 0..frame_px.0 {
+                    let (a, b) = (plain.pixel(x, y), mirrored.pixel(frame_px.0 - 1 - x, y));
+                    worst = worst.max((0..4).map(|c| a[c].abs_diff(b[c])).max().unwrap());
+                }
+            }
+            // The noise in what is soft is not mirrored.
+            assert!(worst <= 3, "{framing:?}: {worst}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_and_others_say_what_is_allowed() {

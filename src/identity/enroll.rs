@@ -157,7 +157,14 @@ impl Enroller {
         let manifest = Manifest {
             format: container::FORMAT,
             name: options.name.clone(),
-            consent: Consent { basis: options.basis, by: options.consent_by.clone(), at_unix_secs: now },
+            consent: Consent {
+                basis: options.basis,
+                by: options.consent_by.clone(),
+                at_unix_secs: now,
+                until_unix_secs: None,
+                purpose: None,
+                statement_sha256: None,
+            },
             created_unix_secs: now,
             framing: options.framing,
             photo_sha256,

@@ -47,6 +47,15 @@ pub struct Consent {
     pub by: String,
     /// When, in seconds since 1970-01-01 UTC.
     pub at_unix_secs: u64,
+    /// The last second at which it holds; `None` without an end.
+    #[serde(default, rename = "until", skip_serializing_if = "Option::is_none")]
+    pub until_unix_secs: Option<u64>,
+    /// What it was given for, where it was limited to that.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// SHA-256 of the sentence with which it was given, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_sha256: Option<String>,
 }
 
 /// How the portrait was cut out of the photo.
@@ -80,4 +89,30 @@ pub struct Manifest {
     pub models: BTreeMap<String, String>,
     /// SHA-256 over type, shape and data of every tensor, by tensor name.
     pub tensors: BTreeMap<String, String>,
+}
+
+/// A date and time in UTC, as ISO 8601 writes it.
+///
+/// Source: Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
+pub fn utc(unix_secs: u64) -> String {
+    let (days, secs) = (unix_secs / 86_400 + 719_468, unix_secs % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seconds_become_dates() {
+        assert_eq!(super::utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(super::utc(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(super::utc(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(super::utc(1_735_689_599), "2024-12-31T23:59:59Z");
+    }
 }

@@ -93,7 +93,7 @@ pub(super) fn verify(message: &[u8], public_key: &str, signature: &str) -> Resul
 }
 
 /// The folder of the user's settings for this program.
-fn config_dir() -> Result<PathBuf> {
+pub(super) fn config_dir() -> Result<PathBuf> {
     // Set to nothing is not set: the key must not land in whatever folder the user stands in.
     let folder = |variable| std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
     let base = folder("XDG_CONFIG_HOME")

@@ -2,7 +2,7 @@
 //!
 //! It is looked for, in this order:
 //! 1. where `EFFIGY_ONNXRUNTIME` or `ORT_DYLIB_PATH` says (a file, or the folder it is in): there or nowhere,
-//! 2. beside the program, in `lib` beside it, in `../lib`,
+//! 2. beside the program, in `lib` beside it, in `../lib`, in `../lib/effigy`,
 //! 3. in `effigy/lib` of the user's data folder (`$XDG_DATA_HOME`, else `~/.local/share`),
 //! 4. wherever the system's loader finds it.
 
@@ -84,7 +84,7 @@ fn candidates() -> Result<(Option<&'static str>, Vec<PathBuf>)> {
 fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(beside) = env::current_exe().ok().as_deref().and_then(Path::parent) {
-        folders.extend([beside.to_path_buf(), beside.join("lib"), beside.join("../lib")]);
+        folders.extend([beside.to_path_buf(), beside.join("lib"), beside.join("../lib"), beside.join("../lib/effigy")]);
     }
     let data = env::var_os("XDG_DATA_HOME")
         .filter(|value| !value.is_empty())

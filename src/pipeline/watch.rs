@@ -3,6 +3,7 @@
 use super::{Captured, Ending, MAX_WAIT, Observed};
 use crate::capture::RawFrame;
 use crate::clock::{Clock, Timestamp};
+use crate::conditions::Judge;
 use crate::drive::DenseMotion;
 use crate::error::Result;
 use crate::face::{FaceObservation, Tracker};
@@ -34,6 +35,8 @@ pub(super) struct Watcher {
     /// What moved beside its mesh.
     motion: Box<DenseMotion>,
     restraint: Restraint,
+    /// How well the driver is seen.
+    judge: Judge,
 }
 
 /// Leaves off what a picture can do without while frames are dropped.
@@ -80,6 +83,7 @@ impl Watcher {
             is_seen: false,
             motion: Box::default(),
             restraint: Restraint::default(),
+            judge: Judge::default(),
         })
     }
 
@@ -110,6 +114,8 @@ impl Watcher {
                 }
                 Published::Closed => break,
             };
+            let face = self.is_seen.then_some(&*self.face);
+            figures.set_conditions(self.judge.judge(captured.frame.picture(), face, captured.frame.captured()));
             if self.options.is_live {
                 if self.restraint.allows(is_late) {
                     self.measure_beside(&captured.frame)?;

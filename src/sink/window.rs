@@ -12,6 +12,7 @@ use opencv::core::Size;
 use opencv::imgproc;
 
 use crate::composite::OutFrame;
+use crate::conditions::Trouble;
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::Rgba;
 
@@ -42,6 +43,8 @@ pub struct WindowSink {
     /// What the window shows, 0x00RRGGBB, row by row.
     screen: Vec<u32>,
     overlay: Overlay,
+    /// Who is shown, and what the title warns of.
+    titled: (String, Option<Trouble>),
     last_update: Instant,
     is_closed: bool,
 }
@@ -69,6 +72,7 @@ impl WindowSink {
             view: Rgba::default(),
             screen: Vec::new(),
             overlay: Overlay::default(),
+            titled: (String::new(), None),
             last_update: Instant::now(),
             is_closed: false,
         })
@@ -76,12 +80,26 @@ impl WindowSink {
 
     /// Shows in the title who is shown.
     pub fn set_identity(&mut self, name: &str) {
-        self.window.set_title(&format!("{name} - effigy"));
+        name.clone_into(&mut self.titled.0);
+        self.set_title();
     }
 
-    /// Gives the overlay new figures.
+    /// Gives the overlay new figures, and the title the first thing to mend.
+    ///
+    /// A warning is not drawn over the picture unless the figures are asked for: this window may be what others see.
     pub fn set_figures(&mut self, figures: &Figures<'_>) {
         self.overlay.set_figures(figures);
+        let trouble = figures.conditions.troubles.iter().next();
+        if trouble != self.titled.1 {
+            self.titled.1 = trouble;
+            self.set_title();
+        }
+    }
+
+    fn set_title(&mut self) {
+        let (name, trouble) = &self.titled;
+        let warning = trouble.map_or(String::new(), |trouble| format!(" - {}", trouble.advice()));
+        self.window.set_title(&format!("{name} - effigy{warning}"));
     }
 
     /// Shows or hides the figures, as F does.

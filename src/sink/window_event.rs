@@ -1,5 +1,6 @@
 //! What a window's keys mean and what its overlay shows, whether this build has a window or not.
 
+use crate::conditions::Conditions;
 use crate::microphone::Microphone;
 
 /// A key that the user pressed in the window.
@@ -34,11 +35,15 @@ pub enum WindowEvent {
     Quit,
 }
 
-/// The figures of the overlay.
+/// The figures of the overlay, and what its title warns of.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures<'a> {
     /// Age of the picture when it is shown, in milliseconds.
     pub age_millis: f64,
+    /// What the age is made of, by name, in milliseconds.
+    pub parts_ms: &'a [(&'static str, f64)],
+    /// How well the driver is seen, and what is wrong.
+    pub conditions: Conditions,
     /// Pictures a second.
     pub rate_hz: f64,
     /// Frames dropped since the start.

@@ -207,7 +207,14 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
     let manifest = Manifest {
         format: 0,
         name: clip.name.clone(),
-        consent: Consent { basis: Basis::Synthetic, by: String::new(), at_unix_secs: 0 },
+        consent: Consent {
+            basis: Basis::Synthetic,
+            by: String::new(),
+            at_unix_secs: 0,
+            until_unix_secs: None,
+            purpose: None,
+            statement_sha256: None,
+        },
         created_unix_secs: 0,
         framing: Framing::Keep,
         photo_sha256: String::new(),

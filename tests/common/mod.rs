@@ -9,7 +9,8 @@ use effigy::clock::Timestamp;
 use effigy::drive::DenseMotion;
 use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use effigy::identity::{Basis, Consent, Framing, Manifest, PhotoCrop, WholePhoto};
-use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb};
+use effigy::mark::{Embedder, Key, Message};
+use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb, Rgba};
 use glam::{Quat, Vec2, Vec3};
 
 /// The signal that changes nothing.
@@ -55,7 +56,14 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
     let manifest = Manifest {
         format: 1,
         name: "drawn".into(),
-        consent: Consent { basis: Basis::Synthetic, by: "tests".into(), at_unix_secs: 0 },
+        consent: Consent {
+            basis: Basis::Synthetic,
+            by: "tests".into(),
+            at_unix_secs: 0,
+            until_unix_secs: None,
+            purpose: None,
+            statement_sha256: None,
+        },
         created_unix_secs: 0,
         framing: Framing::Face,
         photo_sha256: String::new(),
@@ -183,4 +191,39 @@ pub fn shrunk(picture: &Rgb, divisor: usize) -> Rgb {
         *sample = (block.map(|pixel| usize::from(pixel[c])).sum::<usize>() / (divisor * divisor)) as u8;
     }
     out
+}
+
+/// A picture with the invisible mark of run 0, as everything that leaves has it unless it says another run.
+pub fn with_mark(picture: &Rgba) -> Rgba {
+    let mut picture = picture.clone();
+    let size_px = (picture.width_px(), picture.height_px());
+    Embedder::new(size_px, Message::of_run(0), Key::PUBLIC).mark(picture.data_mut().as_chunks_mut().0);
+    picture
+}
+
+/// A picture of one colour.
+pub fn even(rgba: [u8; 4], (width_px, height_px): (usize, usize)) -> Rgba {
+    Rgba::from_data(width_px, height_px, rgba.repeat(width_px * height_px)).unwrap()
+}
+
+/// A picture that hides all that is behind it.
+pub fn opaque(picture: &Rgb) -> Rgba {
+    let data = picture.data().chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255]).collect();
+    Rgba::from_data(picture.width_px(), picture.height_px(), data).unwrap()
+}
+
+/// Motions that go far: nods, turns, a head that comes near and one that leaves its place.
+pub fn motions(identity: &Identity) -> Vec<DrivingSignal> {
+    (0..8)
+        .map(|i| {
+            let mut signal = rest();
+            let phase = i as f32;
+            signal.rotation =
+                Quat::from_rotation_y((phase * 1.3).sin() * 0.5) * Quat::from_rotation_x(phase.cos() * 0.3);
+            signal.translation = Vec2::new((phase * 0.9).sin() * 0.25, (phase * 1.7).cos() * 0.15);
+            signal.scale = 1.0 + 0.12 * (phase * 2.1).sin();
+            open_mouth(&mut signal, identity, 0.03 * phase);
+            signal
+        })
+        .collect()
 }

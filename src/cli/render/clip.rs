@@ -25,7 +25,7 @@ use super::job::{Job, Whom};
 use super::results::{Rendered, hash_of};
 use crate::cli::outputs::cannot_write;
 use crate::cli::parse_background;
-use crate::cli::run::{check_badge, generator_of};
+use crate::cli::run::{check_badge, following_run_id, generator_of};
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
 pub(super) fn render(job: &Job, shard: Shard, controls: Receiver<Control>, stop: &AtomicBool) -> Result<Rendered> {
@@ -78,6 +78,7 @@ fn part_path(output: &Path, shard: Shard) -> PathBuf {
 
 fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
     let identity = Arc::new(identity(&job.whom)?);
+    identity.check_consent(job.purpose.as_deref(), effigy::identity::now_unix_secs())?;
     check_badge(job.no_badge, std::slice::from_ref(&identity))?;
     let background = job.background.as_deref().map_or(Ok(Background::Own), |text| background(text, &job.folder))?;
     let options = SourceOptions { looped: false, paced: false, ..SourceOptions::default() };
@@ -91,6 +92,7 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
         background,
         mirror: job.mirror,
         badge: !job.no_badge,
+        run_id: following_run_id(std::slice::from_ref(&identity), &job.clip.to_string_lossy()),
         ..CompositeOptions::default()
     };
     let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);

@@ -57,6 +57,7 @@ struct Line {
     background: Option<String>,
     #[serde(default)]
     mirror: bool,
+    purpose: Option<String>,
     #[serde(default)]
     no_badge: bool,
     duration: Option<f64>,
@@ -102,6 +103,7 @@ pub(super) struct Job {
     pub(super) background: Option<String>,
     pub(super) folder: PathBuf,
     pub(super) mirror: bool,
+    pub(super) purpose: Option<String>,
     pub(super) no_badge: bool,
     pub(super) duration_secs: Option<f64>,
 }
@@ -188,6 +190,7 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         background: line_of.background,
         folder: folder.to_owned(),
         mirror: line_of.mirror,
+        purpose: line_of.purpose,
         no_badge: line_of.no_badge,
         duration_secs: line_of.duration,
     })

@@ -140,3 +140,18 @@ pub(super) fn microphone<'a>(args: &'a RunArgs, sinks: &[SinkSpec]) -> Result<Op
     let is_typed = args.held.rows.iter().any(|row| row.key == "microphone" && row.origin == Origin::CommandLine);
     if is_typed { Err(Error::new(ErrorKind::Config, why)) } else { Ok(None) }
 }
+
+/// Holds consents: one that was named and does not hold is refused; of the library it is left out.
+pub(super) fn keep_permitted(args: &RunArgs, identities: &mut Vec<Arc<Identity>>) -> Result<()> {
+    let now = effigy::identity::now_unix_secs();
+    let mut permitted = Vec::with_capacity(identities.len());
+    for identity in identities.drain(..) {
+        match identity.check_consent(args.purpose.as_deref(), now) {
+            Ok(()) => permitted.push(identity),
+            Err(error) if args.identity.is_empty() => log::warn!("{error}; it is left out"),
+            Err(error) => return Err(error),
+        }
+    }
+    *identities = permitted;
+    Ok(())
+}

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::shared::{STAGES, Shared, Watcher};
 use super::{command, upload};
 use crate::composite::{BackgroundKind, Shown};
+use crate::conditions::Trouble;
 use crate::sink::contours::CONTOURS;
 
 /// Lines are sent so often, and state is looked at.
@@ -123,6 +124,7 @@ fn hello(shared: &Shared) -> Value {
         "size_px": shared.about.size_px,
         "frame_px": shared.about.frame_px,
         "stages": stages,
+        "parts": shared.figures.age_parts_ms().map(|(name, _)| name),
         "lines": lines,
         "max_upload_bytes": upload::MAX_BYTES,
         "max_identities": crate::control::MAX_IDENTITIES,
@@ -180,6 +182,8 @@ fn figures(shared: &Shared) -> Value {
         (live.stages_ms, live.n_frames)
     };
     let figures = &shared.figures;
+    let conditions = figures.conditions();
+    let troubles: Vec<_> = conditions.troubles.iter().map(Trouble::name).collect();
     json!({
         "type": "figures",
         "age_ms": figures.age_ms(),
@@ -188,6 +192,9 @@ fn figures(shared: &Shared) -> Value {
         "dropped": figures.dropped(),
         "frames": n_frames,
         "stages_ms": stages_ms,
+        "parts_ms": figures.age_parts_ms().map(|(_, ms)| ms),
+        "confidence": conditions.confidence,
+        "troubles": troubles,
         "watchers": shared.n_watchers(),
         "microphone": figures.microphone().map(|microphone| {
             json!({ "name": microphone.name(), "is_heard": microphone.is_heard(), "level": microphone.level() })

@@ -22,6 +22,10 @@ const SHIFT: i32 = 4;
 
 /// That something is recorded.
 const RED: Scalar = opencv::core::VecN([220.0, 30.0, 30.0, 255.0]);
+/// Lines of figures: age, its parts, rate, drops, backend, confidence, and two things to mend.
+const N_LINES: usize = 8;
+/// So many parts of the age are named, the largest first.
+const N_NAMED_PARTS: usize = 3;
 
 /// What the user wants to see, and the figures.
 pub(super) struct Overlay {
@@ -29,7 +33,7 @@ pub(super) struct Overlay {
     pub(super) shows_landmarks: bool,
     /// Width of the driver's frame for its height.
     pub(super) driver_aspect: f32,
-    lines: [String; 4],
+    lines: [String; N_LINES],
     /// What is said of the microphone that is recorded, and how loud it is, 0 to 1.
     microphone: Option<(&'static str, f32)>,
 }
@@ -52,12 +56,23 @@ impl Overlay {
         for line in &mut self.lines {
             line.clear();
         }
-        let [age, rate, drops, backend] = &mut self.lines;
+        let [age, made_of, rate, drops, backend, confidence, troubles @ ..] = &mut self.lines;
         // Writing to a string cannot fail.
         let _ = write!(age, "age {:.0} ms", figures.age_millis);
+        let mut above = f64::INFINITY;
+        for _ in 0..N_NAMED_PARTS {
+            let rest = figures.parts_ms.iter().filter(|(_, ms)| *ms < above && *ms >= 0.5);
+            let Some((name, ms)) = rest.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+            let _ = write!(made_of, "{}{name} {ms:.0}", if made_of.is_empty() { "of " } else { ", " });
+            above = *ms;
+        }
         let _ = write!(rate, "{:.1} /s", figures.rate_hz);
         let _ = write!(drops, "{} dropped", figures.n_dropped);
         backend.push_str(figures.backend);
+        let _ = write!(confidence, "confidence {:.0} %", figures.conditions.confidence * 100.0);
+        for (line, trouble) in troubles.iter_mut().zip(figures.conditions.troubles.iter()) {
+            line.push_str(trouble.advice());
+        }
         self.microphone = figures.microphone.map(|(microphone, is_silenced)| match microphone.is_heard() {
             true if is_silenced => ("MIC OFF", 0.0),
             true => ("MIC", microphone.level()),
@@ -82,7 +97,7 @@ impl Overlay {
     fn draw_figures(&self, view: &mut Rgba) -> Result<()> {
         let scale = (view.height_px() as f64 / 1000.0).clamp(0.4, 1.0);
         let mut mat = view.as_mat_mut()?;
-        for (index, line) in self.lines.iter().enumerate() {
+        for (index, line) in self.lines.iter().filter(|line| !line.is_empty()).enumerate() {
             let baseline = Point::new((12.0 * scale) as i32, ((index + 1) as f64 * LINE_PX * scale) as i32);
             // White on a black seam, to be read on any picture.
             for (grey, thickness_px) in [(0.0, 3), (255.0, 1)] {
@@ -166,6 +181,7 @@ fn opaque(grey: f64) -> Scalar {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::conditions::{Conditions, Trouble, Troubles};
     use crate::microphone::Microphone;
 
     fn grey(width_px: usize, height_px: usize) -> Rgba {
@@ -210,18 +226,23 @@ mod tests {
     #[test]
     fn figures_are_written_in_the_upper_left() {
         let mut overlay = Overlay { shows_figures: true, ..Overlay::default() };
+        let troubles = Troubles::default().with(Trouble::Far, true).with(Trouble::Dark, true);
         overlay.set_figures(&Figures {
             age_millis: 31.6,
+            parts_ms: &[("capture", 0.2), ("face", 6.0), ("generate", 15.4), ("present", 1.0), ("waiting", 9.0)],
+            conditions: Conditions { confidence: 0.93, troubles },
             rate_hz: 29.97,
             n_dropped: 3,
             backend: "warp",
             microphone: None,
         });
-        assert_eq!(overlay.lines, ["age 32 ms", "30.0 /s", "3 dropped", "warp"]);
+        let [dark, far] = [Trouble::Dark, Trouble::Far].map(Trouble::advice);
+        let parts = "of generate 15, waiting 9, face 6";
+        assert_eq!(overlay.lines, ["age 32 ms", parts, "30.0 /s", "3 dropped", "warp", "confidence 93 %", dark, far]);
         let mut view = grey(320, 240);
         overlay.draw(None, &mut view).unwrap();
         assert!(bright_in(&view, 0..160, 0..70) > 60);
-        assert_eq!(bright_in(&view, 160..320, 0..240), 0);
+        assert_eq!(bright_in(&view, 0..320, 120..240), 0);
     }
 
     #[test]
@@ -230,7 +251,7 @@ mod tests {
         let shown = |microphone: &Microphone, is_silenced: bool| {
             let mut overlay = Overlay::default();
             let microphone = Some((microphone, is_silenced));
-            overlay.set_figures(&Figures { age_millis: 0.0, rate_hz: 0.0, n_dropped: 0, backend: "", microphone });
+            overlay.set_figures(&Figures { microphone, ..Figures::default() });
             let mut view = grey(320, 240);
             overlay.draw(None, &mut view).unwrap();
             (0..240 * 320).map(|i| view.pixel(i % 320, i / 320)).filter(|p| p[0] > 180 && p[1] < 80).count()

@@ -119,7 +119,8 @@ fn inner() {
     assert_eq!(n_of(&plain, [0x12, 0x12, 0x12]), 80 * 240);
     window.show_figures(true);
     window.show_landmarks(true);
-    window.set_figures(&Figures { age_millis: 33.0, rate_hz: 30.0, n_dropped: 2, backend: "warp", microphone: None });
+    let figures = Figures { age_millis: 33.0, rate_hz: 30.0, n_dropped: 2, backend: "warp", ..Figures::default() };
+    window.set_figures(&figures);
     let drawn = show(&mut window);
     if let Some(path) = std::env::var_os("EFFIGY_KEEP_SCREENSHOT") {
         drawn.save(path).unwrap();

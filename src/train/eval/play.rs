@@ -19,7 +19,7 @@ use super::regions::{Labels, Region};
 use super::scores::{FrameScores, Tally};
 use super::{CaseReport, Contender, EvalOptions, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::clock::Timestamp;
-use crate::composite::{CompositeOptions, Compositor, OutFrame};
+use crate::composite::{CompositeOptions, Compositor, OutFrame, marked};
 use crate::drive::{DriveOptions, Driver};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::face::{is_calm, unrest};
@@ -85,7 +85,7 @@ impl<'a> Stage<'a> {
             contenders,
             instruments,
             options,
-            compositor: Compositor::new(composite)?,
+            compositor: Compositor::to_measure(composite)?,
             reel: Reel::new(suite.n_cases()),
             offers: None,
             by_case: Vec::with_capacity(suite.n_cases()),
@@ -374,7 +374,7 @@ impl<'a> Stage<'a> {
                 cells.push(scaled(driver, size_px)?);
             }
             cells.push(truth.picture.clone());
-            cells.extend_from_slice(made);
+            cells.extend(made.iter().map(marked));
             cells.extend(errors.collect::<Result<Vec<_>>>()?);
             cells.iter().map(photo::jpeg).collect::<Result<Vec<_>>>()
         };

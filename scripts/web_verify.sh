@@ -1,0 +1,14 @@
+#!/bin/sh
+# Builds the verifier for browsers: web/verify/index.html, one file that needs no server.
+# Needs the target: rustup target add wasm32-unknown-unknown
+set -eu
+cd "$(dirname "$0")/../web/verify"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rustc --edition 2024 -O -C panic=abort -C strip=symbols --target wasm32-unknown-unknown --crate-type cdylib \
+    -C target-feature=+simd128 -o "$work/detector.wasm" detector.rs
+base64 -w 0 "$work/detector.wasm" >"$work/base64"
+awk -v "file=$work/base64" '/@DETECTOR@/ { getline code < file; sub(/@DETECTOR@/, code) } { print }' \
+    page.html >"$work/index.html"
+mv "$work/index.html" index.html
+echo "web/verify/index.html: $(wc -c <index.html) bytes"

@@ -1,0 +1,297 @@
+//! Looks for what this program leaves in its pictures, and reads identity files: for `effigy verify`.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::capture::clip_file::ClipFile;
+use crate::capture::{self, RawFrame, Read, Source, SourceOptions, SourceSpec};
+use crate::clock::MonotonicClock;
+use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::files::{Kind, STANDARD_INPUT};
+use crate::frame::Rgb;
+use crate::identity::Identity;
+use crate::mark::{Detector, Finding, Key, NormalMap};
+use crate::photo;
+
+/// Pictures of a second where nothing states how many.
+const FALLBACK_RATE_HZ: f64 = 30.0;
+/// The fastest rate that is believed.
+const MAX_RATE_HZ: f64 = 240.0;
+/// What is looked at when pictures are sums of more than this many seconds: beyond, later pictures add nothing.
+const MAX_WHOLE_SECS: usize = 600;
+
+/// What is to be verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifySpec {
+    /// What is piped into the program.
+    StandardInput,
+    /// An address: a clip, or a stream that is watched for a while.
+    Address(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl From<&OsStr> for VerifySpec {
+    fn from(name: &OsStr) -> Self {
+        match name.to_str() {
+            Some(STANDARD_INPUT) => Self::StandardInput,
+            Some(text) => match text.parse() {
+                Ok(SourceSpec::Url(url)) => Self::Address(url),
+                _ => Self::File(name.into()),
+            },
+            None => Self::File(name.into()),
+        }
+    }
+}
+
+/// How to look.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyOptions {
+    /// Looks at each picture by itself, too, not only at whole seconds.
+    pub each_picture: bool,
+    /// How long a live stream is watched.
+    pub stream: Duration,
+    /// The key that the mark was made with.
+    pub key: Key,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { each_picture: false, stream: Duration::from_secs(5), key: Key::PUBLIC }
+    }
+}
+
+/// What was given.
+#[derive(Debug)]
+pub enum Subject {
+    /// An identity file whose signature holds.
+    Identity(Box<Identity>),
+    /// A picture, clip or stream.
+    Pictures(Evidence),
+}
+
+/// What was found in pictures.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// How many there were.
+    pub n_pictures: usize,
+    /// Width and height of the first.
+    pub size_px: (usize, usize),
+    /// Pictures taken together for each of [`Self::seconds`].
+    pub n_in_second: usize,
+    /// What each second shows, its pictures taken together; what is left at the end counts as one. A single picture is one.
+    pub seconds: Vec<Finding>,
+    /// What each picture shows by itself, where that was asked for.
+    pub pictures: Vec<Finding>,
+    /// What all pictures together show.
+    pub whole: Option<Finding>,
+}
+
+impl Evidence {
+    /// The finding that is surest of a mark.
+    pub fn best(&self) -> Option<&Finding> {
+        let all = self.whole.iter().chain(&self.seconds).chain(&self.pictures);
+        all.max_by(|a, b| a.score.total_cmp(&b.score))
+    }
+
+    /// Seconds that are marked.
+    pub fn n_marked_seconds(&self) -> usize {
+        self.seconds.iter().filter(|finding| finding.is_marked()).count()
+    }
+
+    /// How often that many looks at unmarked pictures have a score as high as the best here, at most 1.
+    pub fn false_alarm_probability(&self) -> f64 {
+        let n_looks = self.seconds.len() + self.pictures.len() + usize::from(self.whole.is_some());
+        let one = self.best().map_or(1.0, |best| crate::mark::false_alarm_probability(best.score));
+        (one * n_looks as f64).min(1.0)
+    }
+
+    /// What the mark says, if that can be read anywhere.
+    pub fn message(&self) -> Option<crate::mark::Message> {
+        let mut all: Vec<_> = self.whole.iter().chain(&self.seconds).chain(&self.pictures).collect();
+        all.sort_by(|a, b| b.score.total_cmp(&a.score));
+        all.into_iter().filter(|finding| finding.is_marked()).find_map(|finding| finding.message)
+    }
+}
+
+/// Reads what was given to its end and says what it is and shows.
+///
+/// # Errors
+/// [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Photo`], [`ErrorKind::Identity`]: it cannot be read, is torn,
+/// or is neither picture nor clip nor identity.
+pub fn examine(spec: &VerifySpec, options: &VerifyOptions) -> Result<Subject> {
+    match spec {
+        VerifySpec::Address(url) => examine_address(url, options).map(Subject::Pictures),
+        VerifySpec::StandardInput => examine_file(ClipFile::standard_input()?, options),
+        VerifySpec::File(path) => {
+            // What is named as an identity, or can be none of the others, is told off as an identity.
+            let kind = std::fs::metadata(path).ok().map(|meta| Kind::of(&meta));
+            let is_readable = matches!(kind, Some(Kind::File | Kind::Pipe));
+            if !is_readable || path.extension().is_some_and(|extension| extension == "effigy") {
+                return Ok(Subject::Identity(Box::new(Identity::load(path)?)));
+            }
+            examine_file(ClipFile::open(path)?, options)
+        }
+    }
+}
+
+fn examine_file(file: ClipFile, options: &VerifyOptions) -> Result<Subject> {
+    let head = head(file.path())?;
+    // A safetensors file: the length of its table, then the table as JSON.
+    if head.get(8) == Some(&b'{') {
+        return Ok(Subject::Identity(Box::new(Identity::load(file.path())?)));
+    }
+    let mut looker = Looker::new(options);
+    if is_photo(&head) {
+        let about = || format!("cannot use the picture {}", file.shown().display());
+        let picture = photo::read_bytes(file.path()).and_then(|bytes| photo::decode(&bytes));
+        looker.picture(&picture.map_err(|error| Error::new(error.kind(), about()).because(error))?);
+        return Ok(Subject::Pictures(looker.finish()));
+    }
+    let mut source = capture::open_file(file, &unpaced())?;
+    read(&mut *source, looker, None).map(Subject::Pictures)
+}
+
+/// As fast as pictures can be looked at.
+fn unpaced() -> SourceOptions {
+    SourceOptions { paced: false, ..SourceOptions::default() }
+}
+
+/// A clip is read to its end, a live stream for a while.
+fn examine_address(url: &str, options: &VerifyOptions) -> Result<Evidence> {
+    let spec = SourceSpec::Url(url.to_owned());
+    let (mut source, limit) = match capture::open(&spec, &unpaced()) {
+        // Without pacing, what has no end is refused.
+        Err(error) if error.kind() == ErrorKind::Config => {
+            (capture::open(&spec, &SourceOptions::default())?, Some(options.stream))
+        }
+        source => (source?, None),
+    };
+    let evidence = read(&mut *source, Looker::new(options), limit)?;
+    if evidence.n_pictures == 0 {
+        return Err(Error::new(
+            ErrorKind::Io,
+            format!("no picture came from {} in {:?}", source.name(), options.stream),
+        ));
+    }
+    Ok(evidence)
+}
+
+/// Looks at every picture of a source, to its end or for as long as `limit`.
+fn read(source: &mut dyn Source, mut looker: Looker, limit: Option<Duration>) -> Result<Evidence> {
+    looker.set_rate(source.frame_rate_hz());
+    let (mut frame, clock, begin) = (RawFrame::default(), MonotonicClock::new(), Instant::now());
+    while limit.is_none_or(|limit| begin.elapsed() < limit) {
+        match source.read(&mut frame, &clock)? {
+            Read::Fresh => looker.picture(frame.picture()),
+            Read::Idle => {}
+            Read::Ended => break,
+        }
+    }
+    Ok(looker.finish())
+}
+
+/// Takes pictures in and looks for the mark.
+pub(crate) struct Looker {
+    detector: Detector,
+    each_picture: bool,
+    map: NormalMap,
+    second: NormalMap,
+    n_in_second: usize,
+    whole: NormalMap,
+    luma: Vec<u8>,
+    evidence: Evidence,
+}
+
+impl Looker {
+    pub(crate) fn new(options: &VerifyOptions) -> Self {
+        let mut looker = Self {
+            detector: Detector::new(options.key),
+            each_picture: options.each_picture,
+            map: NormalMap::default(),
+            second: NormalMap::default(),
+            n_in_second: 0,
+            whole: NormalMap::default(),
+            luma: Vec::new(),
+            evidence: Evidence::default(),
+        };
+        looker.set_rate(None);
+        looker
+    }
+
+    pub(crate) fn set_rate(&mut self, rate_hz: Option<f64>) {
+        let rate_hz = rate_hz.filter(|rate| (1.0..=MAX_RATE_HZ).contains(rate)).unwrap_or(FALLBACK_RATE_HZ);
+        self.evidence.n_in_second = rate_hz.round() as usize;
+    }
+
+    fn picture(&mut self, picture: &Rgb) {
+        let mut luma = std::mem::take(&mut self.luma);
+        luma_of(picture, &mut luma);
+        self.luma(&luma, (picture.width_px(), picture.height_px()));
+        self.luma = luma;
+    }
+
+    fn luma(&mut self, luma: &[u8], size_px: (usize, usize)) {
+        if !self.detector.map(luma, size_px, &mut self.map) {
+            return;
+        }
+        let evidence = &mut self.evidence;
+        if evidence.n_pictures == 0 {
+            evidence.size_px = size_px;
+        }
+        evidence.n_pictures += 1;
+        if self.each_picture {
+            evidence.pictures.push(self.detector.look(&self.map));
+        }
+        self.second.add(&self.map);
+        if evidence.n_pictures <= evidence.n_in_second * MAX_WHOLE_SECS {
+            self.whole.add(&self.map);
+        }
+        self.n_in_second += 1;
+        if self.n_in_second == self.evidence.n_in_second {
+            self.end_second();
+        }
+    }
+
+    fn end_second(&mut self) {
+        if self.n_in_second > 0 {
+            self.evidence.seconds.push(self.detector.look(&self.second));
+            self.second.clear();
+            self.n_in_second = 0;
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Evidence {
+        self.end_second();
+        if self.evidence.seconds.len() > 1 {
+            self.evidence.whole = Some(self.detector.look(&self.whole));
+        }
+        self.evidence
+    }
+}
+
+/// Brightness as ITU-R BT.601 weighs colours.
+pub(crate) fn luma_of(picture: &Rgb, luma: &mut Vec<u8>) {
+    let weigh = |p: &[u8; 3]| ((77 * u32::from(p[0]) + 150 * u32::from(p[1]) + 29 * u32::from(p[2])) >> 8) as u8;
+    luma.clear();
+    luma.extend(picture.data().as_chunks::<3>().0.iter().map(weigh));
+}
+
+fn head(path: &Path) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(16).read_to_end(&mut head))
+        .or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
+    Ok(head)
+}
+
+/// Whether a file that begins so is a picture and no clip.
+fn is_photo(head: &[u8]) -> bool {
+    let kinds: [&[u8]; 6] = [b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*"];
+    let is_webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+    let brands: [&[u8]; 5] = [b"heic", b"heix", b"mif1", b"msf1", b"avif"];
+    let is_heif = head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| brands.contains(&brand));
+    is_webp || is_heif || kinds.iter().any(|kind| head.starts_with(kind))
+}
