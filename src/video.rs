@@ -19,6 +19,7 @@ mod pack;
 pub(crate) mod reader;
 pub(crate) mod sound;
 mod tone;
+mod track;
 mod unpack;
 mod upright;
 pub(crate) mod writer;

@@ -16,7 +16,8 @@ use super::codec::{Candidate, Codec};
 use super::file::MuxedFile;
 use super::live_sound::LiveSound;
 use super::pack::{Packer, Planes};
-use super::sound::{ClipSound, MAX_DRIFT_SECS, Moment, SoundCopy, Track};
+use super::sound::{ClipSound, MAX_DRIFT_SECS, Moment, SoundCopy};
+use super::track::Track;
 use crate::microphone::Microphone;
 
 /// Times are counted in this share of a second: whole for 24, 25, 29.97, 30, 50, 60 and more pictures a second.
