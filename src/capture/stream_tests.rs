@@ -202,7 +202,8 @@ fn serve_rtsp(content: Vec<u8>, n_before: usize) -> String {
         for (index, stream) in listener.incoming().flatten().enumerate() {
             let content = content.clone();
             // Who has seen enough closes.
-            std::thread::spawn(move || talk(stream, &content, if index == 0 { n_before } else { usize::MAX }));
+            let answer = move || talk(stream, &content, if index == 0 { n_before } else { usize::MAX });
+            std::thread::Builder::new().name("connection".to_owned()).spawn(answer).unwrap();
         }
     };
     std::thread::Builder::new().name("camera".to_owned()).spawn(answer).unwrap();
