@@ -8,10 +8,10 @@ say() { printf '== %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # Building: a C++ compiler, pkg-config and clang (bindings of OpenCV, FFmpeg and the camera interface), OpenCV, FFmpeg,
-# libjpeg-turbo.
+# libjpeg-turbo, ALSA.
 # Running: the window's X11 libraries, the loader of graphics drivers, the reader of HEIC and AVIF photos.
 packages=(ca-certificates g++ pkg-config clang libopencv-dev libturbojpeg0-dev libavcodec-dev libavformat-dev
-  libavutil-dev libswscale-dev libvulkan1 libx11-6 libxcursor1 libheif1)
+  libavutil-dev libswscale-dev libasound2-dev libvulkan1 libx11-6 libxcursor1 libheif1)
 # Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it; PipeWire with a
 # consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel.
 if [ "${1:-}" = --tests ]; then

@@ -9,6 +9,7 @@ use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::Background;
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
+use effigy::microphone::MicrophoneSpec;
 use effigy::sink::{Codec, SinkSpec};
 use effigy::steer::OscSpec;
 
@@ -193,6 +194,7 @@ pub(crate) struct EnrollArgs {
   effigy run --identity me.effigy --source talk.mp4 --sink window --sink file:out.mp4
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
   effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
+  effigy run --identity me.effigy --sink window --sink file:out.mp4 --microphone
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
   effigy run --identity me.effigy --source vmc:39540         motion of another program drives
@@ -231,6 +233,10 @@ pub(crate) struct RunArgs {
     /// one of FFmpeg's encoders
     #[arg(long, default_value = "auto", value_name = "CODEC")]
     pub(crate) codec: Codec,
+    /// Record what a microphone hears into the file, in step with the picture: the system's own choice, or one whose name
+    /// holds NAME (`effigy devices`). Without this nothing listens; while the card is asked for the file is silent
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) microphone: Option<MicrophoneSpec>,
     /// Let other machines reach the control page, OSC and motion that comes in; everyone who learns the page's address and
     /// token can watch and steer
     #[arg(long)]

@@ -52,8 +52,8 @@ pub trait Clock: Send + Sync {
     fn wait_until(&self, moment: Timestamp, bound: Duration) -> bool;
 }
 
-/// The system's monotonic clock.
-#[derive(Debug)]
+/// The system's monotonic clock; copies share their origin.
+#[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     origin: Instant,
     origin_nanos: u64,

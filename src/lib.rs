@@ -87,6 +87,7 @@ pub mod kernels;
 pub mod latency;
 pub mod latest;
 pub mod mark;
+pub mod microphone;
 pub mod models;
 pub mod motion_link;
 pub mod onnx;

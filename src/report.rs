@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::composite::Shown;
 use crate::conditions::{Conditions, Trouble};
+use crate::microphone::Microphone;
 use crate::trace::{Stage, Trace};
 
 /// Version of the report's keys. It rises when a key changes its meaning or goes.
@@ -162,6 +163,7 @@ pub struct LiveFigures {
     conditions: AtomicU32,
     is_late: AtomicBool,
     shown: Mutex<Option<Shown>>,
+    microphone: OnceLock<Microphone>,
 }
 
 /// What the age of a picture is made of: the stages' own work, then waiting of any kind.
@@ -178,6 +180,17 @@ impl LiveFigures {
         if let Ok(mut kept) = self.shown.try_lock() {
             *kept = Some(shown);
         }
+    }
+
+    /// The microphone that is recorded, where one is.
+    pub fn microphone(&self) -> Option<&Microphone> {
+        self.microphone.get()
+    }
+
+    /// Says which microphone is recorded; once a run.
+    pub fn set_microphone(&self, microphone: Microphone) {
+        // A second one is not asked for.
+        let _ = self.microphone.set(microphone);
     }
 
     /// Median age of the picture in the last second, in milliseconds.

@@ -428,6 +428,14 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink null --strength 3"), &["expected a number from 0 to 2"]),
         (format!("{run} --sink null --duration 0"), &["expected a number of seconds above 0"]),
         (format!("{run} --sink null --camera-format h264"), &["choose auto, mjpeg, yuyv or nv12"]),
+        (
+            format!("{run} --sink null --microphone"),
+            &["--microphone is recorded into a file; add one, such as --sink file:"],
+        ),
+        (
+            "run --identity me.effigy --source short.mp4 --sink file:a.mp4 --every-frame --microphone".into(),
+            &["--microphone hears what is said now", "give one of both"],
+        ),
         (format!("{run} --sink null --every-frame"), &["--every-frame needs a clip: --source FILE"]),
         ("run --identity me.effigy --sink null --every-frame".into(), &["--every-frame needs a clip"]),
         (
@@ -529,6 +537,13 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
         refused("prepare clips -o out --min-face", &["0", "-1", "nan", "abc"], "expected a number from 1 to 10000");
         refused("prepare clips -o out --jobs", &["0", "-1", "abc"], "expected a number from 1 to 1024");
     }
+}
+
+#[test]
+fn a_microphone_that_is_not_there_is_told_and_no_file_is_left() {
+    let line = "run --identity me.effigy --source short.mp4 --sink file:voice.mp4 --microphone no-such-thing";
+    check_failures(&[(line, 1, &["microphone", if cfg!(feature = "microphone") { "there" } else { "--features" }])]);
+    assert!(!LAB.join("voice.mp4").exists());
 }
 
 #[test]

@@ -6,8 +6,14 @@ use crate::folder::Folder;
 use effigy::sink::{self, Codec, Delivery, NullSink, Recorder, RecorderOptions, SequenceSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, OutFrame, Sink};
 
-const OPTIONS: SinkOptions =
-    SinkOptions { size_px: (64, 48), rate_hz: 30.0, every_frame: true, codec: Codec::Auto, sound: None };
+const OPTIONS: SinkOptions = SinkOptions {
+    size_px: (64, 48),
+    rate_hz: 30.0,
+    every_frame: true,
+    codec: Codec::Auto,
+    sound: None,
+    microphone: None,
+};
 
 fn check(error: Error, kind: ErrorKind, parts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");

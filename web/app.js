@@ -72,6 +72,7 @@ const handlers = {
     const delay_ms = Math.round(figures.audio_delay_ms);
     $("delay").textContent = $("delay-obs").textContent = delay_ms || "–";
     $("delay-pipewire").textContent = delay_ms ? (delay_ms / 1000).toFixed(3) : "SECONDS";
+    showMicrophone(figures.microphone);
     chart.add(figures.stages_ms);
   },
   message({ warning, text }) {
@@ -184,6 +185,14 @@ $("backdrop").addEventListener("change", () => { const [file] = $("backdrop").fi
 document.querySelector("[data-to=picture]").addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("backdrop").click(); }
 });
+
+function showMicrophone(microphone) {
+  $("microphone").hidden = !microphone;
+  if (!microphone) return;
+  $("microphone-name").textContent = microphone.name;
+  $("microphone-state").textContent = !microphone.is_heard ? "Not heard" : state?.panic ? "Silenced" : "Recorded";
+  $("microphone-level").value = microphone.level;
+}
 
 function showFraming() {
   for (const button of $("framings").children) press(button, button.dataset.to === state.framing);

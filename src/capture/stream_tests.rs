@@ -136,3 +136,162 @@ fn addresses_that_cannot_be_read_say_why_and_keep_their_secrets() {
         assert!(text.contains("--every-frame") || text.contains("check the address, or pipe what is there"), "{text}");
     }
 }
+
+/// A camera that speaks RTSP: each connection gets a clip's transport stream in RTP over the same connection (RFC 2326, 3551),
+/// at its own pace. The first one says nothing more after `n_before` packets, without closing.
+fn serve_rtsp(content: Vec<u8>, n_before: usize) -> String {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpStream;
+    /// So many packets of 188 bytes fit into one of RTP.
+    const PAYLOAD: usize = 7 * 188;
+    fn talk(stream: TcpStream, content: &[u8], n_most: usize) -> std::io::Result<()> {
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        let mut out = stream;
+        loop {
+            let Some(request) = lines.next().transpose()? else { return Ok(()) };
+            let (mut number, mut transport) = (String::new(), String::new());
+            for line in lines.by_ref() {
+                let line = line?;
+                if let Some(value) = line.strip_prefix("CSeq:") {
+                    value.trim().clone_into(&mut number);
+                }
+                if let Some(value) = line.strip_prefix("Transport:") {
+                    value.trim().clone_into(&mut transport);
+                }
+                if line.is_empty() {
+                    break;
+                }
+            }
+            let method = request.split(' ').next().unwrap_or_default();
+            let (header, body) = match method {
+                "OPTIONS" => ("Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n".to_owned(), ""),
+                "DESCRIBE" => (
+                    "Content-Type: application/sdp\r\n".to_owned(),
+                    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track\r\n",
+                ),
+                "SETUP" => (format!("Transport: {transport}\r\nSession: 7\r\n"), ""),
+                _ => ("Session: 7\r\n".to_owned(), ""),
+            };
+            let length = body.len();
+            write!(out, "RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{header}Content-Length: {length}\r\n\r\n{body}")?;
+            if method != "PLAY" {
+                continue;
+            }
+            let begin = Instant::now();
+            for (index, payload) in content.chunks(PAYLOAD).enumerate() {
+                if index == n_most {
+                    // Still there, and silent.
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+                let time = (begin.elapsed().as_secs_f64() * 90_000.0) as u32;
+                let mut packet = vec![b'$', 0, 0, 0, 0x80, 33];
+                packet[2..4].copy_from_slice(&((12 + payload.len()) as u16).to_be_bytes());
+                packet.extend((index as u16).to_be_bytes());
+                packet.extend(time.to_be_bytes());
+                packet.extend(7_u32.to_be_bytes());
+                packet.extend(payload);
+                out.write_all(&packet)?;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            return Ok(());
+        }
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = move || {
+        for (index, stream) in listener.incoming().flatten().enumerate() {
+            let content = content.clone();
+            // Who has seen enough closes.
+            let answer = move || talk(stream, &content, if index == 0 { n_before } else { usize::MAX });
+            std::thread::Builder::new().name("connection".to_owned()).spawn(answer).unwrap();
+        }
+    };
+    std::thread::Builder::new().name("camera".to_owned()).spawn(answer).unwrap();
+    format!("rtsp://ann:secret@{address}/live?key=1")
+}
+
+/// A sender that waits for a caller (SRT), sends a clip at its own pace and goes; and then again after a pause.
+fn serve_srt(path: std::path::PathBuf, pause: Duration) -> String {
+    use ffmpeg_next as ffmpeg;
+    // A port that is free now.
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let send = move || {
+        loop {
+            let mut input = ffmpeg::format::input(&path).unwrap();
+            let listen = format!("srt://127.0.0.1:{port}?mode=listener&listen_timeout=20000000");
+            let Ok(mut output) = ffmpeg::format::output_as(&listen, "mpegts") else {
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            };
+            let parameters = input.stream(0).unwrap().parameters();
+            output.add_stream(ffmpeg::encoder::find(ffmpeg::codec::Id::None)).unwrap().set_parameters(parameters);
+            if output.write_header().is_err() {
+                continue;
+            }
+            let bases = (input.stream(0).unwrap().time_base(), output.stream(0).unwrap().time_base());
+            for (_, mut packet) in input.packets() {
+                packet.rescale_ts(bases.0, bases.1);
+                packet.set_position(-1);
+                // Who has seen enough closes.
+                if packet.write_interleaved(&mut output).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let _ = output.write_trailer();
+            drop(output);
+            std::thread::sleep(pause);
+        }
+    };
+    crate::video::init();
+    std::thread::Builder::new().name("sender".to_owned()).spawn(send).unwrap();
+    format!("srt://127.0.0.1:{port}")
+}
+
+/// Follows a stream until it has been silent and is back: how many pictures came before.
+fn follow_over_a_gap(mut stream: Box<dyn Source>) -> u32 {
+    let (clock, mut frame) = (MonotonicClock::new(), RawFrame::default());
+    let begin = Instant::now();
+    let (mut n_fresh, mut n_idle) = (0, 0);
+    loop {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it did not come back: {n_fresh} {n_idle}");
+        match stream.read(&mut frame, &clock).unwrap() {
+            Read::Fresh if n_idle >= 3 => return n_fresh,
+            Read::Fresh => (n_fresh, n_idle) = (n_fresh + 1, 0),
+            // Before its first picture it is not missed.
+            Read::Idle => n_idle += u32::from(n_fresh > 0),
+            Read::Ended => panic!("a live stream does not end"),
+        }
+    }
+}
+
+#[test]
+fn a_camera_that_falls_silent_is_found_again() {
+    let folder = Folder::new("rtsp");
+    let path = folder.0.join("a.ts");
+    let times: Vec<_> = (0..250).collect();
+    let clip = Clip { encoder: "mpeg2video", ..Clip::default() };
+    clip.write(&path, &times, |index, x, y| [(index as u32 * 7 + x * y) as u8, (x * 31) as u8, (y * 57) as u8]);
+    let content = std::fs::read(&path).unwrap();
+    let n_packets = content.len() / (7 * 188);
+    let stream = open_url(&serve_rtsp(content, n_packets * 2 / 3), &SourceOptions::default()).unwrap();
+    assert!(
+        stream.name().starts_with("rtsp://127.0.0.1:") && stream.name().contains("/live, 64x48"),
+        "{}",
+        stream.name()
+    );
+    let n_before = follow_over_a_gap(stream);
+    assert!(n_before > 10, "{n_before}");
+}
+
+#[test]
+fn a_sender_that_goes_and_comes_back_is_found_again() {
+    let folder = Folder::new("srt");
+    let path = folder.0.join("a.ts");
+    let clip = Clip { encoder: "mpeg2video", ..Clip::default() };
+    clip.write(&path, &(0..150).collect::<Vec<_>>(), |index, x, _| [(index as u32 * 3 + x) as u8; 3]);
+    let url = serve_srt(path, Duration::from_millis(1500));
+    let stream = open_url(&url, &SourceOptions::default()).unwrap();
+    let n_before = follow_over_a_gap(stream);
+    assert!(n_before > 10, "{n_before}");
+}

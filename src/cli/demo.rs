@@ -41,6 +41,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         stamp: false,
         allow_remote: false,
         codec: Codec::Auto,
+        microphone: None,
         opens_page: false,
         osc: None,
         first: 0,

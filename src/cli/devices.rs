@@ -3,7 +3,7 @@
 use effigy::generate::cards::{self, Card};
 use effigy::generate::network::{self, FrameOptions, Size};
 use effigy::generate::roofline::Estimates;
-use effigy::{Result, capture, onnx, sink};
+use effigy::{Result, capture, microphone, onnx, sink};
 
 use super::{DevicesArgs, ModelSize, terminal};
 
@@ -21,6 +21,8 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     let mut list = List::default();
     list.heading("Cameras");
     cameras(&mut list);
+    list.heading("Microphones");
+    microphones(&mut list);
     list.heading("Sinks");
     list.row("window", &window());
     list.row("http", &server());
@@ -80,6 +82,14 @@ fn cameras(list: &mut List) {
                 }
             }
         }
+        Err(error) => list.row("none", &error.to_string()),
+    }
+}
+
+fn microphones(list: &mut List) {
+    match microphone::microphones() {
+        Ok(names) if names.is_empty() => list.row("none", "plug one in; only --microphone needs one"),
+        Ok(names) => names.iter().for_each(|name| list.row("", name)),
         Err(error) => list.row("none", &error.to_string()),
     }
 }

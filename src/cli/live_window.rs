@@ -72,6 +72,7 @@ mod with_window {
                 rate_hz: self.figures.rate_hz(),
                 n_dropped: self.figures.dropped(),
                 backend: &self.backend,
+                microphone: self.figures.microphone().map(|microphone| (microphone, frame.shown.is_card_asked)),
             });
             let outcome = self.window.present(frame)?;
             for event in self.window.poll_events() {

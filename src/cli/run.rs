@@ -18,6 +18,7 @@ use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
+use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
 use effigy::motion_link::{self, MotionSink};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
@@ -29,7 +30,7 @@ use super::outputs::{cannot_write, check_writable};
 use super::{Backend, Maker, RunArgs, browser, live_window, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
-use checks::{check_every_frame, check_remote, check_sinks, keep_permitted};
+use checks::{check_every_frame, check_remote, check_sinks, keep_permitted, microphone};
 pub(super) use run_id::following_run_id;
 use run_id::run_id;
 
@@ -57,6 +58,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     check_sinks(args, sinks)?;
     check_every_frame(args, sinks)?;
     check_remote(args)?;
+    let microphone = microphone(args, sinks)?.cloned();
     let files = remember::identity_files(args)?;
     let mut identities: Vec<_> = files.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     keep_permitted(args, &mut identities)?;
@@ -104,6 +106,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         stamp: args.stamp,
         allow_remote: args.allow_remote,
         codec: args.codec.clone(),
+        microphone,
         opens_page: args.opens_page,
         osc: args.osc,
         first: args.first - 1,
@@ -152,6 +155,8 @@ pub(crate) struct Stage {
     pub(crate) stamp: bool,
     pub(crate) allow_remote: bool,
     pub(crate) codec: Codec,
+    /// What is heard in recordings.
+    pub(crate) microphone: Option<MicrophoneSpec>,
     /// Whether the control page is opened in a browser.
     pub(crate) opens_page: bool,
     /// Where OSC is taken.
@@ -188,8 +193,14 @@ impl Stage {
         if let Some(identity) = identities.get(first) {
             generator.adopt(Arc::clone(identity))?;
         }
+        let clock = MonotonicClock::new();
+        let listening = self.microphone.as_ref().map(|spec| microphone::listen(spec, clock)).transpose()?;
+        let microphone = listening.as_ref().map(Listening::microphone);
+        if let Some(microphone) = microphone {
+            figures.set_microphone(microphone.clone());
+        }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, frame_px, source.sound())?;
+        let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone)?;
         let (motion, osc) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -260,13 +271,18 @@ impl Stage {
             figures,
         };
         let report = match progress {
-            Some(bar) => with_progress(&bar, &Arc::clone(&stages.figures), || {
-                pipeline::run(stages, &MonotonicClock::new(), control_rx)
-            }),
-            None => pipeline::run(stages, &MonotonicClock::new(), control_rx),
+            Some(bar) => {
+                with_progress(&bar, &Arc::clone(&stages.figures), || pipeline::run(stages, &clock, control_rx))
+            }
+            None => pipeline::run(stages, &clock, control_rx),
         };
-        // Listens as long as there is something to steer.
+        // Both listen as long as there is something to steer and to record.
         drop(osc);
+        if let Some(microphone) = listening.as_ref().map(Listening::microphone) {
+            let n_lost = microphone.n_lost();
+            log::info!("microphone: {} is off{}", microphone.name(), if n_lost > 0 { "; parts were lost" } else { "" });
+        }
+        drop(listening);
         report
     }
 
@@ -290,6 +306,7 @@ impl Stage {
         specs: &[SinkSpec],
         size_px: (usize, usize),
         sound: Option<ClipSound>,
+        microphone: Option<&Microphone>,
     ) -> Result<Vec<Box<dyn Sink + Send>>> {
         let options = SinkOptions {
             size_px,
@@ -297,6 +314,7 @@ impl Stage {
             every_frame: self.every_frame,
             codec: self.codec.clone(),
             sound,
+            microphone: microphone.cloned(),
         };
         let mut sinks = Vec::new();
         for spec in

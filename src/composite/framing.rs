@@ -27,6 +27,7 @@ use self::still::Still;
 use self::wish::Wish;
 
 mod axis;
+mod crown;
 mod head;
 mod layout;
 mod reader;

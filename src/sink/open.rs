@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::capture::ClipSound;
 use crate::error::{Error, ErrorKind, Result};
+use crate::microphone::Microphone;
 
 use super::{
     CameraOptions, Codec, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink, SinkSpec,
@@ -22,6 +23,8 @@ pub struct SinkOptions {
     pub codec: Codec,
     /// The sound that a video file gets.
     pub sound: Option<ClipSound>,
+    /// The microphone that a video file records instead.
+    pub microphone: Option<Microphone>,
 }
 
 /// Opens any sink but the window and the server, so far that a wrong path is found here.
@@ -56,8 +59,8 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
                 (false, true) => RateMode::Constant,
             };
             let plain = RecorderOptions::new(options.size_px, options.rate_hz);
-            let (codec, sound) = (options.codec.clone(), options.sound.clone());
-            Box::new(Recorder::open(path, &RecorderOptions { mode, codec, sound, ..plain })?)
+            let (codec, sound, microphone) = (options.codec.clone(), options.sound.clone(), options.microphone.clone());
+            Box::new(Recorder::open(path, &RecorderOptions { mode, codec, sound, microphone, ..plain })?)
         }
         SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern)?),
         SinkSpec::Vcam { device, size_px } => open_vcam(device.as_deref(), &camera_options(*size_px, options))?,

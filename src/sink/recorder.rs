@@ -13,9 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 #[cfg(feature = "train")]
 use crate::frame::Rgb;
+use crate::microphone::Microphone;
 use crate::trace::{Stage, Trace};
 use crate::video::codec::Codec;
-use crate::video::sound::ClipSound;
+use crate::video::sound::{ClipSound, Moment};
 use crate::video::writer::{TICKS_PER_SEC, Trouble, VideoOptions, VideoWriter};
 
 use super::{Delivery, Sink};
@@ -61,6 +62,8 @@ pub struct RecorderOptions {
     pub codec: Codec,
     /// The sound to copy along: that of the clip that drives.
     pub sound: Option<ClipSound>,
+    /// The microphone to record instead, by when its sound was heard and the pictures were taken. Not for .avi.
+    pub microphone: Option<Microphone>,
     /// Space to leave free on the disk; with less the file is ended.
     pub reserve_bytes: u64,
 }
@@ -74,6 +77,7 @@ impl RecorderOptions {
             mode: RateMode::Constant,
             codec: Codec::Auto,
             sound: None,
+            microphone: None,
             reserve_bytes: RESERVE_BYTES,
         }
     }
@@ -89,6 +93,8 @@ pub struct Recorder {
     times: TimeMap,
     n_written: u64,
     n_dropped: u64,
+    /// Whether who drives hides.
+    is_muted: bool,
     is_finished: bool,
     /// Bytes left on the disk of a path, where that can be told; replaced in tests.
     free_bytes: fn(&Path) -> Option<u64>,
@@ -136,6 +142,7 @@ impl Recorder {
             options: options.clone(),
             n_written: 0,
             n_dropped: 0,
+            is_muted: false,
             is_finished: false,
             free_bytes,
         })
@@ -175,8 +182,12 @@ impl Recorder {
             }
             RateMode::OneForOne | RateMode::Variable => self.times.ticks(time),
         };
-        let clip_secs = self.options.sound.as_ref().and_then(|sound| sound.clip_secs(time?));
-        match self.video.write(ticks, clip_secs) {
+        let moment = Moment {
+            clip_secs: self.options.sound.as_ref().and_then(|sound| sound.clip_secs(time?)),
+            taken_secs: time.map(Timestamp::as_secs_f64),
+            is_muted: self.is_muted,
+        };
+        match self.video.write(ticks, moment) {
             Ok(()) => self.n_written += 1,
             Err(trouble) => {
                 let error = explain(&self.path, &self.options, trouble);
@@ -226,6 +237,8 @@ impl Sink for Recorder {
                 for _ in 0..n_repeats {
                     self.write(None)?;
                 }
+                // Who hides shall not be heard either.
+                self.is_muted = frame.shown.is_card_asked;
                 let has_alpha = self.video.has_alpha;
                 self.video.load(|y, row| row_of(frame, has_alpha, y, row));
                 self.write(time(&frame.trace))?;
@@ -258,14 +271,20 @@ fn open_video(path: &Path, options: &RecorderOptions) -> Result<VideoWriter> {
         let message = format!("{} cannot have a variable rate; name it .mp4 or .mkv", path.display());
         return Err(Error::new(ErrorKind::Config, message));
     }
+    if is_avi && options.microphone.is_some() {
+        let message = format!("{} takes no live sound; name it .mp4, .mkv or .mov", path.display());
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let video = VideoOptions {
         path,
         codec: &options.codec,
         size_px: options.size_px,
         rate_hz: options.rate_hz,
         is_live: options.mode != RateMode::OneForOne,
+        is_timed: options.mode != RateMode::Constant,
     };
-    VideoWriter::create(&video, options.sound.clone()).map_err(|trouble| explain(path, options, trouble))
+    VideoWriter::create(&video, options.sound.clone(), options.microphone.as_ref())
+        .map_err(|trouble| explain(path, options, trouble))
 }
 
 /// Why the file cannot be written, and what to do.

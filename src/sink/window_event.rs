@@ -1,6 +1,7 @@
 //! What a window's keys mean and what its overlay shows, whether this build has a window or not.
 
 use crate::conditions::Conditions;
+use crate::microphone::Microphone;
 
 /// A key that the user pressed in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub enum WindowEvent {
 }
 
 /// The figures of the overlay, and what its title warns of.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Figures<'a> {
     /// Age of the picture when it is shown, in milliseconds.
     pub age_millis: f64,
@@ -49,4 +50,6 @@ pub struct Figures<'a> {
     pub n_dropped: u64,
     /// The generator's backend.
     pub backend: &'a str,
+    /// The microphone that is recorded, and whether it is silenced.
+    pub microphone: Option<(&'a Microphone, bool)>,
 }

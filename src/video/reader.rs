@@ -87,8 +87,10 @@ impl VideoReader {
         let stream = input.streams().best(media::Type::Video).ok_or("it holds no pictures")?;
         let parameters = stream.parameters();
         let id = parameters.id();
-        let codec = decoder::find(id)
-            .ok_or_else(|| format!("this FFmpeg cannot decode its pictures, which are {}", id.name()))?;
+        let codec = decoder::find(id).ok_or_else(|| match id {
+            ffmpeg::codec::Id::None => "its pictures are in a coding that this FFmpeg does not know".to_owned(),
+            id => format!("this FFmpeg cannot decode its pictures, which are {}", id.name()),
+        })?;
         let mut context = Context::from_parameters(parameters).map_err(|error| error.to_string())?;
         // Threads that each have a picture in hand would make a live one older.
         let is_file = bound.is_none() || input.duration() > 0;

@@ -14,7 +14,7 @@ use super::reader::open_input;
 use crate::clock::Timestamp;
 
 /// Pictures and sound may drift apart by so much before the sound is set anew: rounded times of a container.
-const MAX_DRIFT_SECS: f64 = 0.02;
+pub(super) const MAX_DRIFT_SECS: f64 = 0.02;
 /// Rounds of a looped clip that are remembered: more than pictures are on their way.
 const N_ROUNDS: usize = 16;
 /// A packet may begin this early before its piece: rounded times again.
@@ -83,7 +83,18 @@ pub(crate) struct SoundCopy {
 }
 
 /// The recording's second stream.
-const STREAM: usize = 1;
+pub(super) const STREAM: usize = 1;
+
+/// What is known of a picture that is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment {
+    /// The moment of its clip that it shows; `None` for a card or an idle picture.
+    pub(crate) clip_secs: Option<f64>,
+    /// When it was taken, by the pipeline's clock; `None` for one that repeats the one before.
+    pub(crate) taken_secs: Option<f64>,
+    /// Whether who drives wants to be neither seen nor heard.
+    pub(crate) is_muted: bool,
+}
 
 impl SoundCopy {
     /// Adds a stream for the clip's sound to a file whose header is not written yet; `None`, with a message where it

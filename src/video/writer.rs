@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use ffmpeg::codec::{Context, Flags as CodecFlags, threading};
+use ffmpeg::format::Pixel;
 use ffmpeg::format::context::{Output, StreamIo};
 use ffmpeg::util::color::{Primaries, Range, Space, TransferCharacteristic};
 use ffmpeg::{Dictionary, Packet, Rational, encoder, frame};
@@ -13,8 +14,11 @@ use ffmpeg_next as ffmpeg;
 
 use super::codec::{Candidate, Codec};
 use super::file::MuxedFile;
+use super::live_sound::LiveSound;
 use super::pack::{Packer, Planes};
-use super::sound::SoundCopy;
+use super::sound::{ClipSound, MAX_DRIFT_SECS, Moment, SoundCopy};
+use super::track::Track;
+use crate::microphone::Microphone;
 
 /// Times are counted in this share of a second: whole for 24, 25, 29.97, 30, 50, 60 and more pictures a second.
 pub(crate) const TICKS_PER_SEC: i32 = 60_000;
@@ -33,6 +37,8 @@ pub(crate) struct VideoOptions<'a> {
     pub(crate) rate_hz: f64,
     /// Whether it is written beside a live run.
     pub(crate) is_live: bool,
+    /// Whether pictures keep their own times, rather than those of a steady rate.
+    pub(crate) is_timed: bool,
 }
 
 /// Why a file cannot be written.
@@ -63,7 +69,7 @@ pub(crate) struct VideoWriter {
     frame: frame::Video,
     packer: Packer,
     file: MuxedFile,
-    sound: Option<SoundCopy>,
+    sound: Option<Track>,
     /// What it makes and who, for the user.
     pub(crate) made_by: String,
     pub(crate) has_alpha: bool,
@@ -76,8 +82,12 @@ pub(crate) struct VideoWriter {
 }
 
 impl VideoWriter {
-    /// Begins the file, replacing what is there; with the sound of `sound`'s clip where one is given.
-    pub(crate) fn create(options: &VideoOptions<'_>, sound: Option<super::sound::ClipSound>) -> Result<Self, Trouble> {
+    /// Begins the file, replacing what is there; with what a microphone hears, else with the sound of `sound`'s clip.
+    pub(crate) fn create(
+        options: &VideoOptions<'_>,
+        sound: Option<ClipSound>,
+        microphone: Option<&Microphone>,
+    ) -> Result<Self, Trouble> {
         super::init();
         let extension = options.path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let container = match &*extension {
@@ -99,9 +109,14 @@ impl VideoWriter {
         let mut stream = output.add_stream_with(&encoder.0.0.0)?;
         stream.set_time_base(encoder_ticks);
         stream.set_avg_frame_rate(rate);
-        let sound = match sound {
-            Some(sound) => SoundCopy::open(sound, container, &mut output),
-            None => None,
+        let sound = match (microphone, sound) {
+            (Some(microphone), _) => {
+                let max_drift_secs =
+                    if options.is_timed { MAX_DRIFT_SECS } else { MAX_DRIFT_SECS + 1.0 / options.rate_hz };
+                Some(Track::Live(LiveSound::open(microphone.feed(), max_drift_secs, &mut output)?))
+            }
+            (None, Some(sound)) => SoundCopy::open(sound, container, &mut output).map(Track::Copied),
+            (None, None) => None,
         };
         let mut header = Dictionary::new();
         // The same pictures give the same file; nothing waits in a buffer; tags of other containers are replaced.
@@ -162,11 +177,11 @@ impl VideoWriter {
         self.packer.pack(&mut self.frame, read);
     }
 
-    /// Writes the loaded picture at `ticks`, which rise; its clip's sound up to there goes along.
-    pub(crate) fn write(&mut self, ticks: i64, clip_secs: Option<f64>) -> Result<(), Trouble> {
+    /// Writes the loaded picture at `ticks`, which rise; the sound up to there goes along.
+    pub(crate) fn write(&mut self, ticks: i64, moment: Moment) -> Result<(), Trouble> {
         self.frame.set_pts(Some(ticks));
         if let Some(sound) = &mut self.sound {
-            sound.follow(ticks as f64 * f64::from(self.encoder_ticks), clip_secs);
+            sound.follow(ticks as f64 * f64::from(self.encoder_ticks), moment);
         }
         let outcome = self.encoder.send_frame(&self.frame).map_err(Trouble::from).and_then(|()| self.drain());
         outcome.map_err(|trouble| self.cut_back(trouble))
@@ -236,7 +251,15 @@ fn open_encoder(
             tried.push(format!("{} (not in this FFmpeg)", candidate.encoder));
             continue;
         };
-        let planes = Planes::of(candidate.format).ok_or(ffmpeg::Error::Bug)?;
+        // Of an encoder that was asked for by its name nothing else is known.
+        let takes: Vec<_> = codec.video().ok().and_then(|video| video.formats()).into_iter().flatten().collect();
+        let can = |format: &Pixel| (takes.is_empty() || takes.contains(format)) && Planes::of(*format).is_some();
+        let Some(format) = [candidate.format].into_iter().chain(takes.iter().copied()).find(can) else {
+            tried.push(format!("{} (takes pictures in a graphics card's memory only)", candidate.encoder));
+            continue;
+        };
+        let candidate = Candidate { format, ..candidate };
+        let planes = Planes::of(format).ok_or(ffmpeg::Error::Bug)?;
         let (width_px, height_px) = planes.file_size_px(options.size_px);
         let mut context = Context::new_with_codec(codec);
         // Headers stand once, at the beginning of the file; one thread gives the same file on every machine.

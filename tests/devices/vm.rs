@@ -133,6 +133,7 @@ fn a_webcam_drives_the_virtual_camera() {
             every_frame: false,
             codec: Codec::Auto,
             sound: None,
+            microphone: None,
         };
         let refused = sink::open(&"vcam:10".parse().unwrap(), &options).err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::DeviceBusy);

@@ -111,7 +111,14 @@ impl Way {
 
 /// A picture of its own size, thirty times a second.
 pub(super) fn sink_options(size_px: usize) -> SinkOptions {
-    SinkOptions { size_px: (size_px, size_px), rate_hz: 30.0, every_frame: false, codec: Codec::Auto, sound: None }
+    SinkOptions {
+        size_px: (size_px, size_px),
+        rate_hz: 30.0,
+        every_frame: false,
+        codec: Codec::Auto,
+        sound: None,
+        microphone: None,
+    }
 }
 
 /// A server whose page steers nothing: a bench has no controls.

@@ -104,6 +104,7 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
         every_frame: true,
         codec: job.codec.clone(),
         sound: source.sound(),
+        microphone: None,
     };
     let sink = sink::open(&SinkSpec::Video(part.to_owned()), &sink_options)?;
     let drive = DriveOptions {

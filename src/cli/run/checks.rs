@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use effigy::capture::SourceSpec;
+use effigy::microphone::MicrophoneSpec;
 use effigy::motion_link::{MotionSinkSpec, MotionSourceSpec};
 use effigy::sink::SinkSpec;
 use effigy::steer::OscSpec;
 use effigy::{Error, ErrorKind, Identity, Result};
 
 use crate::cli::outputs::is_same_file;
+use crate::cli::settings::Origin;
 use crate::cli::{RunArgs, names};
 
 /// The visible mark may go only where nobody can be wronged.
@@ -122,6 +124,21 @@ pub(super) fn check_remote(args: &RunArgs) -> Result<()> {
             ),
         )),
     }
+}
+
+/// The microphone to listen to, if any: it is heard in recordings of a live run, and otherwise left alone.
+pub(super) fn microphone<'a>(args: &'a RunArgs, sinks: &[SinkSpec]) -> Result<Option<&'a MicrophoneSpec>> {
+    let Some(spec) = &args.microphone else { return Ok(None) };
+    let why = if args.every_frame {
+        "--microphone hears what is said now, and --every-frame renders a clip in its own time; give one of both"
+    } else if !sinks.iter().any(|sink| matches!(sink, SinkSpec::Video(_))) {
+        "--microphone is recorded into a file; add one, such as --sink file:out.mp4"
+    } else {
+        return Ok(Some(spec));
+    };
+    // In the settings it holds for those runs that record.
+    let is_typed = args.held.rows.iter().any(|row| row.key == "microphone" && row.origin == Origin::CommandLine);
+    if is_typed { Err(Error::new(ErrorKind::Config, why)) } else { Ok(None) }
 }
 
 /// Holds consents: one that was named and does not hold is refused; of the library it is left out.

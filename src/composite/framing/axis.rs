@@ -16,6 +16,7 @@ pub(super) struct Tap {
 
 impl Tap {
     /// For a place in a source of `length` pixels, counted from the corner of the first; clamped to it.
+    #[inline(always)]
     pub(super) fn at(place: f32, length: usize) -> Self {
         let last = length.saturating_sub(1);
         let steps = ((place - 0.5).clamp(0.0, last as f32) * 256.0 + 0.5) as u32;
@@ -36,6 +37,7 @@ impl Axis {
 }
 
 /// The mean of two pixels of four bytes; `weight` of the second is 0..=256.
+#[inline(always)]
 pub(super) fn mix(first: u32, second: u32, weight: u32) -> u32 {
     const LOW: u32 = 0x00ff_00ff;
     const HALF: u32 = 0x0080_0080;
@@ -45,6 +47,7 @@ pub(super) fn mix(first: u32, second: u32, weight: u32) -> u32 {
 }
 
 /// A pixel with its alpha multiplied in, over another.
+#[inline(always)]
 pub(super) fn over(pixel: u32, under: u32) -> u32 {
     let alpha = pixel >> 24;
     // Never more than 255 in sum, see the test.
@@ -52,6 +55,7 @@ pub(super) fn over(pixel: u32, under: u32) -> u32 {
 }
 
 /// Multiplies alpha in.
+#[inline(always)]
 pub(super) fn premultiplied([r, g, b, alpha]: [u8; 4]) -> u32 {
     if alpha == 255 {
         return u32::from_le_bytes([r, g, b, alpha]);
@@ -64,6 +68,7 @@ pub(super) fn premultiplied([r, g, b, alpha]: [u8; 4]) -> u32 {
 }
 
 /// Divides alpha out.
+#[inline(always)]
 pub(super) fn straight(pixel: u32) -> [u8; 4] {
     let [r, g, b, alpha] = pixel.to_le_bytes();
     match alpha {

@@ -6,6 +6,7 @@
 use glam::Vec2;
 use opencv::core::Size;
 use opencv::imgproc::{INTER_AREA, resize};
+use pulp::Arch;
 
 use super::Shift;
 use super::axis::{Tap, mix, over, premultiplied, straight};
@@ -31,15 +32,19 @@ impl Head {
         let Self { person, shrunk, line } = self;
         let size = generated.width_px();
         person.reshape(size, size);
-        let rows = person.data_mut().chunks_exact_mut(size * 4);
-        for (to, from) in rows.zip(generated.data().chunks_exact(size * 4)) {
-            let (to, from) = (to.as_chunks_mut::<4>().0.iter_mut(), from.as_chunks::<4>().0.iter());
-            if still.is_mirrored {
-                to.zip(from.rev()).for_each(|(to, from)| *to = premultiplied(*from).to_le_bytes());
-            } else {
-                to.zip(from).for_each(|(to, from)| *to = premultiplied(*from).to_le_bytes());
+        // On the processor's widest vectors; the loops are plain.
+        let arch = Arch::new();
+        arch.dispatch(|| {
+            let rows = person.data_mut().chunks_exact_mut(size * 4);
+            for (to, from) in rows.zip(generated.data().chunks_exact(size * 4)) {
+                let (to, from) = (to.as_chunks_mut::<4>().0.iter_mut(), from.as_chunks::<4>().0.iter());
+                if still.is_mirrored {
+                    to.zip(from.rev()).for_each(|(to, from)| *to = premultiplied(*from).to_le_bytes());
+                } else {
+                    to.zip(from).for_each(|(to, from)| *to = premultiplied(*from).to_le_bytes());
+                }
             }
-        }
+        });
         let source = if still.source_px < size {
             shrunk.reshape(still.source_px, still.source_px);
             let side = Size::new(still.source_px as i32, still.source_px as i32);
@@ -55,47 +60,50 @@ impl Head {
         let whole = |share: &u32| *share == 256;
         let first = still.across.iter().position(whole).unwrap_or(area.width);
         let last = still.across.iter().rposition(whole).map_or(first, |last| last + 1);
-        for (y, (&down, &row)) in still.down.iter().zip(still.rows.taps()).enumerate() {
-            let at = y * area.width;
-            let (behind, at_rest) = (&still.behind[at..][..area.width], &still.at_rest[at..][..area.width]);
-            let to = &mut out.data_mut()[((area.y + y) * stride + area.x) * 4..][..area.width * 4];
-            let to = to.as_chunks_mut::<4>().0;
-            let mut fade = |columns: std::ops::Range<usize>| {
-                for x in columns {
-                    let share = still.across[x] * down / 256;
-                    to[x] = still.finished(match share {
-                        0 => at_rest[x],
-                        _ => mix(at_rest[x], over(shift.read(source, still, x, y, share), behind[x]), share),
-                    });
+        arch.dispatch(|| {
+            for (y, (&down, &row)) in still.down.iter().zip(still.rows.taps()).enumerate() {
+                let at = y * area.width;
+                let (behind, at_rest) = (&still.behind[at..][..area.width], &still.at_rest[at..][..area.width]);
+                let to = &mut out.data_mut()[((area.y + y) * stride + area.x) * 4..][..area.width * 4];
+                let to = to.as_chunks_mut::<4>().0;
+                let mut fade = |columns: std::ops::Range<usize>| {
+                    for x in columns {
+                        let share = still.across[x] * down / 256;
+                        to[x] = still.finished(match share {
+                            0 => at_rest[x],
+                            _ => mix(at_rest[x], over(shift.read(source, still, x, y, share), behind[x]), share),
+                        });
+                    }
+                };
+                if down < 256 {
+                    fade(0..area.width);
+                    continue;
                 }
-            };
-            if down < 256 {
-                fade(0..area.width);
-                continue;
+                fade(0..first);
+                fade(last..area.width);
+                if first == last {
+                    continue;
+                }
+                let taps = &still.columns.taps()[first..last];
+                let columns = taps[0].first as usize..taps[taps.len() - 1].second as usize + 1;
+                let upper = &source.row(row.first as usize).as_chunks::<4>().0[columns.clone()];
+                let lower = &source.row(row.second as usize).as_chunks::<4>().0[columns.clone()];
+                for ((line, upper), lower) in line[columns].iter_mut().zip(upper).zip(lower) {
+                    *line = mix(u32::from_le_bytes(*upper), u32::from_le_bytes(*lower), row.weight);
+                }
+                for ((to, tap), behind) in to[first..last].iter_mut().zip(taps).zip(&behind[first..last]) {
+                    let person = mix(line[tap.first as usize], line[tap.second as usize], tap.weight);
+                    *to = still.finished(over(person, *behind));
+                }
             }
-            fade(0..first);
-            fade(last..area.width);
-            if first == last {
-                continue;
-            }
-            let taps = &still.columns.taps()[first..last];
-            let columns = taps[0].first as usize..taps[taps.len() - 1].second as usize + 1;
-            let upper = &source.row(row.first as usize).as_chunks::<4>().0[columns.clone()];
-            let lower = &source.row(row.second as usize).as_chunks::<4>().0[columns.clone()];
-            for ((line, upper), lower) in line[columns].iter_mut().zip(upper).zip(lower) {
-                *line = mix(u32::from_le_bytes(*upper), u32::from_le_bytes(*lower), row.weight);
-            }
-            for ((to, tap), behind) in to[first..last].iter_mut().zip(taps).zip(&behind[first..last]) {
-                let person = mix(line[tap.first as usize], line[tap.second as usize], tap.weight);
-                *to = still.finished(over(person, *behind));
-            }
-        }
+        });
         Ok(())
     }
 }
 
 impl Still {
     /// A pixel as it leaves.
+    #[inline(always)]
     fn finished(&self, pixel: u32) -> [u8; 4] {
         if self.is_opaque { (pixel | OPAQUE).to_le_bytes() } else { straight(pixel) }
     }
@@ -128,6 +136,7 @@ impl Shift {
 
 impl PixelShift {
     /// The generated pixel that belongs to a place of the area where `share` of the motion is left.
+    #[inline(always)]
     fn read(&self, source: &Rgba, still: &Still, x: usize, y: usize, share: u32) -> u32 {
         let at = Vec2::new((still.area.x + x) as f32 + 0.5, (still.area.y + y) as f32 + 0.5) - self.corner;
         let away = (at * self.growth + self.step).clamp(-self.longest, self.longest);

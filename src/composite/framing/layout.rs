@@ -10,7 +10,7 @@ const SIDE_PER_HEIGHT: f32 = 0.8;
 /// The same for the frame's width, where that is less.
 const SIDE_PER_WIDTH: f32 = 1.05;
 /// The largest side for the frame's width, where a photo that is cut close must cover the frame's height.
-const MAX_SIDE_PER_WIDTH: f32 = 1.3;
+const MAX_SIDE_PER_WIDTH: f32 = 1.15;
 /// Where the middle of the face is in the frame's height.
 const FACE_HEIGHT: f32 = 0.45;
 

@@ -8,6 +8,7 @@ use opencv::core::Size;
 use opencv::imgproc::{INTER_AREA, resize};
 
 use super::axis::{Tap, smoothstep};
+use super::crown::Crown;
 use super::layout::Subject;
 use crate::error::Result;
 use crate::frame::{Grey, Picture, Rgb};
@@ -22,6 +23,8 @@ const REACH: f32 = 0.8;
 const BLURS: [(f32, f32); 4] = [(0.0, 0.008), (0.05, 0.025), (0.16, 0.06), (0.4, 0.12)];
 /// Within this distance the person's mirrored shoulder fades, as a part of the photo's longest side.
 const PERSON_FADE: f32 = 0.06;
+/// Blurs of hair that goes on above the border, and of its outline, as parts of the photo's longest side.
+const CROWN_BLURS: (f32, f32) = (0.004, 0.005);
 /// How much darker it is far out.
 const DARKER: f32 = 0.3;
 /// Blur of a background that is asked to be blurred, as a part of the photo's longest side.
@@ -101,7 +104,7 @@ impl Scene {
             person: identity.matte.clone(),
             made_up: difference(&identity.portrait, &identity.background),
             background: identity.background.clone(),
-            around: around(&small, &empty, scale),
+            around: around(&small, &matte, &empty, scale),
             bare: bare(&empty, scale),
             rest: HeadPlacement::at_rest(&identity.shape, 1.0 / identity.size_px() as f32),
         })
@@ -116,8 +119,8 @@ impl Scene {
     }
 }
 
-/// The photo, mirrored beyond its border without the person, and ever softer.
-fn around(small: &Rgb, empty: &Rgb, scale: f32) -> Soft {
+/// The photo, mirrored beyond its border without the person, and ever softer; hair that it cuts goes on.
+fn around(small: &Rgb, matte: &Grey, empty: &Rgb, scale: f32) -> Soft {
     let longest = small.width_px().max(small.height_px()) as f32;
     let margin = (REACH * longest) as usize;
     let (width, height) = (small.width_px() + 2 * margin, small.height_px() + 2 * margin);
@@ -125,11 +128,14 @@ fn around(small: &Rgb, empty: &Rgb, scale: f32) -> Soft {
     let beyond = |i: usize, length: usize| margin.saturating_sub(i).max((i + 1).saturating_sub(margin + length)) as f32;
     let distance =
         |x: usize, y: usize| Vec2::new(beyond(x, small.width_px()), beyond(y, small.height_px())).length() / longest;
+    let crown = Crown::of(matte);
     let sharp: Vec<[f32; 3]> = (0..width * height)
         .map(|i| {
             let (x, y) = (i % width, i / width);
             let from = (mirrored(x, margin, small.width_px()), mirrored(y, margin, small.height_px()));
-            let fade = smoothstep(0.0, PERSON_FADE, distance(x, y));
+            // Above hair that is cut it would be seen widening again.
+            let is_above = crown.is_some() && y < margin;
+            let fade = if is_above { 1.0 } else { smoothstep(0.0, PERSON_FADE, distance(x, y)) };
             let (seen, bare) = (small.pixel(from.0, from.1), empty.pixel(from.0, from.1));
             std::array::from_fn(|c| f32::from(seen[c]) * (1.0 - fade) + f32::from(bare[c]) * fade)
         })
@@ -142,7 +148,30 @@ fn around(small: &Rgb, empty: &Rgb, scale: f32) -> Soft {
         let light = 1.0 - DARKER * smoothstep(0.0, REACH, at);
         std::array::from_fn(|c| (blurs[next - 1][i][c] * (1.0 - share) + blurs[next][i][c] * share) * light)
     });
-    Soft { pixels: pixels.collect(), width, height, scale, origin: Vec2::splat(margin as f32) }
+    let mut pixels: Vec<[f32; 3]> = pixels.collect();
+    if let Some(crown) = crown {
+        let place = |i: usize| {
+            let (x, y) = (i % width, i / width);
+            (x, y, mirrored(x, margin, small.width_px()), mirrored(y, margin, small.height_px()))
+        };
+        let hair = (0..width * height).map(|i| {
+            let (_, _, x, y) = place(i);
+            small.pixel(x, y).map(f32::from)
+        });
+        let hair = blurred(&hair.collect::<Vec<_>>(), width, height, CROWN_BLURS.0 * longest);
+        let share = (0..width * height).map(|i| match place(i) {
+            (x, y, ..) if y < margin => [crown.share(x as f32 + 0.5 - margin as f32, (margin - y) as f32 - 0.5); 3],
+            (.., x, y) => [f32::from(matte.pixel(x, y)[0]) / 255.0; 3],
+        });
+        let share = blurred(&share.collect::<Vec<_>>(), width, height, CROWN_BLURS.1 * longest);
+        // In the photo itself it matters only as far as that melts into this.
+        for ((pixel, hair), [share, ..]) in
+            pixels.iter_mut().zip(&hair).zip(&share).take(width * (margin + small.height_px()))
+        {
+            *pixel = std::array::from_fn(|c| pixel[c] * (1.0 - share) + hair[c] * share);
+        }
+    }
+    Soft { pixels, width, height, scale, origin: Vec2::splat(margin as f32) }
 }
 
 /// The photo without anybody, blurred all over, and its border repeated.
@@ -260,7 +289,7 @@ mod tests {
         for y in 30..80 {
             photo.data_mut()[(y * width + 20) * 3..][..60].fill(255);
         }
-        let soft = around(&photo, &empty, 1.0);
+        let soft = around(&photo, &Grey::new(width, height), &empty, 1.0);
         let read = |x: f32, y: f32| soft.read(soft.tap(0, x), soft.tap(1, y))[0];
         assert!((read(30.0, 55.0) - 255.0).abs() < 12.0, "{}", read(30.0, 55.0));
         for x in [-30.0, -20.0, 80.0, 95.0] {
@@ -272,5 +301,30 @@ mod tests {
         }
         assert!((read(-0.5, 10.0) - read(0.5, 10.0)).abs() < 2.0, "a jump at the border");
         assert!(read(-60.0, 10.0) < read(-1.0, 10.0), "it gets darker");
+    }
+
+    #[test]
+    fn hair_that_the_border_cuts_goes_on_round_and_does_not_widen_again() {
+        let (width, height) = (100, 120);
+        let (mut photo, mut matte) = (Rgb::new(width, height), Grey::new(width, height));
+        photo.data_mut().fill(200);
+        let empty = photo.clone();
+        for y in 0..height {
+            for x in 0..width {
+                if (x as f32 + 0.5 - 50.0).hypot(y as f32 + 0.5 - 22.0) < 30.0 {
+                    photo.data_mut()[(y * width + x) * 3..][..3].fill(20);
+                    matte.data_mut()[y * width + x] = 255;
+                }
+            }
+        }
+        let soft = around(&photo, &matte, &empty, 1.0);
+        let read = |x: f32, y: f32| soft.read(soft.tap(0, x), soft.tap(1, y))[0];
+        for y in [1.0, 0.0, -1.0, -3.0] {
+            assert!(read(50.0, y) < 40.0, "no seam and no gap at {y}: {}", read(50.0, y));
+        }
+        assert!(read(50.0, -14.0) > 150.0, "above it is the ground: {}", read(50.0, -14.0));
+        for x in [26.0, 74.0] {
+            assert!(read(x, -4.0) > 150.0, "beside it at {x}: {}", read(x, -4.0));
+        }
     }
 }

@@ -17,6 +17,9 @@ use crate::frame::{Rgb, Rgba};
 /// Beside the head's square and beside a whole photo: the dark of the placeholder card.
 const BESIDE: [u8; 3] = [26, 28, 33];
 
+/// Read bilinearly, a source may have so many pixels for one.
+const MAX_SHRUNK: f32 = 1.4;
+
 /// A frame at rest.
 pub(in crate::composite) struct Still {
     /// What the whole frame shows, as it leaves.
@@ -47,7 +50,9 @@ impl Still {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let square = wish.shown_square();
         let area = visible(square, wish.frame_px);
-        let source_px = wish.generated_px.min(square.side);
+        // A little larger, it is read as it is: shrinking first would cost more than all the rest.
+        let is_near = wish.generated_px as f32 <= square.side as f32 * MAX_SHRUNK;
+        let source_px = if is_near { wish.generated_px } else { square.side };
         let per_pixel = source_px as f32 / square.side as f32;
         let (left, top) = ((area.x as i32 - square.left) as f32, (area.y as i32 - square.top) as f32);
         let mut still = Self {

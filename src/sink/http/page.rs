@@ -196,5 +196,8 @@ fn figures(shared: &Shared) -> Value {
         "confidence": conditions.confidence,
         "troubles": troubles,
         "watchers": shared.n_watchers(),
+        "microphone": figures.microphone().map(|microphone| {
+            json!({ "name": microphone.name(), "is_heard": microphone.is_heard(), "level": microphone.level() })
+        }),
     })
 }

@@ -357,6 +357,67 @@ fn a_clips_sound_goes_along_in_step() {
     }
 }
 
+/// Records 4 s of a driver who claps at 1, 2.4 and 3 s: pictures 80 ms old, sound in blocks of 10 ms. Between 2 and 2.6 s the
+/// driver hides.
+fn record_live(to: &Path, hears: impl Fn(f64) -> bool, hides: bool) {
+    const RATE_HZ: u32 = 44_100;
+    let (microphone, mut inlet) = Microphone::new("test".to_owned());
+    let begin_secs = 50.0;
+    let microphone = Some(microphone);
+    let options = RecorderOptions { mode: RateMode::Variable, microphone, ..RecorderOptions::new((64, 48), 25.0) };
+    let mut recorder = Recorder::open(to, &options).unwrap();
+    let is_clap = |secs: f64| [1.0, 2.4, 3.0].iter().any(|clap| (0.0..0.06).contains(&(secs - clap + 1e-9)));
+    let at = |secs: f64| Timestamp::from_nanos(((begin_secs + secs) * 1e9) as u64);
+    for tick in 0..420 {
+        let now_secs = f64::from(tick) * 0.01;
+        // Sound is there before the first picture and behind the last.
+        let heard_secs = now_secs - 0.01;
+        if hears(heard_secs) {
+            let sample = |i: u32| {
+                let secs = heard_secs + f64::from(i) / f64::from(RATE_HZ);
+                if is_clap(secs) { [(secs * 1000.0 * std::f64::consts::TAU).cos() as f32 * 0.8; 2] } else { [0.0; 2] }
+            };
+            inlet.push(at(heard_secs), RATE_HZ, (0..RATE_HZ / 100).map(sample));
+        }
+        if tick >= 8 && (tick - 8) % 4 == 0 && tick < 408 {
+            let taken_secs = now_secs - 0.08;
+            let light = if is_clap(taken_secs) { 230 } else { 40 };
+            let picture = Rgba::from_data(64, 48, [light, light, light, 255].repeat(64 * 48)).unwrap();
+            let trace = Trace::new(tick as u64, at(taken_secs));
+            let mut frame = OutFrame::from_picture_for_test(picture, trace);
+            frame.shown.is_card_asked = hides && (2.0..2.6).contains(&taken_secs);
+            assert!(recorder.present(&frame).unwrap().is_continue());
+        }
+    }
+    recorder.finish().unwrap();
+}
+
+#[test]
+fn a_voice_meets_the_lips_and_who_hides_is_not_heard() {
+    let folder = Folder::new("voice");
+    for name in ["a.mp4", "a.mkv", "a.mov"] {
+        let file = folder.0.join(name);
+        for (case, expected) in [("whole", &[1.0, 2.4, 3.0][..]), ("hides", &[1.0, 3.0]), ("unplugged", &[1.0, 3.0])] {
+            let hears = |secs: f64| case != "unplugged" || !(1.6..2.8).contains(&secs);
+            record_live(&file, hears, case == "hides");
+            let (flashes, beeps) = claps(&file);
+            assert_eq!(flashes.len(), 3, "{name}, {case}: {flashes:?}");
+            assert_eq!(beeps.len(), expected.len(), "{name}, {case}: {beeps:?}");
+            for (beep, expected) in beeps.iter().zip(expected) {
+                let flash = flashes.iter().min_by(|a, b| (*a - beep).abs().total_cmp(&(*b - beep).abs())).unwrap();
+                assert!((flash - expected).abs() < 0.002, "{name}, {case}: a flash at {flash} for {expected}");
+                assert!((beep - flash).abs() < 0.015, "{name}, {case}: a beep at {beep} for a flash at {flash}");
+            }
+        }
+    }
+    let options = RecorderOptions {
+        microphone: Some(Microphone::new("test".to_owned()).0),
+        ..RecorderOptions::new((64, 48), 25.0)
+    };
+    let error = Recorder::open(&folder.0.join("a.avi"), &options).err().unwrap();
+    assert!(error.to_string().contains("takes no live sound; name it .mp4"), "{error}");
+}
+
 #[test]
 fn on_a_full_disk_what_was_written_is_kept_and_plays() {
     let folder = Folder::new("full");

@@ -20,6 +20,8 @@ const DRIVER_SHARE: f32 = 0.3;
 /// Fractional bits of the lines' coordinates, for smooth motion.
 const SHIFT: i32 = 4;
 
+/// That something is recorded.
+const RED: Scalar = opencv::core::VecN([220.0, 30.0, 30.0, 255.0]);
 /// Lines of figures: age, its parts, rate, drops, backend, confidence, and two things to mend.
 const N_LINES: usize = 8;
 /// So many parts of the age are named, the largest first.
@@ -32,11 +34,19 @@ pub(super) struct Overlay {
     /// Width of the driver's frame for its height.
     pub(super) driver_aspect: f32,
     lines: [String; N_LINES],
+    /// What is said of the microphone that is recorded, and how loud it is, 0 to 1.
+    microphone: Option<(&'static str, f32)>,
 }
 
 impl Default for Overlay {
     fn default() -> Self {
-        Self { shows_figures: false, shows_landmarks: false, driver_aspect: 4.0 / 3.0, lines: Default::default() }
+        Self {
+            shows_figures: false,
+            shows_landmarks: false,
+            driver_aspect: 4.0 / 3.0,
+            lines: Default::default(),
+            microphone: None,
+        }
     }
 }
 
@@ -63,6 +73,11 @@ impl Overlay {
         for (line, trouble) in troubles.iter_mut().zip(figures.conditions.troubles.iter()) {
             line.push_str(trouble.advice());
         }
+        self.microphone = figures.microphone.map(|(microphone, is_silenced)| match microphone.is_heard() {
+            true if is_silenced => ("MIC OFF", 0.0),
+            true => ("MIC", microphone.level()),
+            false => ("MIC GONE", 0.0),
+        });
     }
 
     /// Draws what is to be seen into `view`.
@@ -73,7 +88,10 @@ impl Overlay {
         if self.shows_figures {
             self.draw_figures(view)?;
         }
-        Ok(())
+        match self.microphone {
+            Some((text, level)) => draw_microphone(text, level, view),
+            None => Ok(()),
+        }
     }
 
     fn draw_figures(&self, view: &mut Rgba) -> Result<()> {
@@ -128,6 +146,33 @@ impl Overlay {
     }
 }
 
+/// Says in the upper right corner that a microphone is recorded: always, unlike the figures.
+fn draw_microphone(text: &str, level: f32, view: &mut Rgba) -> Result<()> {
+    let scale = (view.height_px() as f64 / 1000.0).clamp(0.4, 1.0);
+    let (line_px, margin_px) = ((LINE_PX * scale) as i32, (12.0 * scale) as i32);
+    let width_px = line_px * 5;
+    let corner = Point::new(view.width_px() as i32 - margin_px - width_px, margin_px);
+    let mut mat = view.as_mat_mut()?;
+    let mut bar = |grown_px: i32, width_px: i32, colour: Scalar| {
+        let place =
+            Rect::new(corner.x - grown_px, corner.y + line_px, width_px + 2 * grown_px, line_px / 6 + 2 * grown_px);
+        imgproc::rectangle(&mut mat, place, colour, imgproc::FILLED, imgproc::LINE_8, 0)
+    };
+    bar(1, width_px, opaque(0.0))?;
+    let lit_px = (level.clamp(0.0, 1.0).sqrt() * width_px as f32) as i32;
+    if lit_px > 0 {
+        bar(0, lit_px, RED)?;
+    }
+    let (dot, baseline) = (Point::new(corner.x + line_px / 2, corner.y + line_px / 2), corner.y + line_px * 3 / 4);
+    imgproc::circle(&mut mat, dot, line_px / 3, RED, imgproc::FILLED, imgproc::LINE_AA, 0)?;
+    for (grey, thickness_px) in [(0.0, 3), (255.0, 1)] {
+        let at = Point::new(corner.x + line_px, baseline);
+        let font = imgproc::FONT_HERSHEY_SIMPLEX;
+        imgproc::put_text(&mut mat, text, at, font, scale, opaque(grey), thickness_px, imgproc::LINE_AA, false)?;
+    }
+    Ok(())
+}
+
 fn opaque(grey: f64) -> Scalar {
     Scalar::new(grey, grey, grey, 255.0)
 }
@@ -135,7 +180,9 @@ fn opaque(grey: f64) -> Scalar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::conditions::{Conditions, Trouble, Troubles};
+    use crate::microphone::Microphone;
 
     fn grey(width_px: usize, height_px: usize) -> Rgba {
         Rgba::from_data(width_px, height_px, [128, 128, 128, 255].repeat(width_px * height_px)).unwrap()
@@ -187,6 +234,7 @@ mod tests {
             rate_hz: 29.97,
             n_dropped: 3,
             backend: "warp",
+            microphone: None,
         });
         let [dark, far] = [Trouble::Dark, Trouble::Far].map(Trouble::advice);
         let parts = "of generate 15, waiting 9, face 6";
@@ -195,5 +243,24 @@ mod tests {
         overlay.draw(None, &mut view).unwrap();
         assert!(bright_in(&view, 0..160, 0..70) > 60);
         assert_eq!(bright_in(&view, 0..320, 120..240), 0);
+    }
+
+    #[test]
+    fn a_microphone_that_is_recorded_is_always_seen() {
+        let (microphone, mut inlet) = Microphone::new("test".to_owned());
+        let shown = |microphone: &Microphone, is_silenced: bool| {
+            let mut overlay = Overlay::default();
+            let microphone = Some((microphone, is_silenced));
+            overlay.set_figures(&Figures { microphone, ..Figures::default() });
+            let mut view = grey(320, 240);
+            overlay.draw(None, &mut view).unwrap();
+            (0..240 * 320).map(|i| view.pixel(i % 320, i / 320)).filter(|p| p[0] > 180 && p[1] < 80).count()
+        };
+        let quiet = shown(&microphone, false);
+        assert!(quiet > 30, "a red dot: {quiet}");
+        inlet.push(Timestamp::default(), 48_000, std::iter::once([0.9; 2]));
+        let loud = shown(&microphone, false);
+        assert!(loud > quiet + 80, "{loud} after {quiet}");
+        assert_eq!(shown(&microphone, true), quiet, "silenced");
     }
 }
