@@ -10,7 +10,6 @@ use effigy::composite::Background;
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
 use effigy::sink::{Codec, SinkSpec};
-use effigy::steer::OscSpec;
 
 pub(crate) mod bench;
 mod browser;
@@ -219,10 +218,8 @@ pub(crate) struct RunArgs {
     /// token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Take Open Sound Control at this port or address, from control pads and scripts
-    /// [without a value: 127.0.0.1:9010]
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "9010")]
-    pub(crate) osc: Option<OscSpec>,
+    #[command(flatten)]
+    pub(crate) steering: steering::SteeringArgs,
     #[command(flatten)]
     pub(crate) frame: frame::FrameArgs,
     /// What makes the picture
