@@ -144,7 +144,7 @@ impl Ramp {
 /// Brightness that a tenth of the face exceeds, 0..255: bright on dark skin too.
 const BRIGHTNESS: Ramp = Ramp { bad: 40.0, fine: 80.0 };
 /// Share of the face that is white.
-const BURNT: Ramp = Ramp { bad: 0.3, fine: 0.1 };
+const BURNT: Ramp = Ramp { bad: 0.5, fine: 0.2 };
 /// Height of the face in the camera's picture, in the least that will do: 60 pixels, or a ninth of the picture.
 const SIZE: Ramp = Ramp { bad: 1.0, fine: 1.6 };
 /// The landmark network needs so many pixels of a face's height, and the detector this share of the picture's longer side.
