@@ -100,11 +100,13 @@ fn main() -> Outcome<()> {
     let (Some(first), Some(last)) = (hours_seen.get(1), hours_seen.last()) else { return Ok(()) };
     let growth = last.memory_mib / first.memory_mib - 1.0;
     println!(
-        "{} frames, {} dropped, {} identities switched, {} times unplugged, {} pages loaded ({} failed), {} camera pixels out",
+        "{} frames, {} dropped, {} identities switched, {} times unplugged ({} pictures meanwhile), {} pages loaded ({} failed), \
+         {} camera pixels out",
         report.frames.captured,
         report.frames.dropped,
         seen.n_switches.load(Ordering::Relaxed),
-        N_UNPLUGGED.min(n_frames),
+        seen.n_unplugged.load(Ordering::Relaxed),
+        seen.n_idle.load(Ordering::Relaxed),
         seen.n_reloads.load(Ordering::Relaxed),
         seen.n_failed.load(Ordering::Relaxed),
         seen.n_camera_pixels.load(Ordering::Relaxed),
@@ -135,7 +137,12 @@ struct Seen {
     ages: Mutex<Times>,
     hours: Mutex<Vec<Hour>>,
     n_shown: AtomicU64,
+    /// Who was shown last.
+    identity: AtomicUsize,
     n_switches: AtomicU64,
+    n_unplugged: AtomicU64,
+    /// Pictures that no frame was behind, while the camera was away.
+    n_idle: AtomicU64,
     n_reloads: AtomicU64,
     n_failed: AtomicU64,
     n_camera_pixels: AtomicUsize,
@@ -224,6 +231,7 @@ impl Source for Camera {
         }
         if self.is_due(N_UNPLUGGED) {
             self.n_idle = 8;
+            self.seen.n_unplugged.fetch_add(1, Ordering::Relaxed);
         }
         self.n_taken += 1;
         let spent: Duration = WORK.iter().sum();
@@ -343,9 +351,9 @@ impl Sink for Witness {
     fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
         let n_camera = frame.picture().data().as_chunks::<4>().0.iter().filter(|pixel| pixel[..3] == CAMERA_COLOUR).count();
         self.seen.n_camera_pixels.fetch_add(n_camera, Ordering::Relaxed);
-        if frame.shown.wanted.is_none() && frame.shown.identity > 0 {
-            self.seen.n_switches.fetch_add(u64::from(frame.trace.frame_id.is_multiple_of(100)), Ordering::Relaxed);
-        }
+        let before = self.seen.identity.swap(frame.shown.identity, Ordering::Relaxed);
+        self.seen.n_switches.fetch_add(u64::from(before != frame.shown.identity), Ordering::Relaxed);
+        self.seen.n_idle.fetch_add(u64::from(frame.trace.frame_id == 0), Ordering::Relaxed);
         if frame.trace.frame_id != 0 {
             self.clock.advance(WORK[3]);
             self.seen.n_shown.fetch_add(1, Ordering::Relaxed);

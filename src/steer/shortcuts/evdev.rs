@@ -249,7 +249,7 @@ fn keyboards() -> Vec<PathBuf> {
 /// Whether a bitmap of keys, as words in hexadecimal with the lowest last, has letters and a Ctrl.
 fn has_letters(bitmap: &str) -> bool {
     let lowest = bitmap.split_whitespace().next_back().and_then(|word| u64::from_str_radix(word, 16).ok());
-    lowest.is_some_and(|word| [KEY_P, KEY_LEFT_CTRL].iter().all(|code| word >> code & 1 == 1))
+    lowest.is_some_and(|word| [KEY_P, KEY_LEFT_CTRL].iter().all(|code| (word >> code) & 1 == 1))
 }
 
 /// Opens all keyboards that may be read.
@@ -348,10 +348,11 @@ mod tests {
 
         // A flood is not passed on.
         while changes.try_recv().is_ok() {}
-        let flood: Vec<u8> = (0..50).flat_map(|_| keys(&[(25, 1), (25, 0)])).collect();
+        let flood: Vec<u8> = (0..100).flat_map(|_| keys(&[(25, 1), (25, 0)])).collect();
         device.write_all(&[keys(&[(29, 1), (56, 1)]), flood].concat()).unwrap();
         let n_heard = std::iter::from_fn(|| changes.recv_timeout(Duration::from_millis(500)).ok()).count();
-        assert!(n_heard <= MAX_HZ as usize, "{n_heard}");
+        // It may fall into two seconds.
+        assert!(n_heard <= 2 * MAX_HZ as usize, "{n_heard}");
         drop(shortcuts);
         std::fs::remove_dir_all(&folder).unwrap();
     }
