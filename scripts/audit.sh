@@ -44,7 +44,8 @@ fi
 say "audit: licences, bans, sources"
 "$deny" --locked check --hide-inclusion-graph licenses bans sources
 
-# The database of known faults lives on a forge; machines that reach package registries only do not get it.
+# The database of known faults is a git repository on a forge. No registry of packages holds a copy (crates.io, PyPI, npm and
+# Debian have only programs that fetch it), so that machines that reach registries alone do not get it.
 from=()
 if ! timeout 120 "$deny" --locked fetch db > target/audit-fetch.log 2>&1; then
   databases=("${CARGO_HOME:-$HOME/.cargo}"/advisory-dbs/*/.git)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, then checks format, lints and documentation and runs every test. Safe to run again.
+# While lints go on, what the tests say is in target/tests.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh --tests
@@ -7,55 +8,88 @@ phase() { printf '== %s (after %d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 6
 # From a clean checkout everything is compiled once: what would make a second build faster only makes this one slower.
 export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
 features=train,pipewire,cuda-emulation
+mkdir -p target
+
+# Jobs beside this script's own work, each in a process group of its own: when one thing failed, nothing is left running.
+set -m
+gates='' tests=''
+stop() {
+  for job in $gates $tests; do kill -- "-$job" 2> /dev/null || true; done
+}
+trap stop EXIT
 
 phase "format"
 cargo fmt --check
 
-# Lints of one set of features keep one processor busy. This needs nothing that is built here, and goes beside them.
-gates=
+# Needs nothing that is built here.
 if [ "$(uname -sm)" = "Linux x86_64" ]; then
-  mkdir -p target
   scripts/cuda_gates.py > target/cuda-gates.log 2>&1 &
   gates=$!
-  trap 'kill "$gates" 2> /dev/null || true' EXIT
 fi
 
+phase "building the tests"
+cargo test --locked --features "$features" --no-run
+
+run_tests() {
+  phase "tests"
+  cargo test --locked --features "$features"
+  phase "the control page in a browser"
+  # The tests have just built it.
+  scripts/page_test.sh target/debug/effigy
+  phase "virtual cameras on real drivers"
+  scripts/pipewire_test.sh
+  scripts/vm_test.sh
+  if [ "$(uname -sm)" = "Linux x86_64" ]; then
+    phase "CUDA kernels on the processor, against their twins"
+    EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
+  fi
+}
+phase "tests begin; lints beside them"
+# Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy. The tests
+# go first: some of them run the program live.
+: > target/tests.log
+run_tests < /dev/null >> target/tests.log 2>&1 &
+tests=$!
+# Cargo lets one at a time compile. It looks whether the tests are built still; then the lints can begin.
+until grep -q '^ *Running ' target/tests.log || ! kill -0 "$tests" 2> /dev/null; do sleep 1; done
+
 phase "lints, over combinations of features"
-# Each two features are seen in all four states: both off in the first set, both on in the last ones, one without the other
-# in the sets of one. No `cfg` names three, so that nothing is left for a larger combination to show.
+# Each two features are seen in all four states: both off, both on, one without the other (tests/features.rs checks it).
+# No `cfg` names three, so that nothing is left for a larger combination to show.
 # Left out: train-tch, which needs LibTorch.
 if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src build.rs; then
   echo "a cfg of three features: lint a set in which it is on and one for each feature in which it is off" >&2
   exit 1
 fi
-for set in "" webcam window heif cuda cuda-ptx wgpu pipewire train train-wgpu default,pipewire,cuda-ptx,train-wgpu; do
-  cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
+for set in \
+  "" \
+  heif,cuda-ptx,pipewire \
+  webcam,window,cuda-ptx \
+  window,heif,wgpu \
+  webcam,wgpu,pipewire \
+  train-wgpu \
+  default,pipewire,cuda-ptx,train-wgpu; do
+  nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # With tests and benches, and the features that these are run with.
-cargo clippy -q --locked --features "$features" --all-targets -- -D warnings
-
+nice -n 19 cargo clippy -q --locked --features "$features" --all-targets -- -D warnings
+phase "documentation"
+RUSTDOCFLAGS="-D warnings" nice -n 19 cargo doc -q --locked --no-deps --features train,pipewire
+phase "dependencies"
+scripts/audit.sh
 if [ -n "$gates" ]; then
   phase "CUDA kernels, compiled for cards"
   code=0
   wait "$gates" || code=$?
-  trap - EXIT
+  gates=
   cat target/cuda-gates.log
   [ "$code" = 0 ] || exit "$code"
 fi
-phase "dependencies"
-scripts/audit.sh
-phase "tests"
-cargo test --locked --features "$features"
-phase "the control page in a browser"
-# The tests have just built it.
-scripts/page_test.sh target/debug/effigy
-phase "virtual cameras on real drivers"
-scripts/pipewire_test.sh
-scripts/vm_test.sh
-if [ "$(uname -sm)" = "Linux x86_64" ]; then
-  phase "CUDA kernels on the processor, against their twins"
-  EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
-fi
-phase "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --no-deps --features train,pipewire
+
+phase "what the tests say"
+tail -n +1 -f --pid="$tests" target/tests.log
+code=0
+wait "$tests" || code=$?
+tests=
+[ "$code" = 0 ] || exit "$code"
 phase "all passed"

@@ -160,6 +160,9 @@ pub(crate) struct EnrollArgs {
     /// Refuse a photo that may look bad instead of warning
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Try no expressions on the portrait: seconds less, and what it shows too weakly stays so
+    #[arg(long)]
+    pub(crate) no_rehearsal: bool,
     /// Print what was found and made as JSON: faces, remarks, measures, files
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -29,13 +30,31 @@ fn demo(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name).display().to_string()
 }
 
-/// A line that renders the first frames of the demo's driver with one of its portraits.
-fn line(portrait: &str, output: &str, secs: f64) -> Value {
+/// A line that enrols one of the demo's portraits, which takes seconds, and renders the first frames of its driver.
+fn photo_line(portrait: &str, output: &str, secs: f64) -> Value {
     json!({
         "photo": demo(portrait), "consent": "synthetic", "clip": demo("driver.mp4"), "output": output,
         "backend": "warp", "duration": secs,
     })
 }
+
+/// The same with an identity that is there already: the portrait's letter.
+fn line(letter: &str, output: &str, secs: f64) -> Value {
+    json!({
+        "identity": IDENTITIES.join(letter).with_extension("effigy").display().to_string(),
+        "clip": demo("driver.mp4"), "output": output, "backend": "warp", "duration": secs,
+    })
+}
+
+static IDENTITIES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let lab = lab("identities");
+    for letter in ["a", "b"] {
+        let (photo, file) = (demo(&format!("portrait_{letter}.png")), format!("{letter}.effigy"));
+        let (code, said) = effigy(&lab, &["enroll", &photo, "-o", &file, "--consent", "synthetic", "--no-rehearsal"]);
+        assert_eq!(code, 0, "{said}");
+    }
+    lab
+});
 
 fn write_jobs(lab: &Path, lines: &[Value]) {
     let text: Vec<String> = lines.iter().map(Value::to_string).collect();
@@ -58,11 +77,9 @@ fn names(folder: &Path) -> Vec<String> {
 fn each_clip_has_a_line_and_what_is_whole_is_not_rendered_again() {
     let lab = lab("again");
     std::fs::write(lab.join("torn.mp4"), "no video").unwrap();
-    let torn = json!({
-        "photo": demo("portrait_a.png"), "consent": "synthetic", "clip": "torn.mp4", "output": "out/torn.mp4",
-        "backend": "warp",
-    });
-    write_jobs(&lab, &[line("portrait_a.png", "out/a.mp4", 0.3), torn, line("portrait_b.png", "out/b.mkv", 0.2)]);
+    let mut torn = line("a", "out/torn.mp4", 0.3);
+    torn["clip"] = "torn.mp4".into();
+    write_jobs(&lab, &[photo_line("portrait_a.png", "out/a.mp4", 0.3), torn, line("b", "out/b.mkv", 0.2)]);
     let (code, said) = effigy(&lab, &["render", "jobs.jsonl", "--jobs", "2"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("1 of 3 clips failed; jobs.results.jsonl says why"), "{said}");
@@ -91,7 +108,7 @@ fn each_clip_has_a_line_and_what_is_whole_is_not_rendered_again() {
     assert_eq!((all.len(), &again["sha256"]), (5, &first[2]["sha256"]));
 
     // A line that says something else is another job.
-    write_jobs(&lab, &[line("portrait_c.png", "out/a.mp4", 0.3)]);
+    write_jobs(&lab, &[line("b", "out/a.mp4", 0.3)]);
     let (code, said) = effigy(&lab, &["render", "jobs.jsonl"]);
     assert!(code == 0 && said.contains("out/a.mp4, 9 frames in "), "{said}");
     let all = results(&lab.join("jobs.results.jsonl"));
@@ -102,7 +119,7 @@ fn each_clip_has_a_line_and_what_is_whole_is_not_rendered_again() {
 fn parts_make_what_one_process_makes_and_their_results_are_joined() {
     let lab = lab("parts");
     let lines = |folder: &str| -> Vec<Value> {
-        (0..5).map(|i| line("portrait_b.png", &format!("{folder}/{i}.mp4"), 0.1 + 0.1 * f64::from(i))).collect()
+        (0..5).map(|i| line("b", &format!("{folder}/{i}.mp4"), 0.1 + 0.1 * f64::from(i))).collect()
     };
     write_jobs(&lab, &lines("whole"));
     let (code, said) = effigy(&lab, &["render", "jobs.jsonl", "--results", "whole.jsonl"]);
@@ -128,7 +145,7 @@ fn parts_make_what_one_process_makes_and_their_results_are_joined() {
 #[test]
 fn a_killed_process_leaves_nothing_under_the_name_and_the_next_one_goes_on() {
     let lab = lab("killed");
-    write_jobs(&lab, &[line("portrait_a.png", "out/short.mp4", 0.2), line("portrait_a.png", "out/long.mp4", 9.5)]);
+    write_jobs(&lab, &[line("a", "out/short.mp4", 0.2), line("a", "out/long.mp4", 4.0)]);
     let mut child = command(&lab, &["render", "jobs.jsonl", "--jobs", "1"]).stderr(Stdio::null()).spawn().unwrap();
     let part = lab.join("out/.long.part-0-of-1.mp4");
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -143,7 +160,7 @@ fn a_killed_process_leaves_nothing_under_the_name_and_the_next_one_goes_on() {
     assert!(code == 0 && said.contains("1 of 2 clips are there already"), "{said}");
     assert_eq!(names(&lab.join("out")), ["long.mp4", "short.mp4"]);
     let all = results(&lab.join("jobs.results.jsonl"));
-    assert_eq!(all.iter().map(|r| r["frames"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 285]);
+    assert_eq!(all.iter().map(|r| r["frames"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 120]);
 }
 
 #[test]
@@ -151,9 +168,9 @@ fn wrong_lines_are_said_before_anything_is_rendered() {
     let lab = lab("wrong");
     std::fs::write(lab.join("empty.jsonl"), "\n\n").unwrap();
     std::fs::write(lab.join("results.jsonl"), "{}\n").unwrap();
-    let good = line("portrait_a.png", "out/good.mp4", 0.1);
+    let good = photo_line("portrait_a.png", "out/good.mp4", 0.1);
     let with = |key: &str, value: Value| {
-        let mut line = line("portrait_a.png", "out/a.mp4", 0.1);
+        let mut line = photo_line("portrait_a.png", "out/a.mp4", 0.1);
         line[key] = value;
         line
     };

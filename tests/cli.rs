@@ -74,6 +74,7 @@ fn make_lab() -> PathBuf {
         let outcome = command(&lab)
             .args(["enroll", "photo.png", "-o", &format!("{name}.effigy"), "--consent-by", "Ann Example"])
             .args(who)
+            .arg("--no-rehearsal")
             .output()
             .unwrap();
         assert!(outcome.status.success(), "{}", text(&outcome.stderr));
@@ -257,6 +258,7 @@ fn help_names_commands_flags_values_and_examples() {
                 "[default: face]",
                 "--face <N>",
                 "--name",
+                "--no-rehearsal",
                 "Examples:",
                 "  effigy enroll me.jpg -o me.effigy --consent self",
             ],
@@ -719,8 +721,9 @@ fn a_photo_becomes_an_identity_that_tells_its_origin() {
     }
 
     // A second time replaces identity and preview, but a preview never replaces another picture.
-    check("enroll photo.png -o right.effigy --consent self", &[], 0, &["preview: right.png"]);
-    check("enroll photo.png -o holiday.effigy --consent self", &[], 0, &["no preview written", "holiday.png"]);
+    let again = "enroll photo.png --consent self --no-rehearsal -o";
+    check(&format!("{again} right.effigy"), &[], 0, &["preview: right.png"]);
+    check(&format!("{again} holiday.effigy"), &[], 0, &["no preview written", "holiday.png"]);
     let holiday = std::fs::read(LAB.join("holiday.png")).unwrap();
     assert_eq!(holiday, std::fs::read(LAB.join("plain.png")).unwrap());
 }
@@ -731,7 +734,7 @@ fn a_photo_that_may_look_bad_is_warned_of_and_refused_by_strict() {
         serde_json::from_slice(&check(line, &[], code, says).stdout).unwrap()
     };
     let dark = ["the face is dark; take the photo in more light"];
-    let told = json("enroll dark.png -o dark.effigy --consent synthetic --json", 0, &dark);
+    let told = json("enroll dark.png -o dark.effigy --consent synthetic --json --no-rehearsal", 0, &dark);
     assert_eq!(keys(&told), ["face", "faces", "identity", "measures", "photo", "preview", "remarks", "size_px"]);
     assert_eq!(told["remarks"][0]["kind"], "dark");
     assert_eq!(told["remarks"][0]["warning"], true);
@@ -744,7 +747,8 @@ fn a_photo_that_may_look_bad_is_warned_of_and_refused_by_strict() {
     assert_eq!((&told["identity"], &told["preview"]), (&serde_json::Value::Null, &serde_json::Value::Null));
     assert!(!LAB.join("dark.effigy").exists());
 
-    let told = json("enroll photo.png -o strict.effigy --consent synthetic --json --strict", 0, &[]);
+    let line = "enroll photo.png -o strict.effigy --consent synthetic --json --strict --no-rehearsal";
+    let told = json(line, 0, &[]);
     assert_eq!(told["remarks"], serde_json::json!([]));
 }
 
@@ -851,7 +855,7 @@ fn outputs_that_cannot_be_written_are_told_with_what_to_do() {
 fn what_this_machine_or_build_lacks_is_told_with_what_to_do() {
     let foreign = format!("{RUN} --sink null --weights photo.png");
     check_failures(&[(&foreign, 1, &["cannot read the weights photo.png", "expected a safetensors file"])]);
-    let enroll = "enroll photo.png -o lacking.effigy --consent self";
+    let enroll = "enroll photo.png -o lacking.effigy --consent self --no-rehearsal";
     let cases: [(&str, &str, &[&str]); 5] = [
         ("EFFIGY_MODELS", "no-models", &["cannot read the model no-models/", "unset EFFIGY_MODELS"]),
         (

@@ -136,7 +136,10 @@ fn effigy(lab: &Path, arguments: &[&str]) -> Output {
 fn the_command_writes_what_engines_read() {
     let lab = lab("layouts");
     let portrait = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/portrait_a.png").display().to_string();
-    let enrolled = effigy(&lab, &["enroll", &portrait, "-o", "ada.effigy", "--consent", "synthetic"]);
+    let enroll = |file: &str, basis: &[&str]| {
+        effigy(&lab, &[&["enroll", &portrait, "-o", file, "--no-rehearsal", "--consent"], basis].concat())
+    };
+    let enrolled = enroll("ada.effigy", &["synthetic"]);
     assert!(enrolled.status.success(), "{enrolled:?}");
     let export = |arguments: &[&str]| {
         let output = effigy(&lab, &[&["export", "--format"], arguments].concat());
@@ -208,8 +211,7 @@ fn the_command_writes_what_engines_read() {
     let service = std::fs::read_to_string(lab.join("kserve/inference-service.yaml")).unwrap();
     assert!(service.contains("kind: InferenceService") && !service.contains("nvidia.com/gpu"), "{service}");
 
-    let refused =
-        effigy(&lab, &["enroll", &portrait, "-o", "ben.effigy", "--consent", "subject", "--consent-by", "Ben"]);
+    let refused = enroll("ben.effigy", &["subject", "--consent-by", "Ben"]);
     assert!(refused.status.success());
     for (arguments, code, says) in [
         (&["onnx", "-o", "x", "--precision", "int8"][..], 2, "add --identity FILE"),

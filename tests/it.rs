@@ -16,6 +16,7 @@ mod dense;
 mod eval;
 mod export;
 mod face;
+mod features;
 mod frames;
 mod golden;
 mod http;

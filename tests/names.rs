@@ -44,7 +44,9 @@ impl Lab {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo");
         std::fs::copy(demo.join("driver.mp4"), lab.path("talk.mp4")).unwrap();
         std::fs::copy(demo.join("portrait_a.png"), lab.path("photo.png")).unwrap();
-        let output = lab.effigy(["enroll", "photo.png", "-o", "me.effigy", "--consent", "synthetic"], Stdio::null());
+        // What is tried on the portrait has nothing to do with names, and takes seconds.
+        let enroll = ["enroll", "photo.png", "-o", "me.effigy", "--consent", "synthetic", "--no-rehearsal"];
+        let output = lab.effigy(enroll, Stdio::null());
         assert!(output.status.success(), "{}", said(&output));
         lab
     }
@@ -134,7 +136,8 @@ fn photos_identities_and_reports_may_have_any_name() {
         let typed = |after: &str| joined(if is_like_option { "./" } else { "" }, name, after);
         std::fs::copy(lab.path("photo.png"), lab.path(joined("", name, "-photo.png"))).unwrap();
         let enroll = [OsStr::new("enroll"), &typed("-photo.png"), OsStr::new("-o"), &typed(".effigy")];
-        let output = lab.effigy(enroll.into_iter().chain(["--consent", "synthetic"].map(OsStr::new)), Stdio::null());
+        let basis = ["--consent", "synthetic", "--no-rehearsal"].map(OsStr::new);
+        let output = lab.effigy(enroll.into_iter().chain(basis), Stdio::null());
         assert!(output.status.success(), "{name:?}: {}", said(&output));
         // What is to be typed next can be typed: by a shell too, except where it cannot be shown.
         let next =
@@ -236,7 +239,7 @@ fn a_clip_a_picture_and_a_photo_come_through_standard_input() {
             cat.wait().unwrap();
         }
     }
-    let enroll = ["enroll", "-", "-o", "piped.effigy", "--consent", "synthetic"];
+    let enroll = ["enroll", "-", "-o", "piped.effigy", "--consent", "synthetic", "--no-rehearsal"];
     let output = lab.effigy(enroll, File::open(lab.path("photo.png")).unwrap());
     assert!(output.status.success(), "{}", said(&output));
     assert!(lab.effigy(["verify", "-"], File::open(lab.path("piped.effigy")).unwrap()).status.success());
@@ -267,7 +270,8 @@ fn a_named_pipe_is_a_file_that_comes_later_and_one_that_is_silent_is_not_waited_
     assert_eq!(n_pictures(&lab.path("out.mp4")), N_PICTURES);
     writer.wait().unwrap();
     let mut writer = write("photo.png", &photo);
-    let output = lab.effigy(["enroll", "photo.jpg", "-o", "a.effigy", "--consent", "synthetic"], Stdio::null());
+    let enroll = ["enroll", "photo.jpg", "-o", "a.effigy", "--consent", "synthetic", "--no-rehearsal"];
+    let output = lab.effigy(enroll, Stdio::null());
     assert!(output.status.success(), "{}", said(&output));
     writer.wait().unwrap();
 

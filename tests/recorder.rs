@@ -35,7 +35,7 @@ fn a_killed_recording_plays_up_to_the_kill() {
         .env("XDG_CONFIG_HOME", &folder.0)
         .arg("enroll")
         .args([&photo, Path::new("-o"), &identity])
-        .args(["--consent", "synthetic"])
+        .args(["--consent", "synthetic", "--no-rehearsal"])
         .output()
         .unwrap();
     assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));

@@ -62,10 +62,14 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         let text = format!("the photo may look bad, which --strict refuses: {}", doubts.join("; "));
         return Err(about(Error::new(ErrorKind::Photo, text)));
     }
-    progress.set_message("trying expressions");
-    Rehearsal::new()?.rehearse(&mut enrolled.identity)?;
+    // A key that cannot be used is told before the work of seconds.
+    let signer = Signer::open_or_create()?;
+    if !args.no_rehearsal {
+        progress.set_message("trying expressions");
+        Rehearsal::new()?.rehearse(&mut enrolled.identity)?;
+    }
     let identity = &enrolled.identity;
-    identity.save(&args.output, &Signer::open_or_create()?)?;
+    identity.save(&args.output, &signer)?;
     let is_ours = is_free_for_preview(&preview);
     if is_ours {
         photo::write_png(&preview, &identity.preview())?;

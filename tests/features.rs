@@ -1,0 +1,68 @@
+//! Lints see each two features in all states that they can have: both off, both on, one without the other.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use toml_edit::DocumentMut;
+
+type Set = BTreeSet<String>;
+
+/// Not linted, since it needs LibTorch; and what is for tests only, linted with them.
+const LEFT_OUT: [&str; 2] = ["train-tch", "cuda-emulation"];
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// What each feature brings of the others.
+fn brings() -> BTreeMap<String, Set> {
+    let cargo: DocumentMut = file("Cargo.toml").parse().unwrap();
+    let features = cargo["features"].as_table().unwrap();
+    let of =
+        |value: &toml_edit::Item| value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect();
+    let listed: BTreeMap<String, Set> = features.iter().map(|(name, value)| (name.to_owned(), of(value))).collect();
+    let known: Set = listed.keys().cloned().collect();
+    listed.into_iter().map(|(name, list)| (name, list.intersection(&known).cloned().collect())).collect()
+}
+
+/// A list as the command line takes it, with all that it brings.
+fn set(list: &str, brings: &BTreeMap<String, Set>) -> Set {
+    let mut open: Vec<&str> = list.split(',').filter(|name| !name.is_empty()).collect();
+    let mut all = Set::new();
+    while let Some(name) = open.pop() {
+        if all.insert(name.to_owned()) {
+            open.extend(
+                brings.get(name).unwrap_or_else(|| panic!("there is no feature {name}")).iter().map(String::as_str),
+            );
+        }
+    }
+    all
+}
+
+#[test]
+fn lints_see_each_two_features_in_all_states() {
+    let (brings, script) = (brings(), file("scripts/test.sh"));
+    let between = |from: &str, to: &str| script.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
+    let lists = between("for set in \\\n", "; do\n");
+    let mut sets: Vec<Set> = lists.lines().map(|line| set(line.trim_matches([' ', '"', '\\', ';']), &brings)).collect();
+    sets.push(set(&format!("default,{}", between("\nfeatures=", "\n")), &brings));
+    assert!(sets.len() > 3 && sets.iter().any(Set::is_empty), "{sets:?}");
+
+    let features: Vec<&String> =
+        brings.keys().filter(|name| *name != "default" && !LEFT_OUT.contains(&name.as_str())).collect();
+    let mut unseen = Vec::new();
+    for &a in &features {
+        for &b in &features {
+            let sees =
+                |has_a: bool, has_b: bool| sets.iter().any(|set| set.contains(a) == has_a && set.contains(b) == has_b);
+            let needs_b = set(a, &brings).contains(b);
+            for (has_a, has_b) in [(true, true), (false, false), (true, false)] {
+                if !(needs_b && has_a && !has_b) && !sees(has_a, has_b) {
+                    unseen.push(format!("{a} {has_a}, {b} {has_b}"));
+                }
+            }
+        }
+    }
+    assert!(unseen.is_empty(), "no set of scripts/test.sh has {unseen:#?}");
+}
