@@ -28,7 +28,9 @@ use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Times};
 use effigy::sink::http::{About, HttpOptions, HttpSink, MessageLog};
 use effigy::sink::{Delivery, Sink};
-use effigy::{DrivingSignal, FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame, Result, Rgb, Source, photo};
+use effigy::{
+    DrivingSignal, FaceObservation, Generator, Identity, OutFrame, Portrait, RawFrame, Result, Rgb, Source, photo,
+};
 
 /// What the stages take: capture, face, generate, present.
 const WORK: [Duration; 4] =
@@ -111,7 +113,12 @@ fn main() -> Outcome<()> {
         seen.n_failed.load(Ordering::Relaxed),
         seen.n_camera_pixels.load(Ordering::Relaxed),
     );
-    println!("memory after the first hour {:.1} MiB, at the end {:.1} ({:+.1} %)", first.memory_mib, last.memory_mib, growth * 100.0);
+    println!(
+        "memory after the first hour {:.1} MiB, at the end {:.1} ({:+.1} %)",
+        first.memory_mib,
+        last.memory_mib,
+        growth * 100.0
+    );
     let is_good = growth < 0.05
         && last.p99_ms <= first.p99_ms * 1.01
         && report.frames.dropped == 0
@@ -252,7 +259,10 @@ fn load_page(address: SocketAddr) -> std::io::Result<()> {
     for path in ["/", "/app.js", "/words.tsv", "/thumbnail/0"] {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+        )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         // So many thumbnails in a moment are told to slow down: a day's work is done in minutes here.
@@ -349,7 +359,8 @@ impl Sink for Witness {
     }
 
     fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
-        let n_camera = frame.picture().data().as_chunks::<4>().0.iter().filter(|pixel| pixel[..3] == CAMERA_COLOUR).count();
+        let n_camera =
+            frame.picture().data().as_chunks::<4>().0.iter().filter(|pixel| pixel[..3] == CAMERA_COLOUR).count();
         self.seen.n_camera_pixels.fetch_add(n_camera, Ordering::Relaxed);
         let before = self.seen.identity.swap(frame.shown.identity, Ordering::Relaxed);
         self.seen.n_switches.fetch_add(u64::from(before != frame.shown.identity), Ordering::Relaxed);

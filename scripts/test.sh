@@ -62,7 +62,7 @@ if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src build.rs; then
   exit 1
 fi
 for set in \
-  "" \
+  obs \
   heif,cuda-ptx,pipewire \
   webcam,window,cuda-ptx \
   window,heif,wgpu \

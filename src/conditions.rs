@@ -35,16 +35,8 @@ pub enum Trouble {
 
 impl Trouble {
     /// All of them, the ones to mend first in front.
-    pub const ALL: [Self; 8] = [
-        Self::Load,
-        Self::Dark,
-        Self::Glare,
-        Self::Far,
-        Self::CutOff,
-        Self::Turned,
-        Self::Nodding,
-        Self::Covered,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Load, Self::Dark, Self::Glare, Self::Far, Self::CutOff, Self::Turned, Self::Nodding, Self::Covered];
 
     /// A word for programs.
     pub const fn name(self) -> &'static str {

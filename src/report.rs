@@ -546,7 +546,10 @@ mod tests {
         }
         let parts = figures.age_parts_ms();
         let part = |name| parts.iter().find(|(n, _)| *n == name).unwrap().1;
-        assert_eq!(["capture", "face", "drive", "generate", "composite", "present", "waiting"].map(part), [3.0, 5.0, 0.0, 10.0, 0.0, 4.0, 5.0]);
+        assert_eq!(
+            ["capture", "face", "drive", "generate", "composite", "present", "waiting"].map(part),
+            [3.0, 5.0, 0.0, 10.0, 0.0, 4.0, 5.0]
+        );
         assert!((figures.age_ms() - 27.0).abs() < 0.1);
         assert!(!figures.conditions().troubles.has(Trouble::Load));
     }

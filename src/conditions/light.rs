@@ -40,9 +40,8 @@ impl Light {
             for column in 0..N_SIDE {
                 let at = (Vec2::new(column as f32, row as f32) + 0.5) / N_SIDE as f32 * 2.0 - 1.0;
                 let px = centre + at * radii;
-                let is_inside = px.cmpge(Vec2::ZERO).all()
-                    && px.x < picture.width_px() as f32
-                    && px.y < picture.height_px() as f32;
+                let is_inside =
+                    px.cmpge(Vec2::ZERO).all() && px.x < picture.width_px() as f32 && px.y < picture.height_px() as f32;
                 if at.length_squared() > 1.0 || !is_inside {
                     continue;
                 }

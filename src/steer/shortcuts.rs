@@ -82,8 +82,11 @@ impl FromStr for ShortcutSpec {
 
 impl fmt::Display for ShortcutSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held: Vec<_> =
-            Modifiers::NAMES.into_iter().zip(self.modifiers.parts()).filter_map(|(name, is)| is.then_some(name)).collect();
+        let held: Vec<_> = Modifiers::NAMES
+            .into_iter()
+            .zip(self.modifiers.parts())
+            .filter_map(|(name, is)| is.then_some(name))
+            .collect();
         f.write_str(&if held.is_empty() { "none".to_owned() } else { held.join("+") })?;
         self.device.as_ref().map_or(Ok(()), |device| write!(f, "@{}", device.display()))
     }
@@ -132,7 +135,9 @@ mod tests {
 
     #[test]
     fn specs_are_read_and_written_and_bare_letters_refused() {
-        for text in ["ctrl+alt", "super", "ctrl+alt+shift+super", "ctrl+alt@/dev/input/event3", "none@/dev/pad", "shift@/x"] {
+        for text in
+            ["ctrl+alt", "super", "ctrl+alt+shift+super", "ctrl+alt@/dev/input/event3", "none@/dev/pad", "shift@/x"]
+        {
             assert_eq!(text.parse::<ShortcutSpec>().unwrap().to_string(), text);
         }
         for wrong in ["", "none", "shift", "ctrl+p", "ctrl+alt@", "hyper"] {

@@ -134,9 +134,11 @@ impl Work {
     fn advice(&self, error: &obws::error::Error) -> String {
         use obws::error::Error as E;
         match error {
-            E::Handshake(_) => "it refuses the password; set EFFIGY_OBS_PASSWORD to the one under Tools, WebSocket Server \
+            E::Handshake(_) => {
+                "it refuses the password; set EFFIGY_OBS_PASSWORD to the one under Tools, WebSocket Server \
                                 Settings, Show Connect Info"
-                .to_owned(),
+                    .to_owned()
+            }
             E::Connect(_) | E::Timeout => format!(
                 "nobody answers at {}; start OBS and tick Tools, WebSocket Server Settings, Enable WebSocket server. It is \
                  looked for again",

@@ -176,9 +176,7 @@ impl Listener {
             let mut is_ready = is_ready.into_iter();
             let (spec, second) = (&self.spec, &mut self.second);
             let mut pressed = Vec::new();
-            self.keyboards.retain_mut(|keyboard| {
-                is_ready.next() != Some(true) || read(keyboard, &mut pressed)
-            });
+            self.keyboards.retain_mut(|keyboard| is_ready.next() != Some(true) || read(keyboard, &mut pressed));
             let shown = self.figures.shown();
             for (key, held) in pressed {
                 if held != spec.modifiers || !may_pass(second) {
@@ -342,7 +340,9 @@ mod tests {
         // Unplugged and plugged in again.
         drop(device);
         let mut device = OpenOptions::new().write(true).open(&path).unwrap();
-        let again = |device: &mut File| device.write_all(&keys(&[(29, 1), (56, 1), (25, 1), (25, 0), (56, 0), (29, 0)])).is_ok();
+        let again = |device: &mut File| {
+            device.write_all(&keys(&[(29, 1), (56, 1), (25, 1), (25, 0), (56, 0), (29, 0)])).is_ok()
+        };
         let is_back = (0..100).any(|_| again(&mut device) && changes.recv_timeout(Duration::from_millis(100)).is_ok());
         assert!(is_back, "it is not found again");
 
