@@ -62,13 +62,13 @@ if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src build.rs; then
   exit 1
 fi
 for set in \
-  obs \
+  "" \
   heif,cuda-ptx,pipewire \
-  webcam,window,cuda-ptx \
-  window,heif,wgpu \
-  webcam,wgpu,pipewire \
+  webcam,window,cuda-ptx,obs \
+  window,heif,wgpu,obs \
+  webcam,wgpu,pipewire,obs \
   train-wgpu \
-  default,pipewire,cuda-ptx,train-wgpu; do
+  default,pipewire,cuda-ptx,train-wgpu,obs; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # With tests and benches, and the features that these are run with.
