@@ -19,7 +19,7 @@ out=target/package
 tree=$out/tree
 
 say "building effigy $version"
-cargo build --release --locked --features pipewire
+cargo build --release --locked --features pipewire,obs
 binary=target/release/effigy
 
 say "laying out the tree"

@@ -59,11 +59,11 @@ fi
 for set in \
   "" \
   heif,cuda-ptx,pipewire,remote \
-  webcam,window,cuda-ptx \
-  window,heif,wgpu \
-  webcam,wgpu,pipewire \
+  webcam,window,cuda-ptx,obs \
+  window,heif,wgpu,obs \
+  webcam,wgpu,pipewire,obs \
   train-wgpu,remote \
-  default,pipewire,cuda-ptx,train-wgpu; do
+  default,pipewire,cuda-ptx,train-wgpu,obs; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # With tests and benches, and the features that these are run with.

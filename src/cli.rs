@@ -11,7 +11,6 @@ use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
 use effigy::microphone::MicrophoneSpec;
 use effigy::sink::{Codec, SinkSpec};
-use effigy::steer::OscSpec;
 
 mod backend;
 pub(crate) mod bench;
@@ -241,10 +240,8 @@ pub(crate) struct RunArgs {
     /// token can watch and steer
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Take Open Sound Control at this port or address, from control pads and scripts
-    /// [without a value: 127.0.0.1:9010]
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "9010")]
-    pub(crate) osc: Option<OscSpec>,
+    #[command(flatten)]
+    pub(crate) steering: steering::SteeringArgs,
     #[command(flatten)]
     pub(crate) frame: frame::FrameArgs,
     /// What makes the picture; or, in a build with the feature `remote`, a server with a graphics card:

@@ -134,11 +134,14 @@ impl Ramp {
 }
 
 /// Brightness that a tenth of the face exceeds, 0..255: bright on dark skin too.
-const BRIGHTNESS: Ramp = Ramp { bad: 40.0, fine: 70.0 };
+const BRIGHTNESS: Ramp = Ramp { bad: 40.0, fine: 80.0 };
 /// Share of the face that is white.
-const BURNT: Ramp = Ramp { bad: 0.3, fine: 0.1 };
-/// Height of the face in the camera's picture, in pixels.
-const HEIGHT_PX: Ramp = Ramp { bad: 60.0, fine: 100.0 };
+const BURNT: Ramp = Ramp { bad: 0.5, fine: 0.2 };
+/// Height of the face in the camera's picture, in the least that will do: 60 pixels, or a ninth of the picture.
+const SIZE: Ramp = Ramp { bad: 1.0, fine: 1.6 };
+/// The landmark network needs so many pixels of a face's height, and the detector this share of the picture's longer side.
+const MIN_HEIGHT_PX: f32 = 60.0;
+const MIN_HEIGHT_SHARE: f32 = 0.11;
 /// Room between the face and the picture's border, in face heights.
 const ROOM: Ramp = Ramp { bad: -0.08, fine: 0.0 };
 const YAW_DEGREES: Ramp = Ramp { bad: 45.0, fine: 30.0 };
@@ -159,7 +162,7 @@ const MAX_GAP_SECS: f64 = 2.0;
 const MEASURES: [(Trouble, Ramp); 7] = [
     (Trouble::Dark, BRIGHTNESS),
     (Trouble::Glare, BURNT),
-    (Trouble::Far, HEIGHT_PX),
+    (Trouble::Far, SIZE),
     (Trouble::CutOff, ROOM),
     (Trouble::Turned, YAW_DEGREES),
     (Trouble::Nodding, PITCH_DEGREES),
@@ -244,10 +247,11 @@ fn measure(picture: &Rgb, face: &FaceObservation) -> [Option<f32>; MEASURES.len(
     }
     let size = glam::Vec2::new(picture.width_px() as f32, picture.height_px() as f32);
     let height = (max.y - min.y).max(1.0);
+    let size_share = (height / MIN_HEIGHT_PX).min(height / (size.max_element() * MIN_HEIGHT_SHARE));
     let room = min.min(size - max).min_element() / height;
     let light = Light::of_face(picture, min, max);
     let [yaw, pitch, _] = face.pose.yaw_pitch_roll_rads().map(|rads| rads.to_degrees().abs());
-    [light.brightness, light.burnt_share, height, room, yaw, pitch, face.presence].map(Some)
+    [light.brightness, light.burnt_share, size_share, room, yaw, pitch, face.presence].map(Some)
 }
 
 #[cfg(test)]

@@ -6,9 +6,13 @@ use crate::composite::{Background, BackgroundKind, Framing, OFFSETS, Shown, ZOOM
 use crate::control::Control;
 use crate::drive::StrengthPart;
 
+pub use obs::{Moment, ObsLink, ObsSpec, SceneRule};
 pub use osc::{OscServer, OscSpec};
+pub use shortcuts::{Modifiers, ShortcutSpec, Shortcuts};
 
+mod obs;
 mod osc;
+mod shortcuts;
 
 /// What a control takes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,14 +1,18 @@
 // The control page: state comes in over a socket, commands go out over it.
 import { FaceLines, StageChart } from "/chart.js";
+import { begin, current, keep, knows, speak, t } from "/words.js";
 
 const $ = (id) => document.getElementById(id);
 const BACKGROUNDS = ["own", "blur", "#00b140", "none"];
 const BASES = { self: "yourself", subject: "with consent", synthetic: "synthetic", "public-domain": "public domain" };
 
+// As a dock of OBS the page is narrow, and OBS shows the picture itself.
+const isDock = new URLSearchParams(location.search).has("dock");
+document.body.classList.toggle("dock", isDock);
 // The token has become a cookie; it need not stand where a shared screen shows it.
-if (location.search) history.replaceState(null, "", "/");
+if (location.search) history.replaceState(null, "", isDock ? "/?dock" : "/");
 
-let state = null, socket = null, limits = { max_upload_bytes: 16 << 20 }, retry_ms = 500;
+let state = null, hello = null, figures = null, socket = null, limits = { max_upload_bytes: 16 << 20 }, retry_ms = 500;
 const chart = new StageChart($("chart"), $("legend"));
 const face = new FaceLines($("lines"));
 
@@ -25,13 +29,13 @@ function connect() {
     handlers[message.type]?.(message);
   };
   socket.onclose = async () => {
-    setStatus("off", "Not connected");
+    setStatus("off", t("Not connected"));
     let why = "effigy is not running here any more. This page comes back when it does.";
     if (!wasOpen) {
       const answer = await fetch("/icon.svg", { cache: "no-store" }).catch(() => null);
       if (answer?.status === 401) why = "effigy was started again: open the address that it printed.";
     }
-    veil(why);
+    veil(t(why));
     setTimeout(connect, retry_ms);
     retry_ms = Math.min(5000, retry_ms * 1.6);
   };
@@ -39,25 +43,26 @@ function connect() {
 
 function send(command) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
-  else say("Not connected: nothing was changed.", true);
+  else say(t("Not connected: nothing was changed."), true);
 }
 
 const handlers = {
-  hello(hello) {
-    limits = hello;
+  hello(next) {
+    limits = hello = next;
     // Folders may say more than a shared screen should show.
     $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
-    $("generator").textContent = `${hello.generator} on ${hello.backend}`;
+    $("generator").textContent = t("{} on {}", hello.generator, hello.backend);
     $("size").textContent = `${hello.frame_px[0]} × ${hello.frame_px[1]}`;
     $("version").textContent = `effigy ${hello.version}`;
     chart.setStages(hello.stages);
+    showFigures();
     face.lines = hello.lines;
   },
   state(next) {
     state = next;
-    if (state.card) setStatus("card", state.panic ? "Hidden" : state.card); else setStatus("live", "Live");
+    if (state.card) setStatus("card", t(state.panic ? "Hidden" : state.card)); else setStatus("live", t("Live"));
     press($("panic"), state.panic);
-    $("panic").querySelector(".text").textContent = state.panic ? "Show me again" : "Hide me now";
+    $("panic").querySelector(".text").textContent = t(state.panic ? "Show me again" : "Hide me now");
     press($("mirror"), state.mirror);
     face.isMirrored = state.mirror;
     for (const slider of Object.values(sliders)) slider.follow(state);
@@ -65,20 +70,16 @@ const handlers = {
     showBackground();
     showGallery();
   },
-  figures(figures) {
-    $("age").textContent = figures.age_ms ? figures.age_ms.toFixed(0) : "–";
-    $("rate").textContent = figures.fps ? figures.fps.toFixed(1) : "–";
-    $("dropped").textContent = figures.dropped;
-    const delay_ms = Math.round(figures.audio_delay_ms);
-    $("delay").textContent = $("delay-obs").textContent = delay_ms || "–";
-    $("delay-pipewire").textContent = delay_ms ? (delay_ms / 1000).toFixed(3) : "SECONDS";
-    showMicrophone(figures.microphone);
+  figures(next) {
+    figures = next;
     chart.add(figures.stages_ms);
+    showFigures();
   },
   message({ warning, text }) {
     const item = document.createElement("li"), log = $("log");
     item.textContent = text;
     item.className = warning ? "warning" : "";
+    item.dataset.mark = warning ? t("Warning:") + " " : "";
     const isAtEnd = log.scrollTop + log.clientHeight > log.scrollHeight - 30;
     log.append(item);
     while (log.children.length > 100) log.firstChild.remove();
@@ -87,13 +88,41 @@ const handlers = {
   refused({ why }) { say(why, true); },
 };
 
+function showFigures() {
+  if (!figures || !hello) return;
+  $("age").textContent = figures.age_ms ? figures.age_ms.toFixed(0) : "–";
+  $("rate").textContent = figures.fps ? figures.fps.toFixed(1) : "–";
+  $("dropped").textContent = figures.dropped;
+  const delay_ms = Math.round(figures.audio_delay_ms);
+  $("delay").textContent = $("delay-obs").textContent = delay_ms || "–";
+  $("delay-pipewire").textContent = delay_ms ? (delay_ms / 1000).toFixed(3) : "SECONDS";
+  showMicrophone(figures.microphone);
+  const parts = hello.parts.map((name, i) => ({ name, ms: figures.parts_ms[i] })).filter(({ ms }) => ms >= .5).sort((a, b) => b.ms - a.ms);
+  setText($("made-of"), parts.length ? t("The age is made of: {}.", parts.map(({ name, ms }) => t("{} {} ms", t(name), ms.toFixed(0))).join(", ")) : "");
+  const { confidence } = figures, level = confidence >= .7 ? "good" : confidence >= .4 ? "fair" : confidence > 0 ? "poor" : "no face";
+  $("confidence").value = confidence;
+  setText($("confidence-value"), `${t(level)}, ${Math.round(confidence * 100)} %`);
+  $("confidence").setAttribute("aria-valuetext", $("confidence-value").textContent);
+  const advice = figures.troubles.map((name) => t(hello.advice[name])).map((text) => text[0].toUpperCase() + text.slice(1));
+  // A list that is written anew is read out anew.
+  if (advice.join("\n") !== [...$("advice").children].map((item) => item.textContent).join("\n")) {
+    $("advice").replaceChildren(...advice.map((text) => {
+      const item = document.createElement("p");
+      item.textContent = text;
+      return item;
+    }));
+  }
+}
+
+function setText(element, text) { if (element.textContent !== text) element.textContent = text; }
+
 // --- the picture
 
 function veil(text) { $("veil").textContent = text; $("veil").hidden = !text; }
 
 function watch() {
   veil("");
-  if (!document.hidden) $("picture").src = "/stream?" + Date.now();
+  if (!document.hidden && !isDock) $("picture").src = "/stream?" + Date.now();
 }
 
 $("picture").onerror = () => { if (socket?.readyState === WebSocket.OPEN && !document.hidden) setTimeout(watch, 1000); };
@@ -117,7 +146,7 @@ function say(text, isBad = false, for_ms = 6000) {
 
 const actions = {
   panic() { send({ do: "card", on: !state?.panic }); },
-  calibrate() { send({ do: "calibrate" }); say("Calibrated: this is your face at rest."); },
+  calibrate() { send({ do: "calibrate" }); say(t("Calibrated: this is your face at rest.")); },
   mirror() { send({ do: "mirror", on: !state?.mirror }); },
   identity(index) { if (index < (state?.identities.length ?? 0)) send({ do: "identity", index }); },
   background(to) { send({ do: "background", to }); },
@@ -190,7 +219,7 @@ function showMicrophone(microphone) {
   $("microphone").hidden = !microphone;
   if (!microphone) return;
   $("microphone-name").textContent = microphone.name;
-  $("microphone-state").textContent = !microphone.is_heard ? "Not heard" : state?.panic ? "Silenced" : "Recorded";
+  setText($("microphone-state"), t(!microphone.is_heard ? "Not heard" : state?.panic ? "Silenced" : "Recorded"));
   $("microphone-level").value = microphone.level;
 }
 
@@ -217,7 +246,7 @@ async function sendBackdrop(file) {
 
 let shownGallery = "";
 function showGallery() {
-  const key = JSON.stringify([state.identities, state.enrolling]);
+  const key = JSON.stringify([state.identities, state.enrolling, current()]);
   if (key !== shownGallery) {
     shownGallery = key;
     const focused = document.activeElement?.dataset?.index;
@@ -240,7 +269,7 @@ function tile({ index, name, basis, unsaved }) {
   picture.alt = "";
   label.className = "name";
   small.className = "basis";
-  small.textContent = BASES[basis] ?? basis;
+  small.textContent = t(BASES[basis] ?? basis);
   label.append(name, small);
   button.append(picture, label);
   if (index < 9) {
@@ -254,7 +283,7 @@ function tile({ index, name, basis, unsaved }) {
     const save = document.createElement("a");
     save.className = "save";
     save.href = `/identity/${index}`;
-    save.textContent = "Save its file";
+    save.textContent = t("Save its file");
     item.append(save);
   }
   return item;
@@ -263,7 +292,7 @@ function tile({ index, name, basis, unsaved }) {
 function adder() {
   const item = document.createElement("li"), button = document.createElement("button");
   button.className = "add" + (state.enrolling ? " busy" : "");
-  button.textContent = state.enrolling ? "Enrolling" : "Drop a photo or choose one";
+  button.textContent = t(state.enrolling ? "Enrolling" : "Drop a photo or choose one");
   button.disabled = state.enrolling;
   button.onclick = () => $("photo").click();
   item.append(button);
@@ -272,7 +301,7 @@ function adder() {
 
 // --- enrolling
 
-const tooLarge = () => `The picture is larger than ${limits.max_upload_bytes >> 20} MB.`;
+const tooLarge = () => t("The picture is larger than {} MB.", limits.max_upload_bytes >> 20);
 let photo = null, photoUrl = null, chosenFace = 0, isWarned = false;
 
 async function upload(address, file) {
@@ -283,15 +312,15 @@ async function upload(address, file) {
     const text = await answer.text();
     try { return JSON.parse(text); } catch { return { error: text }; }
   } catch {
-    return { error: "effigy could not be reached." };
+    return { error: t("effigy could not be reached.") };
   }
 }
 
 function ask(file) {
   // Browsers do not know the types of all the photos that effigy reads.
-  if (!/^image\//.test(file.type) && !/\.(jpe?g|png|webp|hei[cf]|avif|tiff?|bmp|gif)$/i.test(file.name)) return say("A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.", true);
+  if (!/^image\//.test(file.type) && !/\.(jpe?g|png|webp|hei[cf]|avif|tiff?|bmp|gif)$/i.test(file.name)) return say(t("A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF."), true);
   if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);
-  if (state?.enrolling) return say("Another picture is being worked on.", true);
+  if (state?.enrolling) return say(t("Another picture is being worked on."), true);
   photo = file;
   chosenFace = 0;
   isWarned = false;
@@ -302,7 +331,7 @@ function ask(file) {
   $("enroll-name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 64);
   $("enroll-by-row").hidden = true;
   $("enroll-error").hidden = true;
-  $("enroll-go").textContent = "Enrol and show";
+  $("enroll-go").textContent = t("Enrol and show");
   if (!$("enroll").open) $("enroll").showModal();
 }
 
@@ -322,34 +351,38 @@ $("enroll").querySelector("form").addEventListener("submit", async (event) => {
   if (!isWarned) query.set("ask", "true");
   const go = $("enroll-go");
   go.disabled = true;
-  go.textContent = "Enrolling…";
+  go.textContent = t("Enrolling…");
   $("enroll-error").hidden = true;
   const { index, choose, ask: doubts, remarks, error } = await upload("/enroll?" + query, photo);
   go.disabled = false;
-  go.textContent = "Enrol and show";
+  go.textContent = t("Enrol and show");
   if (error) return complain(error);
   if (choose) return letChoose(choose);
   if (doubts) {
     isWarned = true;
-    go.textContent = "Enrol all the same";
-    return complain("This photo may look bad: " + sentences(doubts));
+    go.textContent = t("Enrol all the same");
+    return complain(t("This photo may look bad: {}", sentences(doubts)));
   }
   $("enroll").close();
   send({ do: "identity", index });
   if (!isWarned) say(sentences(remarks), false, 20000);
 });
 
-const sentences = (remarks) => remarks.map(({ text }) => text[0].toUpperCase() + text.slice(1) + ".").join(" ");
+// In English the program's own words, which hold its measures; otherwise what the table says of the kind.
+const sentences = (remarks) => remarks.map(({ kind, text }) => {
+  const said = current() !== "en" && knows(`photo ${kind}`) ? t(`photo ${kind}`) : text;
+  return said[0].toUpperCase() + said.slice(1) + (current() === "zh" || current() === "ja" ? "。" : ".");
+}).join(" ");
 
 function complain(text) {
   $("enroll-error").textContent = text;
   $("enroll-error").hidden = false;
 }
 
-$("enroll-photo").onerror = () => { $("enroll-photo").alt = "This browser cannot show the photo. That does no harm."; };
+$("enroll-photo").onerror = () => { $("enroll-photo").alt = t("This browser cannot show the photo. That does no harm."); };
 
 function showPhoto(blob) {
-  $("enroll-photo").alt = "The photo to enrol";
+  $("enroll-photo").alt = t("The photo to enrol");
   if (photoUrl) URL.revokeObjectURL(photoUrl);
   photoUrl = URL.createObjectURL(blob);
   $("enroll-photo").src = photoUrl;
@@ -363,7 +396,7 @@ function letChoose({ faces, photo }) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = i + 1;
-    button.setAttribute("aria-label", `Face ${i + 1} of ${faces.length}, counted from the left`);
+    button.setAttribute("aria-label", t("Face {} of {}, counted from the left", i + 1, faces.length));
     ["left", "top", "width", "height"].forEach((side, k) => { button.style[side] = `${100 * box[k]}%`; });
     button.onclick = () => {
       chosenFace = i + 1;
@@ -375,7 +408,7 @@ function letChoose({ faces, photo }) {
     return button;
   }));
   $("enroll-faces").hidden = false;
-  complain("There is more than one face in the photo: click the one that is meant, then enrol.");
+  complain(t("There is more than one face in the photo: click the one that is meant, then enrol."));
   $("enroll-faces").firstChild.focus();
 }
 
@@ -396,7 +429,7 @@ addEventListener("drop", (event) => {
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("enroll").open) return;
-  if (event.target.matches("input:not([type=range], [type=color])")) return;
+  if (event.target.matches("input:not([type=range], [type=color]), select")) return;
   const key = event.key.toLowerCase();
   // A key that is held down shall not flicker: only motion repeats.
   if (event.repeat && !"+-=".includes(key)) return;
@@ -416,4 +449,18 @@ for (const redraw of [chart, face]) {
   new ResizeObserver(() => redraw.draw()).observe(redraw.canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw.draw());
 }
+
+// --- the language
+
+await begin();
+$("language").value = current();
+$("language").addEventListener("change", () => {
+  speak($("language").value);
+  keep();
+  // What the program last said is said again.
+  if (hello) handlers.hello(hello);
+  if (state) handlers.state(state);
+  chart.draw();
+  face.draw();
+});
 connect();

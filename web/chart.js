@@ -1,3 +1,5 @@
+import { t } from "/words.js";
+
 // Canvases: the time of each stage over the last minute, and the driver's face as lines.
 
 /// Samples kept: five a second for a minute.
@@ -21,13 +23,13 @@ export class StageChart {
   constructor(canvas, legend) { Object.assign(this, { canvas, legend, samples: [], names: [] }); }
 
   setStages(names) {
+    if (this.names.join() !== names.join()) this.samples = [];
     this.names = names;
-    this.samples = [];
     this.legend.replaceChildren(...names.map((name, i) => {
       const item = document.createElement("li"), mark = document.createElement("i"), value = document.createElement("b");
       mark.style.background = COLOURS[i % COLOURS.length];
       value.textContent = "–";
-      item.append(mark, name + " ", value);
+      item.append(mark, t(name) + " ", value);
       return item;
     }));
   }
@@ -64,9 +66,9 @@ export class StageChart {
       context.fillText(String(ms), left - 7, y(ms));
     }
     context.textAlign = "left";
-    context.fillText("a minute ago", left, height - 7);
+    context.fillText(t("a minute ago"), left, height - 7);
     context.textAlign = "right";
-    context.fillText("ms of work a frame, now", right, height - 7);
+    context.fillText(t("ms of work a frame, now"), right, height - 7);
     if (this.samples.length < 2) return;
     const below = this.samples.map(() => 0);
     this.names.forEach((_, stage) => {
@@ -103,7 +105,7 @@ export class FaceLines {
       context.fillStyle = css("--soft");
       context.font = "14px system-ui, sans-serif";
       context.textAlign = "center";
-      context.fillText("No face seen", width / 2, height / 2);
+      context.fillText(t("No face seen"), width / 2, height / 2);
       return;
     }
     const { aspect, points } = this.face;

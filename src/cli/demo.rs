@@ -12,6 +12,7 @@ use effigy::sink::{Codec, SinkSpec};
 use effigy::{ErrorKind, Result, Rgb, photo};
 
 use super::run::{self, Stage};
+use super::steering::SteeringArgs;
 use super::{Backend, DemoArgs, Maker, devices, outputs, people};
 
 /// Pairs of driver and result on the contact sheet.
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         codec: Codec::Auto,
         microphone: None,
         opens_page: false,
-        osc: None,
+        steering: SteeringArgs::default(),
         first: 0,
         is_motion: false,
         figures: Arc::default(),

@@ -86,14 +86,14 @@ fn fixed(args: &RunArgs, identities: &[PathBuf]) -> String {
     // A name that is no Unicode cannot stand in this file.
     let absolute = |path: &PathBuf| path.canonicalize().ok()?.to_str().map(str::to_owned);
     list("identity", identities.iter().filter_map(absolute).collect());
-    // What writes files, or lets other machines in, is not begun again by itself.
+    // What writes files, lets other machines in, or listens to keyboards is not begun again by itself.
     let is_open = |sink: &SinkSpec| matches!(sink, SinkSpec::Http(address) if !address.ip().is_loopback());
     let is_kept = |sink: &&SinkSpec| sink.is_live_only() && !is_open(sink);
     list("sink", args.sink.iter().filter(is_kept).map(ToString::to_string).collect());
-    let is_osc_open = args.osc.is_some_and(|OscSpec(address)| !address.ip().is_loopback());
+    let is_osc_open = args.steering.osc.is_some_and(|OscSpec(address)| !address.ip().is_loopback());
     let is_source_open = matches!(&args.source, SourceSpec::Motion(motion) if motion.is_remote());
     let left_out = [("osc", is_osc_open), ("source", is_source_open)];
-    let keys = ["source", "camera-format", "camera-size", "osc"];
+    let keys = ["source", "camera-format", "camera-size", "osc", "obs", "obs-scene"];
     for key in keys.into_iter().filter(|key| !left_out.contains(&(*key, true))) {
         let row = args.held.rows.iter().find(|row| row.key == key);
         list(key, row.map_or(Vec::new(), |row| row.values.clone()));

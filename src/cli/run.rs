@@ -23,10 +23,10 @@ use effigy::motion_link::{self, MotionSink};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
-use effigy::steer::{OscServer, OscSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
+use super::steering::{Listeners, SteeringArgs};
 use super::{Backend, Maker, RunArgs, browser, live_window, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
@@ -59,6 +59,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     check_every_frame(args, sinks)?;
     check_remote(args)?;
     let microphone = microphone(args, sinks)?.cloned();
+    args.steering.check()?;
     let files = remember::identity_files(args)?;
     let mut identities: Vec<_> = files.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
     keep_permitted(args, &mut identities)?;
@@ -108,7 +109,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         codec: args.codec.clone(),
         microphone,
         opens_page: args.opens_page,
-        osc: args.osc,
+        steering: args.steering.clone(),
         first: args.first - 1,
         is_motion,
         figures,
@@ -141,7 +142,7 @@ fn drive(args: &RunArgs) -> Result<()> {
 }
 
 /// Ways for numbers: out of the run, and into its control.
-type Links = (Vec<Box<dyn MotionSink>>, Option<OscServer>);
+type Links = (Vec<Box<dyn MotionSink>>, Listeners);
 
 /// What a run needs to know beside its stages.
 pub(crate) struct Stage {
@@ -159,8 +160,8 @@ pub(crate) struct Stage {
     pub(crate) microphone: Option<MicrophoneSpec>,
     /// Whether the control page is opened in a browser.
     pub(crate) opens_page: bool,
-    /// Where OSC is taken.
-    pub(crate) osc: Option<OscSpec>,
+    /// What steers beside window and page.
+    pub(crate) steering: SteeringArgs,
     /// Who is shown first, counted from 0.
     pub(crate) first: usize,
     /// Whether numbers drive instead of pictures.
@@ -201,7 +202,7 @@ impl Stage {
         }
         // Files are made last, when nothing else can fail.
         let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone)?;
-        let (motion, osc) = match self.open_links(sink_specs, &control_tx) {
+        let (motion, listeners) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
         };
@@ -276,8 +277,8 @@ impl Stage {
             }
             None => pipeline::run(stages, &clock, control_rx),
         };
-        // Both listen as long as there is something to steer and to record.
-        drop(osc);
+        // All listen as long as there is something to steer and to record.
+        drop(listeners);
         if let Some(microphone) = listening.as_ref().map(Listening::microphone) {
             let n_lost = microphone.n_lost();
             log::info!("microphone: {} is off{}", microphone.name(), if n_lost > 0 { "; parts were lost" } else { "" });
@@ -286,18 +287,14 @@ impl Stage {
         report
     }
 
-    /// Opens what sends motion, and what listens to OSC.
+    /// Opens what sends motion, and what steers.
     fn open_links(&self, specs: &[SinkSpec], control: &Sender<Control>) -> Result<Links> {
         let motion = specs.iter().filter_map(|spec| match spec {
             SinkSpec::Motion(motion) => Some(motion_link::open_sink(motion)),
             _ => None,
         });
         let motion = motion.collect::<Result<_>>()?;
-        let osc = self.osc.map(|spec| OscServer::open(spec, control.clone())).transpose()?;
-        if let Some(server) = &osc {
-            log::info!("OSC: listening at {}; README.md lists the addresses", server.address());
-        }
-        Ok((motion, osc))
+        Ok((motion, self.steering.open(control, &self.figures)?))
     }
 
     /// Opens every sink but the window and the server; none is left half made when one fails.

@@ -109,7 +109,7 @@ pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
 /// Others reach this machine only where that was asked for.
 pub(super) fn check_remote(args: &RunArgs) -> Result<()> {
     let remote_osc =
-        args.osc.filter(|OscSpec(address)| !address.ip().is_loopback()).map(|spec| format!("--osc {spec}"));
+        args.steering.osc.filter(|OscSpec(address)| !address.ip().is_loopback()).map(|spec| format!("--osc {spec}"));
     let remote_source = match &args.source {
         SourceSpec::Motion(motion) if motion.is_remote() => Some(format!("--source {motion}")),
         _ => None,

@@ -115,6 +115,8 @@ impl Sent {
 fn hello(shared: &Shared) -> Value {
     let stages: Vec<_> = STAGES.into_iter().map(crate::trace::Stage::name).collect();
     let lines: Vec<_> = CONTOURS.iter().map(|line| json!([line.points.len(), line.is_closed])).collect();
+    let advice: serde_json::Map<_, _> =
+        Trouble::ALL.into_iter().map(|trouble| (trouble.name().to_owned(), trouble.advice().into())).collect();
     json!({
         "type": "hello",
         "version": env!("CARGO_PKG_VERSION"),
@@ -126,6 +128,7 @@ fn hello(shared: &Shared) -> Value {
         "stages": stages,
         "parts": shared.figures.age_parts_ms().map(|(name, _)| name),
         "lines": lines,
+        "advice": advice,
         "max_upload_bytes": upload::MAX_BYTES,
         "max_identities": crate::control::MAX_IDENTITIES,
     })

@@ -29,15 +29,20 @@ use crate::identity::Remark;
 const PICTURE_TIME: Duration = Duration::from_secs(3);
 
 /// The page's files, part of the program. No request reaches the file system.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/", "text/html; charset=utf-8", include_str!("../../../web/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../../../web/style.css")),
     ("/app.js", "text/javascript; charset=utf-8", include_str!("../../../web/app.js")),
     ("/chart.js", "text/javascript; charset=utf-8", include_str!("../../../web/chart.js")),
+    ("/words.js", "text/javascript; charset=utf-8", include_str!("../../../web/words.js")),
+    ("/words.tsv", "text/tab-separated-values; charset=utf-8", WORDS),
     ("/icon.svg", "image/svg+xml", include_str!("../../../web/icon.svg")),
     ("/view", "text/html; charset=utf-8", include_str!("../../../web/view.html")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("../../../web/view.js")),
 ];
+
+/// The page's words in all its languages.
+pub(super) const WORDS: &str = include_str!("../../../web/words.tsv");
 
 type App = State<Arc<Shared>>;
 

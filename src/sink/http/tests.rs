@@ -424,3 +424,25 @@ fn a_million_damaged_inputs_do_no_harm() {
         assert!(after < before + (96 << 20), "memory grew from {} to {} MiB", before >> 20, after >> 20);
     }
 }
+
+#[test]
+fn every_text_stands_in_every_language_with_all_its_values() {
+    let mut rows = server::WORDS.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    assert_eq!(rows.next().unwrap(), ["key", "en", "de", "es", "zh", "ja", "ru"]);
+    let rows: Vec<_> = rows.collect();
+    let mut keys = std::collections::BTreeSet::new();
+    for row in &rows {
+        let n_values = |text: &&str| text.matches("{}").count();
+        assert!(row.len() == 7 && row.iter().all(|text| !text.trim().is_empty()), "{row:?}");
+        assert!(row[1..].iter().all(|text| n_values(text) == n_values(&row[1])), "{row:?}");
+        assert!(keys.insert(row[0]), "{} stands there twice", row[0]);
+    }
+    let advice = crate::conditions::Trouble::ALL.map(crate::conditions::Trouble::advice);
+    let cards = crate::composite::CardReason::ALL.map(crate::composite::CardReason::text);
+    let stages = shared::STAGES.map(crate::trace::Stage::name);
+    let figures = crate::report::LiveFigures::default();
+    let parts = figures.age_parts_ms().map(|(name, _)| name);
+    for text in advice.iter().chain(&cards).chain(&stages).chain(&parts) {
+        assert!(keys.contains(text), "no translation of {text:?}");
+    }
+}
