@@ -39,7 +39,7 @@ fn main() -> Outcome<()> {
     if let Ok(address) = std::env::var(CLIENTS) {
         return clients(&address);
     }
-    let duration = common::duration(120)?;
+    let duration = Duration::from_secs(common::number("EFFIGY_BENCH_SECS", 120)?);
     let load_before = common::load();
     let identity = common::identity()?;
     println!(

@@ -24,7 +24,7 @@ use effigy::sink::NullSink;
 use effigy::{Identity, Result};
 
 fn main() -> Outcome<()> {
-    let duration = common::duration(20)?;
+    let duration = Duration::from_secs(common::number("EFFIGY_BENCH_SECS", 20)?);
     let load_before = common::load();
     let identity = common::identity()?;
     println!(

@@ -47,8 +47,7 @@ const SIZE_PX: usize = 64;
 const TOKEN: &str = "soak-0123456789abcdef";
 
 fn main() -> Outcome<()> {
-    let number = |name: &str, default: u64| std::env::var(name).map_or(Ok(default), |text| text.parse());
-    let (hours, rate_hz) = (number("EFFIGY_SOAK_HOURS", 24)?, number("EFFIGY_SOAK_HZ", 10)?);
+    let (hours, rate_hz) = (common::number("EFFIGY_SOAK_HOURS", 24)?, common::number("EFFIGY_SOAK_HZ", 10)?);
     let identities = vec![common::identity()?, common::identity()?, common::identity()?];
     let clock = Arc::new(ManualClock::new());
     let (shown, was_shown) = bounded(1);

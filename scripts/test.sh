@@ -58,11 +58,11 @@ if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src build.rs; then
 fi
 for set in \
   "" \
-  heif,cuda-ptx,pipewire,remote \
-  webcam,window,cuda-ptx,obs \
-  window,heif,wgpu,obs \
-  webcam,wgpu,pipewire,obs \
-  train-wgpu,remote \
+  webcam,microphone,heif,wgpu,pipewire,obs \
+  window,microphone,heif,cuda-ptx,pipewire,remote,obs,train-wgpu \
+  microphone,cuda-ptx,wgpu,remote,train-wgpu \
+  webcam,window,heif,cuda-ptx,wgpu,remote,obs \
+  webcam,window,pipewire,remote,obs,train-wgpu \
   default,pipewire,cuda-ptx,train-wgpu,obs; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done

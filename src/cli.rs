@@ -38,6 +38,7 @@ pub(crate) mod render;
 pub(crate) mod run;
 mod settings;
 pub(crate) mod start;
+mod steering;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
 pub(crate) mod terminal;

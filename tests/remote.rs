@@ -27,15 +27,21 @@ enum Act {
     Close,
 }
 
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).unwrap();
+}
+
 /// A peer that listens until the test's process ends.
 fn peer(act: impl Fn(&str) -> Act + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let act = Arc::new(act);
-    std::thread::spawn(move || {
+    spawn("peer", move || {
         for stream in listener.incoming().map_while(std::result::Result::ok) {
             let act = Arc::clone(&act);
-            std::thread::spawn(move || answer(stream, &*act));
+            spawn("peer's answer", move || {
+                let _ = answer(stream, &*act);
+            });
         }
     });
     port
@@ -127,7 +133,7 @@ fn server(described: Value, picture: impl Fn() -> Act + Send + Sync + 'static) -
 #[test]
 fn peers_that_are_no_servers_are_not_waited_for_and_are_no_error() {
     let whom = someone();
-    let garbage = || Act::Say((0..4000_u32).map(|i| (i * 7919 >> 3) as u8).collect());
+    let garbage = || Act::Say((0..4000_u32).map(|i| ((i * 7919) >> 3) as u8).collect());
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refused = [peer(|_| Act::Close), peer(move |_| garbage()), gone];
     for port in refused {
@@ -163,7 +169,7 @@ fn servers_whose_pictures_cannot_be_used_are_refused_with_the_reason() {
         .push(json!({ "name": "camera", "datatype": "UINT8", "shape": [-1, 480, 640, 3] }));
     let mut mute = right.clone();
     mute["outputs"] = json!([]);
-    let noise = || picture_answer(&(0..SIZE_PX * SIZE_PX * 4).map(|i| (i * 7919 >> 5) as u8).collect::<Vec<_>>());
+    let noise = || picture_answer(&(0..SIZE_PX * SIZE_PX * 4).map(|i| ((i * 7919) >> 5) as u8).collect::<Vec<_>>());
     let table: Vec<(u16, &str)> = vec![
         (server(folded, || Act::Close), "shows one person, whoever is asked for"),
         (server(other, || Act::Close), "takes no \"landmarks\""),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use effigy::Identity;
 use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
@@ -23,10 +23,9 @@ pub(crate) fn identity() -> effigy::Result<Arc<Identity>> {
     Enroller::new()?.enroll(effigy::demo::PORTRAITS[0].1, &options).map(Arc::new)
 }
 
-/// How long to run: `EFFIGY_BENCH_SECS`, else `default_secs`.
-pub(crate) fn duration(default_secs: u64) -> Outcome<Duration> {
-    let secs = std::env::var("EFFIGY_BENCH_SECS").map_or(Ok(default_secs), |secs| secs.parse())?;
-    Ok(Duration::from_secs(secs))
+/// A whole number that the environment sets, else `default`.
+pub(crate) fn number(name: &str, default: u64) -> Outcome<u64> {
+    Ok(std::env::var(name).map_or(Ok(default), |text| text.parse())?)
 }
 
 /// Writes what a bench found, with commit and load, to `EFFIGY_RECORD` if that is set.
