@@ -19,7 +19,7 @@ if [ "${1:-}" = --tests ]; then
   # Node from elsewhere brings npm along, and Debian's would be in its way.
   command -v node > /dev/null || packages+=(nodejs)
   command -v npm > /dev/null || packages+=(npm)
-  packages+=(libpipewire-0.3-dev pipewire wireplumber dbus gstreamer1.0-pipewire gstreamer1.0-tools)
+  packages+=(libpipewire-0.3-dev pipewire pipewire-alsa wireplumber dbus gstreamer1.0-pipewire gstreamer1.0-tools)
   if [ "$(uname -m)" = x86_64 ]; then
     packages+=(qemu-system-x86 busybox-static cpio kmod v4l-utils gcc-12 make)
   fi

@@ -134,6 +134,10 @@ fn drive(args: &RunArgs) -> Result<()> {
         badge: !args.no_badge,
         run_id: run_id(args, &identities)?,
     };
+    log::info!(
+        "mark: the pictures say that they are of run number {:04x}, which `effigy verify` reads",
+        composite.run_id
+    );
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     drop(memory);
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.

@@ -145,18 +145,24 @@ fn follow<C: Clock + 'static>(
 /// What can be heard with.
 fn inputs() -> Result<Vec<Device>> {
     let devices = cpal::default_host().input_devices().map_err(|error| explain("the system's sound", &error))?;
-    Ok(devices.filter(|device| device.supported_input_configs().is_ok_and(|mut all| all.next().is_some())).collect())
+    Ok(devices.filter(can_hear).collect())
+}
+
+fn can_hear(device: &Device) -> bool {
+    device.supported_input_configs().is_ok_and(|mut all| all.next().is_some())
 }
 
 fn find(spec: &MicrophoneSpec) -> Result<Device> {
+    // Asking all devices takes long, and opens each for a moment.
+    if *spec == MicrophoneSpec::First
+        && let Some(preferred) = cpal::default_host().default_input_device().filter(can_hear)
+    {
+        return Ok(preferred);
+    }
     let inputs = inputs()?;
     let holds = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
     let found = match spec {
-        MicrophoneSpec::First => {
-            let preferred = cpal::default_host().default_input_device();
-            let works = |device: &Device| inputs.iter().any(|input| input.id().ok() == device.id().ok());
-            preferred.filter(works).or_else(|| inputs.first().cloned())
-        }
+        MicrophoneSpec::First => inputs.first().cloned(),
         MicrophoneSpec::Name(name) => {
             let is_it =
                 |device: &&Device| holds(&name_of(device), name) || device.id().is_ok_and(|id| holds(id.id(), name));

@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "how far a long test got, and what was skipped")]
 
+#[cfg(all(feature = "pipewire", feature = "microphone"))]
+#[path = "../common/clips.rs"]
+mod clips;
 mod common;
 #[path = "../common/folder.rs"]
 mod folder;

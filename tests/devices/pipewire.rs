@@ -12,6 +12,8 @@ use crate::folder::Folder;
 use consumer::{Consumer, Frame};
 
 mod consumer;
+#[cfg(feature = "microphone")]
+mod microphone;
 
 /// Nothing here takes so long unless it is broken.
 const BOUND: Duration = Duration::from_secs(20);
@@ -79,9 +81,6 @@ fn a_camera_for_several_consumers_survives_the_daemon() {
     let say = |what: &str| println!("{:5.1} s: {what}", begin.elapsed().as_secs_f64());
     let folder = Folder::new("devices-pipewire");
     let identity = enrol(&folder.0);
-    let looking = card(CardReason::LookingForFace, true);
-    let expected = yuyv(&looking);
-    let is_card = |frame: &Frame| is_same(&frame.bytes, &expected);
     let source = faceless(&folder.0);
     let run = |log: &str| {
         let mut command = effigy();
@@ -106,6 +105,9 @@ fn a_camera_for_several_consumers_survives_the_daemon() {
     let listed = effigy().arg("devices").output().unwrap().stdout;
     assert!(String::from_utf8(listed).unwrap().contains("pipewire     ready"));
     let mut program = run("program.log");
+    let looking = card(CardReason::LookingForFace, true, program.run_id(BOUND));
+    let expected = yuyv(&looking);
+    let is_card = |frame: &Frame| is_same(&frame.bytes, &expected);
     program.wait_for("sink: PipeWire camera effigy, 512x512 30/s", BOUND);
     let (id, properties) = wait_until("the node", BOUND, node);
     for (key, value) in [("media.class", "Video/Source"), ("media.role", "Camera"), ("node.description", "effigy")] {

@@ -70,8 +70,6 @@ fn a_webcam_drives_the_virtual_camera() {
     assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
     let begin = Instant::now();
     let folder = Folder::new("devices-vm");
-    let [looking, unmarked] = [true, false].map(|badge| yuyv(&card(CardReason::LookingForFace, badge)));
-    let silent = yuyv(&card(CardReason::NoSignal, true));
 
     let listed = effigy().arg("devices").stderr(Stdio::inherit()).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
@@ -84,6 +82,9 @@ fn a_webcam_drives_the_virtual_camera() {
     let report = folder.0.join("report.json");
     let mut program =
         run(&format!("--source camera --sink vcam --report {}", report.display()), &folder.0.join("first.log"));
+    let run_id = program.run_id(BOUND);
+    let [looking, unbadged] = [true, false].map(|badge| yuyv(&card(CardReason::LookingForFace, badge, run_id)));
+    let silent = yuyv(&card(CardReason::NoSignal, true, run_id));
     wait_until("the loopback as a camera", BOUND, || {
         program.assert_alive();
         capabilities(LOOPBACK).contains(Flags::VIDEO_CAPTURE).then_some(())
@@ -100,7 +101,7 @@ fn a_webcam_drives_the_virtual_camera() {
         // Nothing that vivid shows is a face.
         let n_others = read_until("the card", &mut reader, |frame| is_same(frame, &looking));
         say(&format!("the card is read, after {n_others} other frames"), begin);
-        assert!(!is_same(&looking, &unmarked), "the badge makes a difference");
+        assert!(!is_same(&looking, &unbadged), "the badge makes a difference");
     }
 
     // A reader of other makers, which comes while the first has gone.
@@ -191,7 +192,6 @@ fn another_size_and_packing_are_negotiated() {
     assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
     let begin = Instant::now();
     let folder = Folder::new("devices-vm-format");
-    let looking = card(CardReason::LookingForFace, true);
     // The device keeps the format of whoever wrote to it last; the picture is fitted into that.
     let status = Command::new("v4l2-ctl").args(["-d", BOTH, "--set-ctrl=keep_format=1"]).status().unwrap();
     assert!(status.success(), "v4l2-ctl: {status}");
@@ -204,6 +204,7 @@ fn another_size_and_packing_are_negotiated() {
         let source = faceless(&folder.0);
         run(&format!("--source {} --sink vcam:11", source.display()), &folder.0.join("second.log"))
     };
+    let looking = card(CardReason::LookingForFace, true, program.run_id(BOUND));
     program.wait_for("\"second\", NV12 640x480 30/s", BOUND);
     assert!(program.said().contains("keeps its size of 640x480"), "{}", program.said());
     program.wait_for("says that it is camera and output at once, which browsers do not show", BOUND);
