@@ -26,13 +26,15 @@ mod retarget;
 
 use dense::DenseMean;
 pub(crate) use expression::default_emphasis;
-#[cfg(feature = "train")]
-pub(crate) use expression::gaze_of;
 use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter};
+#[cfg(feature = "train")]
+pub(crate) use expression::{N_MODES, gaze_of};
 use filter::SignalFilter;
 use neutral::RestingPose;
 use presence::PresenceTimer;
 pub(crate) use rehearsal::Actor;
+#[cfg(feature = "train")]
+pub(crate) use rehearsal::rehearsed;
 use retarget::Room;
 
 /// How strongly each part of relative motion is carried over: 0 not at all, 1 as it is, up to 2.

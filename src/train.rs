@@ -20,6 +20,7 @@ pub mod replay;
 pub mod sample;
 pub mod sheet;
 pub mod teach;
+pub mod tracker;
 pub mod validate;
 pub mod warping;
 

@@ -29,7 +29,7 @@ mod space;
 mod tests;
 mod touch;
 
-pub(super) use space::N_MODES;
+pub(crate) use space::N_MODES;
 
 pub(super) type Points = [Vec3; N_LANDMARKS];
 

@@ -34,7 +34,7 @@ impl Actor {
             portrait,
             driver,
             retargeter: Retargeter::new()?,
-            expressions: built_in()?,
+            expressions: rehearsed()?,
             now_millis: 0,
             identity: Arc::clone(identity),
         })
@@ -57,8 +57,14 @@ impl Actor {
         signal: &mut DrivingSignal,
     ) -> Result<[f32; N_COEFFICIENTS]> {
         let weights = expression.map_or([0.0; N_MODES], |at| self.expressions[at]);
+        self.show(&weights, signal)?;
+        Ok(std::array::from_fn(|c| self.driver.expressed()[c] - self.driver.rest()[c]))
+    }
+
+    /// Writes the signal for a face that goes so far along each mode.
+    pub(crate) fn show(&mut self, weights: &[f32; N_MODES], signal: &mut DrivingSignal) -> Result<()> {
         let mut points: Box<Points> = Box::new(*self.portrait.base());
-        pose(&weights, &mut points)?;
+        pose(weights, &mut points)?;
         // A millisecond apart: what is known of the rest stays as it is.
         self.now_millis += 1;
         let now = Timestamp::from_nanos(self.now_millis * 1_000_000);
@@ -69,7 +75,7 @@ impl Actor {
         *signal = DrivingSignal::rest(&self.identity.shape, self.identity.size_px(), Motion::Relative);
         retarget::express(&self.identity.shape, driven, signal);
         signal.coefficients = *self.driver.expressed();
-        Ok(std::array::from_fn(|c| self.driver.expressed()[c] - self.driver.rest()[c]))
+        Ok(())
     }
 }
 
@@ -79,7 +85,7 @@ fn shape(identity: &Identity, points: &Points) -> FaceShape {
 }
 
 /// How far a face goes along each mode in each of the program's expressions.
-fn built_in() -> Result<Vec<[f32; N_MODES]>> {
+pub(crate) fn rehearsed() -> Result<Vec<[f32; N_MODES]>> {
     let torn = || Error::new(ErrorKind::Model, "the expressions to rehearse are torn; install the program anew");
     let file = SafeTensors::deserialize(include_bytes!("../../models/rehearsal.safetensors"))
         .or_error(ErrorKind::Model, || torn().to_string())?;

@@ -10,6 +10,7 @@ use super::group::Group;
 use super::pick::Picker;
 use super::sample::{GroupOptions, Sampler};
 use super::teach::Feed;
+use crate::drive::{N_MODES, rehearsed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Rng;
 
@@ -20,6 +21,11 @@ const MOVED: f32 = 0.4;
 const MOVED_ZOOM: f32 = 0.35;
 /// How often the signal knows nothing beside the mesh, as before a driver was seen from the front.
 const NO_DENSE: f32 = 0.15;
+/// How often a portrait is asked for expressions that nobody was seen to have: there are more faces in the data than faces
+/// that move.
+const ASKED: f32 = 0.35;
+/// How far such an expression may go beyond those of the data.
+const MAX_ASKED: f32 = 1.25;
 /// How many portraits are validated with, and frames of each.
 const N_VALIDATION_GROUPS: usize = 16;
 const N_VALIDATION_FRAMES: usize = 4;
@@ -79,7 +85,23 @@ impl Feed for DatasetFeed {
                 return;
             }
         };
+        let expressions = match rehearsed() {
+            Ok(expressions) => expressions,
+            Err(error) => {
+                let _ = to.send(Err(error));
+                return;
+            }
+        };
         loop {
+            if rng.chance(ASKED) {
+                let (clip, portrait) = picker.portrait(&mut rng);
+                let asked: Vec<_> = (0..self.n_frames).map(|_| between(&expressions, &mut rng)).collect();
+                let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
+                if to.send(sampler.asked(clip, portrait, &asked, &change)).is_err() {
+                    return;
+                }
+                continue;
+            }
             let pick = picker.pick(self.n_frames, &mut rng);
             let change = Augmentation::sample(rng.next_u64(), &Ranges::default());
             let other = if rng.chance(MOVED) { change.elsewhere(MOVED_ZOOM, &mut rng) } else { change };
@@ -90,4 +112,11 @@ impl Feed for DatasetFeed {
             }
         }
     }
+}
+
+/// Somewhere between two of the expressions, or beyond them.
+fn between(expressions: &[[f32; N_MODES]], rng: &mut Rng) -> [f32; N_MODES] {
+    let (a, b) = (&expressions[rng.below(expressions.len())], &expressions[rng.below(expressions.len())]);
+    let (strength, share) = (rng.range(0.3, MAX_ASKED), rng.unit() * rng.unit());
+    std::array::from_fn(|k| strength * (a[k] + share * (b[k] - a[k])))
 }

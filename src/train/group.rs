@@ -13,6 +13,8 @@ pub struct Group {
     pub n_frames: usize,
     /// Whether the frames follow each other without gaps.
     pub is_sequence: bool,
+    /// Whether nobody was seen doing this: an expression was asked for, and no picture says how it looks.
+    pub is_asked: bool,
     /// How far the mattes are to be believed, 0..1: those of rendered people are true.
     pub matte_belief: f32,
     /// (4, d, d) with d = `decoded_px`: colour -1..1, matte 0..1.
@@ -34,6 +36,8 @@ pub struct Group {
     pub deformations: [Vec<f32>; 3],
     /// Of each frame (3, s, s): u and v in picture units, and 1 where the mesh or its surround was drawn.
     pub full_map: Vec<f32>,
+    /// Of each frame (478, 2): where the face's points shall be, in picture units.
+    pub points: Vec<f32>,
     /// Of each frame twelve numbers.
     pub pose: Vec<f32>,
     /// Of each frame (3, s, s), 0..1: what was seen.

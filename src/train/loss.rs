@@ -7,6 +7,7 @@ use burn::tensor::ops::AvgPoolOptions;
 use super::adversary::{Adversary, Evidence};
 use super::features::FrozenFeatures;
 use super::picture::{Made, Tensors};
+use super::tracker::FrozenTracker;
 use super::warping::resized;
 
 /// How much each part counts.
@@ -41,6 +42,10 @@ pub struct LossWeights {
     /// How much fine detail there is, whatever it shows, against how much there was: what is not quite in its place is
     /// painted away by every other part.
     pub detail: f32,
+    /// Where the tracker sees the face's points, against where they are or were asked for, in sides of its crop.
+    pub points: f32,
+    /// What the tracker reads as the expression, 52 coefficients, against what is or was asked for.
+    pub expression: f32,
     /// Distance of frozen features (MobileNetV2).
     pub features: f32,
     /// How surely the adversary finds the network's pictures out.
@@ -68,6 +73,8 @@ impl Default for LossWeights {
             flow: 0.5,
             temporal: 0.3,
             detail: 0.5,
+            points: 4.0,
+            expression: 1.0,
             features: 0.3,
             adversarial: 0.01,
             matching: 0.1,
@@ -86,6 +93,8 @@ pub fn trust_prior(weights: &LossWeights, progress: f32) -> f32 {
 pub struct Judges<'a> {
     /// Frozen features; without them neither of the two.
     pub features: Option<&'a FrozenFeatures>,
+    /// The face tracker; without it the picture may read as anything.
+    pub tracker: Option<&'a FrozenTracker>,
     /// The adversary, once it has learned a little.
     pub adversary: Option<&'a Adversary>,
 }
@@ -130,7 +139,13 @@ pub fn loss(
         ("log_mse", log_mse(&square, &group.counts)),
         ("log_mse_mouth", log_mse(&square, &(group.mouth.clone() * group.counts.clone()))),
         ("log_mse_eyes", log_mse(&square, &(group.eyes.clone() * group.counts.clone()))),
-        ("stray_trust", mean(made.trust.clone() * (regions.clone() * -1.0 + 1.0), &group.counts)),
+        (
+            "stray_trust",
+            mean(
+                made.trust.clone() * (regions.clone() * -1.0 + 1.0),
+                if group.is_asked { &group.filmed } else { &group.counts },
+            ),
+        ),
         ("residual", made.residual.clone().abs().mean()),
     ]);
     scales.extend([weights.log_mse, weights.log_mse_mouth, weights.log_mse_eyes]);
@@ -148,7 +163,18 @@ pub fn loss(
         parts.push(("temporal", mean(difference, &counts.clone().narrow(0, 1, n - 1))));
         scales.push(weights.temporal);
     }
-    let evidence = judges.features.map(|features| {
+    if let Some(tracker) = judges.tracker {
+        let seen = tracker.read(&made.picture, &group.crops);
+        let wanted =
+            if group.is_asked { tracker.asked(&group.crops) } else { tracker.read(&group.target, &group.crops) };
+        parts.extend([
+            ("points", (seen.points - wanted.points).abs().mean()),
+            ("expression", (seen.coefficients - wanted.coefficients).abs().mean()),
+        ]);
+        scales.extend([weights.points, weights.expression]);
+    }
+    // Of what nobody saw there is nothing to compare.
+    let evidence = judges.features.filter(|_| !group.is_asked).map(|features| {
         let of = |x: &Tensor<4>| features.features(x.clone() * 2.0 - 1.0);
         // What does not count must not be seen either: features reach far.
         let uncounted = made.picture.clone().detach() * (group.counts.clone() * -1.0 + 1.0);

@@ -60,6 +60,20 @@ impl<'a> Picker<'a> {
         self.kinds.is_empty()
     }
 
+    /// Draws somebody's portrait: each person as often as any other, so that most are of photos.
+    pub(crate) fn portrait(&self, rng: &mut Rng) -> (&'a Clip, usize) {
+        let n_people = self.kinds.iter().map(|(_, people)| people.len()).sum();
+        let mut at = rng.below(n_people);
+        for (_, people) in &self.kinds {
+            if let Some(clips) = people.get(at) {
+                let candidate = &clips[rng.below(clips.len())];
+                return (candidate.clip, candidate.portraits.one(rng));
+            }
+            at -= people.len();
+        }
+        unreachable!("a picker has people")
+    }
+
     /// Draws a portrait and `n_frames` frames of the same clip, in half of the cases following each other.
     pub(crate) fn pick(&self, n_frames: usize, rng: &mut Rng) -> Pick<'a> {
         let total: f32 = self.kinds.iter().map(|(share, _)| share).sum();

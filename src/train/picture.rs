@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::group::Group;
 use super::parameters::Parameters;
 use super::replay::{Replay, pooled_embedding};
+use super::tracker::Crops;
 use super::warping::{gather, mixed_flow, resized};
 use crate::generate::network::{self, FrameOptions, Size, margin_px};
 use crate::generate::plan::Plan;
@@ -40,6 +41,10 @@ pub struct Tensors {
     pub counts: Tensor<4>,
     /// (n, 3, m, m).
     pub point_flow: Tensor<4>,
+    /// Where the tracker looks for the faces.
+    pub crops: Crops,
+    /// As [`Group::is_asked`].
+    pub is_asked: bool,
     portrait: Tensor<4>,
     portrait_lines: Tensor<4>,
     /// (1, 4, p, p) each.
@@ -71,6 +76,8 @@ impl Tensors {
             filmed: many(n, 1, &group.filmed),
             counts: many(n, 1, &group.counts),
             point_flow: many(n, 3, &group.point_flow),
+            crops: Crops::new(group, device),
+            is_asked: group.is_asked,
             portrait: many(1, 4, &group.portrait),
             portrait_lines: many(1, 8, &group.portrait_lines),
             photo: [0, 1, 2].map(|i| many(1, 4, &group.photo[i])),

@@ -12,6 +12,7 @@ use opencv::imgproc::{INTER_AREA, resize};
 use super::augment::Augmentation;
 use super::dataset::{Clip, SIZE_PX};
 use super::group::{Group, level_planes};
+use crate::drive::{Actor, N_MODES};
 use crate::error::Result;
 use crate::flow::DenseTracker;
 use crate::frame::{Picture, Rgb, Rgba};
@@ -26,7 +27,7 @@ use crate::geometry::{FaceObservation, FaceShape, HeadPlacement, Landmarks, N_LA
 use crate::identity::{Basis, Consent, Framing, Identity, Manifest, plate};
 use crate::kernels::raster::RasterShape;
 use crate::kernels::warp::{WarpShape, warp};
-use crate::signal::DrivingSignal;
+use crate::signal::{DrivingSignal, Motion};
 
 /// Half the width of the drawings' lines at each of the features' sizes and for the encoder, in pixels; as in the
 /// network's plans.
@@ -87,69 +88,116 @@ impl Sampler {
         options: GroupOptions,
     ) -> Result<Group> {
         let GroupOptions { with_warp, with_dense } = options;
-        let (size, decoded) = (self.size_px, self.decoded_px);
-        let levels = PhotoLevels::new(size, margin_px(size), decoded);
-        let picture = clip.picture(portrait)?;
         self.dense.reset();
         if with_dense {
-            self.dense.refer_to_portrait(&picture, &clip.frames[portrait].observation())?;
+            self.dense.refer_to_portrait(&clip.picture(portrait)?, &clip.frames[portrait].observation())?;
         }
-        let identity = Arc::new(identity(clip, portrait, &picture, size, portrait_change)?);
-        self.mapper.adopt(Arc::clone(&identity))?;
+        let (base, mut group) = self.begin(clip, portrait, frames.len(), portrait_change)?;
+        group.is_sequence = frames.windows(2).all(|w| clip.frames[w[1]].index == clip.frames[w[0]].index + 1);
         if with_warp {
-            self.plain.adopt(Arc::clone(&identity))?;
+            self.plain.adopt(Arc::clone(&base.identity))?;
         }
-        let rest = HeadPlacement::at_rest(&identity.shape, 1.0);
-        let own = units(&identity.landmarks_px, size);
-        let mut group = Group {
-            size_px: size,
-            decoded_px: decoded,
-            n_frames: frames.len(),
-            is_sequence: frames.windows(2).all(|w| clip.frames[w[1]].index == clip.frames[w[0]].index + 1),
-            matte_belief: if clip.frames[portrait].truth.is_some() { 1.0 } else { 0.2 },
-            portrait: planes(&identity, decoded)?,
-            portrait_lines: drawn(&own, decoded, ENCODER_LINE_PX),
-            photo: level_planes(&levels, &levels.lay_out(self.mapper.source_pixels())),
-            background: rgb_planes(&identity.background),
-            ..Group::default()
-        };
-        let small = planes(&identity, decoded / 4)?;
         let is_background_known = change.shows_the_same_as(portrait_change);
         for &frame in frames {
-            self.frame(clip, frame, change, &identity, &rest, &small, &mut group)?;
+            self.frame(clip, frame, change, &base, &mut group)?;
             let first = group.counts.len();
             let person = group.filmed[first..].iter().zip(&group.matte[first..]);
             group
                 .counts
                 .extend(person.map(|(filmed, alpha)| if is_background_known { *filmed } else { filmed * alpha }));
             if with_warp {
-                let picture = self.warp_only(&identity, clip, frame, change)?;
+                let picture = self.warp_only(&base.identity, clip, frame, change)?;
                 group.warp_only.extend(picture);
             }
         }
         Ok(group)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what all frames of a group share, and the group")]
+    /// Puts a portrait together with expressions that it is asked for, as a driver with those would ask: `expressions` are
+    /// how far a face goes along each mode of the expression space. No picture says how they look: nothing counts but
+    /// where the points shall be.
+    ///
+    /// # Errors
+    /// When a stored picture cannot be read.
+    pub fn asked(
+        &mut self,
+        clip: &Clip,
+        portrait: usize,
+        expressions: &[[f32; N_MODES]],
+        change: &Augmentation,
+    ) -> Result<Group> {
+        let (base, mut group) = self.begin(clip, portrait, expressions.len(), change)?;
+        let mut actor = Actor::new(&base.identity)?;
+        let n = self.size_px * self.size_px;
+        let mut signal = DrivingSignal::rest(&base.identity.shape, self.size_px, Motion::Relative);
+        for expression in expressions {
+            actor.show(expression, &mut signal)?;
+            self.moved(&signal, &base, &mut group)?;
+            let landmarks_px = Box::new(*self.mapper.landmarks_px());
+            add_regions(&landmarks_px, self.size_px, &mut group);
+        }
+        let n_all = expressions.len() * n;
+        group.is_asked = true;
+        group.matte_belief = 0.0;
+        group.target = rgb_planes(&base.identity.portrait).repeat(expressions.len());
+        group.matte = vec![0.0; n_all];
+        group.filmed = vec![1.0; n_all];
+        group.counts = vec![0.0; n_all];
+        Ok(group)
+    }
+
+    /// What all frames of a group share.
+    fn begin(&mut self, clip: &Clip, portrait: usize, n_frames: usize, change: &Augmentation) -> Result<(Base, Group)> {
+        let (size, decoded) = (self.size_px, self.decoded_px);
+        let levels = PhotoLevels::new(size, margin_px(size), decoded);
+        let identity = Arc::new(identity(clip, portrait, &clip.picture(portrait)?, size, change)?);
+        self.mapper.adopt(Arc::clone(&identity))?;
+        let group = Group {
+            size_px: size,
+            decoded_px: decoded,
+            n_frames,
+            matte_belief: if clip.frames[portrait].truth.is_some() { 1.0 } else { 0.2 },
+            portrait: planes(&identity, decoded)?,
+            portrait_lines: drawn(&units(&identity.landmarks_px, size), decoded, ENCODER_LINE_PX),
+            photo: level_planes(&levels, &levels.lay_out(self.mapper.source_pixels())),
+            background: rgb_planes(&identity.background),
+            ..Group::default()
+        };
+        let rest = HeadPlacement::at_rest(&identity.shape, 1.0);
+        Ok((Base { rest, small: planes(&identity, decoded / 4)?, identity }, group))
+    }
+
     fn frame(
         &mut self,
         clip: &Clip,
         frame: usize,
         change: &Augmentation,
-        identity: &Identity,
-        rest: &HeadPlacement,
-        small: &[f32],
+        base: &Base,
         group: &mut Group,
     ) -> Result<()> {
         let size = self.size_px;
-        let (mut signal, landmarks_px) = signal(clip, frame, change, identity);
+        let (mut signal, landmarks_px) = signal(clip, frame, change, &base.identity);
         let picture = clip.picture(frame)?;
         self.dense.follow(&picture, &clip.frames[frame].observation(), &mut signal.dense)?;
         if change.is_flipped() {
             signal.dense = signal.dense.mirrored();
         }
-        self.mapper.follow(&signal)?;
-        let pose = maps::pose(rest, &signal.placement(rest, size), size);
+        self.moved(&signal, base, group)?;
+        let target = resized(&change.picture(&picture)?, size)?;
+        group.target.extend(rgb_planes(&target));
+        group
+            .matte
+            .extend(resized(&change.moved(&clip.matte(frame)?)?, size)?.data().iter().map(|&v| f32::from(v) / 255.0));
+        add_regions(&landmarks_px, size, group);
+        group.filmed.extend(filmed(clip, change, size));
+        Ok(())
+    }
+
+    /// What a signal alone says of a frame: maps, drawings, candidates, points.
+    fn moved(&mut self, signal: &DrivingSignal, base: &Base, group: &mut Group) -> Result<()> {
+        let size = self.size_px;
+        self.mapper.follow(signal)?;
+        let pose = maps::pose(&base.rest, &signal.placement(&base.rest, size), size);
         self.maps.take(&self.mapper, &pose);
         let points = units(self.mapper.landmarks_px(), size);
         for (level, radius_px) in LINE_PX.into_iter().enumerate() {
@@ -162,21 +210,13 @@ impl Sampler {
             let n = m as u32;
             let shape = WarpShape { c: 4, h_in: n, w_in: n, h: n, w: n, h_mix: 0, w_mix: 0, flow: flow as u32 };
             let mut y = vec![0.0; 4 * m * m];
-            warp(&shape, small, &pose, &self.maps.coarse[1], &[], &mut y);
+            warp(&shape, &base.small, &pose, &self.maps.coarse[1], &[], &mut y);
             to.extend(y);
         }
         group.pose.extend(pose);
         group.full_map.extend(unpacked(&self.maps.full, size));
-        let target = resized(&change.picture(&picture)?, size)?;
-        group.target.extend(rgb_planes(&target));
-        group
-            .matte
-            .extend(resized(&change.moved(&clip.matte(frame)?)?, size)?.data().iter().map(|&v| f32::from(v) / 255.0));
-        group.mouth.extend(around(&MOUTH, &landmarks_px, size, 0.35));
-        let [right, left] = EYES.map(|eye| around(&eye, &landmarks_px, size, 0.45));
-        group.eyes.extend(right.iter().zip(left).map(|(a, b)| a.max(b)));
-        group.filmed.extend(filmed(clip, change, size));
-        group.point_flow.extend(point_flow(&points, &units(&identity.landmarks_px, size), &signal, m));
+        group.point_flow.extend(point_flow(&points, &units(&base.identity.landmarks_px, size), signal, m));
+        group.points.extend(points);
         Ok(())
     }
 
@@ -196,6 +236,14 @@ impl Sampler {
         }
         Ok(planes)
     }
+}
+
+/// A group's portrait.
+struct Base {
+    identity: Arc<Identity>,
+    rest: HeadPlacement,
+    /// (4, m, m), as a candidate.
+    small: Vec<f32>,
 }
 
 /// The portrait as enrolment would make it, from what is stored of a frame and its picture.
@@ -297,6 +345,13 @@ fn unpacked(map: &[u32], size_px: usize) -> Vec<f32> {
         (planes[i], planes[n + i], planes[2 * n + i]) = (u, v, f32::from(is_drawn));
     }
     planes
+}
+
+/// Where mouth and eyes of a frame are.
+fn add_regions(landmarks_px: &Landmarks, size_px: usize, group: &mut Group) {
+    group.mouth.extend(around(&MOUTH, landmarks_px, size_px, 0.35));
+    let [right, left] = EYES.map(|eye| around(&eye, landmarks_px, size_px, 0.45));
+    group.eyes.extend(right.iter().zip(left).map(|(a, b)| a.max(b)));
 }
 
 /// 1 inside the box around some points, grown by a share of its width, fading out over as much again.

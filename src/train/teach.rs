@@ -18,6 +18,7 @@ use super::loss::{Judges, LossWeights, loss, trust_prior};
 use super::parameters::{Parameters, StepOptions};
 use super::picture::{Plans, Tensors, make};
 use super::sheet;
+use super::tracker::FrozenTracker;
 use super::validate::{self, Scores};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::generate::network::Size;
@@ -111,6 +112,10 @@ pub fn teach(
         Some(path) => Some(FrozenFeatures::load(path, &device.clone().inner())?),
         None => None,
     };
+    let tracker = match options.loss.points > 0.0 || options.loss.expression > 0.0 {
+        true => Some(FrozenTracker::load(&device.clone().inner())?),
+        false => None,
+    };
     let is_opposed = features.is_some() && (options.loss.adversarial > 0.0 || options.loss.matching > 0.0);
     let mut adversary = is_opposed.then(|| Adversary::new(options.seed, &device));
     let first = match checkpoint_path.exists() {
@@ -136,8 +141,14 @@ pub fn teach(
         loader
             .spawn_scoped(scope, load)
             .or_error(ErrorKind::Internal, || "cannot start the thread that loads pictures".to_owned())?;
-        let mut training =
-            Training { options, plans: &plans, features: features.as_ref(), adversary, validation: &validation };
+        let mut training = Training {
+            options,
+            plans: &plans,
+            features: features.as_ref(),
+            tracker: tracker.as_ref(),
+            adversary,
+            validation: &validation,
+        };
         training.run(&mut parameters, first, from, stop, &mut log, &report)
     })
 }
@@ -146,6 +157,7 @@ struct Training<'a> {
     options: &'a TeachOptions,
     plans: &'a Plans,
     features: Option<&'a FrozenFeatures>,
+    tracker: Option<&'a FrozenTracker>,
     adversary: Option<Adversary>,
     validation: &'a [Group],
 }
@@ -179,7 +191,7 @@ impl Training<'_> {
                 let tensors = Tensors::new(&group, parameters.device());
                 let made = make(self.plans, parameters, &tensors);
                 let adversary = self.adversary.as_ref().filter(|_| step >= first + ADVERSARY_WARM_UP);
-                let judges = Judges { features: self.features, adversary };
+                let judges = Judges { features: self.features, tracker: self.tracker, adversary };
                 let found = loss(&made, &tensors, &options.loss, prior, group.is_sequence, group.matte_belief, judges);
                 if let (Some(adversary), Some(evidence)) = (&self.adversary, &found.evidence) {
                     let loss = adversary.loss(evidence) / options.n_portraits as f32;

@@ -111,6 +111,7 @@ impl Scene {
             deformations: self.deformations.clone(),
             full_map,
             pose: self.pose.clone(),
+            points: self.landmarks.clone(),
             target: vec![0.5; 3 * n],
             matte: vec![0.5; n],
             mouth: vec![0.0; n],

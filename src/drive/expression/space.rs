@@ -16,7 +16,7 @@ use crate::face::EXPRESSION_POINTS;
 use crate::geometry::{N_COEFFICIENTS, N_LANDMARKS};
 
 /// Modes of a face's motion.
-pub(in crate::drive) const N_MODES: usize = 40;
+pub(crate) const N_MODES: usize = 40;
 /// Numbers that the network takes: x and y of each of its points.
 const N_INPUTS: usize = 2 * EXPRESSION_POINTS.len();
 /// Units of either hidden layer.

@@ -9,8 +9,10 @@ use opencv::imgproc::{INTER_AREA, resize};
 use super::*;
 use crate::capture::ClipSource;
 use crate::demo;
+use crate::drive::{N_MODES, rehearsed};
 use crate::face::{FaceTracker, TrackerOptions};
 use crate::frame::Rgb;
+use crate::geometry::N_LANDMARKS;
 use crate::photo;
 use crate::sink::{RateMode, Recorder, RecorderOptions, Sink as _};
 use crate::studio::dataset::Record;
@@ -179,6 +181,7 @@ fn a_clip_becomes_frames_at_25_a_second_and_a_photo_one() {
     assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.06), "{a:?} {b:?}");
 
     counts_say_what_can_be_known(talk);
+    an_expression_can_be_asked_for(talk);
 
     let annotations = std::fs::read_to_string(folder.file("out/annotations.jsonl")).unwrap();
     assert_eq!(annotations.lines().count(), 2);
@@ -202,6 +205,25 @@ fn counts_say_what_can_be_known(talk: &Clip) {
     assert_ne!(elsewhere.portrait, there.portrait);
     let person = elsewhere.matte.iter().zip(&elsewhere.filmed).map(|(alpha, filmed)| alpha * filmed);
     assert_eq!(elsewhere.counts, person.collect::<Vec<_>>());
+}
+
+/// Nobody was seen doing it: nothing counts but where the points shall be.
+fn an_expression_can_be_asked_for(talk: &Clip) {
+    const FOREHEAD: usize = 10;
+    let mut sampler = Sampler::new(128, 128).unwrap();
+    let expressions = rehearsed().unwrap();
+    let asked = [[0.0; N_MODES], expressions[0], expressions[1]];
+    let group = sampler.asked(talk, 0, &asked, &Augmentation::NONE).unwrap();
+    assert!(group.is_asked && !group.is_sequence);
+    assert!(group.counts.iter().all(|count| *count == 0.0));
+    let n = 2 * N_LANDMARKS;
+    let [rest, first, second] = [0, 1, 2].map(|i| &group.points[i * n..][..n]);
+    let farthest = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(farthest(rest, first) > 0.01 && farthest(first, second) > 0.01);
+    let forehead = |points: &[f32]| points[2 * FOREHEAD..][..2].to_vec();
+    assert!(farthest(&forehead(rest), &forehead(first)) < 0.01, "an expression leaves the head where it is");
+    let lines = group.lines[2].len() / 3;
+    assert_ne!(group.lines[2][..lines], group.lines[2][lines..2 * lines]);
 }
 
 #[test]
