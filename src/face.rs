@@ -11,7 +11,6 @@ pub use crate::geometry::{
 pub(crate) use calm::is_calm;
 pub(crate) use calm::unrest;
 pub(crate) use crop::resample;
-pub(crate) use expression::EXPRESSION_POINTS;
 #[cfg(feature = "train")]
 pub(crate) use expression::Expression;
 #[cfg(test)]

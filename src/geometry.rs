@@ -26,6 +26,17 @@ pub const N_LANDMARKS: usize = 478;
 /// Points of the canonical mesh, which has no irises.
 pub const N_MESH_POINTS: usize = 468;
 
+/// The points that say the expression, in the order in which its network takes them: contours of brows, eyes, lips, nose and face, and irises.
+#[rustfmt::skip]
+pub(crate) const EXPRESSION_POINTS: [usize; 146] = [
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
+    81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
+    154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251,
+    263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318,
+    321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386,
+    387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
+];
+
 /// The points of one face: x to the right and y down in pixels from the corner of the picture's first pixel (so that a
 /// point keeps its share of the picture at any size), z away from the camera in the same unit, relative to the head's
 /// centre.

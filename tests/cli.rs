@@ -167,7 +167,8 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 22] = [
+const SPOKEN: [&str; 23] = [
+    "mark: ",
     "revoked: ",
     "small ",
     "effigy: ",

@@ -44,11 +44,12 @@ const TRAINING: &[&str] = &[
     "train::replay",
     "train::sheet",
     "train::teach",
+    "train::tracker",
     "train::validate",
     "train::warping",
 ];
 /// What training may name beside itself and the network.
-const UNDER_TRAINING: &[&str] = &["clock", "error", "files", "frame", "geometry", "hex", "photo", "random"];
+const UNDER_TRAINING: &[&str] = &["clock", "error", "files", "frame", "geometry", "hex", "models", "photo", "random"];
 
 fn read() -> Graph {
     Graph::read(Path::new(env!("CARGO_MANIFEST_DIR")))

@@ -134,10 +134,6 @@ fn drive(args: &RunArgs) -> Result<()> {
         badge: !args.no_badge,
         run_id: run_id(args, &identities)?,
     };
-    log::info!(
-        "mark: the pictures say that they are of run number {:04x}, which `effigy verify` reads",
-        composite.run_id
-    );
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;
     drop(memory);
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
@@ -191,6 +187,7 @@ impl Stage {
             Some(identity) if self.is_motion => Box::new(MotionTracker::new(identity)?),
             _ => Box::new(FaceTracker::new(TrackerOptions::default())?),
         };
+        let run_id = composite.run_id;
         let mut compositor = Compositor::new(composite)?;
         compositor.set_stamp(self.stamp);
         let frame_px = compositor.frame_px();
@@ -258,6 +255,7 @@ impl Stage {
         for name in sinks.iter().map(|sink| sink.name()).chain(motion.iter().map(|sink| sink.name())) {
             log::info!("sink: {name}");
         }
+        log::info!("mark: pictures say that they are of run {run_id:04x}; `effigy verify` reads it");
         let n_frames = source.n_frames().filter(|_| self.every_frame);
         let progress = n_frames.map(|n_frames| terminal::bar(n_frames, "frames"));
         let stages = Stages {

@@ -142,10 +142,13 @@ fn follow<C: Clock + 'static>(
     }
 }
 
+/// ALSA's way to JACK, which prints on the terminal and waits where no such server runs.
+const JACK: &str = "jack";
+
 /// What can be heard with.
 fn inputs() -> Result<Vec<Device>> {
     let devices = cpal::default_host().input_devices().map_err(|error| explain("the system's sound", &error))?;
-    Ok(devices.filter(can_hear).collect())
+    Ok(devices.filter(|device| !device.id().is_ok_and(|id| id.id() == JACK)).filter(can_hear).collect())
 }
 
 fn can_hear(device: &Device) -> bool {

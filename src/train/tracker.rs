@@ -13,8 +13,7 @@ use safetensors::SafeTensors;
 use super::group::Group;
 use super::warping::gather;
 use crate::error::{Error, ErrorKind, Result};
-use crate::face::EXPRESSION_POINTS;
-use crate::geometry::N_LANDMARKS;
+use crate::geometry::{EXPRESSION_POINTS, N_LANDMARKS};
 use crate::models::Model;
 
 use self::graph::{Array, Network, Node};

@@ -41,9 +41,9 @@ impl Running {
 
     /// The number of its run, which the invisible mark says.
     pub(crate) fn run_id(&mut self, bound: Duration) -> u16 {
-        self.wait_for("the pictures say that they are of run number ", bound);
+        self.wait_for("pictures say that they are of run ", bound);
         let said = self.said();
-        let number = said.split("of run number ").nth(1).unwrap().split(',').next().unwrap();
+        let number = said.split("of run ").nth(1).unwrap().split(';').next().unwrap();
         u16::from_str_radix(number, 16).unwrap_or_else(|error| panic!("the number of the run, {number:?}: {error}"))
     }
 

@@ -12,8 +12,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::Points;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::face::EXPRESSION_POINTS;
-use crate::geometry::{N_COEFFICIENTS, N_LANDMARKS};
+use crate::geometry::{EXPRESSION_POINTS, N_COEFFICIENTS, N_LANDMARKS};
 
 /// Modes of a face's motion.
 pub(crate) const N_MODES: usize = 40;
