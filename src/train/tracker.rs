@@ -321,9 +321,7 @@ impl Expression {
     fn of(&self, points: &Tensor<2>) -> Tensor<2> {
         let n_points = EXPRESSION_POINTS.len();
         let [n, _] = points.dims();
-        // It learned from points whose y goes up.
-        let upwards: Tensor<3> = Tensor::<1>::from_floats([1.0, -1.0], &points.device()).reshape([1, 1, 2]);
-        let places = points.clone().select(1, self.columns.clone()).reshape([n, n_points, 2]) * upwards;
+        let places: Tensor<3> = points.clone().select(1, self.columns.clone()).reshape([n, n_points, 2]);
         let from_middle = places.clone() - places.mean_dim(1);
         let distances = (from_middle.clone().square().sum_dim(2) + 1e-12).sqrt();
         let inputs: Tensor<2> = (from_middle / (distances.mean_dim(1) + 1e-6)).reshape([n, 2 * n_points]);
