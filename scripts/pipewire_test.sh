@@ -13,7 +13,7 @@ for tool in dbus-run-session pipewire wireplumber wpctl pw-dump pw-cat pw-cli pw
   command -v "$tool" > /dev/null || fail "$tool is missing; scripts/setup.sh --tests installs what is needed"
 done
 
-features=train,pipewire,cuda-emulation
+features=train,pipewire,cuda-emulation,remote
 say "building the test"
 cargo test --locked --features "$features" --test devices --no-run
 

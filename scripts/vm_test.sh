@@ -19,7 +19,7 @@ for tool in qemu-system-x86_64 busybox cpio v4l2-ctl; do
   command -v "$tool" > /dev/null || fail "$tool is missing; scripts/setup.sh --tests installs what is needed"
 done
 
-features=train,pipewire,cuda-emulation
+features=train,pipewire,cuda-emulation,remote
 say "building the test"
 test_program=$(cargo test --locked --features "$features" --test devices --no-run --message-format=json 2> /dev/null \
   | sed -n 's/.*"executable":"\([^"]*\/devices-[^"]*\)".*/\1/p' | tail -n 1 || true)
