@@ -36,8 +36,6 @@ run_tests() {
   phase "the control page in a browser"
   # The tests have just built it.
   scripts/page_test.sh target/debug/effigy
-  phase "a real server of the open inference protocol"
-  scripts/remote_test.sh target/debug/effigy
 }
 phase "tests begin; lints beside them"
 # Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy. The tests
@@ -91,6 +89,8 @@ tests=
 phase "virtual cameras on real drivers"
 scripts/pipewire_test.sh
 scripts/vm_test.sh
+phase "a real server of the open inference protocol"
+scripts/remote_test.sh target/debug/effigy
 if [ "$(uname -sm)" = "Linux x86_64" ]; then
   phase "CUDA kernels on the processor, against their twins"
   EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels

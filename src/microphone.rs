@@ -8,11 +8,12 @@
 )]
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -81,7 +82,43 @@ impl SoundBlock {
 }
 
 /// Sound on its way into one recording.
-pub(crate) type SoundFeed = Receiver<SoundBlock>;
+pub(crate) struct SoundFeed {
+    blocks: Receiver<SoundBlock>,
+    /// Tells the microphone for how long somebody takes the sound: its own receiver keeps the channel open.
+    _owner: Arc<()>,
+}
+
+impl Deref for SoundFeed {
+    type Target = Receiver<SoundBlock>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.blocks
+    }
+}
+
+/// A microphone's end of a feed.
+#[derive(Debug)]
+struct FeedEnd {
+    newest: Sender<SoundBlock>,
+    /// Takes the oldest out where there is no room for the newest.
+    oldest: Receiver<SoundBlock>,
+    owner: Weak<()>,
+}
+
+impl FeedEnd {
+    fn is_taken(&self) -> bool {
+        self.owner.strong_count() > 0
+    }
+
+    /// Adds a block; `false` when another was lost for it.
+    fn push(&self, block: SoundBlock) -> bool {
+        let Err(TrySendError::Full(block)) = self.newest.try_send(block) else { return true };
+        // What is old is heard beside no picture any more. Nobody else sends, so there is room then.
+        let _ = self.oldest.try_recv();
+        let _ = self.newest.try_send(block);
+        false
+    }
+}
 
 /// A microphone that recordings can listen to, and what is shown of it.
 #[derive(Clone, Debug)]
@@ -92,7 +129,7 @@ pub struct Microphone {
 #[derive(Debug)]
 struct Inner {
     name: String,
-    feeds: Mutex<Vec<Sender<SoundBlock>>>,
+    feeds: Mutex<Vec<FeedEnd>>,
     is_heard: AtomicBool,
     /// Bits of the level, 0 to 1.
     level: AtomicU32,
@@ -135,9 +172,14 @@ impl Microphone {
 
     /// All that is heard from now on.
     pub(crate) fn feed(&self) -> SoundFeed {
-        let (sender, receiver) = bounded(QUEUE);
-        self.inner.feeds.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        receiver
+        let (newest, blocks) = bounded(QUEUE);
+        let owner = Arc::new(());
+        let end = FeedEnd { newest, oldest: blocks.clone(), owner: Arc::downgrade(&owner) };
+        let mut feeds = self.inner.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of recordings that have ended are dropped here, where time is not short.
+        feeds.retain(FeedEnd::is_taken);
+        feeds.push(end);
+        SoundFeed { blocks, _owner: owner }
     }
 
     fn set_heard(&self, is_heard: bool) {
@@ -156,7 +198,7 @@ pub(crate) struct SoundInlet {
 
 impl SoundInlet {
     /// Hands samples on that follow each other, the first of them heard at `heard`. Allocates nothing and waits for nobody:
-    /// a recording that does not keep up loses them.
+    /// a recording that does not keep up loses the oldest.
     pub(crate) fn push(&mut self, heard: Timestamp, rate_hz: u32, mut frames: impl Iterator<Item = Stereo>) {
         let mut block = SoundBlock { heard, rate_hz, n_frames: 0, frames: [[0.0; 2]; BLOCK_FRAMES] };
         let mut n_before = 0_u64;
@@ -180,8 +222,8 @@ impl SoundInlet {
             inner.level.store(self.level.to_bits(), Ordering::Relaxed);
             // Held by others only while a recording begins.
             if let Ok(feeds) = inner.feeds.try_lock() {
-                for feed in feeds.iter() {
-                    if feed.try_send(block).is_err_and(|error| error.is_full()) {
+                for feed in feeds.iter().filter(|feed| feed.is_taken()) {
+                    if !feed.push(block) {
                         inner.n_lost.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -206,12 +248,20 @@ mod tests {
         assert_eq!(blocks[1].frames()[44], [0.5, 0.0]);
         assert!((0.25..0.5).contains(&microphone.level()), "{}", microphone.level());
         assert_eq!(second.len(), 3);
-        // A recording that takes nothing costs itself, and nobody else.
-        for _ in 0..QUEUE {
-            inlet.push(Timestamp::default(), 48_000, std::iter::once([0.0; 2]));
+        // A recording that takes nothing costs itself, and nobody else: it loses the oldest.
+        for i in 0..QUEUE {
+            inlet.push(Timestamp::from_nanos(i as u64), 48_000, std::iter::once([0.0; 2]));
         }
         assert_eq!((second.len(), microphone.n_lost()), (QUEUE, 3));
         assert_eq!(first.len(), QUEUE);
+        let times: Vec<_> = second.try_iter().map(|block| block.heard.as_nanos()).collect();
+        assert_eq!((times[0], times[QUEUE - 1]), (0, QUEUE as u64 - 1));
+        // One that has ended gets nothing more, and makes room when another begins.
+        drop(first);
+        inlet.push(Timestamp::default(), 48_000, std::iter::once([0.0; 2]));
+        assert_eq!((second.len(), microphone.n_lost()), (1, 3));
+        let _third = microphone.feed();
+        assert_eq!(microphone.inner.feeds.lock().unwrap().len(), 2);
         microphone.set_heard(false);
         assert_eq!((microphone.level(), microphone.is_heard()), (0.0, false));
     }

@@ -207,13 +207,10 @@ $("framings").addEventListener("click", ({ target }) => {
 });
 $("backgrounds").addEventListener("click", ({ target }) => {
   const to = target.closest("button")?.dataset.to;
-  if (to) actions.background(to);
+  if (to === "picture") $("backdrop").click(); else if (to) actions.background(to);
 });
 $("colour").addEventListener("input", () => actions.background($("colour").value));
 $("backdrop").addEventListener("change", () => { const [file] = $("backdrop").files; $("backdrop").value = ""; if (file) sendBackdrop(file); });
-document.querySelector("[data-to=picture]").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("backdrop").click(); }
-});
 
 function showMicrophone(microphone) {
   $("microphone").hidden = !microphone;
@@ -429,8 +426,10 @@ addEventListener("drop", (event) => {
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("enroll").open) return;
-  if (event.target.matches("input:not([type=range], [type=color]), select")) return;
+  if (event.target.matches("input:not([type=range], [type=color])")) return;
   const key = event.key.toLowerCase();
+  // A list looks for its entries by letters; to hide does not wait until another thing has the focus.
+  if (key !== "p" && event.target.matches("select")) return;
   // A key that is held down shall not flicker: only motion repeats.
   if (event.repeat && !"+-=".includes(key)) return;
   if (/^[1-9]$/.test(key)) actions.identity(Number(key) - 1);

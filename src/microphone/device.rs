@@ -4,7 +4,7 @@
 //! heard.
 
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait as _, HostTrait as _, StreamTrait as _};
 use cpal::{Data, Device, FromSample, InputCallbackInfo, Sample as _, SampleFormat, SizedSample, StreamConfig};
@@ -20,6 +20,8 @@ const RATE_HZ: u32 = 48_000;
 const OPENING: Duration = Duration::from_secs(10);
 /// Pause before a device that has gone is looked for again.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the thread has ended.
+const LOOK: Duration = Duration::from_millis(10);
 /// Sound that a driver says to be older was not heard then.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
@@ -43,8 +45,15 @@ impl Drop for Listening {
     fn drop(&mut self) {
         drop(self.ending.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed, and ends the listening just so.
-            let _ = thread.join();
+            // It may hang in the driver: then it is left behind.
+            let given_up = Instant::now() + PAUSE;
+            while !thread.is_finished() && Instant::now() < given_up {
+                std::thread::sleep(LOOK);
+            }
+            if thread.is_finished() {
+                // A panic there has been printed, and ends the listening just so.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -129,7 +138,11 @@ fn follow<C: Clock + 'static>(
             },
             default(wait) => if stream.is_none() {
                 // What it says while it is away is no news.
-                let found = quietly(|| find(spec)).ok();
+                // Another microphone is not recorded under this one's name.
+                let is_same = |device: &Device| name_of(device) == microphone.name();
+                let found = quietly(|| find(spec)).ok().filter(is_same);
+                // The system may prefer another by now.
+                let found = found.or_else(|| quietly(inputs).ok()?.into_iter().find(is_same));
                 let inlet = SoundInlet { microphone: microphone.clone(), level: 0.0 };
                 stream = found.and_then(|device| Some(start(&device, inlet, clock, &gone_tx).ok()?.1));
                 if stream.is_some() {

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use crate::composite::Shown;
 use crate::control::{Control, MAX_IDENTITIES};
@@ -16,6 +17,9 @@ pub use link::ObsLink;
 
 /// Where obs-websocket listens unless its settings say otherwise.
 const DEFAULT_PORT: u16 = 4455;
+/// OBS says a scene that it was asked for within this time: it does so only when its transition has ended.
+#[cfg_attr(not(feature = "obs"), allow(dead_code, reason = "asked by the link alone"))]
+const ECHO: Duration = Duration::from_secs(5);
 
 /// Where OBS is: HOST, PORT, or HOST:PORT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,8 +138,15 @@ fn scene_for<'a>(rules: &'a [SceneRule], shown: &Shown) -> Option<&'a str> {
 /// What a scene that OBS was switched to asks of the run; nothing where no rule names it.
 #[cfg_attr(not(feature = "obs"), allow(dead_code, reason = "asked by the link alone"))]
 fn controls_for(rules: &[SceneRule], scene: &str, shown: &Shown) -> Vec<Control> {
-    let Some(rule) = rules.iter().find(|rule| rule.scene == scene) else { return Vec::new() };
+    // One scene may belong to several moments: what it fits already is not left for another of them.
+    if scene_for(rules, shown) == Some(scene) {
+        return Vec::new();
+    }
     let uncover = shown.is_card_asked.then_some(Control::Card(false));
+    if scene_for(rules, &Shown { card: None, ..*shown }) == Some(scene) {
+        return uncover.into_iter().collect();
+    }
+    let Some(rule) = rules.iter().find(|rule| rule.scene == scene) else { return Vec::new() };
     match rule.moment {
         // A card that stands because no face is seen needs not be asked for.
         Moment::Card => shown.card.is_none().then_some(Control::Card(true)).into_iter().collect(),
@@ -143,6 +154,35 @@ fn controls_for(rules: &[SceneRule], scene: &str, shown: &Shown) -> Vec<Control>
         Moment::Identity(index) => {
             uncover.into_iter().chain((shown.identity != index).then_some(Control::Identity(index))).collect()
         }
+    }
+}
+
+/// Scenes that OBS was asked for and has not said yet: its saying them is nobody's wish.
+#[cfg_attr(not(feature = "obs"), allow(dead_code, reason = "asked by the link alone"))]
+#[derive(Default)]
+struct Echoes {
+    /// Each scene once, and when it was asked for last.
+    own: Vec<(String, Instant)>,
+}
+
+#[cfg_attr(not(feature = "obs"), allow(dead_code, reason = "asked by the link alone"))]
+impl Echoes {
+    /// OBS is about to be asked for a scene.
+    fn asked(&mut self, scene: &str, now: Instant) {
+        self.forget(scene);
+        self.own.push((scene.to_owned(), now));
+    }
+
+    /// OBS has refused a scene: nothing will be said of it.
+    fn forget(&mut self, scene: &str) {
+        self.own.retain(|(own, _)| own != scene);
+    }
+
+    /// Whether a scene that OBS says is one that it was asked for; each time of asking is answered once.
+    fn is_echo(&mut self, scene: &str, now: Instant) -> bool {
+        let is_own = self.own.iter().any(|(own, at)| own == scene && now.saturating_duration_since(*at) < ECHO);
+        self.forget(scene);
+        is_own
     }
 }
 
@@ -227,5 +267,43 @@ mod tests {
         assert_eq!(text("Guest", hidden), "[Card(false), Identity(1)]");
         assert_eq!(text("Guest", Shown { identity: 1, ..plain }), "[]");
         assert_eq!(text("Ads", plain), "[]");
+    }
+
+    #[test]
+    fn a_scene_of_two_moments_does_not_change_who_is_shown() {
+        let all = rules(&["card=Pause", "1=Talk", "2=Talk"]);
+        let text = |scene, shown: Shown| format!("{:?}", controls_for(&all, scene, &shown));
+        let second = Shown { identity: 1, ..Shown::default() };
+        let hidden = Shown { is_card_asked: true, card: Some(CardReason::Paused), ..second };
+        assert_eq!(text("Talk", second), "[]");
+        assert_eq!(text("Pause", hidden), "[]");
+        assert_eq!(text("Talk", hidden), "[Card(false)]");
+        assert_eq!(text("Talk", Shown { identity: 2, ..second }), "[Identity(0)]");
+    }
+
+    #[test]
+    fn what_obs_says_of_effigys_own_asking_is_not_followed() {
+        let all = rules(&["live=Talk", "2=Guest"]);
+        let mut own = Echoes::default();
+        // The card was asked for while OBS still faded to the guest.
+        let hidden = Shown { identity: 1, is_card_asked: true, card: Some(CardReason::Paused), ..Shown::default() };
+        let begin = Instant::now();
+        let heard = |own: &mut Echoes, scene, ms| {
+            let is_echo = own.is_echo(scene, begin + Duration::from_millis(ms));
+            if is_echo { "an echo".to_owned() } else { format!("{:?}", controls_for(&all, scene, &hidden)) }
+        };
+        own.asked("Guest", begin);
+        assert_eq!(heard(&mut own, "Guest", 300), "an echo");
+        // Somebody chooses it in OBS, later.
+        assert_eq!(heard(&mut own, "Guest", 900), "[Card(false)]");
+        // Asked for twice, it may be said once; what was refused or is long ago has no echo.
+        own.asked("Guest", begin);
+        own.asked("Guest", begin);
+        assert_eq!(own.own.len(), 1);
+        assert_eq!(heard(&mut own, "Talk", 300), "[Card(false)]");
+        own.forget("Guest");
+        assert_eq!(heard(&mut own, "Guest", 300), "[Card(false)]");
+        own.asked("Guest", begin);
+        assert_eq!(heard(&mut own, "Guest", 5000), "[Card(false)]");
     }
 }

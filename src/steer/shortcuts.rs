@@ -71,10 +71,13 @@ impl FromStr for ShortcutSpec {
             let index = Modifiers::NAMES.iter().position(|known| *known == name);
             parts[index.ok_or_else(|| wrong("the keys to hold are ctrl, alt, shift and super"))?] = true;
         }
-        // All keyboards without a key to hold: every letter that is typed anywhere would steer.
-        let is_bare = !(parts[0] || parts[1] || parts[3]);
-        if is_bare && device.is_none() {
-            return Err(wrong("ctrl, alt or super must be among the keys to hold, unless it is one device's"));
+        // All keyboards without a key to hold: every letter that is typed anywhere would steer. The right Alt is AltGr on
+        // many keyboards, and types letters there.
+        let is_typing = !(parts[0] || parts[3]);
+        if is_typing && device.is_none() {
+            let why = "ctrl or super must be among the keys to hold, as in ctrl+alt, unless it is one device's: alt alone, as \
+                       AltGr, types letters on many keyboards";
+            return Err(wrong(why));
         }
         Ok(Self { modifiers: Modifiers::of(parts), device })
     }
@@ -139,6 +142,10 @@ mod tests {
             ["ctrl+alt", "super", "ctrl+alt+shift+super", "ctrl+alt@/dev/input/event3", "none@/dev/pad", "shift@/x"]
         {
             assert_eq!(text.parse::<ShortcutSpec>().unwrap().to_string(), text);
+        }
+        for alone in ["alt", "alt+shift", "shift+alt"] {
+            assert!(alone.parse::<ShortcutSpec>().unwrap_err().to_string().contains("AltGr"), "{alone:?}");
+            assert!(format!("{alone}@/dev/pad").parse::<ShortcutSpec>().is_ok(), "{alone:?}");
         }
         for wrong in ["", "none", "shift", "ctrl+p", "ctrl+alt@", "hyper"] {
             assert!(wrong.parse::<ShortcutSpec>().unwrap_err().to_string().contains("--shortcuts takes"), "{wrong:?}");

@@ -240,7 +240,7 @@ async function main() {
   await page.evaluate(() => { const s = document.getElementById("strength"); s.value = 1; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); });
   await page.click('[data-to="own"]');
   await page.setInputFiles("#backdrop", join(demo, "people.jpg"));
-  await until("a picture is behind", async () => (await second.getAttribute('[data-to="picture"]', "class")).includes("on"));
+  await until("a picture is behind", async () => (await second.getAttribute('[data-to="picture"]', "aria-pressed")) === "true");
   await page.click('[data-to="own"]');
   await page.keyboard.press("c");
   await until("calibrated", async () => (await page.textContent("#said")).includes("Calibrated"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use futures_util::StreamExt as _;
@@ -13,7 +13,7 @@ use obws::requests::EventSubscription;
 use obws::requests::scenes::SceneId;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{ObsSpec, SceneRule, controls_for, scene_for};
+use super::{Echoes, ObsSpec, SceneRule, controls_for, scene_for};
 use crate::control::Control;
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::report::LiveFigures;
@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Without OBS it is looked for so often at first, then more and more seldom.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// The most that is told of what OBS says, in characters.
+const MAX_SAID: usize = 200;
 
 /// A connection that lasts until it is dropped. OBS may come and go.
 pub struct ObsLink {
@@ -63,7 +65,11 @@ impl ObsLink {
         let work = Work { spec, rules, password, control, figures, is_ending: Arc::clone(&is_ending) };
         let thread = std::thread::Builder::new()
             .name("obs".to_owned())
-            .spawn(move || runtime.block_on(work.keep()))
+            .spawn(move || {
+                runtime.block_on(work.keep());
+                // A look-up of OBS's name may hang in the system: nobody waits for it.
+                runtime.shutdown_background();
+            })
             .or_error(ErrorKind::Internal, about)?;
         Ok(Self { is_ending, thread: Some(thread) })
     }
@@ -82,12 +88,23 @@ impl Work {
         self.is_ending.load(Ordering::Relaxed)
     }
 
+    /// Waits until the run has ended.
+    async fn end(&self) {
+        while !self.is_over() {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
     /// Connects, serves, and connects again.
     async fn keep(&self) {
         let mut pause = RETRY.0;
         let mut is_first = true;
         while !self.is_over() {
-            match self.connect().await {
+            let connected = tokio::select! {
+                connected = self.connect() => connected,
+                () = self.end() => return,
+            };
+            match connected {
                 Ok(client) => {
                     log::info!("OBS: connected at {}", self.spec);
                     pause = RETRY.0;
@@ -144,7 +161,10 @@ impl Work {
                  looked for again",
                 self.spec
             ),
-            error => format!("{error}; the protocol of obs-websocket 5 is expected, which OBS 28 and newer speak"),
+            error => format!(
+                "{}; the protocol of obs-websocket 5 is expected, which OBS 28 and newer speak",
+                plain(&error.to_string())
+            ),
         }
     }
 
@@ -155,19 +175,24 @@ impl Work {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What was asked of OBS last: a scene that somebody else chose since stays until the moment changes.
         let mut asked: Option<&str> = None;
+        let mut own = Echoes::default();
         while !self.is_over() {
             tokio::select! {
                 _ = tick.tick() => {
                     let scene = self.figures.shown().and_then(|shown| scene_for(&self.rules, &shown));
                     if let Some(scene) = scene.filter(|scene| asked != Some(scene))
-                        && !self.switch(client, scene).await
+                        && !self.switch(client, scene, &mut own).await
                     {
                         return;
                     }
                     asked = scene.or(asked);
                 }
                 event = events.next() => match event {
-                    Some(Event::CurrentProgramSceneChanged { id }) => self.follow(&id.name),
+                    Some(Event::CurrentProgramSceneChanged { id }) => {
+                        if !own.is_echo(&id.name, Instant::now()) {
+                            self.follow(&id.name);
+                        }
+                    }
                     Some(Event::ServerStopping | Event::ServerStopped) | None => return,
                     Some(_) => {}
                 },
@@ -176,11 +201,13 @@ impl Work {
     }
 
     /// Shows a scene in OBS; `false` when OBS has gone.
-    async fn switch(&self, client: &obws::Client, scene: &str) -> bool {
+    async fn switch(&self, client: &obws::Client, scene: &str, own: &mut Echoes) -> bool {
+        own.asked(scene, Instant::now());
         match timeout(PATIENCE, client.scenes().set_current_program_scene(SceneId::Name(scene))).await {
             Ok(Ok(())) => true,
             Ok(Err(obws::error::Error::Api { message, .. })) => {
-                let why = message.unwrap_or_default();
+                own.forget(scene);
+                let why = plain(&message.unwrap_or_default());
                 log::warn!("OBS: it does not show the scene {scene:?} ({why}); its scenes are named under Scenes");
                 true
             }
@@ -196,4 +223,9 @@ impl Work {
             let _ = self.control.try_send(change);
         }
     }
+}
+
+/// What another program says, fit for a terminal and a line.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_SAID).collect()
 }

@@ -94,7 +94,8 @@ fn a_microphone_is_recorded_when_asked_for() {
     assert_eq!(program.interrupt(), 130, "{}", program.said());
     let beeps = clips::beeps(&heard);
     assert!(beeps.len() >= 6, "{beeps:?}\n{}", program.said());
-    for pair in beeps.windows(2) {
+    // The first may be cut by the beginning.
+    for pair in beeps[1..].windows(2) {
         // A busy machine may lose one; those that are there have their place.
         let n_intervals = (pair[1] - pair[0]) / INTERVAL_SECS;
         assert!((n_intervals - n_intervals.round()).abs() * INTERVAL_SECS < 0.02, "{beeps:?}");
