@@ -102,6 +102,12 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the work: nobody waits any longer.
+    fn end(&self) {
+        self.lock().is_over = true;
+        self.changed.notify_all();
+    }
+
     /// Waits for a batch; `false` at the end.
     fn take(&self, policy: &Policy, batch: &mut Vec<Waiting>) -> bool {
         let mut state = self.lock();
@@ -155,7 +161,9 @@ pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64)
             threads.push(
                 thread
                     .spawn_scoped(scope, work)
-                    .or_error(ErrorKind::Internal, || "cannot start a worker".to_owned())?,
+                    .or_error(ErrorKind::Internal, || "cannot start a worker".to_owned())
+                    // The scope waits for those that run already.
+                    .inspect_err(|_| desk.end())?,
             );
         }
         send(&desk, phases, secs);
@@ -186,6 +194,5 @@ fn send(desk: &Desk, phases: &[f64], secs: f64) {
             desk.changed.notify_one();
         }
     }
-    desk.lock().is_over = true;
-    desk.changed.notify_all();
+    desk.end();
 }

@@ -20,19 +20,24 @@ impl Failure {
         if text.contains(FORGOTTEN) { Self::Forgotten } else { Self::Refused(first_line(text)) }
     }
 
-    /// For the user.
-    pub(super) fn text(&self) -> &str {
+    /// For the user: without what would steer a terminal, and cut, since a server's names and words of up to 16 MB are in it.
+    pub(super) fn text(&self) -> String {
+        const LONGEST: usize = 400;
         match self {
-            Self::Silent(text) | Self::Refused(text) => text,
-            Self::Forgotten => "it has forgotten the identity",
+            Self::Silent(text) | Self::Refused(text) => cut(text, LONGEST),
+            Self::Forgotten => "it has forgotten the identity".to_owned(),
         }
     }
 }
 
 /// A server's words without the trace of its inner workings, and without what would steer a terminal.
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     const LONGEST: usize = 200;
-    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    cut(text.lines().next().unwrap_or_default(), LONGEST)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(longest).collect()
 }
 
 /// That something took too long.
@@ -51,5 +56,7 @@ mod tests {
             panic!("refused")
         };
         assert!(text.starts_with("bad[2J x") && text.len() == 200, "{text}");
+        let named = Failure::Refused(format!("its model takes \u{1b}[2J{}", "x".repeat(9999))).text();
+        assert!(named.starts_with("its model takes [2Jx") && named.len() == 400, "{named}");
     }
 }

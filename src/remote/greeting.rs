@@ -82,6 +82,7 @@ pub(super) async fn greet(
     let asking = portrait.ask(&whom.example, &server, true)?;
     let mut tried = [Pace::default(), Pace::default()];
     let mut worked = Duration::ZERO;
+    let mut n_forgotten = 0;
     for i in 0..2 * N_TRIED {
         let way = i % 2;
         let begin = Instant::now();
@@ -94,11 +95,23 @@ pub(super) async fn greet(
                 tried[1].record(ASKING);
                 continue;
             }
+            // One of several processes there that was not told yet. They are asked in turn: telling once more each time reaches
+            // every one in the end, where one telling for each question could always reach the same.
+            Err(Failure::Forgotten) => {
+                n_forgotten = N_TRIED.min(n_forgotten + 1);
+                for _ in 0..n_forgotten {
+                    within(TELLING, "its picture", service.infer(&telling, false)).await?;
+                }
+                continue;
+            }
             Err(failure) => return Err(failure),
         }
         tried[way].record(begin.elapsed());
     }
-    let is_zipped = tried[1].usual().as_secs_f64() < SAVED * tried[0].usual().as_secs_f64();
+    if tried[0].is_empty() {
+        return Err(Failure::Silent("it forgets the identity as often as it is told of it".to_owned()));
+    }
+    let is_zipped = !tried[1].is_empty() && tried[1].usual().as_secs_f64() < SAVED * tried[0].usual().as_secs_f64();
     let [plain, zipped] = tried;
     let pace = if is_zipped { zipped } else { plain };
     Ok(Line { service, server, is_zipped, pace, n_bytes: asking.n_bytes(), worked, draws_mark })

@@ -1,5 +1,8 @@
 //! The protocol over gRPC.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::uri::{PathAndQuery, Uri};
@@ -17,14 +20,14 @@ use crate::export::PICTURE;
 use super::address::Address;
 use super::described::{Described, DescribedInput, MAX_ANSWER_BYTES, Reply, Tensor};
 use super::dial::Dialer;
-use super::failure::Failure;
+use super::failure::{Failure, first_line};
 use super::messages::{
     InferInputTensor, InferRequestedOutputTensor, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
     ModelMetadataResponse, Parameter,
 };
 use super::payload::Payload;
 
-/// The largest window of a stream: a request of 13 MB goes without waiting for leave.
+/// The window in which answers come: a picture is sent without waiting for leave. That of requests is the server's to choose.
 const WINDOW_BYTES: u32 = 1 << 24;
 
 /// A connection that gRPC goes over.
@@ -44,18 +47,29 @@ impl Grpc {
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES);
         let dialer = dialer.clone();
+        // A channel would dial again by itself when the connection breaks, and ask whoever is there then, without the greeting
+        // that compares pictures.
+        let is_used = Arc::new(AtomicBool::new(false));
         let connector = tower::service_fn(move |_: Uri| {
-            let dialer = dialer.clone();
-            async move { dialer.dial().await.map(TokioIo::new) }
+            let (dialer, is_used) = (dialer.clone(), Arc::clone(&is_used));
+            async move {
+                if is_used.swap(true, Ordering::Relaxed) {
+                    return Err(io::Error::other("the connection was closed"));
+                }
+                dialer.dial().await.map(TokioIo::new)
+            }
         });
         let channel =
             endpoint.connect_with_connector(connector).await.map_err(|error| Failure::Silent(deepest(&error)))?;
         let plain = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         let zipped = plain.clone().send_compressed(CompressionEncoding::Gzip);
         let bearer = token.map(|token| format!("Bearer {token}").parse());
-        let bearer = bearer
+        let mut bearer: Option<MetadataValue<Ascii>> = bearer
             .transpose()
             .map_err(|_| Failure::Refused("the token has letters that a header cannot hold".to_owned()))?;
+        if let Some(bearer) = &mut bearer {
+            bearer.set_sensitive(true);
+        }
         Ok(Self { plain, zipped, bearer, model: address.model.clone() })
     }
 
@@ -135,18 +149,19 @@ fn raw(tensor: &Tensor) -> Bytes {
 /// What an answer that is none means. What went wrong below gRPC comes with its cause; what the server says does not.
 fn failure(status: &Status) -> Failure {
     let is_transport = std::error::Error::source(status).is_some();
+    // Cut before words of ours follow it, which would be cut away instead.
+    let said = first_line(status.message());
     match status.code() {
         _ if is_transport => Failure::Silent(deepest(status)),
         Code::ResourceExhausted if status.message().contains("larger than max") => {
-            Failure::Refused(format!("it takes no message of this size ({}); let it take 16 MB", status.message()))
+            Failure::Refused(format!("it takes no message of this size ({said}); let it take 16 MB"))
         }
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted | Code::ResourceExhausted => {
-            Failure::Silent(format!("it says {}: {}", status.code(), status.message()))
+            Failure::Silent(format!("it says {}: {said}", status.code()))
         }
-        Code::Unauthenticated | Code::PermissionDenied => Failure::Refused(format!(
-            "it lets nobody in without the right token ({}); set EFFIGY_REMOTE_TOKEN",
-            status.message()
-        )),
+        Code::Unauthenticated | Code::PermissionDenied => {
+            Failure::Refused(format!("it lets nobody in without the right token ({said}); set EFFIGY_REMOTE_TOKEN"))
+        }
         _ => Failure::said(status.message()),
     }
 }

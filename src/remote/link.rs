@@ -60,6 +60,8 @@ struct Link {
     /// What was said last of why there is no server: not said twice.
     said: Option<String>,
     has_been_there: bool,
+    /// Whether it went since; another identity means no loss.
+    is_lost: bool,
 }
 
 /// Starts the thread, and one beside it on which the network's work is done while this one waits for frames.
@@ -85,6 +87,7 @@ pub(super) fn start(ends: Ends) -> Result<()> {
         hold: Hold::new(),
         said: None,
         has_been_there: false,
+        is_lost: false,
     };
     let work = move || {
         let _over = over;
@@ -98,10 +101,17 @@ impl Link {
     fn run(&mut self) {
         let (mut job, mut answer) = (Job::default(), Answer::default());
         loop {
-            match self.ends.whom.try_recv() {
-                Ok((whom, told)) => self.want(whom, told),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => return,
+            let mut newest = None;
+            loop {
+                match self.ends.whom.try_recv() {
+                    // Meeting the server takes long, and nobody is shown any more who came before the newest.
+                    Ok(told) => newest = Some(told),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+            if let Some((whom, told)) = newest {
+                self.want(whom, told);
             }
             if self.line.is_none() && self.wanted.is_some() && Instant::now() >= self.retry_at {
                 self.meet();
@@ -149,8 +159,10 @@ impl Link {
     fn meet(&mut self) {
         let Some(wanted) = &self.wanted else { return };
         let ends = &self.ends;
+        let mut is_connected = false;
         let meeting = async {
             let met = connect(&ends.address, &ends.dialer, ends.options.token.as_deref()).await?;
+            is_connected = true;
             greet(met, &wanted.portrait, &wanted.whom).await
         };
         match self.handle.block_on(meeting) {
@@ -159,15 +171,20 @@ impl Link {
                 ends.shared.show(Some(&wanted.whom));
                 let _ = wanted.told.try_send(Ok(()));
                 self.say_met(&line);
-                (self.line, self.said, self.has_been_there, self.since) = (Some(line), None, true, Instant::now());
+                (self.line, self.said, self.since) = (Some(line), None, Instant::now());
+                (self.has_been_there, self.is_lost) = (true, false);
             }
             Err(failure) => {
                 let name = &ends.address;
-                let text = failure.text().to_owned();
+                let text = failure.text();
                 let (wait, verdict) = match failure {
                     Failure::Refused(_) => {
                         let message = format!("{name} cannot make the pictures: {text}");
                         (AFTER_REFUSAL, Err(Error::new(ErrorKind::BackendUnavailable, message)))
+                    }
+                    // A greeting costs an identity of 12 MB and pictures; looking whether anybody is there costs nothing.
+                    Failure::Silent(_) | Failure::Forgotten if is_connected => {
+                        (self.hold.after_loss(Duration::ZERO), Ok(()))
                     }
                     Failure::Silent(_) | Failure::Forgotten => (Hold::new().after_loss(Duration::ZERO), Ok(())),
                 };
@@ -188,9 +205,13 @@ impl Link {
         let name = &self.ends.address;
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let usual = line.pace.usual();
-        if self.has_been_there {
+        if self.is_lost && self.has_been_there {
             let gone = self.since.elapsed().as_secs_f64();
             log::info!("{name} makes the pictures again after {gone:.1} s; {:.1} ms each", ms(usual));
+            return;
+        }
+        if self.has_been_there {
+            log::info!("{name} makes the pictures of another identity; {:.1} ms each", ms(usual));
             return;
         }
         let own = if line.worked.is_zero() {
@@ -273,13 +294,15 @@ impl Link {
         self.ends.shared.show(None);
         self.line = None;
         let (name, substitute) = (&self.ends.address, &self.ends.options.substitute);
-        // A server that was started again knows nobody, and is told at once.
+        // A server that was started again knows nobody, and is told at once; one that forgets again and again is not.
+        let lasted = self.since.elapsed();
         let wait = match failure {
-            Failure::Forgotten => Duration::ZERO,
-            _ => self.hold.after_loss(self.since.elapsed()),
+            Failure::Forgotten if lasted >= Hold::CALM => Duration::ZERO,
+            _ => self.hold.after_loss(lasted),
         };
-        log::warn!("no picture from {name} ({}); {substitute} makes them until it is back", failure.text());
-        self.said = Some(failure.text().to_owned());
+        let text = failure.text();
+        log::warn!("no picture from {name} ({text}); {substitute} makes them until it is back");
+        (self.said, self.is_lost) = (Some(text), true);
         (self.since, self.retry_at) = (Instant::now(), Instant::now() + wait);
     }
 }

@@ -23,6 +23,11 @@ impl Pace {
         self.n += 1;
     }
 
+    /// Whether nothing was recorded.
+    pub(super) fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
     /// The median of the last ones.
     pub(super) fn usual(&self) -> Duration {
         let mut sorted = self.kept;
@@ -48,7 +53,7 @@ impl Hold {
     /// The first wait and the longest.
     const BOUNDS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
     /// After so long without a loss all is forgotten.
-    const CALM: Duration = Duration::from_secs(20);
+    pub(super) const CALM: Duration = Duration::from_secs(20);
 
     pub(super) const fn new() -> Self {
         Self { next: Self::BOUNDS.0 }

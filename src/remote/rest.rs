@@ -43,7 +43,11 @@ impl Rest {
         // Ends with the connection, which ends with its sender.
         tokio::spawn(connection);
         let bad = |_| Failure::Refused("the token has letters that a header cannot hold".to_owned());
-        let bearer = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose().map_err(bad)?;
+        let mut bearer =
+            token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose().map_err(bad)?;
+        if let Some(bearer) = &mut bearer {
+            bearer.set_sensitive(true);
+        }
         let host = HeaderValue::try_from(address.authority()).map_err(|error| Failure::Refused(error.to_string()))?;
         Ok(Self { sender, host, bearer, model: address.model.clone(), takes_bytes: false })
     }

@@ -1,5 +1,6 @@
 //! What the generate thread and the link thread share.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use crate::generate::neural::{FrameInputs, Introduction};
 use crate::trace::Away;
 
 /// How the server is used.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// What lets us in: sent with every request.
     pub token: Option<String>,
@@ -24,6 +25,18 @@ pub struct Options {
     pub waits: bool,
     /// What takes over, for the user.
     pub substitute: String,
+}
+
+/// Without the token, which would stand readable in whatever it is written to.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("has_token", &self.token.is_some())
+            .field("authority", &self.authority)
+            .field("waits", &self.waits)
+            .field("substitute", &self.substitute)
+            .finish()
+    }
 }
 
 /// What both threads know.

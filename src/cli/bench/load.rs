@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use effigy::bench::capacity::{Cost, MOST_DROPPED, Outcome, Policy, most_users, phases, play};
+use effigy::bench::capacity::{Cost, MOST_DROPPED, Outcome, Policy, WARM_UP_SECS, most_users, phases, play};
 use effigy::bench::load::{Worker, measure_cost, serve};
 use effigy::bench::record::{Circumstances, SCHEMA};
 use effigy::generate::network::{self, FrameOptions, Size};
@@ -39,10 +39,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, default_value = "2", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_batch: u16,
     /// What is wanted of the age at its 99th percentile, in milliseconds
-    #[arg(long, default_value = "66", value_name = "MS", value_parser = parse_secs)]
+    #[arg(long, default_value = "66", value_name = "MS", value_parser = parse_ms)]
     most_age_ms: f64,
     /// What of the age is spent outside the server, in milliseconds
-    #[arg(long, default_value = "20", value_name = "MS", value_parser = parse_secs)]
+    #[arg(long, default_value = "20", value_name = "MS", value_parser = parse_ms)]
     beside_ms: f64,
     /// Seconds of each run
     #[arg(long, default_value = "4", value_name = "SECONDS", value_parser = parse_secs)]
@@ -68,6 +68,11 @@ fn parse_counts(text: &str) -> std::result::Result<Counts, String> {
     let count = |text: &str| text.trim().parse().ok().filter(|n| (1..=64).contains(n));
     let counts = text.split(',').filter(|part| !part.trim().is_empty()).map(count).collect::<Option<_>>();
     counts.map(Counts).ok_or_else(|| "expected numbers from 1 to 64 with commas between, such as 1,2,4".to_owned())
+}
+
+fn parse_ms(text: &str) -> std::result::Result<f64, String> {
+    let ms = text.parse().ok().filter(|ms| (0.0..=1e6).contains(ms));
+    ms.ok_or_else(|| "expected milliseconds from 0 to 1000000, such as 20".to_owned())
 }
 
 fn parse_windows(text: &str) -> std::result::Result<Windows, String> {
@@ -119,6 +124,13 @@ pub(super) fn run(args: &LoadArgs) -> Result<()> {
             "of {} ms nothing is left for the server when {} are spent beside it",
             args.most_age_ms, args.beside_ms
         );
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    // As much again as is not counted: of a run that is hardly longer no frame may be counted.
+    let least_secs = 2.0 * WARM_UP_SECS;
+    if args.secs < least_secs {
+        let message =
+            format!("--secs {} is all warm-up; expected at least {least_secs} seconds, such as --secs 4", args.secs);
         return Err(Error::new(ErrorKind::Config, message));
     }
     if !args.streams.0.is_empty() {

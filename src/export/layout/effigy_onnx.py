@@ -11,6 +11,7 @@ import asyncio
 import base64
 import collections
 import hashlib
+import os
 import time
 
 import numpy as np
@@ -23,7 +24,7 @@ from mlserver.utils import get_model_uri
 
 OF_IDENTITY = ["embedding", "features128", "features32", "features64", "photo", "portrait64"]
 # 12 MB each; the one that was shown longest ago makes room.
-MOST_IDENTITIES = 64
+MOST_IDENTITIES = int(os.environ.get("EFFIGY_MOST_IDENTITIES", "256"))
 TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
 
@@ -42,16 +43,21 @@ class EffigyModel(MLModel):
         inputs = {name: self._rows(each) for name, each in inputs.items()}
         if names is not None:
             self._name_identities(inputs, names)
+        # A batch joins each input's values by where they stand: with fewer of one, someone would get another's.
+        if len({len(rows) for rows in inputs.values()}) != 1:
+            raise MLServerError("expected as many values of each input as pictures", status_code=422)
         stacked = {name: rows[0][None] if len(rows) == 1 else np.stack(rows) for name, rows in inputs.items()}
         (picture,) = await asyncio.to_thread(self._session.run, ["picture"], stacked)
-        sample = next(iter(payload.inputs))
+        # Not an identity's tensor: of these a batch may have fewer than pictures.
+        sample = next(each for each in payload.inputs if each.name not in OF_IDENTITY)
         if sample.datatype != "BYTES":
             output = NumpyCodec.encode_output("picture", picture)
-        elif isinstance(next(iter(sample.data)), str):
-            rows = [base64.b64encode(each.tobytes()).decode() for each in picture]
-            output = ResponseOutput(name="picture", datatype="BYTES", shape=[len(rows), 1], data=rows)
         else:
-            rows = [each.tobytes() for each in picture]
+            # A batch may join requests over REST (base64) with some over gRPC; each is answered as it asked.
+            rows = [
+                base64.b64encode(each.tobytes()).decode() if isinstance(asked, str) else each.tobytes()
+                for each, asked in zip(picture, sample.data, strict=True)
+            ]
             output = ResponseOutput(name="picture", datatype="BYTES", shape=[len(rows), 1], data=rows)
         spent = Parameters(server_us=round((time.perf_counter() - begin) * 1e6))
         return InferenceResponse(
