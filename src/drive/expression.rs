@@ -50,7 +50,7 @@ pub(super) const SHUT_EYE: f32 = 0.35;
 
 /// What is asked for beyond what the driver does follows the driver with so much play, so that the tracker's noise is not
 /// made larger with the expression: in strengths, and in widths of the eye for where it looks.
-const PLAY: f32 = 0.05;
+const PLAY: f32 = 0.06;
 const GAZE_PLAY: f32 = 0.01;
 
 /// The part that a coefficient belongs to.
