@@ -111,7 +111,7 @@ const untranslated = (page) => page.evaluate(() => {
   const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT), texts = [];
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const text = node.data.trim().replace(/\s+/g, " ");
-    if (/\p{L}{2}/u.test(text) && !node.parentElement.closest(own) && !same.has(text)) texts.push(text);
+    if (/\p{L}{2}/u.test(text) && !node.parentElement.closest(own) && !same.has(text) && !/^[\d.,]+ ms$/.test(text)) texts.push(text);
   }
   for (const attribute of ["aria-label", "title", "alt", "placeholder"]) {
     for (const element of document.querySelectorAll(`[${attribute}]`)) {
