@@ -147,20 +147,20 @@ struct Step {
 }
 
 enum Kind {
-    Convolution {
-        weight: Tensor<4>,
-        bias: Option<Tensor<1>>,
-        stride: usize,
-        pads: [usize; 4],
-        groups: usize,
-    },
+    Convolution(Box<Convolution>),
     /// A depthwise convolution of one pixel.
-    Scale(Tensor<4>),
+    Scale(Box<Tensor<4>>),
     Relu,
     Add,
     MaxPool,
     /// Channels of zeros behind those that are there.
     Widen(usize),
+}
+
+struct Convolution {
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<2>,
 }
 
 impl Step {
@@ -171,12 +171,8 @@ impl Step {
         };
         let x = value(0);
         let y = match &self.kind {
-            Kind::Convolution { weight, bias, stride, pads: [top, left, bottom, right], groups } => {
-                let pads = [(*top, *bottom), (*left, *right)];
-                let options = ConvOptions::new_with_padding([*stride; 2], pads, [1, 1], *groups);
-                conv2d(x, weight.clone(), bias.clone(), options)
-            }
-            Kind::Scale(factors) => x * factors.clone(),
+            Kind::Convolution(of) => conv2d(x, of.weight.clone(), of.bias.clone(), of.options.clone()),
+            Kind::Scale(factors) => x * factors.as_ref().clone(),
             Kind::Relu => activation::relu(x),
             Kind::Add => x + value(1),
             Kind::MaxPool => max_pool2d(x, MaxPoolOptions::new([2, 2])),
@@ -257,19 +253,20 @@ fn convolution(
     let groups = number("group", 1);
     let values = weight.values.clone();
     if groups == n_out && (n_in, h, w) == (1, 1, 1) && constant(2).is_none() {
-        return Ok(Kind::Scale(Tensor::from_data(TensorData::new(values, [1, n_out, 1, 1]), device)));
+        let factors = Tensor::from_data(TensorData::new(values, [1, n_out, 1, 1]), device);
+        return Ok(Kind::Scale(Box::new(factors)));
     }
     let pads = node.numbers.get("pads").map_or(Ok([0; 4]), |pads| match pads.as_slice() {
         [a, b, c, d] => Ok([*a, *b, *c, *d].map(|pad| pad as usize)),
         other => Err(format!("Conv: expected 4 pads, found {other:?}")),
     })?;
-    Ok(Kind::Convolution {
+    let [top, left, bottom, right] = pads;
+    let stride = number("strides", 1);
+    Ok(Kind::Convolution(Box::new(Convolution {
         weight: Tensor::from_data(TensorData::new(values, [n_out, n_in, h, w]), device),
         bias: constant(2).map(|bias| Tensor::from_data(TensorData::new(bias.values.clone(), [n_out]), device)),
-        stride: number("strides", 1),
-        pads,
-        groups,
-    })
+        options: ConvOptions::new_with_padding([stride; 2], [(top, bottom), (left, right)], [1, 1], groups),
+    })))
 }
 
 /// The distilled expression network: a perceptron with two hidden layers and a linear path.
