@@ -16,7 +16,7 @@ root=${1:-}
 if [ -z "$root" ]; then
   command -v debootstrap > /dev/null || fail "debootstrap is missing: apt-get install debootstrap"
   root=$(mktemp -d)
-  mirror=$(sed -n 's/^URIs: *//p; s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2> /dev/null | head -n 1)
+  mirror=$(sed -n 's/^URIs: *//p; s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2> /dev/null | head -n 1) || true
   debootstrap --variant=minbase bookworm "$root" "$mirror" > target/package/debootstrap.log || fail "see target/package/debootstrap.log"
 fi
 clean_up() {

@@ -6,11 +6,9 @@
 //!        └────────────── slot: picture ◀────────────┘
 //! ```
 //!
-//! What travels is an identity's tensors, once where the server keeps them, and driving numbers: [`Payload`] is made of
+//! What travels is an identity's tensors, once where the server keeps them, and driving numbers: `Payload` is made of
 //! those alone. One request is on its way at a time, and the newest frame is the next. When the server does not answer in
 //! time, the picture is made here, and so are the next ones until the server is back: see [`Remote`].
-//!
-//! [`Payload`]: payload::Payload
 
 pub use self::address::{Address, Protocol};
 pub use self::asking::Remote;
