@@ -16,6 +16,8 @@ root=${1:-}
 if [ -z "$root" ]; then
   command -v debootstrap > /dev/null || fail "debootstrap is missing: apt-get install debootstrap"
   root=$(mktemp -d)
+  # The user of its own must be let in.
+  chmod 755 "$root"
   mirror=$(sed -n 's/^URIs: *//p; s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2> /dev/null | head -n 1) || true
   debootstrap --variant=minbase bookworm "$root" "$mirror" > target/package/debootstrap.log || fail "see target/package/debootstrap.log"
 fi
@@ -73,7 +75,7 @@ as_ann 'effigy run --identity ada --source /tmp/driver.mp4 --sink file:out.mp4 -
 in_root 'zcat /usr/share/man/man1/effigy.1.gz | head -n 5; ls /usr/share/man/man1/effigy* | wc -l'
 in_root 'bash -c "source /usr/share/bash-completion/completions/effigy && complete -p effigy"'
 in_root 'apt-get install -y --no-install-recommends desktop-file-utils systemd > /dev/null 2>&1; desktop-file-validate /usr/share/applications/effigy.desktop && echo the desktop file is right'
-in_root 'XDG_RUNTIME_DIR=/tmp systemd-analyze --user verify /usr/lib/systemd/user/effigy.service && echo the unit is right'
+in_root 'XDG_RUNTIME_DIR=/tmp systemd-analyze --user --man=no verify /usr/lib/systemd/user/effigy.service && echo the unit is right'
 
 quietly apt-get remove -y --purge effigy
 in_root 'find / -xdev -path /proc -prune -o -name "*effigy*" -print | grep -vE "^/(home|tmp|var/lib/apt|var/log|var/cache)|^/before" | wc -l'
