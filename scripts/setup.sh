@@ -13,9 +13,9 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 packages=(ca-certificates g++ pkg-config clang libopencv-dev libturbojpeg0-dev libavcodec-dev libavformat-dev
   libavutil-dev libswscale-dev libasound2-dev libvulkan1 libx11-6 libxcursor1 libheif1)
 # Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it; PipeWire with a
-# consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel.
+# consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel; Python for a server that makes pictures.
 if [ "${1:-}" = --tests ]; then
-  packages+=(xvfb mesa-vulkan-drivers chromium)
+  packages+=(xvfb mesa-vulkan-drivers chromium python3-venv)
   # Node from elsewhere brings npm along, and Debian's would be in its way.
   command -v node > /dev/null || packages+=(nodejs)
   command -v npm > /dev/null || packages+=(npm)
