@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use effigy::generate::cpu::CpuExecutor;
-use effigy::generate::network::{FrameOptions, Size, frame};
-use effigy::generate::plan::Element;
-use effigy::generate::plan::{
+use effigy_network::cpu::CpuExecutor;
+use effigy_network::network::{FrameOptions, Size, frame};
+use effigy_network::plan::Element;
+use effigy_network::plan::{
     Adoption, ConvSpec, Executor, Finish, Flow, Op, Plan, Recorder, Role, TensorId, TensorView, TensorViewMut,
 };
 

@@ -24,7 +24,6 @@ pub mod mark;
 pub mod memory;
 pub mod page;
 pub mod pattern;
-mod plot;
 pub mod reader;
 pub mod record;
 pub mod samples;

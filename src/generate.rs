@@ -8,21 +8,14 @@ use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 use crate::trace::Away;
 
-pub use network::weights;
-
-pub mod cards;
-pub mod choose;
-pub mod cpu;
 #[cfg(feature = "cuda")]
-pub mod cuda;
-pub mod network;
-pub mod neural;
-pub mod plan;
-pub mod roofline;
-pub mod twin;
-pub mod warp;
+pub use effigy_network::cuda;
 #[cfg(feature = "wgpu")]
-pub mod wgpu;
+pub use effigy_network::wgpu;
+pub use effigy_network::{cards, choose, cpu, network, plan, roofline, twin, weights};
+
+pub mod neural;
+pub mod warp;
 
 /// The generated person without background: colour, and alpha where the person is.
 ///

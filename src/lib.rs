@@ -66,36 +66,23 @@ extern crate self as effigy;
 mod base64;
 pub mod bench;
 pub mod capture;
-pub mod clock;
 pub mod composite;
 pub mod conditions;
 pub mod control;
 pub mod demo;
 pub mod drive;
-pub mod error;
 pub mod export;
 pub mod face;
-pub mod files;
 pub mod flow;
-pub mod frame;
 pub mod generate;
-pub mod geometry;
-mod hex;
 pub mod identity;
 mod jpeg;
-pub mod kernels;
 pub mod latency;
 pub mod latest;
 pub mod mark;
 pub mod microphone;
-pub mod models;
 pub mod motion_link;
-pub mod onnx;
-pub mod photo;
 pub mod pipeline;
-mod pixel;
-#[cfg(feature = "train")]
-mod random;
 pub mod rehearse;
 #[cfg(feature = "remote")]
 pub mod remote;
@@ -112,6 +99,10 @@ pub mod trace;
 pub mod train;
 pub mod verify;
 mod video;
+
+pub use effigy_base::{clock, error, files, frame, geometry};
+pub use effigy_network::{kernels, models, onnx};
+pub use effigy_photo as photo;
 
 pub use capture::{RawFrame, Source};
 pub use composite::OutFrame;

@@ -9,7 +9,7 @@
 //! The same seeds give the same pixels on one machine, whatever the number of threads.
 
 use crate::error::{Error, ErrorKind};
-pub(crate) use crate::random;
+pub(crate) use effigy_base::random;
 
 pub mod check;
 pub mod clip;

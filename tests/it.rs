@@ -27,7 +27,6 @@ mod network;
 mod offline;
 mod photos;
 mod pipeline;
-mod plan;
 mod recorder;
 mod remembered;
 #[cfg(feature = "remote")]

@@ -11,9 +11,10 @@ mod common;
 use effigy::Generator;
 use effigy::bench::memory::{Course, Strain, measure};
 use effigy::bench::scenario::Engine;
+use effigy::generate::choose::{OpenExecutor, open_on_cpu};
 use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::network::Size;
-use effigy::generate::neural::{NeuralGenerator, OpenExecutor, open_on_cpu};
+use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::weights::Weights;
 
 /// In f32, or in 8 bits where the processor multiplies bytes, which takes several times as long to prepare.

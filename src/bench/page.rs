@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::compare;
-use super::plot::{COLOURS, Plot, escaped};
 use super::record::{Recording, RunRecord};
 use crate::trace::Stage;
+use effigy_base::plot::{COLOURS, Plot, escaped};
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:1340px;margin:2em auto;padding:0 1em;\
 color:#1a1c20;background:#fff}h1{font-size:1.5em}h2{font-size:1.15em;margin:2.2em 0 .2em}table{border-collapse:collapse;\

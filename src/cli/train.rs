@@ -20,7 +20,7 @@ use super::{terminal, within};
   effigy train people -o run --picture 256 --steps 12000
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
-reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.png and sheets of samples.")]
+reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.")]
 pub(crate) struct TrainArgs {
     /// The data set that `effigy prepare` made
     dataset: PathBuf,

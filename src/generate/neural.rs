@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cpu::CpuExecutor;
+use super::choose::OpenExecutor;
 use super::network::weights::Weights;
 use super::network::{self, EMBEDDING, Encoded, FrameOptions};
-use super::plan::{Executor, Plan};
 use super::{Generator, Portrait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
@@ -35,9 +34,6 @@ const MAX_KEPT: usize = 9;
 
 /// An identity that takes longer to prepare hangs in a driver.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Opens a backend for a plan.
-pub type OpenExecutor = fn(Plan) -> Result<Box<dyn Executor>>;
 
 /// What all identities share.
 pub(super) struct Network {
@@ -212,20 +208,6 @@ impl Generator for NeuralGenerator {
     fn away(&self) -> Option<Away> {
         self.away
     }
-}
-
-/// `EFFIGY_CPU_F32=1` keeps the processor's executor from 8 bits, for comparison.
-pub const CPU_F32_VARIABLE: &str = "EFFIGY_CPU_F32";
-
-/// Opens the processor for a plan, on at most four threads: the layers are too small for more. See [`CPU_F32_VARIABLE`].
-///
-/// # Errors
-/// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
-pub fn open_on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
-    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let executor = CpuExecutor::new(plan, n_cores.min(4))?;
-    let is_f32 = std::env::var_os(CPU_F32_VARIABLE).is_some_and(|value| value == "1");
-    Ok(Box::new(if is_f32 { executor.in_f32() } else { executor }))
 }
 
 /// Checks what [`encode`] made.

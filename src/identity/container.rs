@@ -16,7 +16,7 @@ use super::{Identity, Manifest, PhotoCrop, WholePhoto};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Picture;
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
-use crate::hex::hex;
+use effigy_base::hex::hex;
 
 /// Version of the file format that this program writes and reads.
 pub(super) const FORMAT: u32 = 1;

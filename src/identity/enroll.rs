@@ -15,9 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceTracker, FoundFace, Matter, TrackerOptions};
 use crate::frame::{Grey, Rgb};
 use crate::geometry::FaceShape;
-use crate::hex::hex;
 use crate::models::Model;
 use crate::photo::{self, DecodedPhoto};
+use effigy_base::hex::hex;
 
 /// From this side on, a crop is worth a portrait of 1024 pixels.
 const LARGE_FROM_PX: f32 = 720.0;

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::signing::config_dir;
 use super::{Identity, utc};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::hex::hex;
+use effigy_base::hex::hex;
 
 impl Identity {
     /// Checks that the consent still holds at `now_unix_secs`, for `purpose`, and was not revoked on this machine.

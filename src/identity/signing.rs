@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::hex::{hex, unhex};
+use effigy_base::hex::{hex, unhex};
 
 /// The user's signing key.
 #[derive(Debug)]

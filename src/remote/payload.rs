@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::export::{self, Named, PortKind};
 use crate::generate::neural::{FrameInputs, IdentityTensors};
-use crate::hex::hex;
+use effigy_base::hex::hex;
 
 use super::described::{Described, IDENTITY, Tensor};
 use super::failure::Failure;

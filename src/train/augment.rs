@@ -17,7 +17,7 @@ use crate::geometry::{
     FaceObservation, HeadPose, Landmarks, MIRRORED_COEFFICIENTS, MIRRORED_POINTS, N_COEFFICIENTS, head_pose,
 };
 use crate::photo;
-use crate::random::Rng;
+use effigy_base::random::Rng;
 
 /// How far augmentations may go.
 #[derive(Clone, Copy, Debug, PartialEq)]

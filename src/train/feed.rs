@@ -12,7 +12,7 @@ use super::sample::{GroupOptions, Sampler};
 use super::teach::Feed;
 use crate::drive::{N_MODES, rehearsed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::random::Rng;
+use effigy_base::random::Rng;
 
 /// How often the portrait is another part of its frame than the pictures are of theirs, so that the head is far from
 /// where the portrait has it: the people in the data sit still.

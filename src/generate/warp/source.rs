@@ -6,7 +6,7 @@ use opencv::imgproc::{INTER_AREA, INTER_LINEAR, resize};
 
 use crate::error::Result;
 use crate::frame::{Grey, Picture, Rgb};
-use crate::pixel::mix;
+use effigy_base::pixel::mix;
 
 /// A square source picture that can be read between and a little beyond its pixels.
 ///

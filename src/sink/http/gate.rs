@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::hex::hex;
+use effigy_base::hex::hex;
 
 /// The shortest token that may be chosen, in characters. One that is made has 32.
 const MIN_TOKEN_CHARS: usize = 16;

@@ -16,11 +16,11 @@ use crate::geometry::N_LANDMARKS;
 use crate::photo;
 use crate::sink::{RateMode, Recorder, RecorderOptions, Sink as _};
 use crate::studio::dataset::Record;
-use crate::studio::random::Rng;
 use crate::studio::truth;
 use crate::train::augment::{Augmentation, Ranges};
 use crate::train::dataset::{Clip, Dataset, FLOW_SIZE, SIZE_PX, Split};
 use crate::train::sample::{GroupOptions, Sampler};
+use effigy_base::random::Rng;
 
 /// Side of the clips, in pixels: the demo's faces then have 100 pixels and more.
 const SIDE_PX: usize = 288;

@@ -39,7 +39,7 @@ impl Workshop {
         for name in ["frames.jsonl", "clip.json"] {
             let _ = std::fs::remove_file(dir.join(name));
         }
-        let mut info = ClipInfo::of(job);
+        let mut info = info_of(job);
         let outcome = match &job.origin {
             Origin::Rendered(folder) => rendered::make(&mut self.tracker, folder, dir, &mut info, checks, stop),
             _ => self.make_filmed(job, dir, &mut info, checks, stop),
@@ -152,23 +152,22 @@ impl Workshop {
     }
 }
 
-impl ClipInfo {
-    fn of(job: &Job) -> Self {
-        Self {
-            name: job.name.clone(),
-            person: job.person.clone(),
-            rights: job.rights.clone(),
-            kind: job.kind(),
-            fps: RATE_HZ,
-            file: job.file.clone(),
-            source_rate_hz: None,
-            n_source_frames: 0,
-            n_frames: 0,
-            crop_px: None,
-            ignore_px: None,
-            seeds: None,
-            dropped: Vec::new(),
-            rejected: None,
-        }
+/// What is known of a clip before it is read.
+fn info_of(job: &Job) -> ClipInfo {
+    ClipInfo {
+        name: job.name.clone(),
+        person: job.person.clone(),
+        rights: job.rights.clone(),
+        kind: job.kind(),
+        fps: RATE_HZ,
+        file: job.file.clone(),
+        source_rate_hz: None,
+        n_source_frames: 0,
+        n_frames: 0,
+        crop_px: None,
+        ignore_px: None,
+        seeds: None,
+        dropped: Vec::new(),
+        rejected: None,
     }
 }

@@ -1,0 +1,220 @@
+//! The processor's executor: convolutions in ONNX Runtime, everything else in loops of our own.
+//!
+//! Neighbouring convolutions of a plan become one ONNX model, made in memory (`lower`); its
+//! buffers are bound once. Warps, drawings and the finished picture are memory-bound, and ONNX
+//! has no good words for them: they run between the models (`native`) and write straight into
+//! the next model's input.
+//!
+//! Where the processor multiplies bytes, an executor that is shown examples runs most convolutions in
+//! 8 bits (`bytes`, with scales from `ranges`), if its pictures of the examples stay close to those in f32 (`settle`).
+
+use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
+use crate::onnx::Session;
+use effigy_base::error::{Error, ErrorKind, Result};
+
+pub use self::lower::Form;
+pub use self::ranges::Ranges;
+
+use self::native::{FinishLoop, WarpLoop};
+use self::segment::Segment;
+
+mod bytes;
+pub mod lower;
+pub mod native;
+mod ranges;
+mod replay;
+pub mod segment;
+mod segments;
+pub mod settle;
+
+/// One thing to do.
+#[derive(Debug)]
+enum Stage {
+    /// Runs the model of this number.
+    Model(usize),
+    /// Runs one step of the plan in a loop of our own.
+    Native(usize),
+}
+
+/// Where a tensor's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In memory of the executor's own.
+    Own,
+    /// In a model's input: (model, input).
+    Input(usize, usize),
+}
+
+/// Replays a plan on the processor.
+pub struct CpuExecutor {
+    plan: Plan,
+    n_threads: usize,
+    stages: Vec<Stage>,
+    segments: Vec<Segment>,
+    sessions: Vec<Session>,
+    /// Whether 8 bits may be tried, and whether `sessions` run in them.
+    may_use_bytes: bool,
+    is_in_bytes: bool,
+    places: Vec<Place>,
+    /// By tensor; empty for what lives elsewhere.
+    values: Vec<Vec<f32>>,
+    constants: Vec<Vec<f32>>,
+    constant_words: Vec<Vec<u32>>,
+    /// By tensor: its place among the inputs or outputs of a run.
+    ordinals: Vec<usize>,
+    warp_loop: WarpLoop,
+    finish_loop: FinishLoop,
+}
+
+impl CpuExecutor {
+    /// Takes memory for a plan, to run on `n_threads` threads (the caller's is one of them).
+    ///
+    /// # Errors
+    /// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
+    pub fn new(plan: Plan, n_threads: usize) -> Result<Self> {
+        crate::onnx::runtime_path().map_err(|error| {
+            Error::new(ErrorKind::BackendUnavailable, "the backend cpu needs ONNX Runtime").because(error)
+        })?;
+        let (stages, segments) = segments::cut(&plan);
+        let places = segments::places(&plan, &stages, &segments);
+        let n = plan.tensors().len();
+        let mut values = vec![Vec::new(); n];
+        for (i, tensor) in plan.tensors().iter().enumerate() {
+            let is_number = tensor.element != Element::Word;
+            let is_own = places[i] == Place::Own && tensor.parent.is_none();
+            if is_number && is_own && matches!(tensor.role, Role::Inner | Role::Output) {
+                values[i] = vec![0.0; tensor.shape.len()];
+            }
+        }
+        let mut ordinals = vec![0; n];
+        for role in [Role::Input, Role::Constant, Role::Output] {
+            for (k, id) in plan.of_role(role).enumerate() {
+                ordinals[id.index()] = k;
+            }
+        }
+        let n_constants = plan.of_role(Role::Constant).count();
+        Ok(Self {
+            n_threads,
+            stages,
+            segments,
+            sessions: Vec::new(),
+            may_use_bytes: settle::multiplies_bytes(),
+            is_in_bytes: false,
+            places,
+            values,
+            constants: vec![Vec::new(); n_constants],
+            constant_words: vec![Vec::new(); n_constants],
+            ordinals,
+            warp_loop: WarpLoop::new(&plan),
+            finish_loop: FinishLoop::new(&plan),
+            plan,
+        })
+    }
+
+    /// The same, but never in 8 bits.
+    #[must_use]
+    pub fn in_f32(mut self) -> Self {
+        self.may_use_bytes = false;
+        self
+    }
+
+    /// Takes constants, and weights in a form of the caller's choice: for comparing forms.
+    ///
+    /// # Errors
+    /// As [`Executor::adopt`].
+    pub fn adopt_form(&mut self, form: Form, embedding: &[f32], constants: &[TensorView]) -> Result<()> {
+        let mut sessions = self.open(|segment| lower::lower(&self.plan, segment, form))?;
+        for (session, segment) in sessions.iter_mut().zip(&self.segments) {
+            if session.n_inputs() > segment.inputs.len() {
+                session.input_mut(segment.inputs.len()).copy_from_slice(embedding);
+            }
+        }
+        for (k, values) in constants.iter().enumerate() {
+            match values {
+                TensorView::F32(values) => self.constants[k] = values.to_vec(),
+                TensorView::Words(values) => self.constant_words[k] = values.to_vec(),
+            }
+        }
+        self.take(sessions);
+        self.is_in_bytes = false;
+        Ok(())
+    }
+
+    /// Opens a model for each segment.
+    fn open(&self, lower: impl Fn(&Segment) -> Result<Vec<u8>>) -> Result<Vec<Session>> {
+        let open = |(i, segment)| {
+            Session::open(&format!("{} part {}", self.plan.name(), i + 1), &lower(segment)?, self.n_threads)
+        };
+        self.segments.iter().enumerate().map(open).collect()
+    }
+
+    /// Runs on these models from now on; returns those before.
+    fn take(&mut self, sessions: Vec<Session>) -> Vec<Session> {
+        let before = std::mem::replace(&mut self.sessions, sessions);
+        // A constant that a model reads is copied into its input now and never again.
+        for id in self.plan.of_role(Role::Constant) {
+            for (model, segment) in self.segments.iter().enumerate() {
+                if let Some(input) = segment.inputs.iter().position(|&read| read == id) {
+                    self.sessions[model].input_mut(input).copy_from_slice(&self.constants[self.ordinals[id.index()]]);
+                }
+            }
+        }
+        before
+    }
+
+    /// Runs the convolutions on what their inputs hold: for benches.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_models(&mut self) -> Result<()> {
+        self.sessions.iter_mut().try_for_each(Session::run)
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn backend(&self) -> &str {
+        if self.is_in_bytes { "cpu int8" } else { "cpu" }
+    }
+
+    fn device(&self) -> String {
+        let bytes = if self.may_use_bytes { " (in 8 bits for a portrait that allows it)" } else { "" };
+        format!("cpu{bytes}")
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<()> {
+        adoption.check(&self.plan);
+        self.adopt_form(Form::Folded(&adoption.params), &[], &adoption.constants)
+    }
+
+    fn wants_examples(&self) -> bool {
+        self.may_use_bytes
+    }
+
+    fn settle(&mut self, adoption: &Adoption, examples: &[Vec<TensorView>]) -> Result<()> {
+        adoption.check(&self.plan);
+        self.settle_on(&adoption.params, examples)
+    }
+
+    fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
+        if self.sessions.len() != self.segments.len() {
+            return Err(Error::new(ErrorKind::Internal, "asked to run a network before anything was adopted"));
+        }
+        self.plan.check_run(inputs, outputs);
+        for stage in 0..self.stages.len() {
+            match self.stages[stage] {
+                Stage::Model(model) => self.run_model(model, inputs)?,
+                Stage::Native(step) => self.run_native(step, inputs, outputs),
+            }
+        }
+        for (id, out) in self.plan.of_role(Role::Output).zip(outputs) {
+            if let TensorViewMut::F32(out) = out {
+                out.copy_from_slice(&self.values[id.index()]);
+            }
+        }
+        Ok(())
+    }
+}

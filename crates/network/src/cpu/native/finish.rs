@@ -1,0 +1,226 @@
+//! The finished picture, row by row.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::rows::Expander;
+use crate::kernels::finish::{self, FinishInputs, FinishShape};
+use crate::plan::{Op, PLACES_PER_PX, Plan, UNDRAWN};
+use effigy_base::pixel::mix;
+
+/// The last step, with room for one row.
+#[derive(Debug)]
+pub(in crate::cpu) struct FinishLoop {
+    mix: Expander,
+    decoded: Expander,
+    gates: Expander,
+    /// Places in the whole photo, in 1/256 of its pixels.
+    x: Vec<u32>,
+    y: Vec<u32>,
+    corners: Corners,
+    /// What was read there: the whole photo, without its finest band, without both.
+    read: [Vec<u32>; 3],
+}
+
+impl FinishLoop {
+    /// Makes room for a plan's picture, if it has one.
+    pub(in crate::cpu) fn new(plan: &Plan) -> Self {
+        let finishes = plan.steps().iter().filter_map(|(_, op)| match op {
+            Op::Finish(op) => Some(plan.finish_shape(op).size as usize),
+            _ => None,
+        });
+        let size = finishes.max().unwrap_or(0);
+        Self {
+            mix: Expander::new(7, size),
+            decoded: Expander::new(5, size),
+            gates: Expander::new(2, size),
+            x: vec![0; size],
+            y: vec![0; size],
+            corners: Corners::new(size),
+            read: [0; 3].map(|_| vec![0; size]),
+        }
+    }
+
+    /// As the twin, within a few steps of 255. Other formats than RGBA, backgrounds and badges are the twin's: on the
+    /// processor the compositor adds them.
+    pub(in crate::cpu) fn run(&mut self, s: &FinishShape, inputs: &FinishInputs, out: &mut [u8]) {
+        let size = s.size as usize;
+        let stride = 2 * (size + 2 * s.margin as usize);
+        let [whole, fine, coarse] = [stride, s.fine as usize, s.coarse as usize].map(|px| Level::of(px, stride));
+        let (Some(whole), Some(fine), Some(coarse), 0, 0, 0) =
+            (whole, fine, coarse, s.format, s.has_background, s.h_badge)
+        else {
+            finish::finish(s, inputs, out);
+            return;
+        };
+        let (photo, levels) = inputs.photo.split_at(stride * stride);
+        let levels = [(whole, photo), (fine, levels), (coarse, &levels[s.fine as usize..])];
+        Arch::new().dispatch(Rows { finish: self, s, inputs, levels, out });
+    }
+
+    /// Where each pixel of a row is in the photo.
+    #[inline(always)]
+    fn places(&mut self, s: &FinishShape, map: &[u32], pose: &[f32], below: f32) {
+        let n = s.size as usize;
+        let (margin, scale) = (s.margin as f32, n as f32);
+        let limit = ((2 * (n + 2 * s.margin as usize) - 1) * 256) as f32;
+        let row = |k: usize| &self.mix.row(k)[..n];
+        let (stay, with_body, with_head, with_mesh, du, dv) = (row(0), row(1), row(2), row(3), row(4), row(5));
+        let (xs, ys, map) = (&mut self.x[..n], &mut self.y[..n], &map[..n]);
+        let from_packed = 1.0 / PLACES_PER_PX;
+        let stay_y = below * scale + margin;
+        // The body's and the head's motion in pixels of the picture, counted from the margin's border, along this row:
+        // beginning and slope.
+        let axis = |k: usize| ((pose[3 * k + 1] * below + pose[3 * k + 2]) * scale + margin, pose[3 * k]);
+        let [body_x, body_y, head_x, head_y] = [axis(0), axis(1), axis(2), axis(3)];
+        let fixed = |at: f32| whole(((2.0 * at - 0.5) * 256.0).clamp(0.0, limit));
+        for j in 0..n {
+            let along = j as i32 as f32 + 0.5;
+            let stay_x = along + margin;
+            let is_drawn = map[j] != UNDRAWN;
+            let mesh_x = if is_drawn { (map[j] & 0xffff) as i32 as f32 * from_packed } else { stay_x };
+            let mesh_y = if is_drawn { (map[j] >> 16) as i32 as f32 * from_packed } else { stay_y };
+            let on = |(beginning, slope): (f32, f32)| beginning + slope * along;
+            let x = stay[j] * stay_x + with_body[j] * on(body_x) + with_head[j] * on(head_x) + with_mesh[j] * mesh_x;
+            let y = stay[j] * stay_y + with_body[j] * on(body_y) + with_head[j] * on(head_y) + with_mesh[j] * mesh_y;
+            xs[j] = fixed(x + du[j] * scale);
+            ys[j] = fixed(y + dv[j] * scale);
+        }
+    }
+
+    /// Mixes the photo's pixels with the decoder's.
+    #[inline(always)]
+    fn blend(&self, map: &[u32], out: &mut [u8]) {
+        let n = map.len();
+        let row = |k: usize| &self.decoded.row(k)[..n];
+        let (red, green, blue, alpha, trust) = (row(0), row(1), row(2), row(3), row(4));
+        let [finest, finer] = [0, 1].map(|k| &self.gates.row(k)[..n]);
+        let with_mesh = &self.mix.row(3)[..n];
+        let [photo, fine, coarse] = self.read.each_ref().map(|row| &row[..n]);
+        let out = &mut out.as_chunks_mut::<4>().0[..n];
+        let map = &map[..n];
+        for j in 0..n {
+            let seen = if map[j] == UNDRAWN { 1.0 - with_mesh[j] } else { 1.0 };
+            let of_photo = (1.0 - trust[j]) * channel(photo[j], 24) * seen;
+            let of_decoder = trust[j] * alpha[j] * 255.0;
+            let opacity = of_photo + of_decoder;
+            let scale = 1.0 / opacity.max(255.0 / 512.0);
+            let (photo_part, decoder_part) = (of_photo * scale, of_decoder * scale);
+            let mut pixel = whole(opacity.min(255.0)) << 24;
+            for (shift, decoded) in [(0, red[j]), (8, green[j]), (16, blue[j])] {
+                let (p, f, c) = (channel(photo[j], shift), channel(fine[j], shift), channel(coarse[j], shift));
+                let painted = decoded * 255.0 + finest[j] * (p - f) + finer[j] * (f - c);
+                pixel |= whole((photo_part * p + decoder_part * painted).clamp(0.0, 255.0)) << shift;
+            }
+            out[j] = pixel.to_le_bytes();
+        }
+    }
+}
+
+/// All rows of a picture, as work for the widest vectors that the processor has; what it calls is part of it.
+struct Rows<'a> {
+    finish: &'a mut FinishLoop,
+    s: &'a FinishShape,
+    inputs: &'a FinishInputs<'a>,
+    levels: [(Level, &'a [u32]); 3],
+    out: &'a mut [u8],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { finish, s, inputs, levels, out } = self;
+        let size = s.size as usize;
+        let stride = levels[0].0.px;
+        for (i, out) in out.chunks_exact_mut(4 * size).enumerate() {
+            let below = (i as f32 + 0.5) / size as f32;
+            finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
+            finish.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
+            finish.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
+            let map = &inputs.map[i * size..][..size];
+            finish.places(s, map, inputs.pose, below);
+            for ((level, pixels), to) in levels.iter().zip(&mut finish.read) {
+                level.corners(pixels, stride, &finish.x, &finish.y, &mut finish.corners);
+                finish.corners.mix(to);
+            }
+            finish.blend(map, out);
+        }
+    }
+}
+
+/// One channel of a packed pixel.
+#[inline(always)]
+fn channel(pixel: u32, shift: u32) -> f32 {
+    (pixel >> shift & 0xff) as i32 as f32
+}
+
+/// A number from 0 to 2^22, rounded. Its digits end up in a float's lowest bits when 2^23 is added; a cast would have to
+/// look for what does not fit, and would not run four at a time.
+#[inline(always)]
+fn whole(value: f32) -> u32 {
+    const TWO_TO_23: f32 = 8_388_608.0;
+    (value + TWO_TO_23).to_bits() & 0x007f_ffff
+}
+
+/// A level of the photo that has a power of two fewer pixels than the whole.
+#[derive(Clone, Copy)]
+struct Level {
+    px: usize,
+    shift: u32,
+}
+
+impl Level {
+    fn of(px: usize, whole_px: usize) -> Option<Self> {
+        let factor = whole_px / px;
+        (factor * px == whole_px && factor.is_power_of_two()).then(|| Self { px, shift: factor.trailing_zeros() })
+    }
+
+    /// Collects what is around places in the whole photo in the level that begins at the first of `pixels`, the last row
+    /// and column repeated.
+    #[inline(always)]
+    fn corners(self, pixels: &[u32], stride: usize, x: &[u32], y: &[u32], to: &mut Corners) {
+        /// From a pixel's border to its centre.
+        const HALF: u32 = 128;
+        let last = self.px - 2;
+        let axis = |at: u32| {
+            let at = ((at + HALF) >> self.shift).saturating_sub(HALF);
+            let first = ((at >> 8) as usize).min(last);
+            (first, (at - ((first as u32) << 8)).min(256))
+        };
+        let n = x.len();
+        let [upper_left, upper_right, lower_left, lower_right] = to.pixels.each_mut().map(|row| &mut row[..n]);
+        let (right, lower) = (&mut to.right[..n], &mut to.lower[..n]);
+        for (j, (&x, &y)) in x.iter().zip(&y[..n]).enumerate() {
+            let ((x, fx), (y, fy)) = (axis(x), axis(y));
+            let at = &pixels[y * stride + x..][..stride + 2];
+            (upper_left[j], upper_right[j]) = (at[0], at[1]);
+            (lower_left[j], lower_right[j]) = (at[stride], at[stride + 1]);
+            (right[j], lower[j]) = (fx, fy);
+        }
+    }
+}
+
+/// The four pixels around each place of a row, and how much of 256 the right and the lower ones count.
+#[derive(Debug)]
+struct Corners {
+    pixels: [Vec<u32>; 4],
+    right: Vec<u32>,
+    lower: Vec<u32>,
+}
+
+impl Corners {
+    fn new(n: usize) -> Self {
+        Self { pixels: [0; 4].map(|_| vec![0; n]), right: vec![0; n], lower: vec![0; n] }
+    }
+
+    #[inline(always)]
+    fn mix(&self, to: &mut [u32]) {
+        let n = to.len();
+        let [a, b, c, d] = self.pixels.each_ref().map(|row| &row[..n]);
+        let (right, lower) = (&self.right[..n], &self.lower[..n]);
+        for j in 0..n {
+            to[j] = mix(mix(a[j], b[j], right[j]), mix(c[j], d[j], right[j]), lower[j]);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What examples showed of a plan's activations, and the scales of bytes that follow from it.
+
+use super::segment::{Segment, Watched, watched};
+use crate::onnx::Session;
+use crate::plan::{Plan, TensorId};
+
+/// The least and the largest of all values seen, and zero, which every padding holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Range {
+    least: f32,
+    most: f32,
+}
+
+impl Range {
+    fn see(&mut self, values: &[f32]) {
+        for &value in values {
+            self.least = self.least.min(value);
+            self.most = self.most.max(value);
+        }
+    }
+
+    fn scale(self) -> Scale {
+        // What never moved from zero still needs a step.
+        let step = ((self.most - self.least) / 255.0).max(1e-9);
+        Scale { step, zero: (-self.least / step).round() as u8 }
+    }
+}
+
+/// How bytes stand for numbers: `number = step * (byte - zero)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    pub step: f32,
+    pub zero: u8,
+}
+
+impl Scale {
+    /// How bytes stand for the weights of one output channel that reads numbers of this scale.
+    pub fn step_of_taps(self, taps: &[f32], bias: f32) -> f32 {
+        let largest = taps.iter().fold(0.0_f32, |largest, tap| largest.max(tap.abs()));
+        // The bias counts in steps of the product; a channel of nearly no weight must not overflow it.
+        (largest / 127.0).max(bias.abs() / (self.step * 1e9)).max(1e-12)
+    }
+}
+
+/// The ranges of a plan's activations.
+#[derive(Clone, Debug)]
+pub struct Ranges {
+    /// By tensor; a concatenation and its parts share one, so that joining them moves bytes only.
+    tensors: Vec<Range>,
+    /// By the tensor that the step writes.
+    sums: Vec<Range>,
+    totals: Vec<Range>,
+}
+
+impl Ranges {
+    /// Nothing seen yet.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let none = vec![Range::default(); plan.tensors().len()];
+        Self { tensors: none.clone(), sums: none.clone(), totals: none }
+    }
+
+    /// Takes in what a run of a watched model left.
+    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, session: &mut Session) {
+        for (i, &id) in segment.inputs.iter().enumerate() {
+            self.tensors[plan.home(id).0.index()].see(session.input_mut(i));
+        }
+        let outputs = segment.outputs.iter().map(|&id| (Watched::Tensor, id));
+        for (i, (what, id)) in outputs.chain(watched(plan, segment)).enumerate() {
+            let range = match what {
+                Watched::Sum => &mut self.sums[id.index()],
+                Watched::Total => &mut self.totals[id.index()],
+                Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
+            };
+            range.see(session.output(i));
+        }
+    }
+
+    /// How bytes stand for the numbers of a tensor.
+    pub fn tensor(&self, plan: &Plan, id: TensorId) -> Scale {
+        self.tensors[plan.home(id).0.index()].scale()
+    }
+
+    /// The same for the sum of the step that writes `y`.
+    pub fn sum(&self, y: TensorId) -> Scale {
+        self.sums[y.index()].scale()
+    }
+
+    /// The same for its sum with the residual.
+    pub fn total(&self, y: TensorId) -> Scale {
+        self.totals[y.index()].scale()
+    }
+}

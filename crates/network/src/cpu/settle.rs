@@ -1,0 +1,130 @@
+//! Chooses between f32 and 8 bits, by examples.
+
+use super::CpuExecutor;
+use super::bytes;
+use super::lower::{self, Form};
+use super::ranges::Ranges;
+use crate::plan::{Element, Executor as _, Role, TensorView, TensorViewMut};
+use effigy_base::error::Result;
+
+/// How close the picture in 8 bits has to be to the one in f32, at the least close example, in dB PSNR.
+///
+/// Where a picture is P dB from the truth, an independent error of this size makes it worse by
+/// `10 log10(1 + 10^((P - 41.5) / 10))` dB: 0.3 dB for P = 30, about the best that frames driven by others reach.
+pub const LEAST_PSNR_DB: f64 = 41.5;
+
+/// Whether this processor sums products of bytes in one instruction: without it 8 bits are slower, and their sums of two
+/// products saturate.
+pub(super) fn multiplies_bytes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512vnni") || std::arch::is_x86_feature_detected!("avxvnni");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("dotprod");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+impl CpuExecutor {
+    /// Watches the examples in f32, tries them in 8 bits, and keeps the form that is close enough.
+    pub(super) fn settle_on(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<()> {
+        if !self.may_use_bytes || self.is_in_bytes || examples.is_empty() || !self.makes_one_picture() {
+            return Ok(());
+        }
+        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        let exact = self.take(watching);
+        let tried = self.try_bytes(params, examples);
+        let is_close = matches!(tried, Ok(psnr_db) if psnr_db >= LEAST_PSNR_DB);
+        if is_close {
+            self.is_in_bytes = true;
+        } else {
+            self.take(exact);
+        }
+        let psnr_db = tried?;
+        let form = if is_close { "runs in 8 bits" } else { "stays in f32" };
+        let name = self.plan.name();
+        log::info!("{name} {form}: there its pictures are at least {psnr_db:.1} dB close, asked for {LEAST_PSNR_DB}");
+        Ok(())
+    }
+
+    /// What the activations of typical inputs are, measured in f32; what was adopted stays.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn ranges_of(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<Ranges> {
+        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        let exact = self.take(watching);
+        let watched = self.watch(examples, |_| ());
+        self.take(exact);
+        watched
+    }
+
+    /// Runs the examples on watched models; `see` is shown each picture.
+    fn watch(&mut self, examples: &[Vec<TensorView>], mut see: impl FnMut(Vec<u8>)) -> Result<Ranges> {
+        let mut ranges = Ranges::new(&self.plan);
+        for example in examples {
+            let mut picture = vec![0; self.n_picture_bytes()];
+            self.run(example, &mut [TensorViewMut::Bytes(&mut picture)])?;
+            for (segment, session) in self.segments.iter().zip(&mut self.sessions) {
+                ranges.see(&self.plan, segment, session);
+            }
+            see(picture);
+        }
+        Ok(ranges)
+    }
+
+    fn n_picture_bytes(&self) -> usize {
+        self.plan.of_role(Role::Output).map(|id| 4 * self.plan.tensor(id).shape.len()).sum()
+    }
+
+    fn makes_one_picture(&self) -> bool {
+        let mut outputs = self.plan.of_role(Role::Output);
+        matches!((outputs.next(), outputs.next()), (Some(id), None) if self.plan.tensor(id).element == Element::Word)
+    }
+
+    /// Replaces the watched models by such in 8 bits; returns how close their pictures are at worst.
+    fn try_bytes(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<f64> {
+        let mut expected = Vec::with_capacity(examples.len());
+        let ranges = self.watch(examples, |picture| expected.push(picture))?;
+        let sessions = self.open(|segment| bytes::lower(&self.plan, segment, params, &ranges))?;
+        self.take(sessions);
+        let mut found = vec![0; self.n_picture_bytes()];
+        let mut worst = f64::INFINITY;
+        for (example, expected) in examples.iter().zip(&expected) {
+            self.run(example, &mut [TensorViewMut::Bytes(&mut found)])?;
+            worst = worst.min(psnr_db(&found, expected));
+        }
+        Ok(worst)
+    }
+}
+
+/// PSNR of two RGBA pictures where either shows something, colour counted by its alpha.
+pub fn psnr_db(found: &[u8], expected: &[u8]) -> f64 {
+    let (mut squares, mut n) = (0.0, 0_u32);
+    for (a, b) in found.as_chunks::<4>().0.iter().zip(expected.as_chunks::<4>().0) {
+        if a[3] == 0 && b[3] == 0 {
+            continue;
+        }
+        n += 4;
+        let shown = |p: &[u8; 4], c: usize| f64::from(p[c]) * f64::from(p[3]) / 255.0;
+        squares += (0..3).map(|c| (shown(a, c) - shown(b, c)).powi(2)).sum::<f64>();
+        squares += (f64::from(a[3]) - f64::from(b[3])).powi(2);
+    }
+    10.0 * (255.0_f64.powi(2) * f64::from(n.max(1)) / squares).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closeness_counts_what_is_seen() {
+        let (shown, hidden) = ([100, 100, 100, 255], [9, 9, 9, 0]);
+        let picture = [shown, hidden, hidden].concat();
+        assert_eq!(psnr_db(&picture, &picture), f64::INFINITY);
+        let unseen = [shown, [200, 0, 50, 0], hidden].concat();
+        assert_eq!(psnr_db(&unseen, &picture), f64::INFINITY);
+        // One of four samples is 10 of 255 off: the mean square is 25.
+        let off = [[110, 100, 100, 255], hidden, hidden].concat();
+        assert!((psnr_db(&off, &picture) - 34.15).abs() < 0.01, "{}", psnr_db(&off, &picture));
+    }
+}

@@ -1,0 +1,199 @@
+//! Replays a plan on an NVIDIA card: our own kernels, one graph for each plan, one launch and one wait a frame.
+//!
+//! Activations lie with channels innermost, each pixel's channels padded to a multiple of 8: 16 bytes are 8 channels
+//! of one pixel, which is what tensor cores, copies and bilinear taps want. Places in a picture stay in planes of f32.
+//! The order of a plan's values, (c, h, w), ends at the copies from and to the host.
+//!
+//! The kernels come from `kernels/*.cu`: compiled by NVRTC at first start and kept in the user's cache folder, or at
+//! build time by the feature `cuda-ptx`. All `unsafe` of this backend is in this file, `device.rs` and `compile.rs`.
+
+use std::sync::Arc;
+
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr as _, result};
+
+use super::plan::{Adoption, Executor, Plan, Role, TensorId, TensorView, TensorViewMut};
+use effigy_base::error::{Error, ErrorKind, Result};
+
+use device::{Device, Graph, Pinned};
+use fault::{lost, unavailable};
+use launch::Launch;
+use memory::Memory;
+
+mod compile;
+mod device;
+mod fault;
+mod launch;
+mod memory;
+mod pack;
+mod values;
+
+/// Threads of a block, in every kernel.
+const THREADS: u32 = 128;
+
+/// Replays one plan on one card.
+pub struct CudaExecutor {
+    // Dropped in this order: the graph names the memory below it.
+    graph: Graph,
+    inputs: Pinned,
+    outputs: Pinned,
+    #[expect(dead_code, reason = "the graph reads and writes it")]
+    arena: CudaSlice<u8>,
+    adopted: CudaSlice<u8>,
+    stream: Arc<CudaStream>,
+    memory: Memory,
+    plan: Plan,
+    card: String,
+    has_adopted: bool,
+}
+
+impl std::fmt::Debug for CudaExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CudaExecutor")
+            .field("card", &self.card)
+            .field("plan", &self.plan.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl CudaExecutor {
+    /// Opens the first card, compiles the kernels if that was not done before, takes all memory and records the graph.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BackendUnavailable`] without driver, card, compiler or memory; the message says which and what to
+    /// do. [`ErrorKind::DeviceLost`] when the card fails on the way.
+    #[expect(unsafe_code, reason = "copies and kernels are recorded by address: three places, each with its reason")]
+    pub fn new(plan: Plan) -> Result<Self> {
+        let device = Device::open()?;
+        let memory = Memory::new(&plan);
+        let kernels = device.load_kernels()?;
+        let stream = device.new_stream()?;
+        let arena = device.alloc(&stream, memory.arena_bytes())?;
+        let mut adopted = device.alloc(&stream, memory.adopted_bytes())?;
+        let inputs = Pinned::new(memory.input_bytes(), &device)?;
+        let outputs = Pinned::new(memory.output_bytes(), &device)?;
+        let fixed = memory.fixed();
+        stream.memcpy_htod(fixed, &mut adopted.slice_mut(memory.fixed_offset()..)).map_err(lost)?;
+
+        let (arena_at, adopted_at) = (address(&arena, &stream), address(&adopted, &stream));
+        let launches = launch::launches(&plan, &memory, arena_at, adopted_at, device.n_multiprocessors())?;
+        let graph = device.record(&stream, || {
+            for (id, offset) in memory.inputs() {
+                let bytes = &inputs.bytes()[offset..][..memory.bytes(id)];
+                // SAFETY: the source is pinned and lives as long as the graph, which is dropped before it; the target
+                // is this tensor's place in the arena, where `Memory` gave it as many bytes.
+                unsafe { result::memcpy_htod_async(arena_at + memory.offset(id), bytes, stream.cu_stream()) }
+                    .map_err(lost)?;
+            }
+            for Launch { kernel, grid, arguments } in &launches {
+                let function = &kernels[*kernel];
+                let mut pointers: Vec<_> = arguments.iter().map(launch::Argument::as_ptr).collect();
+                // SAFETY: `launches` gives each kernel the parameters that its source declares, in that order
+                // (tests/kernels.rs runs every kind, tests/cuda.rs compares the structs); the plan checked the shapes
+                // when it was recorded, and `Memory` placed every tensor inside of the arena or the adopted values.
+                unsafe {
+                    result::launch_kernel(
+                        function.cu_function(),
+                        (grid[0], grid[1], grid[2]),
+                        (THREADS, 1, 1),
+                        0,
+                        stream.cu_stream(),
+                        &mut pointers,
+                    )
+                }
+                .map_err(lost)?;
+            }
+            for (id, offset) in memory.outputs() {
+                let to = outputs.part(offset, memory.bytes(id));
+                // SAFETY: as above, the other way; nothing reads the target before `run` has waited.
+                unsafe { result::memcpy_dtoh_async(to, arena_at + memory.offset(id), stream.cu_stream()) }
+                    .map_err(lost)?;
+            }
+            Ok(())
+        })?;
+        stream.synchronize().map_err(lost)?;
+        let card = device.name().to_owned();
+        Ok(Self { graph, inputs, outputs, arena, adopted, stream, memory, plan, card, has_adopted: false })
+    }
+
+    /// The card's name.
+    pub fn card(&self) -> &str {
+        &self.card
+    }
+
+    /// Bytes of memory taken on the card.
+    pub fn device_bytes(&self) -> usize {
+        self.memory.arena_bytes() + self.memory.adopted_bytes()
+    }
+}
+
+impl Drop for CudaExecutor {
+    fn drop(&mut self) {
+        // After a failed wait a frame may still be under way, and it writes into the staging memory.
+        let _ = self.stream.synchronize();
+    }
+}
+
+impl Executor for CudaExecutor {
+    fn backend(&self) -> &str {
+        "cuda"
+    }
+
+    fn device(&self) -> String {
+        self.card.clone()
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<()> {
+        adoption.check(&self.plan);
+        let packed = self.memory.pack(&self.plan, adoption);
+        // One copy into the place that the graph reads, between two frames: nothing to record again.
+        self.stream.memcpy_htod(&packed, &mut self.adopted.slice_mut(..packed.len())).map_err(lost)?;
+        self.stream.synchronize().map_err(lost)?;
+        self.has_adopted = true;
+        Ok(())
+    }
+
+    fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
+        if !self.has_adopted {
+            return Err(Error::new(ErrorKind::Internal, "asked to run a network before anything was adopted"));
+        }
+        self.plan.check_run(inputs, outputs);
+        for ((id, offset), values) in self.memory.inputs().zip(inputs) {
+            let bytes = self.memory.bytes(id);
+            let to = &mut self.inputs.bytes_mut()[offset..][..bytes];
+            values::encode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), *values, to);
+        }
+        self.graph.launch().map_err(lost)?;
+        self.stream.synchronize().map_err(lost)?;
+        for ((id, offset), values) in self.memory.outputs().zip(outputs) {
+            let from = &self.outputs.bytes()[offset..][..self.memory.bytes(id)];
+            values::decode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), from, values);
+        }
+        Ok(())
+    }
+}
+
+fn address(memory: &CudaSlice<u8>, stream: &CudaStream) -> u64 {
+    memory.device_ptr(stream).0
+}
+
+/// What this card is, or why there is none; for the list of devices.
+///
+/// # Errors
+/// As [`CudaExecutor::new`], without touching kernels or memory.
+pub fn probe() -> Result<String> {
+    Device::open().map(|device| device.name().to_owned())
+}
+
+/// An op that the kernels do not know in this form.
+fn unsupported(layer: &str, what: &str) -> Error {
+    unavailable(format!("{layer}: the CUDA kernels read {what}; choose --backend cpu or wgpu"))
+}
+
+/// The order of inputs, outputs and constants is the plan's.
+fn of_role(plan: &Plan, role: Role) -> Vec<TensorId> {
+    plan.of_role(role).collect()
+}

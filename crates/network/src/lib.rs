@@ -1,0 +1,22 @@
+//! The generator's network, and what runs it: on a processor, on an NVIDIA card, on any other graphics card.
+//!
+//! [`network`] describes it as a [`plan`], which is data: ops with checked shapes. An executor replays a plan: [`twin`] in
+//! plain loops that are right by definition, [`cpu`] through ONNX Runtime, `cuda` and `wgpu` by kernels of our own.
+//! No camera, no window, no server, no picture library.
+
+pub mod cards;
+pub mod choose;
+pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+pub mod kernels;
+pub mod models;
+pub mod network;
+pub mod onnx;
+pub mod plan;
+pub mod roofline;
+pub mod twin;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
+
+pub use network::weights;

@@ -1,0 +1,20 @@
+//! ONNX Runtime: loaded when the first model is opened, and run without taking memory.
+
+use effigy_base::error::Result;
+
+pub use batch::{BatchSession, Input, Values};
+pub use session::Session;
+
+mod batch;
+mod heap;
+mod runtime;
+mod session;
+pub mod writer;
+
+/// Checks that ONNX Runtime can be loaded, and says where it was found.
+///
+/// # Errors
+/// [`crate::ErrorKind::Model`] when it cannot; the message says what to type.
+pub fn runtime_path() -> Result<String> {
+    runtime::environment().map(|(_, path)| path)
+}
