@@ -19,7 +19,7 @@ static_assert(sizeof(WarpShape) == 32, "as in warp.rs");
 struct WarpPitch {
   unsigned x, y;
 };
-static_assert(sizeof(WarpPitch) == 8, "as WarpPitch in src/generate/cuda/launch.rs");
+static_assert(sizeof(WarpPitch) == 8, "as WarpPitch in crates/network/src/cuda/launch.rs");
 
 const unsigned PIXELS = 64;
 

@@ -26,7 +26,7 @@ OUT = ROOT / "target" / "cuda-gates"
 WHEELS = ["nvidia-cuda-nvrtc-cu12==12.9.86", "nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-cuda-nvdisasm==13.5.37"]
 START = time.time()
 CARDS = [75, 86, 89, 90]
-# In the order of `SOURCES` in src/generate/cuda/compile.rs.
+# In the order of `SOURCES` in crates/network/src/cuda/compile.rs.
 SOURCES = ["cuda/device.h", "cuda/gemm.h", "cuda/sample.h"]
 SOURCES += ["conv2d.cu", "upconv2d.cu", "warp.cu", "motion.cu", "raster.cu", "finish.cu"]
 

@@ -47,23 +47,24 @@ tests=$!
 until grep -q '^ *Running ' target/tests.log || ! kill -0 "$tests" 2> /dev/null; do sleep 1; done
 
 phase "lints, over combinations of features"
-# Each two features are seen in all four states: both off, both on, one without the other (tests/features.rs checks it).
-# No `cfg` names three, so that nothing is left for a larger combination to show.
+# Each two features that one crate's code asks for are seen in all four states: both off, both on, one without the other
+# (tests/features.rs checks it). No `cfg` names three, so that nothing is left for a larger combination to show.
 # Left out: train-tch, which needs LibTorch.
-if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src build.rs; then
+if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src crates --include='*.rs'; then
   echo "a cfg of three features: lint a set in which it is on and one for each feature in which it is off" >&2
   exit 1
 fi
 for set in \
   "" \
-  webcam,microphone,heif,wgpu,pipewire,obs \
-  window,microphone,heif,cuda-ptx,pipewire,remote,obs,train-wgpu \
-  microphone,cuda-ptx,wgpu,remote,train-wgpu \
-  webcam,window,heif,cuda-ptx,wgpu,remote,obs \
-  webcam,window,pipewire,remote,obs,train-wgpu \
-  default,pipewire,cuda-ptx,train-wgpu,obs; do
+  cuda-ptx,remote,train-wgpu,window \
+  microphone,obs,remote,train-wgpu,webcam,wgpu,window \
+  cuda-ptx,heif,microphone,obs,pipewire,remote,wgpu \
+  cuda-ptx,obs,pipewire,train-wgpu,webcam \
+  microphone,obs,webcam,window; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
+# The network and training by themselves: without OpenCV, which only the program needs.
+nice -n 19 cargo clippy -q --locked -p effigy-training -p effigy-network --lib -- -D warnings
 # With tests and benches, and the features that these are run with.
 nice -n 19 cargo clippy -q --locked --features "$features" --all-targets -- -D warnings
 phase "documentation"

@@ -8,10 +8,6 @@ use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 use crate::trace::Away;
 
-#[cfg(feature = "cuda")]
-pub use effigy_network::cuda;
-#[cfg(feature = "wgpu")]
-pub use effigy_network::wgpu;
 pub use effigy_network::{cards, choose, cpu, network, plan, roofline, twin, weights};
 
 pub mod neural;

@@ -1,6 +1,6 @@
 // device.h: what the kernels ask of the device beyond C++. All inline assembly of the project is in this file.
 // Three compilers read it: NVRTC and nvcc, clang without any of NVIDIA's files, and, with EFFIGY_EMULATION, a host
-// compiler, for which tests/cuda_emulation/emulation.h says the same in C++.
+// compiler, for which crates/network/tests/cuda_emulation/emulation.h says the same in C++.
 // Only sm_75 and later: older tensor cores have other shapes.
 #pragma once
 

@@ -21,7 +21,7 @@ const int CHUNK = 16;
 struct Pitch {
   unsigned x, residual, y;
 };
-static_assert(sizeof(Pitch) == 12, "as Pitch in src/generate/cuda/launch.rs");
+static_assert(sizeof(Pitch) == 12, "as Pitch in crates/network/src/cuda/launch.rs");
 
 static __device__ __forceinline__ float activate(unsigned activation, float v) {
   if (activation == 1) return larger(v, 0.0f);

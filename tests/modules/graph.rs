@@ -1,4 +1,4 @@
-//! The modules of the crate and who names whom.
+//! The modules of a crate and who names whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,14 +17,15 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// Reads the library and the program of the crate at `root`.
-    pub(crate) fn read(root: &Path) -> Self {
-        let mut graph = Self { sources: BTreeMap::new(), own_names: ["crate", "effigy"], edges: BTreeMap::new() };
+    /// Reads the crate at `root`: its library, and its program if it has one.
+    pub(crate) fn read(root: &Path, name: &'static str) -> Self {
+        let mut graph = Self { sources: BTreeMap::new(), own_names: ["crate", name], edges: BTreeMap::new() };
         let src = root.join("src");
         let mut library = Source::read(&src.join("lib.rs"), &src);
-        let program = Source::read(&src.join("main.rs"), &src);
-        // The program's root holds nothing but its one module.
-        library.children.extend(program.children);
+        if src.join("main.rs").exists() {
+            // The program's root holds nothing but its one module.
+            library.children.extend(Source::read(&src.join("main.rs"), &src).children);
+        }
         let mut open = vec![(Module::new(), library, src)];
         while let Some((module, source, folder)) = open.pop() {
             for (name, file) in &source.children {
@@ -98,27 +99,10 @@ impl Graph {
         self.sources[parent].children.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Lines `from -> to` for whatever the modules under `members` name outside `members` and `allowed`.
-    pub(crate) fn foreign(&self, members: &[&str], allowed: &[&str]) -> Vec<String> {
-        let members_of = |(from, _): &(&Module, &BTreeSet<Module>)| is_in(&from.join("::"), members);
-        let mut lines = Vec::new();
-        for (from, targets) in self.edges.iter().filter(members_of) {
-            let outside = |to: &&Module| !is_in(&to.join("::"), members) && !is_in(&to.join("::"), allowed);
-            lines.extend(targets.iter().filter(outside).map(|to| format!("{} -> {}", from.join("::"), to.join("::"))));
-        }
-        lines
+    /// A module's name, with its crate.
+    pub(crate) fn shown(&self, module: &Module) -> String {
+        std::iter::once(self.own_names[1]).chain(module.iter().map(String::as_str)).collect::<Vec<_>>().join("::")
     }
-
-    /// The modules that name another crate.
-    pub(crate) fn users_of(&self, name: &str) -> Vec<String> {
-        let uses = |source: &Source| source.paths.iter().any(|path| path[0] == name);
-        self.sources.iter().filter(|(_, source)| uses(source)).map(|(module, _)| module.join("::")).collect()
-    }
-}
-
-/// Whether a module is one of those listed, or inside one.
-pub(crate) fn is_in(module: &str, listed: &[&str]) -> bool {
-    listed.iter().any(|&name| module == name || module.strip_prefix(name).is_some_and(|rest| rest.starts_with("::")))
 }
 
 /// Names in such an order that each stands behind all it names; what is on a circle comes last.

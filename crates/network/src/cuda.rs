@@ -7,9 +7,11 @@
 //! The kernels come from `kernels/*.cu`: compiled by NVRTC at first start and kept in the user's cache folder, or at
 //! build time by the feature `cuda-ptx`. All `unsafe` of this backend is in this file, `device.rs` and `compile.rs`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, CudaStream, DevicePtr as _, result};
+use cudarc::driver::sys::CUevent_flags;
+use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, DevicePtr as _, result};
 
 use super::plan::{Adoption, Executor, Plan, Role, TensorId, TensorView, TensorViewMut};
 use effigy_base::error::{Error, ErrorKind, Result};
@@ -30,13 +32,20 @@ mod values;
 /// Threads of a block, in every kernel.
 const THREADS: u32 = 128;
 
+/// What a frame is to the card.
+enum Frame {
+    /// Copies and kernels, recorded once, launched as a whole.
+    Graph(Graph),
+    /// Kernels that are launched one after the other.
+    Launches(HashMap<&'static str, CudaFunction>, Vec<Launch>),
+}
+
 /// Replays one plan on one card.
 pub struct CudaExecutor {
-    // Dropped in this order: the graph names the memory below it.
-    graph: Graph,
+    // Dropped in this order: the frame names the memory below it.
+    frame: Frame,
     inputs: Pinned,
     outputs: Pinned,
-    #[expect(dead_code, reason = "the graph reads and writes it")]
     arena: CudaSlice<u8>,
     adopted: CudaSlice<u8>,
     stream: Arc<CudaStream>,
@@ -61,8 +70,19 @@ impl CudaExecutor {
     /// # Errors
     /// [`ErrorKind::BackendUnavailable`] without driver, card, compiler or memory; the message says which and what to
     /// do. [`ErrorKind::DeviceLost`] when the card fails on the way.
-    #[expect(unsafe_code, reason = "copies and kernels are recorded by address: three places, each with its reason")]
     pub fn new(plan: Plan) -> Result<Self> {
+        Self::open(plan, true)
+    }
+
+    /// The same, but without a graph: each copy and kernel is launched by itself, for comparison.
+    ///
+    /// # Errors
+    /// As [`CudaExecutor::new`].
+    pub fn without_graph(plan: Plan) -> Result<Self> {
+        Self::open(plan, false)
+    }
+
+    fn open(plan: Plan, is_recorded: bool) -> Result<Self> {
         let device = Device::open()?;
         let memory = Memory::new(&plan);
         let kernels = device.load_kernels()?;
@@ -76,43 +96,43 @@ impl CudaExecutor {
 
         let (arena_at, adopted_at) = (address(&arena, &stream), address(&adopted, &stream));
         let launches = launch::launches(&plan, &memory, arena_at, adopted_at, device.n_multiprocessors())?;
-        let graph = device.record(&stream, || {
-            for (id, offset) in memory.inputs() {
-                let bytes = &inputs.bytes()[offset..][..memory.bytes(id)];
-                // SAFETY: the source is pinned and lives as long as the graph, which is dropped before it; the target
-                // is this tensor's place in the arena, where `Memory` gave it as many bytes.
-                unsafe { result::memcpy_htod_async(arena_at + memory.offset(id), bytes, stream.cu_stream()) }
-                    .map_err(lost)?;
-            }
-            for Launch { kernel, grid, arguments } in &launches {
-                let function = &kernels[*kernel];
-                let mut pointers: Vec<_> = arguments.iter().map(launch::Argument::as_ptr).collect();
-                // SAFETY: `launches` gives each kernel the parameters that its source declares, in that order
-                // (tests/kernels.rs runs every kind, tests/cuda.rs compares the structs); the plan checked the shapes
-                // when it was recorded, and `Memory` placed every tensor inside of the arena or the adopted values.
-                unsafe {
-                    result::launch_kernel(
-                        function.cu_function(),
-                        (grid[0], grid[1], grid[2]),
-                        (THREADS, 1, 1),
-                        0,
-                        stream.cu_stream(),
-                        &mut pointers,
-                    )
-                }
-                .map_err(lost)?;
-            }
-            for (id, offset) in memory.outputs() {
-                let to = outputs.part(offset, memory.bytes(id));
-                // SAFETY: as above, the other way; nothing reads the target before `run` has waited.
-                unsafe { result::memcpy_dtoh_async(to, arena_at + memory.offset(id), stream.cu_stream()) }
-                    .map_err(lost)?;
-            }
-            Ok(())
-        })?;
+        let frame = if is_recorded {
+            let put = || put(&stream, &kernels, &launches, (&memory, arena_at), (&inputs, &outputs));
+            Frame::Graph(device.record(&stream, put)?)
+        } else {
+            Frame::Launches(kernels, launches)
+        };
         stream.synchronize().map_err(lost)?;
         let card = device.name().to_owned();
-        Ok(Self { graph, inputs, outputs, arena, adopted, stream, memory, plan, card, has_adopted: false })
+        Ok(Self { frame, inputs, outputs, arena, adopted, stream, memory, plan, card, has_adopted: false })
+    }
+
+    /// Puts a frame on the stream, and waits for nothing.
+    fn launch(&mut self) -> Result<()> {
+        match &mut self.frame {
+            Frame::Graph(graph) => graph.launch().map_err(lost),
+            Frame::Launches(kernels, launches) => {
+                let arena_at = address(&self.arena, &self.stream);
+                put(&self.stream, kernels, launches, (&self.memory, arena_at), (&self.inputs, &self.outputs))
+            }
+        }
+    }
+
+    /// How long each of `n` frames takes on the card, in milliseconds: from the first copy to the end of the last one, of
+    /// what the inputs hold.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn frames_on_card_ms(&mut self, n: usize) -> Result<Vec<f32>> {
+        let now = |stream: &CudaStream| stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(lost);
+        let mut frames_ms = Vec::with_capacity(n);
+        for _ in 0..n {
+            let begun = now(&self.stream)?;
+            self.launch()?;
+            let ended = now(&self.stream)?;
+            frames_ms.push(begun.elapsed_ms(&ended).map_err(lost)?);
+        }
+        Ok(frames_ms)
     }
 
     /// The card's name.
@@ -166,7 +186,7 @@ impl Executor for CudaExecutor {
             let to = &mut self.inputs.bytes_mut()[offset..][..bytes];
             values::encode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), *values, to);
         }
-        self.graph.launch().map_err(lost)?;
+        self.launch()?;
         self.stream.synchronize().map_err(lost)?;
         for ((id, offset), values) in self.memory.outputs().zip(outputs) {
             let from = &self.outputs.bytes()[offset..][..self.memory.bytes(id)];
@@ -174,6 +194,47 @@ impl Executor for CudaExecutor {
         }
         Ok(())
     }
+}
+
+/// Puts a frame's copies and kernels on a stream, in order.
+#[expect(unsafe_code, reason = "copies and kernels are given by address: three places, each with its reason")]
+fn put(
+    stream: &CudaStream,
+    kernels: &HashMap<&'static str, CudaFunction>,
+    launches: &[Launch],
+    (memory, arena_at): (&Memory, u64),
+    (inputs, outputs): (&Pinned, &Pinned),
+) -> Result<()> {
+    for (id, offset) in memory.inputs() {
+        let bytes = &inputs.bytes()[offset..][..memory.bytes(id)];
+        // SAFETY: the source is pinned and lives as long as the frame, which is dropped before it; the target is this
+        // tensor's place in the arena, where `Memory` gave it as many bytes.
+        unsafe { result::memcpy_htod_async(arena_at + memory.offset(id), bytes, stream.cu_stream()) }.map_err(lost)?;
+    }
+    for Launch { kernel, grid, arguments } in launches {
+        let function = &kernels[*kernel];
+        let mut pointers: Vec<_> = arguments.iter().map(launch::Argument::as_ptr).collect();
+        // SAFETY: `launches` gives each kernel the parameters that its source declares, in that order (tests/kernels.rs
+        // runs every kind, tests/cuda.rs compares the structs); the plan checked the shapes when it was recorded, and
+        // `Memory` placed every tensor inside of the arena or the adopted values.
+        unsafe {
+            result::launch_kernel(
+                function.cu_function(),
+                (grid[0], grid[1], grid[2]),
+                (THREADS, 1, 1),
+                0,
+                stream.cu_stream(),
+                &mut pointers,
+            )
+        }
+        .map_err(lost)?;
+    }
+    for (id, offset) in memory.outputs() {
+        let to = outputs.part(offset, memory.bytes(id));
+        // SAFETY: as above, the other way; nothing reads the target before `run` has waited.
+        unsafe { result::memcpy_dtoh_async(to, arena_at + memory.offset(id), stream.cu_stream()) }.map_err(lost)?;
+    }
+    Ok(())
 }
 
 fn address(memory: &CudaSlice<u8>, stream: &CudaStream) -> u64 {

@@ -7,7 +7,7 @@
 //!
 //! What a frame costs beside the kernels: wgpu's command buffers serve once, so each frame records its steps again,
 //! and wgpu allocates host memory for the recording, the pass, the submission and the two mappings, about a hundred
-//! times a frame; nothing on the device. `tests/wgsl.rs` counts and bounds it. Every step may write to the same two
+//! times a frame; nothing on the device. `crates/network/tests/wgsl.rs` counts and bounds it. Every step may write to the same two
 //! buffers, so that wgpu has each wait for the one before.
 
 use std::sync::{Arc, Mutex, PoisonError};

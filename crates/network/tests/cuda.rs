@@ -158,6 +158,19 @@ fn a_frame_is_one_launch_and_one_wait() {
 }
 
 #[test]
+fn without_a_graph_the_same_kernels_make_the_same_frame() {
+    let stand_in = StandIn::new("launches");
+    let mut executor = CudaExecutor::without_graph(plan()).unwrap();
+    adopt(&mut executor, 0.5).unwrap();
+    let before = stand_in.count("cuLaunchKernel");
+    assert!(run(&mut executor, 2.0).unwrap().iter().all(|&y| y == 2.5));
+    assert_eq!(stand_in.count("cuLaunchKernel") - before, 2);
+    assert_eq!(stand_in.count("cuGraphLaunch"), 0);
+    let frames_ms = executor.frames_on_card_ms(3).unwrap();
+    assert!(frames_ms.len() == 3 && frames_ms.iter().all(|&ms| ms > 0.0), "{frames_ms:?}");
+}
+
+#[test]
 fn kernels_are_compiled_once_and_again_when_the_file_is_torn_or_the_card_is_another() {
     let stand_in = StandIn::new("compile");
     let open = |expected: c_int, why: &str| {

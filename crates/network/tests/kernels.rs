@@ -31,7 +31,7 @@ fn backends() -> Vec<(&'static str, Open, [f32; 3])> {
                 let open: Open = |plan| Box::new(CudaExecutor::new(plan).unwrap());
                 Some(("cuda", open, [2e-3, 4e-3, 2.0]))
             }
-            // Compared with its twins in `tests/wgsl.rs`.
+            // Compared with its twins in `crates/network/tests/wgsl.rs`.
             "wgpu" => None,
             other => panic!("EFFIGY_DEVICES: no backend \"{other}\" in this test"),
         })

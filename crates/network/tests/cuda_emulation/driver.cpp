@@ -3,15 +3,17 @@
 // Work of a stream is queued and done as late as allowed, when somebody waits for it: a result that is read without
 // waiting is seen. Only a copy from memory that is not pinned happens at once, as the real driver does it. Device
 // memory is NaN when it is made and has a border on both sides that is checked when it is freed.
-// Only what src/generate/cuda and cudarc call is here; a missing function is a panic that names it.
+// Only what crates/network/src/cuda and cudarc call is here; a missing function is a panic that names it.
 //
 // The functions standin_… are for the tests: what was called how often, what shall fail, which card this is.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <link.h>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "emulation.h"
@@ -171,6 +173,7 @@ static unsigned seed = 0;
 static char the_context;
 static thread_local void* current_context;
 static Stream null_stream;
+static std::set<Stream*> streams;
 static int lost = OK;  // once a kernel has failed nothing works any more, as on a card
 
 // Counts the call; what shall fail fails once.
@@ -257,9 +260,19 @@ EXPORT int cuCtxSetCurrent(void* context) { current_context = context; return OK
 EXPORT int cuCtxGetCurrent(void** context) { *context = current_context; return OK; }
 EXPORT int cuCtxSynchronize() { ENTER(cuCtxSynchronize); return drain(null_stream); }
 
-EXPORT int cuStreamCreate(void** stream, unsigned) { ENTER(cuStreamCreate); *stream = new Stream; return OK; }
+EXPORT int cuStreamCreate(void** stream, unsigned) {
+  ENTER(cuStreamCreate);
+  Stream* made = new Stream;
+  streams.insert(made);
+  *stream = made;
+  return OK;
+}
 EXPORT int cuStreamSynchronize(void* stream) { ENTER(cuStreamSynchronize); return drain(stream_of(stream)); }
-EXPORT int cuStreamDestroy_v2(void* stream) { delete (Stream*)stream; return OK; }
+EXPORT int cuStreamDestroy_v2(void* stream) {
+  streams.erase((Stream*)stream);
+  delete (Stream*)stream;
+  return OK;
+}
 EXPORT int cuStreamBeginCapture_v2(void* stream, int) {
   ENTER(cuStreamBeginCapture_v2);
   if (!stream || stream_of(stream).capture) return INVALID;
@@ -285,6 +298,26 @@ EXPORT int cuGraphLaunch(void* executable, void* stream) {
 }
 EXPORT int cuGraphExecDestroy(void* executable) { delete (Graph*)executable; return OK; }
 EXPORT int cuGraphDestroy(void* graph) { delete (Graph*)graph; return OK; }
+
+// An event's time is that of the host, when the work before it has been done.
+typedef std::chrono::steady_clock::time_point Event;
+EXPORT int cuEventCreate(void** event, unsigned) { ENTER(cuEventCreate); *event = new Event; return OK; }
+EXPORT int cuEventRecord(void* event, void* stream) {
+  ENTER(cuEventRecord);
+  return push(stream, [event] { *(Event*)event = std::chrono::steady_clock::now(); return OK; });
+}
+EXPORT int cuEventSynchronize(void*) {
+  ENTER(cuEventSynchronize);
+  for (Stream* stream : streams)
+    if (const int failed = drain(*stream)) return failed;
+  return OK;
+}
+EXPORT int cuEventElapsedTime(float* ms, void* from, void* to) {
+  ENTER(cuEventElapsedTime);
+  *ms = std::chrono::duration<float, std::milli>(*(Event*)to - *(Event*)from).count();
+  return OK;
+}
+EXPORT int cuEventDestroy_v2(void* event) { delete (Event*)event; return OK; }
 
 EXPORT int cuMemAlloc_v2(Address* address, size_t n) {
   ENTER(cuMemAlloc_v2);

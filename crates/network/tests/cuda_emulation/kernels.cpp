@@ -2,12 +2,12 @@
 // any other thread_local.
 #include "emulation.h"
 
-#include "../../kernels/conv2d.cu"
-#include "../../kernels/finish.cu"
-#include "../../kernels/motion.cu"
-#include "../../kernels/raster.cu"
-#include "../../kernels/upconv2d.cu"
-#include "../../kernels/warp.cu"
+#include "../../../../kernels/conv2d.cu"
+#include "../../../../kernels/finish.cu"
+#include "../../../../kernels/motion.cu"
+#include "../../../../kernels/raster.cu"
+#include "../../../../kernels/upconv2d.cu"
+#include "../../../../kernels/warp.cu"
 #include "broken.cu"
 
 template <auto KERNEL> static std::function<void()> bind_kernel(void** arguments) {

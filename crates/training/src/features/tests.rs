@@ -171,7 +171,7 @@ fn gradients_reach_the_picture_and_match_finite_differences() {
 /// leaves the normalisation unfolded, in double precision.
 #[test]
 fn the_true_weights_give_the_numbers_of_another_program() {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
     let folder = std::env::var_os("EFFIGY_SHARED").map_or_else(beside, PathBuf::from);
     let path = folder.join("data/models").join(FILE_NAME);
     if !path.exists() {
@@ -207,6 +207,10 @@ fn a_missing_or_foreign_file_is_refused_with_what_to_give() {
     let missing = FrozenFeatures::load(std::path::Path::new("/no/such.pth"), &Device::flex()).err().unwrap();
     assert_eq!(missing.kind(), ErrorKind::Model);
     assert!(missing.to_string().contains("torchvision's mobilenet_v2-b0353104.pth"), "{missing}");
-    let foreign = FrozenFeatures::load(std::path::Path::new(file!()), &Device::flex()).err().unwrap().to_string();
+    let foreign =
+        FrozenFeatures::load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), &Device::flex())
+            .err()
+            .unwrap()
+            .to_string();
     assert!(foreign.contains("expected SHA-256 b0353104"), "{foreign}");
 }

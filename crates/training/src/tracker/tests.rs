@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+
+use effigy_base::geometry::COEFFICIENT_NAMES;
 use serde::Deserialize;
 
 use super::*;
@@ -6,7 +9,7 @@ use super::*;
 #[derive(Deserialize)]
 struct Face {
     landmarks_px: Vec<[f32; 3]>,
-    coefficients: Vec<f32>,
+    coefficients: BTreeMap<String, f32>,
 }
 
 const PX: usize = 512;
@@ -49,7 +52,9 @@ fn it_reads_what_the_program_reads() {
     let apart = asked.iter().zip(&points).map(|(a, b)| (a - b).abs()).sum::<f32>() / points.len() as f32;
     assert!(apart < 0.005, "{apart} of the crop from where the program sees the points");
     let coefficients: Vec<f32> = reading.coefficients.try_into_vec_as().unwrap();
-    let apart = coefficients.iter().zip(&face.coefficients).map(|(a, b)| (a - b).abs()).sum::<f32>() / 52.0;
+    let apart =
+        coefficients.iter().zip(COEFFICIENT_NAMES).map(|(a, name)| (a - face.coefficients[name]).abs()).sum::<f32>()
+            / 52.0;
     assert!(apart < 0.03, "{apart} from the coefficients that the program reads");
 }
 
