@@ -95,10 +95,13 @@ impl Values {
     }
 
     fn views(&self) -> Vec<TensorView<'_>> {
-        let view = |(numbers, words): &'_ (Vec<f32>, Vec<u32>)| -> TensorView<'_> {
-            if words.is_empty() { TensorView::F32(numbers) } else { TensorView::Words(words) }
-        };
-        self.0.iter().map(|pair| view(pair)).collect()
+        self.0
+            .iter()
+            .map(|(numbers, words)| match words.is_empty() {
+                true => TensorView::F32(numbers),
+                false => TensorView::Words(words),
+            })
+            .collect()
     }
 }
 

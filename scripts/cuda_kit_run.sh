@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the kit that `scripts/cuda_kit.sh pack` made: run.sh RESULTS. Each step is bounded, and its result is written as it
-# comes; a step that fails does not keep the next from running. Three minutes at most.
+# comes; a step that fails does not keep the next from running. Five minutes at most.
 set -u
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?"expected a folder for the results: run.sh RESULTS"}

@@ -14,7 +14,7 @@ pub mod writer;
 /// Checks that ONNX Runtime can be loaded, and says where it was found.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Model`] when it cannot; the message says what to type.
+/// [`effigy_base::error::ErrorKind::Model`] when it cannot; the message says what to type.
 pub fn runtime_path() -> Result<String> {
     runtime::environment().map(|(_, path)| path)
 }

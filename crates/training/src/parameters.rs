@@ -53,7 +53,7 @@ impl Parameters {
     /// The weights as they are.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Internal`] only.
+    /// [`effigy_base::error::ErrorKind::Internal`] only.
     pub fn weights(&self) -> Result<Weights> {
         self.with_values(self.leaves.values())
     }
@@ -61,7 +61,7 @@ impl Parameters {
     /// The moving average of the weights: what is worth keeping.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Internal`] only.
+    /// [`effigy_base::error::ErrorKind::Internal`] only.
     pub fn averaged(&self) -> Result<Weights> {
         self.with_values(self.leaves.means())
     }

@@ -8,7 +8,7 @@ use effigy_base::frame::Rgb;
 /// Writes pictures (3, s, s), 0..1, row by row into one.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] when it cannot be written.
+/// [`effigy_base::error::ErrorKind::Io`] when it cannot be written.
 pub fn write(path: &Path, rows: &[Vec<Vec<f32>>], size_px: usize) -> Result<()> {
     let n_columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let mut sheet = Rgb::new((n_columns * size_px).max(1), (rows.len() * size_px).max(1));

@@ -11,7 +11,7 @@ pub struct Segment {
     pub inputs: Vec<TensorId>,
     /// What this writes and others read.
     pub outputs: Vec<TensorId>,
-    /// Which of the outputs are left in phases: see [`is_left_in_phases`].
+    /// Which of the outputs are left in phases: see `is_left_in_phases`.
     pub in_phases: Vec<bool>,
 }
 
