@@ -10,7 +10,7 @@ fail() { printf 'cuda_kit: %s\n' "$*" >&2; exit 1; }
 
 MAX_BYTES=$((64 << 20))
 
-# pack FOLDER FEATURE PROFILE: the programs, and what they were made of.
+# pack FOLDER FEATURE: the programs, and what they were made of.
 pack() {
   local kit=$1 feature=$2
   rm -rf "$kit"
@@ -44,7 +44,8 @@ rehearse() {
   local root=target/cuda-kit-root
   pack target/cuda-kit-rehearsal cuda-emulation
   rm -rf "$root"
-  mkdir -p "$root"/{bin,lib,lib64,tmp,proc,kit}
+  mkdir -p "$root"/{bin,dev,kit,lib,lib64,tmp}
+  : > "$root/dev/null"
   local busybox
   busybox=$(command -v busybox) || fail "busybox is missing; on Debian: apt install busybox-static"
   cp "$busybox" "$root/bin/busybox"
@@ -55,14 +56,15 @@ rehearse() {
   cp target/cuda-kit-rehearsal/* "$root/kit/"
   # The C library and the C++ compiler's run-time parts, as any Linux has them.
   local library
-  for library in $(ldd "$root"/kit/kernels "$root"/kit/card "$root"/kit/lib*.so | grep -oE '/(usr/)?lib[^ ]+' | sort -u); do
+  for library in $(ldd "$root"/kit/kernels "$root"/kit/card "$root"/kit/lib*.so | grep -oE '^\s.*\(0x' | grep -oE '/[^ ]+' | sort -u); do
     case $library in *effigy*) continue ;; esac
     mkdir -p "$root/$(dirname "$library")"
     cp -L "$library" "$root/$library"
   done
   local as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
-  "${as_root[@]}" chroot "$root" /bin/env -i PATH=/bin LD_LIBRARY_PATH=/kit HOME=/tmp EFFIGY_KIT_FRAMES=2 /kit/run.sh /tmp/results \
+  env -i PATH=/bin:/usr/sbin:/usr/bin "${as_root[@]}" chroot "$root" /bin/busybox env -i PATH=/bin LD_LIBRARY_PATH=/kit HOME=/tmp EFFIGY_KIT_FRAMES=1 \
+    EFFIGY_KIT_BOUND_SECS=400 /kit/run.sh /tmp/results \
     || fail "the rehearsal failed; see $root/tmp/results"
   # No card, no PyTorch: both must be said, and the rest must have passed.
   grep -q '^kernels: passed' "$root/tmp/results/summary.txt" || fail "the kernels were not tested"
