@@ -78,6 +78,7 @@ pub mod face;
 pub mod files;
 pub mod flow;
 pub mod frame;
+pub mod gather;
 pub mod generate;
 pub mod geometry;
 mod hex;

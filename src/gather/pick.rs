@@ -1,0 +1,109 @@
+//! Which of many views are worth their memory.
+
+use super::Candidate;
+use crate::generate::views::Wish;
+
+/// A view that is nearer than this to one that was chosen shows nothing new, in the units of [`Wish::distance`].
+pub(super) const LEAST_NEWS: f32 = 0.8;
+/// What is farther from all views than this counts as if it were so far: a tracker's error is no reason for a view.
+const MOST_FAR: f32 = 4.0;
+/// Of a clip, frames whose faces are less crisp than this share of the median's are no views.
+const LEAST_CRISP: f32 = 0.75;
+
+/// What was chosen.
+pub(super) struct Pick {
+    /// Indices of candidates, the one that adds most first.
+    pub(super) chosen: Vec<usize>,
+    /// For each candidate, how far it is from the nearest view.
+    pub(super) nearest: Vec<f32>,
+}
+
+/// Chooses at most `most` candidates beside the main view, each time the one after which all that was seen is nearest to some
+/// view, by the sum of squares.
+pub(super) fn pick(main: Wish, candidates: &[Candidate], most: usize) -> Pick {
+    let far = |distance: f32| distance.min(MOST_FAR).powi(2);
+    let mut nearest: Vec<f32> = candidates.iter().map(|candidate| candidate.wish.distance(&main)).collect();
+    let is_crisp = crisp(candidates);
+    let mut chosen: Vec<usize> = Vec::new();
+    while chosen.len() < most {
+        let gain = |view: usize| -> f32 {
+            let others = candidates.iter().zip(&nearest);
+            others.map(|(other, &now)| (far(now) - far(other.wish.distance(&candidates[view].wish))).max(0.0)).sum()
+        };
+        let fit = (0..candidates.len()).filter(|&i| nearest[i] >= LEAST_NEWS && is_crisp[i] && !chosen.contains(&i));
+        // The first of equals, so that the same files give the same views.
+        let best = fit.map(|i| (i, gain(i))).fold(None, |best: Option<(usize, f32)>, (i, gain)| match best {
+            Some((_, most)) if most >= gain => best,
+            _ => Some((i, gain)),
+        });
+        let Some((best, _)) = best else { break };
+        chosen.push(best);
+        for (now, other) in nearest.iter_mut().zip(candidates) {
+            *now = now.min(other.wish.distance(&candidates[best].wish));
+        }
+    }
+    Pick { chosen, nearest }
+}
+
+/// Which candidates are about as crisp as the others of their clip.
+fn crisp(candidates: &[Candidate]) -> Vec<bool> {
+    let median = |file: usize| {
+        let mut values: Vec<f32> = candidates.iter().filter(|c| c.file == file).map(|c| c.crispness).collect();
+        values.sort_by(f32::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let mut medians = std::collections::BTreeMap::new();
+    for candidate in candidates {
+        medians.entry(candidate.file).or_insert_with(|| median(candidate.file));
+    }
+    candidates.iter().map(|c| medians.get(&c.file).is_none_or(|&median| c.crispness >= LEAST_CRISP * median)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use glam::Quat;
+
+    use super::*;
+
+    fn candidate(yaw: f32, mouth: f32) -> Candidate {
+        let wish = Wish { rotation: Quat::from_rotation_y(yaw), mouth, eyes: 1.0 };
+        Candidate { file: 0, frame: None, wish, crispness: 1.0 }
+    }
+
+    fn chosen(candidates: &[Candidate], most: usize) -> Vec<usize> {
+        pick(candidate(0.0, 0.0).wish, candidates, most).chosen
+    }
+
+    #[test]
+    fn what_adds_something_is_chosen_and_near_duplicates_are_not() {
+        let all = [
+            candidate(0.01, 0.0),
+            candidate(0.6, 0.0),
+            candidate(0.62, 0.0),
+            candidate(-0.5, 0.0),
+            candidate(0.0, 0.3),
+        ];
+        let mut found = chosen(&all, 7);
+        found.sort_unstable();
+        assert!(found == [1, 3, 4] || found == [2, 3, 4], "{found:?}");
+        assert_eq!(chosen(&all, 1).len(), 1);
+        assert!(chosen(&all[..1], 7).is_empty(), "the main view again");
+    }
+
+    #[test]
+    fn what_a_clip_often_shows_counts_more_than_one_stray_frame() {
+        let mut all: Vec<Candidate> = (0..40).map(|i| candidate(0.35 + 0.001 * i as f32, 0.0)).collect();
+        all.push(candidate(-1.4, 0.0));
+        assert!(chosen(&all, 1)[0] < 40);
+    }
+
+    #[test]
+    fn a_blurred_frame_is_no_view() {
+        let mut all: Vec<Candidate> = (0..5).map(|i| candidate(0.5 + 0.001 * i as f32, 0.0)).collect();
+        all[2].crispness = 0.2;
+        all.push(Candidate { crispness: 0.1, ..candidate(-0.6, 0.0) });
+        let found = chosen(&all, 7);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0] != 2 && found[0] != 5);
+    }
+}
