@@ -75,7 +75,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage, 130 interrupted
 pub(crate) enum Command {
     /// Show the program at work with the built-in portrait and driver
     Demo(DemoArgs),
-    /// Make an identity file from a photo
+    /// Make an identity file from a photo, or from several photos and clips of one person
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
     Run(Box<RunArgs>),
@@ -139,6 +139,8 @@ pub(crate) struct DemoArgs {
   effigy enroll me.jpg -o me.effigy --consent self
   effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example'
   effigy enroll two-people.jpg -o left.effigy --consent self --face 1
+  effigy enroll me.jpg left.jpg right.jpg smile.jpg -o me.effigy --consent self
+  effigy enroll me.jpg talk.mp4 -o me.effigy --consent self       views out of a clip; the photo stays the main one
 
 The identity file holds the consent record and is signed with a key that is made on first use.
 A preview is written beside it (NAME.png): points found, person cut out, background.")]

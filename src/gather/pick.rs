@@ -4,7 +4,7 @@ use super::Candidate;
 use crate::generate::views::Wish;
 
 /// A view that is nearer than this to one that was chosen shows nothing new, in the units of [`Wish::distance`].
-pub(super) const LEAST_NEWS: f32 = 0.8;
+pub(super) const LEAST_NEWS: f32 = 0.6;
 /// What is farther from all views than this counts as if it were so far: a tracker's error is no reason for a view.
 const MOST_FAR: f32 = 4.0;
 /// Of a clip, frames whose faces are less crisp than this share of the median's are no views.

@@ -2,8 +2,9 @@
 //!
 //! Each view is a portrait of its own with its own prepared network; all are asked for the same points of the picture, those
 //! that the identity's main portrait would have. A frame is made from one view, the one that shows most nearly what is
-//! wanted. Only while one gives way to another are both drawn and mixed. As a change takes [`FADE_SECS`] and none begins
-//! within [`STAY_SECS`] of the last, at most 15 % more pictures are drawn, whatever the driver does.
+//! wanted. Only while one gives way to another are both drawn and mixed, for [`FADE_SECS`]. The time for that is saved up:
+//! [`FADE_SHARE`] of what passes, so that no driver makes a run draw many more pictures. Where none is saved, a view that is
+//! much nearer is cut to: a head that turns so fast hides it.
 
 use std::sync::Arc;
 
@@ -19,13 +20,19 @@ mod wish;
 
 /// How long a change from one view to another takes.
 pub const FADE_SECS: f32 = 0.12;
+/// The share of all time in which two views are drawn, at most.
+pub const FADE_SHARE: f32 = 0.14;
+/// So much time for it can be saved up: three changes may follow each other.
+const MOST_SAVED_SECS: f32 = 3.0 * FADE_SECS;
 /// No change begins within so long of the one before.
-pub const STAY_SECS: f32 = 0.8;
+const STAY_SECS: f32 = 0.24;
+/// A view that is nearer by this is cut to where there is no time for a change.
+const CUT: f32 = 1.2;
 /// Another view must be nearer to what is wanted by this, in the units of [`Wish::distance`]: two views that are as near do
 /// not take turns.
 const HYSTERESIS: f32 = 0.35;
 /// The main portrait counts as so much nearer: it is the picture that was chosen, and has no tracker's guess between.
-const MAIN_BONUS: f32 = 0.25;
+const MAIN_BONUS: f32 = 0.4;
 /// Time between two pictures where nobody says it.
 const FALLBACK_STEP_SECS: f32 = 1.0 / 30.0;
 
@@ -50,6 +57,8 @@ pub(super) struct Views {
     back: Option<usize>,
     /// Since the last change began.
     since_secs: f32,
+    /// Time in which two views may be drawn.
+    saved_secs: f32,
     last: Option<Timestamp>,
     now: Option<Timestamp>,
     signal: Box<DrivingSignal>,
@@ -71,6 +80,7 @@ impl Views {
             front: 0,
             back: None,
             since_secs: f32::INFINITY,
+            saved_secs: MOST_SAVED_SECS,
             last: None,
             now: None,
             signal: Box::new(signal),
@@ -105,12 +115,19 @@ impl Views {
             self.shown[view].distance(&wish) - bonus
         };
         let nearest = (1..self.shown.len()).fold(0, |a, b| if distance(b) < distance(a) { b } else { a });
+        self.saved_secs = (self.saved_secs + FADE_SHARE * step_secs).min(MOST_SAVED_SECS);
+        let gain = distance(self.front) - distance(nearest);
         if is_first {
             (self.front, self.since_secs) = (nearest, STAY_SECS);
-        } else if self.since_secs >= STAY_SECS && distance(nearest) < distance(self.front) - HYSTERESIS {
-            self.back = Some(std::mem::replace(&mut self.front, nearest));
-            // The first mixed picture is one step into the change.
-            self.since_secs = step_secs.min(FADE_SECS * 0.5);
+        } else if self.since_secs >= STAY_SECS && gain > HYSTERESIS {
+            if self.saved_secs >= FADE_SECS {
+                self.saved_secs -= FADE_SECS;
+                self.back = Some(std::mem::replace(&mut self.front, nearest));
+                // The first mixed picture is one step into the change.
+                self.since_secs = step_secs.min(FADE_SECS * 0.5);
+            } else if gain > CUT {
+                (self.front, self.since_secs) = (nearest, 0.0);
+            }
         }
         if self.since_secs >= FADE_SECS {
             self.back = None;

@@ -26,6 +26,7 @@ fn views() -> Views {
         front: 0,
         back: None,
         since_secs: f32::INFINITY,
+        saved_secs: MOST_SAVED_SECS,
         last: None,
         now: None,
     }
@@ -56,13 +57,16 @@ fn a_turn_brings_the_side_view_and_both_are_drawn_for_a_moment_only() {
 #[test]
 fn however_the_head_shakes_at_most_fifteen_of_a_hundred_pictures_are_drawn_twice() {
     let mut views = views();
-    let (mut n_mixed, n) = (0, 3000);
+    let (mut n_mixed, mut n_wrong, n) = (0, 0, 3000);
     for i in 0..n {
         views.set_time(Timestamp::from_nanos(i * 33_333_333));
-        let signal = turned(&views, if i / 4 % 2 == 0 { 0.5 } else { -0.5 });
-        n_mixed += u64::from(views.choose(&signal).back.is_some());
+        let signal = turned(&views, if i / 12 % 2 == 0 { 0.5 } else { -0.5 });
+        let mix = views.choose(&signal);
+        n_mixed += u64::from(mix.back.is_some());
+        n_wrong += u64::from(mix.front != if i / 12 % 2 == 0 { 1 } else { 2 });
     }
     assert!(n_mixed > 0 && n_mixed * 100 <= n * 15, "{n_mixed} of {n}");
+    assert!(n_wrong * 10 <= n, "where there is no time for a change there is a cut: {n_wrong} of {n}");
 }
 
 #[test]
