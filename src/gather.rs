@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use glam::Quat;
 
-use crate::drive::PersonShape;
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceTracker, TrackerOptions};
 use crate::frame::Rgb;
@@ -18,6 +17,7 @@ use crate::identity::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Identity
 use crate::photo;
 
 use self::clip::Survey;
+use self::person::Person;
 use self::pick::{Pick, pick};
 
 pub use self::kind::is_clip;
@@ -26,6 +26,7 @@ mod clip;
 mod kind;
 mod person;
 mod pick;
+mod texture;
 
 /// A view that an identity got.
 #[derive(Clone, Debug)]
@@ -121,7 +122,8 @@ impl Gatherer {
         progress("enrolling");
         let (main, mut enrolled, photo, main_frame) = self.main(files, &mut looked, options)?;
         let main_shape = enrolled.identity.shape.clone();
-        let person = PersonShape::new(&main_shape)?;
+        let own = &enrolled.identity;
+        let person = Person::new(&own.portrait, &own.landmarks_px, &main_shape)?;
         let mut candidates = Vec::new();
         for (at, looked) in looked.iter().enumerate() {
             match looked {
@@ -129,7 +131,8 @@ impl Gatherer {
                 Looked::Photo(photo) => match photo.main_face() {
                     Ok(face) => {
                         let shape = FaceShape::new(&face.observation.landmarks_px, &face.observation.pose);
-                        person::check_photo(&person, &shape, &files[at], &files[main])?;
+                        let names = (&*files[at], &*files[main]);
+                        person.check(&photo.picture, &face.observation.landmarks_px, &shape, names)?;
                         let wish = Wish::of_view(&shape, &main_shape);
                         candidates.push(Candidate { file: at, frame: None, wish, crispness: 1.0 });
                     }
@@ -137,7 +140,7 @@ impl Gatherer {
                 },
                 Looked::Clip(survey) => {
                     if at != main {
-                        person::check_clip(&person, &survey.shapes(), &files[at], &files[main])?;
+                        self.check_clip(&person, survey, (&files[at], &files[main]))?;
                     }
                     let frames = survey.seen.iter().filter(|seen| at != main || Some(seen.index) != main_frame);
                     candidates.extend(frames.map(|seen| Candidate {
@@ -201,6 +204,15 @@ impl Gatherer {
             left_out.push(LeftOut { file: file.clone(), reason });
         }
         Ok(Gathered { enrolled, photo, views, left_out })
+    }
+
+    /// Refuses a clip of somebody else, by its calmest picture.
+    fn check_clip(&mut self, person: &Person, survey: &Survey, names: (&Path, &Path)) -> Result<()> {
+        let photo = self.enroller.examine_frame(clip::picture(names.0, survey.calmest())?, &survey.sha256)?;
+        // A picture whose face is found while it is followed, and not by itself, tells nothing.
+        let Ok(face) = photo.main_face() else { return Ok(()) };
+        let shape = FaceShape::new(&face.observation.landmarks_px, &face.observation.pose);
+        person.check(&photo.picture, &face.observation.landmarks_px, &shape, names)
     }
 
     /// Finds the faces of a photo, or looks through a clip.

@@ -18,9 +18,7 @@ use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 use effigy::identity::{Basis, EnrollOptions, Framing, Signer};
 use effigy::signal::Motion;
-use effigy::{
-    DrivingSignal, ErrorKind, FaceObservation, Generator, Identity, Portrait, RawFrame, Result, Source as _,
-};
+use effigy::{DrivingSignal, ErrorKind, FaceObservation, Generator, Identity, Portrait, RawFrame, Result, Source as _};
 
 fn options() -> EnrollOptions {
     EnrollOptions {
@@ -59,7 +57,10 @@ fn a_clip_gives_views_that_differ_and_its_file_holds_them_all() {
     assert!((3..=8).contains(&identity.n_views()), "{:?}", gathered.views);
     assert_eq!((gathered.views.len(), gathered.left_out.len()), (identity.n_views(), 0));
     let main = &gathered.views[0];
-    assert!(main.yaw_pitch_roll_degrees[..2].iter().all(|angle| angle.abs() < 12.0) && main.at_secs.is_some(), "{main:?}");
+    assert!(
+        main.yaw_pitch_roll_degrees[..2].iter().all(|angle| angle.abs() < 12.0) && main.at_secs.is_some(),
+        "{main:?}"
+    );
     let file = identity.to_bytes(&signer()).unwrap();
     let read = Identity::from_bytes(&file).unwrap();
     assert_eq!(read.n_views(), identity.n_views());

@@ -62,15 +62,6 @@ impl Survey {
         let calmest = self.seen.iter().min_by(|a, b| unrest(a).total_cmp(&unrest(b)));
         calmest.map_or(0, |seen| seen.index)
     }
-
-    /// The shapes of those pictures in which the face looks most nearly into the camera.
-    pub(super) fn shapes(&self) -> Vec<&FaceShape> {
-        const MOST: usize = 24;
-        let mut shapes: Vec<&FaceShape> = self.seen.iter().map(|seen| &seen.shape).collect();
-        shapes.sort_by(|a, b| turned_rads(a.rotation).total_cmp(&turned_rads(b.rotation)));
-        shapes.truncate(MOST);
-        shapes
-    }
 }
 
 /// Looks through a clip.

@@ -1,44 +1,68 @@
-//! Whether two files show one person, as far as the shape of the face tells.
+//! Whether two pictures show one person, as far as the shape of the face and its look tell.
+//!
+//! Both tell little by themselves, and neither is a network for recognition, which this program does not carry: it is there to
+//! notice a wrong file, not to prove who somebody is.
 
 use std::path::Path;
 
+use super::texture::Texture;
 use super::turned_rads;
 use crate::drive::PersonShape;
 use crate::error::{Error, ErrorKind, Result};
-use crate::geometry::FaceShape;
+use crate::frame::Rgb;
+use crate::geometry::{FaceShape, Landmarks};
 
-/// Faces whose shapes at rest are farther apart, in face widths, are two people's.
-const OTHER_PERSON: f32 = 0.05;
+/// Faces whose shapes at rest are farther apart than this, in face widths, are two people's.
+const OTHER_SHAPE: f32 = 0.055;
 /// A head that is turned by a radian may be so much farther from itself: the tracker guesses the side that it does not see.
-const PER_TURN: f32 = 0.05;
+const PER_TURN: f32 = 0.11;
+/// Faces that are less alike than this are two people's.
+const OTHER_LOOK: f32 = 0.55;
+/// Heads that are turned from each other by a radian are less alike by so much.
+const LOOK_PER_TURN: f32 = 0.35;
 
-/// Refuses a photo of somebody else.
-pub(super) fn check_photo(person: &PersonShape, shape: &FaceShape, file: &Path, main: &Path) -> Result<()> {
-    let apart = person.distance(shape)? - PER_TURN * turned_rads(shape.rotation);
-    judge(apart, file, main)
+/// One face to compare others with.
+pub(super) struct Person {
+    shape: PersonShape,
+    rotation: glam::Quat,
+    texture: Texture,
 }
 
-/// Refuses a clip of somebody else: by the median of its pictures.
-pub(super) fn check_clip(person: &PersonShape, shapes: &[&FaceShape], file: &Path, main: &Path) -> Result<()> {
-    let mut apart = Vec::new();
-    for shape in shapes {
-        apart.push(person.distance(shape)? - PER_TURN * turned_rads(shape.rotation));
+impl Person {
+    /// Takes the face whose points are in pixels of `picture`.
+    ///
+    /// # Errors
+    /// When a picture operation fails, or the program was built from a torn expression space.
+    pub(super) fn new(picture: &Rgb, landmarks_px: &Landmarks, shape: &FaceShape) -> Result<Self> {
+        let texture = Texture::new(picture, landmarks_px, shape)?;
+        Ok(Self { shape: PersonShape::new(shape)?, rotation: shape.rotation, texture })
     }
-    apart.sort_by(f32::total_cmp);
-    apart.get(apart.len() / 2).map_or(Ok(()), |&apart| judge(apart, file, main))
-}
 
-fn judge(apart: f32, file: &Path, main: &Path) -> Result<()> {
-    if apart <= OTHER_PERSON {
-        return Ok(());
+    /// Refuses another face, of `file`, if it seems to be somebody else's than that of `main`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Photo`] when it does.
+    pub(super) fn check(
+        &self,
+        picture: &Rgb,
+        landmarks_px: &Landmarks,
+        shape: &FaceShape,
+        (file, main): (&Path, &Path),
+    ) -> Result<()> {
+        let apart = self.shape.distance(shape)? - PER_TURN * turned_rads(shape.rotation);
+        let turn = crate::generate::views::turn_rads(self.rotation, shape.rotation);
+        let likeness = self.texture.likeness(&Texture::new(picture, landmarks_px, shape)?);
+        let likeness = likeness.map(|likeness| likeness + LOOK_PER_TURN * turn);
+        log::debug!("{}: shapes {apart:.3} apart, looks {likeness:?} alike", file.display());
+        if apart <= OTHER_SHAPE && likeness.is_none_or(|likeness| likeness >= OTHER_LOOK) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} and {} seem to show two people; leave one of them out, or enroll each by itself; if it is one person, take the \
+             photo in even light, without hands or hair in front of the face",
+            main.display(),
+            file.display(),
+        );
+        Err(Error::new(ErrorKind::Photo, message))
     }
-    let message = format!(
-        "{} and {} seem to show two people: their faces at rest are {:.1} % of the eyes' distance apart, at most {:.1} is one \
-         person; leave one of them out, or enroll each by itself",
-        main.display(),
-        file.display(),
-        100.0 * apart,
-        100.0 * OTHER_PERSON
-    );
-    Err(Error::new(ErrorKind::Photo, message))
 }
