@@ -18,7 +18,7 @@ use crate::photo;
 
 use self::clip::Survey;
 use self::person::Person;
-use self::pick::{Pick, pick};
+use self::pick::Picker;
 
 pub use self::kind::is_clip;
 
@@ -27,6 +27,9 @@ mod kind;
 mod person;
 mod pick;
 mod texture;
+
+/// So many candidates are looked at closely: of a clip in which hands are before the face, more are refused than taken.
+const MAX_TRIES: usize = 24;
 
 /// A view that an identity got.
 #[derive(Clone, Debug)]
@@ -132,7 +135,7 @@ impl Gatherer {
                     Ok(face) => {
                         let shape = FaceShape::new(&face.observation.landmarks_px, &face.observation.pose);
                         let names = (&*files[at], &*files[main]);
-                        person.check(&photo.picture, &face.observation.landmarks_px, &shape, names)?;
+                        person.check(&photo.picture, &face.observation, names)?;
                         let wish = Wish::of_view(&shape, &main_shape);
                         candidates.push(Candidate { file: at, frame: None, wish, crispness: 1.0 });
                     }
@@ -154,45 +157,46 @@ impl Gatherer {
             }
         }
         let main_view = Wish::of_view(&main_shape, &main_shape);
-        let Pick { chosen, nearest } = pick(main_view, &candidates, max_views.clamp(1, Identity::MAX_VIEWS) - 1);
-        let mut views =
-            vec![GatheredView::new(&files[main], at_secs(&looked[main], main_frame), &enrolled.identity, &main_shape)];
+        let mut picker = Picker::new(main_view, &candidates);
+        let at_secs = at_secs(&looked[main], main_frame);
+        let mut views = vec![GatheredView::new(&files[main], at_secs, &enrolled.identity, &main_shape)];
         let mut taken = vec![main];
-        for &index in &chosen {
+        let most = max_views.clamp(1, Identity::MAX_VIEWS);
+        let mut tries = MAX_TRIES;
+        while views.len() < most && tries > 0 {
+            let Some(index) = picker.best() else { break };
+            tries -= 1;
+            progress(&format!("adding view {}", views.len() + 1));
             let candidate = &candidates[index];
-            progress(&format!("adding view {} of {}", views.len() + 1, chosen.len() + 1));
-            let file = &files[candidate.file];
-            let outcome = match (&looked[candidate.file], candidate.frame) {
-                (Looked::Photo(photo), _) => self.enroller.add_view(&mut enrolled.identity, photo, None),
-                (Looked::Clip(survey), Some((frame, at_secs))) => {
-                    let picture = clip::picture(file, frame)?;
-                    let photo = self.enroller.examine_frame(picture, &survey.sha256)?;
-                    self.enroller.add_view(&mut enrolled.identity, &photo, Some((at_secs * 1e3).round() as u64))
-                }
-                _ => continue,
-            };
-            match outcome {
-                Ok(()) => {
+            match self.add(
+                &mut enrolled.identity,
+                candidate,
+                &files[candidate.file],
+                &looked[candidate.file],
+                &person,
+            )? {
+                None => {
+                    picker.accept(index);
                     taken.push(candidate.file);
                     if let Some(view) = enrolled.identity.views.last() {
                         let at_secs = candidate.frame.map(|(_, at_secs)| at_secs);
-                        views.push(GatheredView::new(file, at_secs, view.identity(), &main_shape));
+                        views.push(GatheredView::new(&files[candidate.file], at_secs, view.identity(), &main_shape));
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::Photo => {
+                Some(reason) => {
+                    picker.reject(index);
                     if candidate.frame.is_none() {
-                        left_out.push(LeftOut { file: file.clone(), reason: error.to_string() });
-                        taken.push(candidate.file);
+                        left_out.push(LeftOut { file: files[candidate.file].clone(), reason });
                     }
                 }
-                Err(error) => return Err(error),
             }
         }
+        let nearest = picker.nearest();
         for (at, file) in files.iter().enumerate() {
             if taken.contains(&at) || left_out.iter().any(|left| left.file == *file) {
                 continue;
             }
-            let own = candidates.iter().zip(&nearest).find(|(candidate, _)| candidate.file == at);
+            let own = candidates.iter().zip(nearest).find(|(candidate, _)| candidate.file == at);
             let reason = match (&looked[at], own) {
                 (Looked::Unusable, _) => "no face was found in it".to_owned(),
                 (Looked::Clip(survey), _) if survey.seen.is_empty() => "no face was found in it".to_owned(),
@@ -206,13 +210,43 @@ impl Gatherer {
         Ok(Gathered { enrolled, photo, views, left_out })
     }
 
+    /// Adds a candidate to the identity's views, or says why it is none.
+    fn add(
+        &mut self,
+        identity: &mut Identity,
+        candidate: &Candidate,
+        file: &Path,
+        looked: &Looked,
+        person: &Person,
+    ) -> Result<Option<String>> {
+        let outcome = match (looked, candidate.frame) {
+            (Looked::Photo(photo), _) => self.enroller.add_view(identity, photo, None),
+            (Looked::Clip(survey), Some((frame, at_secs))) => {
+                let photo = self.enroller.examine_frame(clip::picture(file, frame)?, &survey.sha256)?;
+                let is_bare = match photo.main_face() {
+                    Ok(face) => person.looks_like(&photo.picture, &face.observation)?,
+                    Err(_) => false,
+                };
+                if !is_bare {
+                    return Ok(Some("something seems to cover the face".to_owned()));
+                }
+                self.enroller.add_view(identity, &photo, Some((at_secs * 1e3).round() as u64))
+            }
+            _ => return Ok(Some("it shows no face".to_owned())),
+        };
+        match outcome {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Photo => Ok(Some(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Refuses a clip of somebody else, by its calmest picture.
     fn check_clip(&mut self, person: &Person, survey: &Survey, names: (&Path, &Path)) -> Result<()> {
         let photo = self.enroller.examine_frame(clip::picture(names.0, survey.calmest())?, &survey.sha256)?;
         // A picture whose face is found while it is followed, and not by itself, tells nothing.
         let Ok(face) = photo.main_face() else { return Ok(()) };
-        let shape = FaceShape::new(&face.observation.landmarks_px, &face.observation.pose);
-        person.check(&photo.picture, &face.observation.landmarks_px, &shape, names)
+        person.check(&photo.picture, &face.observation, names)
     }
 
     /// Finds the faces of a photo, or looks through a clip.

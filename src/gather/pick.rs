@@ -9,40 +9,67 @@ pub(super) const LEAST_NEWS: f32 = 0.6;
 const MOST_FAR: f32 = 4.0;
 /// Of a clip, frames whose faces are less crisp than this share of the median's are no views.
 const LEAST_CRISP: f32 = 0.75;
+/// What covers a face does so for longer than this.
+const NEAR_SECS: f64 = 0.4;
 
-/// What was chosen.
-pub(super) struct Pick {
-    /// Indices of candidates, the one that adds most first.
-    pub(super) chosen: Vec<usize>,
+/// Chooses among candidates, each time the one after which all that was seen is nearest to some view, by the sum of squares.
+pub(super) struct Picker<'a> {
+    candidates: &'a [Candidate],
     /// For each candidate, how far it is from the nearest view.
-    pub(super) nearest: Vec<f32>,
+    nearest: Vec<f32>,
+    /// Which may become a view.
+    is_fit: Vec<bool>,
 }
 
-/// Chooses at most `most` candidates beside the main view, each time the one after which all that was seen is nearest to some
-/// view, by the sum of squares.
-pub(super) fn pick(main: Wish, candidates: &[Candidate], most: usize) -> Pick {
-    let far = |distance: f32| distance.min(MOST_FAR).powi(2);
-    let mut nearest: Vec<f32> = candidates.iter().map(|candidate| candidate.wish.distance(&main)).collect();
-    let is_crisp = crisp(candidates);
-    let mut chosen: Vec<usize> = Vec::new();
-    while chosen.len() < most {
+impl<'a> Picker<'a> {
+    /// Starts with the main view alone.
+    pub(super) fn new(main: Wish, candidates: &'a [Candidate]) -> Self {
+        let nearest = candidates.iter().map(|candidate| candidate.wish.distance(&main)).collect();
+        Self { candidates, nearest, is_fit: crisp(candidates) }
+    }
+
+    /// The candidate that adds most, the first of equals, so that the same files give the same views; none where nothing adds
+    /// anything.
+    pub(super) fn best(&self) -> Option<usize> {
+        let far = |distance: f32| distance.min(MOST_FAR).powi(2);
         let gain = |view: usize| -> f32 {
-            let others = candidates.iter().zip(&nearest);
-            others.map(|(other, &now)| (far(now) - far(other.wish.distance(&candidates[view].wish))).max(0.0)).sum()
+            let others = self.candidates.iter().zip(&self.nearest);
+            let view = &self.candidates[view].wish;
+            others.map(|(other, &now)| (far(now) - far(other.wish.distance(view))).max(0.0)).sum()
         };
-        let fit = (0..candidates.len()).filter(|&i| nearest[i] >= LEAST_NEWS && is_crisp[i] && !chosen.contains(&i));
-        // The first of equals, so that the same files give the same views.
+        let fit = (0..self.candidates.len()).filter(|&i| self.is_fit[i] && self.nearest[i] >= LEAST_NEWS);
         let best = fit.map(|i| (i, gain(i))).fold(None, |best: Option<(usize, f32)>, (i, gain)| match best {
             Some((_, most)) if most >= gain => best,
             _ => Some((i, gain)),
         });
-        let Some((best, _)) = best else { break };
-        chosen.push(best);
-        for (now, other) in nearest.iter_mut().zip(candidates) {
-            *now = now.min(other.wish.distance(&candidates[best].wish));
+        best.map(|(best, _)| best)
+    }
+
+    /// Makes a candidate a view.
+    pub(super) fn accept(&mut self, index: usize) {
+        self.is_fit[index] = false;
+        for (now, other) in self.nearest.iter_mut().zip(self.candidates) {
+            *now = now.min(other.wish.distance(&self.candidates[index].wish));
         }
     }
-    Pick { chosen, nearest }
+
+    /// Takes a candidate out, and of a clip what is near to it in time, which will not do either.
+    pub(super) fn reject(&mut self, index: usize) {
+        let out = &self.candidates[index];
+        for (is_fit, other) in self.is_fit.iter_mut().zip(self.candidates) {
+            let is_near = match (out.frame, other.frame) {
+                (Some((_, a)), Some((_, b))) => other.file == out.file && (a - b).abs() < NEAR_SECS,
+                _ => false,
+            };
+            *is_fit &= !is_near;
+        }
+        self.is_fit[index] = false;
+    }
+
+    /// For each candidate, how far it is from the nearest view.
+    pub(super) fn nearest(&self) -> &[f32] {
+        &self.nearest
+    }
 }
 
 /// Which candidates are about as crisp as the others of their clip.
@@ -71,7 +98,13 @@ mod tests {
     }
 
     fn chosen(candidates: &[Candidate], most: usize) -> Vec<usize> {
-        pick(candidate(0.0, 0.0).wish, candidates, most).chosen
+        let mut picker = Picker::new(candidate(0.0, 0.0).wish, candidates);
+        let mut chosen = Vec::new();
+        while let Some(best) = picker.best().filter(|_| chosen.len() < most) {
+            picker.accept(best);
+            chosen.push(best);
+        }
+        chosen
     }
 
     #[test]
@@ -95,6 +128,19 @@ mod tests {
         let mut all: Vec<Candidate> = (0..40).map(|i| candidate(0.35 + 0.001 * i as f32, 0.0)).collect();
         all.push(candidate(-1.4, 0.0));
         assert!(chosen(&all, 1)[0] < 40);
+    }
+
+    #[test]
+    fn what_is_rejected_takes_its_moment_with_it() {
+        let mut all: Vec<Candidate> = (0..10).map(|i| candidate(0.5 + 0.01 * i as f32, 0.0)).collect();
+        for (i, one) in all.iter_mut().enumerate() {
+            one.frame = Some((i as u64, 0.1 * i as f64));
+        }
+        let mut picker = Picker::new(candidate(0.0, 0.0).wish, &all);
+        let best = picker.best().unwrap();
+        picker.reject(best);
+        let next = picker.best().unwrap();
+        assert!(next.abs_diff(best) >= 4, "{best} then {next}");
     }
 
     #[test]
