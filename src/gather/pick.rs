@@ -24,7 +24,7 @@ pub(super) struct Picker<'a> {
 impl<'a> Picker<'a> {
     /// Starts with the main view alone.
     pub(super) fn new(main: Wish, candidates: &'a [Candidate]) -> Self {
-        let nearest = candidates.iter().map(|candidate| candidate.wish.distance(&main)).collect();
+        let nearest = candidates.iter().map(|candidate| main.distance(&candidate.wish)).collect();
         Self { candidates, nearest, is_fit: crisp(candidates) }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Picker<'a> {
         let gain = |view: usize| -> f32 {
             let others = self.candidates.iter().zip(&self.nearest);
             let view = &self.candidates[view].wish;
-            others.map(|(other, &now)| (far(now) - far(other.wish.distance(view))).max(0.0)).sum()
+            others.map(|(other, &now)| (far(now) - far(view.distance(&other.wish))).max(0.0)).sum()
         };
         let fit = (0..self.candidates.len()).filter(|&i| self.is_fit[i] && self.nearest[i] >= LEAST_NEWS);
         let best = fit.map(|i| (i, gain(i))).fold(None, |best: Option<(usize, f32)>, (i, gain)| match best {
@@ -49,7 +49,7 @@ impl<'a> Picker<'a> {
     pub(super) fn accept(&mut self, index: usize) {
         self.is_fit[index] = false;
         for (now, other) in self.nearest.iter_mut().zip(self.candidates) {
-            *now = now.min(other.wish.distance(&self.candidates[index].wish));
+            *now = now.min(self.candidates[index].wish.distance(&other.wish));
         }
     }
 

@@ -27,10 +27,10 @@ const MOST_SAVED_SECS: f32 = 3.0 * FADE_SECS;
 /// No change begins within so long of the one before.
 const STAY_SECS: f32 = 0.24;
 /// A view that is nearer by this is cut to where there is no time for a change.
-const CUT: f32 = 1.2;
+const CUT: f32 = 2.0;
 /// Another view must be nearer to what is wanted by this, in the units of [`Wish::distance`]: two views that are as near do
 /// not take turns.
-const HYSTERESIS: f32 = 0.35;
+const HYSTERESIS: f32 = 0.5;
 /// The main portrait counts as so much nearer: it is the picture that was chosen, and has no tracker's guess between.
 const MAIN_BONUS: f32 = 0.4;
 /// Time between two pictures where nobody says it.
