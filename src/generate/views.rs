@@ -30,7 +30,7 @@ const STAY_SECS: f32 = 0.24;
 const CUT: f32 = 2.0;
 /// Another view must be nearer to what is wanted by this, in the units of [`Wish::distance`]: two views that are as near do
 /// not take turns.
-const HYSTERESIS: f32 = 0.5;
+const HYSTERESIS: f32 = 0.4;
 /// The main portrait counts as so much nearer: it is the picture that was chosen, and has no tracker's guess between.
 const MAIN_BONUS: f32 = 0.4;
 /// Time between two pictures where nobody says it.

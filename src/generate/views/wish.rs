@@ -7,10 +7,9 @@ use crate::signal::DrivingSignal;
 
 /// A turn of the head that counts as much as one unit of anything else.
 const TURN_RADS: f32 = 0.17;
-/// An opening of the mouth beyond the view's that does, in face widths: lips that part show teeth that the view has not.
-const MOUTH_OPENS: f32 = 0.10;
-/// The same for a mouth that shuts, which hides what the view has.
-const MOUTH_SHUTS: f32 = 0.14;
+/// An opening of the mouth more or less than the view's that does, in face widths: lips that part show teeth that the view
+/// has not, and lips that shut are drawn best where they were shut.
+const MOUTH: f32 = 0.10;
 /// A share of the open eye beyond the view's that does: an eye that is shut in the view cannot be opened.
 const EYES_OPEN: f32 = 0.3;
 /// The same for eyes that shut: a blink is short, and lids are drawn well.
@@ -50,10 +49,10 @@ impl Wish {
     /// How far a view that shows this is from what is wished: 1 is a turn of ten degrees, or lips that part. A tilt in the
     /// picture's plane counts for nothing: any view can be tilted.
     pub(crate) fn distance(&self, wish: &Self) -> f32 {
-        let part = |beyond: f32, more: f32, less: f32| if beyond > 0.0 { beyond / more } else { beyond / less };
         let turn = turn_rads(self.rotation, wish.rotation) / TURN_RADS;
-        let mouth = part(wish.mouth - self.mouth, MOUTH_OPENS, MOUTH_SHUTS);
-        let eyes = part(wish.eyes - self.eyes, EYES_OPEN, EYES_SHUT);
+        let mouth = (wish.mouth - self.mouth) / MOUTH;
+        let opened = wish.eyes - self.eyes;
+        let eyes = if opened > 0.0 { opened / EYES_OPEN } else { opened / EYES_SHUT };
         (turn * turn + mouth * mouth + eyes * eyes).sqrt()
     }
 }
