@@ -140,7 +140,7 @@ pub(crate) struct DemoArgs {
   effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example'
   effigy enroll two-people.jpg -o left.effigy --consent self --face 1
   effigy enroll me.jpg left.jpg right.jpg smile.jpg -o me.effigy --consent self
-  effigy enroll me.jpg talk.mp4 -o me.effigy --consent self       views out of a clip; the photo stays the main one
+  effigy enroll me.jpg talk.mp4 -o me.effigy --consent self        further views out of a clip
 
 The identity file holds the consent record and is signed with a key that is made on first use.
 A preview is written beside it (NAME.png): points found, person cut out, background.")]
