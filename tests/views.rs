@@ -141,7 +141,6 @@ fn two_people_are_refused_by_name() {
             n_refused += 1;
         }
     }
-    println!("{n_refused} of {n_pairs} pairs refused");
     assert!(3 * n_refused >= n_pairs, "{n_refused} of {n_pairs} pairs refused");
 }
 
