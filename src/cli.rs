@@ -75,7 +75,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage, 130 interrupted
 pub(crate) enum Command {
     /// Show the program at work with the built-in portrait and driver
     Demo(DemoArgs),
-    /// Make an identity file from a photo
+    /// Make an identity file from a photo, or from several photos and clips of one person
     Enroll(EnrollArgs),
     /// Drive an identity with a camera or a clip
     Run(Box<RunArgs>),
@@ -139,12 +139,16 @@ pub(crate) struct DemoArgs {
   effigy enroll me.jpg -o me.effigy --consent self
   effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example'
   effigy enroll two-people.jpg -o left.effigy --consent self --face 1
+  effigy enroll me.jpg left.jpg right.jpg smile.jpg -o me.effigy --consent self
+  effigy enroll me.jpg talk.mp4 -o me.effigy --consent self        further views out of a clip
 
 The identity file holds the consent record and is signed with a key that is made on first use.
 A preview is written beside it (NAME.png): points found, person cut out, background.")]
 pub(crate) struct EnrollArgs {
-    /// The photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, one face from the front, at least 96 pixels high; - is standard input
-    pub(crate) photo: PathBuf,
+    /// The photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, one face from the front, at least 96 pixels high; - is standard
+    /// input. More photos or clips of the same person add what the first does not show: turns of the head, teeth, shut eyes
+    #[arg(required = true, value_name = "PHOTO|CLIP")]
+    pub(crate) photos: Vec<PathBuf>,
     /// The identity file to write
     #[arg(short, long, value_name = "NAME.effigy")]
     pub(crate) output: PathBuf,
@@ -169,6 +173,9 @@ pub(crate) struct EnrollArgs {
     /// Which face, when there are several: counted from the left, from 1
     #[arg(long, value_name = "N", value_parser = parse_face)]
     pub(crate) face: Option<usize>,
+    /// The most views of several photos or a clip that are kept, 1 to 8; each takes memory and seconds at the start of a run
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) views: u8,
     /// The identity's name; otherwise the output file's
     #[arg(long)]
     pub(crate) name: Option<String>,

@@ -12,6 +12,7 @@ use crate::geometry::{FaceObservation, FaceShape};
 use crate::identity::Identity;
 pub use crate::signal::{DenseMotion, DrivingSignal, Motion};
 
+pub(crate) use person::PersonShape;
 pub use presence::Presence;
 pub use puppet::MotionTracker;
 
@@ -19,6 +20,7 @@ mod dense;
 mod expression;
 mod filter;
 mod neutral;
+mod person;
 mod presence;
 mod puppet;
 mod rehearsal;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::frame::Rgba;
 use crate::identity::Identity;
@@ -11,6 +12,7 @@ use crate::trace::Away;
 pub use effigy_network::{cards, choose, cpu, network, plan, roofline, twin, weights};
 
 pub mod neural;
+pub mod views;
 pub mod warp;
 
 /// The generated person without background: colour, and alpha where the person is.
@@ -55,6 +57,12 @@ pub trait Generator: Send {
     fn prepare(&mut self, identity: &Arc<Identity>) -> Result<bool> {
         let _ = identity;
         Ok(true)
+    }
+
+    /// Says when the next picture is of: a change from one view of the identity to another takes time. Where nobody says it,
+    /// pictures are a thirtieth of a second apart.
+    fn set_time(&mut self, now: Timestamp) {
+        let _ = now;
     }
 
     /// Draws the adopted identity doing what `signal` says, at the size the generator was made for.

@@ -10,10 +10,11 @@ use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 pub use whole_photo::{PhotoCrop, WholePhoto};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
-pub use manifest::{Basis, Consent, Framing, Manifest, utc};
+pub use manifest::{Basis, Consent, Framing, Manifest, ViewOrigin, utc};
 pub use photo_check::{Remark, RemarkKind};
 pub use photo_measure::PhotoMeasures;
 pub use revocation::{now_unix_secs, sha256};
+pub use side_view::SideView;
 pub use signing::Signer;
 
 mod choose;
@@ -25,7 +26,9 @@ mod photo_check;
 mod photo_measure;
 pub(crate) mod plate;
 mod revocation;
+mod side_view;
 mod signing;
+mod skin;
 mod whole_photo;
 
 /// An enrolled portrait with all that does not depend on the driver.
@@ -56,6 +59,8 @@ pub struct Identity {
     pub emphasis: Option<Box<[f32; N_COEFFICIENTS]>>,
     /// The photo that the portrait is a square of; `None` in files of earlier versions.
     pub photo: Option<Arc<WholePhoto>>,
+    /// Further views of the same person, at most [`Identity::MAX_VIEWS`] less the portrait itself.
+    pub views: Vec<SideView>,
 }
 
 impl Identity {
@@ -64,6 +69,14 @@ impl Identity {
 
     /// The least and the largest [`Identity::emphasis`].
     pub const EMPHASIS: [f32; 2] = [0.5, 4.0];
+
+    /// The most views that an identity has, the portrait among them.
+    pub const MAX_VIEWS: usize = 8;
+
+    /// How many views it has, the portrait among them.
+    pub fn n_views(&self) -> usize {
+        1 + self.views.len()
+    }
 
     /// Width and height of all pictures, in pixels.
     pub fn size_px(&self) -> usize {

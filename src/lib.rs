@@ -74,6 +74,7 @@ pub mod drive;
 pub mod export;
 pub mod face;
 pub mod flow;
+pub mod gather;
 pub mod generate;
 pub mod identity;
 mod jpeg;

@@ -218,6 +218,10 @@ impl Generator for SlowGenerator {
         self.inner.prepare(identity)
     }
 
+    fn set_time(&mut self, now: Timestamp) {
+        self.inner.set_time(now);
+    }
+
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
         let begin = self.clock.now();
         let outcome = self.inner.generate(signal, portrait);

@@ -1,7 +1,8 @@
-//! `effigy enroll`: a photo becomes an identity file.
+//! `effigy enroll`: a photo, or several views of one person, become an identity file.
 
 use std::path::Path;
 
+use effigy::gather::{Gathered, GatheredView, Gatherer, LeftOut, is_clip};
 use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Remark, Signer};
 use effigy::rehearse::Rehearsal;
 use effigy::{Error, ErrorKind, Result, files, photo};
@@ -9,7 +10,7 @@ use effigy::{Error, ErrorKind, Result, files, photo};
 use super::outputs::{check_writable, is_same_file};
 use super::{EnrollArgs, terminal, user};
 
-/// Enrols a photo and writes the identity and its preview.
+/// Enrols what the photos and clips show and writes the identity and its preview.
 pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     let options = EnrollOptions {
         name: name(args)?,
@@ -28,10 +29,16 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     files::check_regular(&args.output).map_err(|error| {
         Error::new(ErrorKind::Config, format!("-o must name a file, not {}", args.output.display())).because(error)
     })?;
-    if is_same_file(&args.output, &args.photo) {
+    if args.photos.iter().any(|photo| is_same_file(&args.output, photo)) {
         return Err(Error::new(
             ErrorKind::Config,
             format!("-o would replace the photo; name another file than {}", args.output.display()),
+        ));
+    }
+    if args.face.is_some() && args.photos.len() > 1 {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "--face chooses a face of one photo; cut the other photos so that each shows one person",
         ));
     }
     let preview = args.output.with_extension("png");
@@ -44,14 +51,17 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
             ),
         ));
     }
-    let bytes = photo::read_bytes(&args.photo)?;
-    check_writable(&args.output)?;
     let progress = terminal::spinner("enrolling");
-    let mut enroller = Enroller::new()?;
-    let about =
-        |error: Error| Error::new(error.kind(), format!("cannot enroll {}", args.photo.display())).because(error);
-    let photo = enroller.examine(&bytes).map_err(about)?;
-    let mut enrolled = enroller.enroll_examined(&photo, &options).map_err(about)?;
+    let Gathered { mut enrolled, photo, views, left_out } = match &*args.photos {
+        [photo] if !is_clip(photo) => enroll_one(photo, &args.output, &options)?,
+        files => {
+            check_writable(&args.output)?;
+            let say = |what: &str| progress.set_message(what.to_owned());
+            Gatherer::new()?.gather(files, &options, usize::from(args.views), say)?
+        }
+    };
+    let main = views.first().map_or_else(|| args.photos[0].clone(), |view| view.file.clone());
+    let about = |error: Error| Error::new(error.kind(), format!("cannot enroll {}", main.display())).because(error);
     let consent = &mut enrolled.identity.manifest.consent;
     consent.until_unix_secs = args.until;
     consent.purpose.clone_from(&args.purpose);
@@ -61,7 +71,7 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     if args.strict && !doubts.is_empty() {
         progress.finish_and_clear();
         if args.json {
-            print_json(args, &photo, &enrolled, None)?;
+            print_json(args, &photo, &enrolled, None, (&views, &left_out))?;
         }
         let text = format!("the photo may look bad, which --strict refuses: {}", doubts.join("; "));
         return Err(about(Error::new(ErrorKind::Photo, text)));
@@ -84,7 +94,13 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         log::log!(level, "{}", remark.text);
     }
     if args.json {
-        print_json(args, &photo, &enrolled, is_ours.then_some(&*preview))?;
+        print_json(args, &photo, &enrolled, is_ours.then_some(&*preview), (&views, &left_out))?;
+    }
+    for LeftOut { file, reason } in &left_out {
+        log::warn!("{} is left out: {reason}", file.display());
+    }
+    if views.len() > 1 {
+        views.iter().enumerate().for_each(|(i, view)| log::info!("view {}: {}", i + 1, view_text(view)));
     }
     if is_ours {
         log::info!("preview: {}", preview.display());
@@ -92,22 +108,57 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         log::warn!("no preview written, it would replace another picture: {}", preview.display());
     }
     log::info!(
-        "identity: {} ({} pixels; consent: {})",
+        "identity: {} ({} pixels{}; consent: {})",
         args.output.display(),
         identity.size_px(),
+        if views.len() > 1 { format!(", {} views", views.len()) } else { String::new() },
         options.basis.name()
     );
     log::info!("next: effigy run --identity {}", files::typed(&args.output));
     Ok(())
 }
 
-/// Prints what was found in a photo, and the files that were made of it.
-fn print_json(args: &EnrollArgs, photo: &ExaminedPhoto, enrolled: &Enrolled, preview: Option<&Path>) -> Result<()> {
+/// Enrols one photo.
+fn enroll_one(path: &Path, output: &Path, options: &EnrollOptions) -> Result<Gathered> {
+    let bytes = photo::read_bytes(path)?;
+    check_writable(output)?;
+    let mut enroller = Enroller::new()?;
+    let about = |error: Error| Error::new(error.kind(), format!("cannot enroll {}", path.display())).because(error);
+    let photo = enroller.examine(&bytes).map_err(about)?;
+    let enrolled = enroller.enroll_examined(&photo, options).map_err(about)?;
+    let views = vec![GatheredView::main(path, &enrolled.identity)];
+    Ok(Gathered { enrolled, photo, views, left_out: Vec::new() })
+}
+
+/// One view in words.
+fn view_text(view: &GatheredView) -> String {
+    let [yaw, pitch, _] = view.yaw_pitch_roll_degrees;
+    let side = if yaw < 0.0 { "left" } else { "right" };
+    let height = if pitch < 0.0 { "down" } else { "up" };
+    let at = view.at_secs.map_or_else(String::new, |secs| format!(" at {secs:.2} s"));
+    let mut words = vec![format!("{:.0} degrees to the {side}, {:.0} {height}", yaw.abs(), pitch.abs())];
+    if view.mouth > 0.06 {
+        words.push("lips apart".to_owned());
+    }
+    if view.eyes < 0.4 {
+        words.push("eyes shut".to_owned());
+    }
+    format!("{}{at}, {}", view.file.display(), words.join(", "))
+}
+
+/// Prints what was found in the main photo, the views, and the files that were made of them.
+fn print_json(
+    args: &EnrollArgs,
+    photo: &ExaminedPhoto,
+    enrolled: &Enrolled,
+    preview: Option<&Path>,
+    (views, left_out): (&[GatheredView], &[LeftOut]),
+) -> Result<()> {
     let is_taken = !args.strict || !enrolled.remarks.iter().any(|remark| remark.kind.is_warning());
     let faces: Vec<_> = photo.faces.iter().map(|face| face.box_px.map(f32::round)).collect();
     let remarks: Vec<_> = enrolled.remarks.iter().map(Remark::json).collect();
     let answer = serde_json::json!({
-        "photo": args.photo.to_string_lossy(),
+        "photo": views.first().map(|view| view.file.to_string_lossy()),
         "identity": is_taken.then(|| args.output.to_string_lossy()),
         "preview": preview.map(Path::to_string_lossy),
         "size_px": enrolled.identity.size_px(),
@@ -115,8 +166,24 @@ fn print_json(args: &EnrollArgs, photo: &ExaminedPhoto, enrolled: &Enrolled, pre
         "face": enrolled.face,
         "remarks": remarks,
         "measures": enrolled.measures,
+        "views": views.iter().map(view_json).collect::<Vec<_>>(),
+        "left_out": left_out
+            .iter()
+            .map(|LeftOut { file, reason }| serde_json::json!({ "file": file.to_string_lossy(), "reason": reason }))
+            .collect::<Vec<_>>(),
     });
     terminal::print(format!("{answer:#}\n").as_bytes())
+}
+
+fn view_json(view: &GatheredView) -> serde_json::Value {
+    let tenths = |v: f32| (v * 10.0).round() / 10.0;
+    serde_json::json!({
+        "file": view.file.to_string_lossy(),
+        "at_secs": view.at_secs,
+        "yaw_pitch_roll_degrees": view.yaw_pitch_roll_degrees.map(tenths),
+        "mouth": (view.mouth * 1e3).round() / 1e3,
+        "eyes": (view.eyes * 1e2).round() / 1e2,
+    })
 }
 
 /// Whether nothing but an older preview would be replaced, which is a PNG three times as wide as high.

@@ -22,7 +22,7 @@ pub(crate) struct IdentitiesArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List the library in its order: number, name, consent, size, thumbnail
+    /// List the library in its order: number, name, consent, size, views if there is more than one, thumbnail
     List,
     /// Put a copy of an identity file at the end of the library
     Add {
@@ -89,7 +89,9 @@ fn list(library: &Library) -> Result<()> {
         let about = match Identity::load(&shelved.path).and_then(|it| Ok((it, library.thumbnail(shelved)?))) {
             Ok((identity, thumbnail)) => {
                 let basis = identity.manifest.consent.basis.name();
-                format!("{basis:<13} {:>4}  {}", identity.size_px(), thumbnail.display())
+                let n_views = identity.n_views();
+                let views = if n_views > 1 { format!("{n_views} views  ") } else { String::new() };
+                format!("{basis:<13} {:>4}  {views}{}", identity.size_px(), thumbnail.display())
             }
             Err(error) => error.to_string(),
         };

@@ -69,6 +69,7 @@ fn identity_text(identity: &Identity) -> String {
         ("may run", holds.map_or_else(|error| format!("no: {error}"), |()| "yes".to_owned())),
         ("made", utc(manifest.created_unix_secs)),
         ("portrait", format!("{size}x{size} pixels, photo with SHA-256 {}", manifest.photo_sha256)),
+        ("views", identity.n_views().to_string()),
     ])
 }
 
@@ -78,6 +79,7 @@ fn identity_json(identity: &Identity) -> String {
         "signature": "holds",
         "signed_by": identity.maker,
         "size_px": identity.size_px(),
+        "n_views": identity.n_views(),
         "manifest": identity.manifest,
     });
     format!("{answer:#}\n")

@@ -1,7 +1,7 @@
 //! The generator with a network: explicit motion, features and folded weights made once, a small network a frame.
 //!
-//! Everything that belongs to one identity (executor, maps, weights) is a `Player`, made slowly and apart from the frame
-//! path. Adopting an identity that has one is a swap; [`Generator::prepare`] makes one in the background.
+//! Everything that belongs to one view of an identity (executor, maps, weights) is a `Player`, all of one identity's an
+//! `Ensemble`, made slowly and apart from the frame path. Adopting an identity that has one is a swap; [`Generator::prepare`] makes one in the background.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,17 @@ use super::choose::OpenExecutor;
 use super::network::weights::Weights;
 use super::network::{self, EMBEDDING, Encoded, FrameOptions};
 use super::{Generator, Portrait};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 use crate::trace::Away;
 
+use self::ensemble::Ensemble;
 use self::pending::Pending;
-use self::player::Player;
 
 mod elsewhere;
+mod ensemble;
 pub(crate) mod maps;
 mod pending;
 mod player;
@@ -31,6 +33,10 @@ pub use self::player::{FrameInputs, IdentityTensors, Introduction, encode, typic
 
 /// Identities that stay ready: as many as there are keys to switch between them.
 const MAX_KEPT: usize = 9;
+
+/// Views of all kept identities together: each has an executor of its own. Those kept longest go first; the newest stays,
+/// however many it has.
+const MAX_KEPT_VIEWS: usize = 16;
 
 /// An identity that takes longer to prepare hangs in a driver.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,10 +58,10 @@ pub struct NeuralGenerator {
     elsewhere: Option<Box<dyn Elsewhere>>,
     /// What it had of the last picture.
     away: Option<Away>,
-    shown: Option<Box<Player>>,
-    kept: Vec<Box<Player>>,
-    /// The player that is being made, and whose.
-    pending: Option<(Arc<Identity>, Pending<Box<Player>>)>,
+    shown: Option<Box<Ensemble>>,
+    kept: Vec<Box<Ensemble>>,
+    /// The ensemble that is being made, and whose.
+    pending: Option<(Arc<Identity>, Pending<Box<Ensemble>>)>,
 }
 
 impl NeuralGenerator {
@@ -97,46 +103,49 @@ impl NeuralGenerator {
     /// Starts to make everything for `identity` on a thread of its own. One at a time.
     fn start(&mut self, identity: &Arc<Identity>) -> Result<()> {
         let (network, whom) = (Arc::clone(&self.network), Arc::clone(identity));
-        let player = Pending::start(move || Player::new(&network, whom).map(Box::new))?;
-        self.pending = Some((Arc::clone(identity), player));
+        let ensemble = Pending::start(move || Ensemble::new(&network, whom).map(Box::new))?;
+        self.pending = Some((Arc::clone(identity), ensemble));
         Ok(())
     }
 
-    /// Takes over the player that was being made, when it is done.
+    /// Takes over the ensemble that was being made, when it is done.
     fn collect(&mut self) -> Result<()> {
-        if self.pending.as_ref().is_some_and(|(_, player)| player.is_finished())
-            && let Some((_, player)) = self.pending.take()
+        if self.pending.as_ref().is_some_and(|(_, ensemble)| ensemble.is_finished())
+            && let Some((_, ensemble)) = self.pending.take()
         {
-            let player = player.join()?;
-            self.keep(player);
+            let ensemble = ensemble.join()?;
+            self.keep(ensemble);
         }
         Ok(())
     }
 
-    fn keep(&mut self, player: Box<Player>) {
-        if self.kept.len() == MAX_KEPT {
+    fn keep(&mut self, ensemble: Box<Ensemble>) {
+        let n_views = |kept: &[Box<Ensemble>]| kept.iter().map(|kept| kept.n_views()).sum::<usize>();
+        while self.kept.len() == MAX_KEPT
+            || (!self.kept.is_empty() && n_views(&self.kept) + ensemble.n_views() > MAX_KEPT_VIEWS)
+        {
             self.kept.remove(0);
         }
-        self.kept.push(player);
+        self.kept.push(ensemble);
     }
 
     /// Whether adopting `identity` is a swap.
     fn is_ready(&self, identity: &Arc<Identity>) -> bool {
-        self.shown.iter().chain(&self.kept).any(|player| player.is_of(identity))
+        self.shown.iter().chain(&self.kept).any(|ensemble| ensemble.is_of(identity))
     }
 
-    /// The player of `identity`: one that was kept, the one being made, or a new one.
-    fn player(&mut self, identity: Arc<Identity>) -> Result<Box<Player>> {
-        if let Some(at) = self.kept.iter().position(|player| player.is_of(&identity)) {
+    /// The ensemble of `identity`: one that was kept, the one being made, or a new one.
+    fn ensemble(&mut self, identity: Arc<Identity>) -> Result<Box<Ensemble>> {
+        if let Some(at) = self.kept.iter().position(|ensemble| ensemble.is_of(&identity)) {
             return Ok(self.kept.remove(at));
         }
-        if let Some((whom, player)) = self.pending.take() {
+        if let Some((whom, ensemble)) = self.pending.take() {
             if Arc::ptr_eq(&whom, &identity) {
-                return player.join();
+                return ensemble.join();
             }
-            self.pending = Some((whom, player));
+            self.pending = Some((whom, ensemble));
         }
-        Player::new(&self.network, identity).map(Box::new)
+        Ensemble::new(&self.network, identity).map(Box::new)
     }
 }
 
@@ -144,8 +153,8 @@ impl Drop for NeuralGenerator {
     /// Waits for the identity that is being made, a second or so: ONNX Runtime must not compute while the program ends.
     /// A driver that never answers is not waited for longer than a minute.
     fn drop(&mut self) {
-        if let Some((whom, player)) = self.pending.take()
-            && !player.end_within(PATIENCE)
+        if let Some((whom, ensemble)) = self.pending.take()
+            && !ensemble.end_within(PATIENCE)
         {
             log::warn!("preparing {} does not end; its thread is left behind", whom.manifest.name);
         }
@@ -158,7 +167,7 @@ impl Generator for NeuralGenerator {
     }
 
     fn backend(&self) -> &str {
-        self.shown.as_ref().map_or(&self.backend, |player| player.backend())
+        self.shown.as_ref().map_or(&self.backend, |ensemble| ensemble.backend())
     }
 
     fn is_dense(&self) -> bool {
@@ -170,14 +179,14 @@ impl Generator for NeuralGenerator {
     }
 
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
-        if self.shown.as_ref().is_some_and(|player| player.is_of(&identity)) {
+        if self.shown.as_ref().is_some_and(|ensemble| ensemble.is_of(&identity)) {
             return Ok(());
         }
-        let player = self.player(identity)?;
-        if let (Some(elsewhere), Some(introduction)) = (&mut self.elsewhere, player.introduction()) {
-            elsewhere.introduce(introduction)?;
+        let mut ensemble = self.ensemble(identity)?;
+        if let Some(elsewhere) = &mut self.elsewhere {
+            ensemble.introduce(&mut **elsewhere)?;
         }
-        if let Some(before) = self.shown.replace(player) {
+        if let Some(before) = self.shown.replace(ensemble) {
             self.keep(before);
         }
         Ok(())
@@ -192,17 +201,19 @@ impl Generator for NeuralGenerator {
         Ok(is_ready)
     }
 
+    fn set_time(&mut self, now: Timestamp) {
+        if let Some(ensemble) = &mut self.shown {
+            ensemble.set_time(now);
+        }
+    }
+
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
-        let player = self
+        let ensemble = self
             .shown
             .as_mut()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
-        player.follow(signal)?;
-        self.away = match (&mut self.elsewhere, player.introduction()) {
-            (Some(elsewhere), Some(whom)) => elsewhere.picture(whom, player.inputs(), &mut portrait.picture),
-            _ => None,
-        };
-        if self.away.is_some() { Ok(()) } else { player.play(portrait) }
+        self.away = ensemble.draw(signal, self.elsewhere.as_deref_mut(), portrait)?;
+        Ok(())
     }
 
     fn away(&self) -> Option<Away> {

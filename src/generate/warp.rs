@@ -17,9 +17,11 @@ use self::raster::{Canvas, Corner, Part};
 use self::source::Source;
 use self::surround::{Surround, smoothstep};
 
+use super::views::{Mix, Views, mix, portraits};
 use super::{Generator, Portrait};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Grey, Rgb};
+use crate::frame::{Grey, Rgb, Rgba};
 use crate::geometry::{FaceShape, HeadPlacement, Landmarks, N_LANDMARKS};
 use crate::identity::Identity;
 use crate::signal::{DenseMotion, DrivingSignal};
@@ -45,6 +47,18 @@ pub struct WarpGenerator {
     edges: Edges,
     target: Landmarks,
     adopted: Option<Adopted>,
+    /// Where the identity has more than one view: all but the adopted one.
+    others: Option<Others>,
+}
+
+/// The views of an identity beside the one that is adopted.
+struct Others {
+    views: Views,
+    /// By view; `None` for the one that is adopted.
+    resting: Vec<Option<Adopted>>,
+    /// The one that is adopted.
+    taken: usize,
+    back: Portrait,
 }
 
 /// What is known of an identity before any frame.
@@ -73,6 +87,7 @@ impl WarpGenerator {
             edges: Edges::new(size_px),
             target: [Vec3::ZERO; N_LANDMARKS],
             adopted: None,
+            others: None,
         }
     }
 
@@ -171,10 +186,65 @@ impl Generator for WarpGenerator {
     }
 
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
-        self.take(&identity.shape, &identity.portrait, &identity.matte)
+        self.others = None;
+        let mut resting = Vec::new();
+        for view in portraits(&identity) {
+            self.take(&view.shape, &view.portrait, &view.matte)?;
+            resting.push(self.adopted.take());
+        }
+        self.adopted = resting[0].take();
+        // What a network follows is one view.
+        if resting.len() > 1 {
+            let size_px = self.canvas.size_px();
+            let views = Views::new(&identity, size_px);
+            let back = Portrait { picture: Rgba::new(size_px, size_px) };
+            self.others = Some(Others { views, resting, taken: 0, back });
+        }
+        Ok(())
+    }
+
+    fn set_time(&mut self, now: Timestamp) {
+        if let Some(others) = &mut self.others {
+            others.views.set_time(now);
+        }
     }
 
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        let Some(mut others) = self.others.take() else { return self.draw(signal, portrait) };
+        let drawn = self.draw_nearest(&mut others, signal, portrait);
+        self.others = Some(others);
+        drawn
+    }
+}
+
+impl WarpGenerator {
+    /// Draws the view that shows most nearly what `signal` asks for, mixed with the one that gives way to it.
+    fn draw_nearest(&mut self, others: &mut Others, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        let Mix { front, back } = others.views.choose(signal);
+        if let Some((back, share)) = back {
+            self.exchange(others, back);
+            let mut picture = std::mem::take(&mut others.back);
+            self.draw(others.views.signal_of(back, signal), &mut picture)?;
+            others.back = picture;
+            self.exchange(others, front);
+            self.draw(others.views.signal_of(front, signal), portrait)?;
+            mix(&mut portrait.picture, &others.back.picture, share);
+            return Ok(());
+        }
+        self.exchange(others, front);
+        self.draw(others.views.signal_of(front, signal), portrait)
+    }
+
+    /// Adopts another view; no more than a swap.
+    fn exchange(&mut self, others: &mut Others, view: usize) {
+        if others.taken != view {
+            others.resting[others.taken] = std::mem::replace(&mut self.adopted, others.resting[view].take());
+            others.taken = view;
+        }
+    }
+
+    /// Draws the adopted view.
+    fn draw(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
         self.follow(signal)?;
         let Some(adopted) = &self.adopted else { return Ok(()) };
         let size = self.canvas.size_px();

@@ -12,12 +12,21 @@ const MIN_SHARE_OF_LARGEST: f32 = 0.5;
 const MAX_DESCRIBED: usize = 9;
 /// The smallest face that is enrolled, in pixels from forehead to chin.
 const MIN_FACE_PX: f32 = 96.0;
-/// How far the head may be turned on the photo, in radians: beyond, half of the face is unseen.
-const MAX_YAW_RADS: f32 = 0.61;
-/// How far the head may nod on the photo, in radians.
-const MAX_PITCH_RADS: f32 = 0.52;
-/// How far the head may be tilted on the photo, in radians.
-const MAX_ROLL_RADS: f32 = 0.61;
+
+/// How far the head may be turned on a photo, in radians.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnLimits {
+    yaw_rads: f32,
+    pitch_rads: f32,
+    roll_rads: f32,
+}
+
+impl TurnLimits {
+    /// Of the portrait that everything starts from: beyond, half of the face is unseen.
+    pub(super) const PORTRAIT: Self = Self { yaw_rads: 0.61, pitch_rads: 0.52, roll_rads: 0.61 };
+    /// Of a further view, which is there for what the portrait does not show: beyond, the tracker guesses half of the points.
+    pub(super) const SIDE_VIEW: Self = Self { yaw_rads: 0.96, pitch_rads: 0.7, roll_rads: 0.61 };
+}
 
 /// Chooses among the faces of a photo, which are in order from left to right: the index of the chosen one, and what its
 /// user should know of the others.
@@ -85,7 +94,7 @@ fn height_px(face: &FoundFace) -> f32 {
 }
 
 /// Refuses a face that cannot carry a portrait; gives its height in pixels.
-pub(super) fn check_face(face: &FoundFace) -> Result<f32> {
+pub(super) fn check_face(face: &FoundFace, limits: TurnLimits) -> Result<f32> {
     let [left, top, right, bottom] = face.box_px;
     let face_px = (right - left).max(bottom - top);
     if face_px < MIN_FACE_PX {
@@ -98,9 +107,9 @@ pub(super) fn check_face(face: &FoundFace) -> Result<f32> {
     }
     let angles = face.observation.pose.yaw_pitch_roll_rads();
     for (angle, limit, what) in [
-        (angles[0], MAX_YAW_RADS, "turned to the side"),
-        (angles[1], MAX_PITCH_RADS, "nodding"),
-        (angles[2], MAX_ROLL_RADS, "tilted"),
+        (angles[0], limits.yaw_rads, "turned to the side"),
+        (angles[1], limits.pitch_rads, "nodding"),
+        (angles[2], limits.roll_rads, "tilted"),
     ] {
         if angle.abs() > limit {
             return Err(Error::new(

@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest as _, Sha256};
 
 use super::signing::{self, Signer};
-use super::{Identity, Manifest, PhotoCrop, WholePhoto};
+use super::{Identity, Manifest, PhotoCrop, SideView, WholePhoto};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Picture;
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
@@ -32,12 +32,8 @@ fn refused(reason: impl Into<String>) -> Error {
 /// Writes `identity` as a file's bytes; fills in the manifest's tensor hashes and signs it.
 pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> {
     let size = identity.size_px();
+    let [landmarks, coefficients, pose] = face_bytes(identity);
     let floats = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
-    let landmarks = floats(&mut identity.landmarks_px.iter().flat_map(|p| p.to_array()));
-    let coefficients = floats(&mut identity.coefficients.iter().copied());
-    let pose = floats(
-        &mut identity.pose.camera_from_head.to_cols_array().into_iter().chain(identity.pose.translation_cm.to_array()),
-    );
     let emphasis = identity.emphasis.as_ref().map(|emphasis| floats(&mut emphasis.iter().copied()));
     let crop = identity.photo.as_ref().map(|photo| floats(&mut photo.crop.to_array().into_iter()));
     let mut tensors: BTreeMap<&str, (Dtype, Vec<usize>, &[u8])> = BTreeMap::from([
@@ -56,6 +52,18 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
         tensors.insert("photo", (Dtype::U8, vec![photo.jpeg().len()], photo.jpeg()));
         tensors.insert("photo_matte", (Dtype::U8, vec![matte.height_px(), matte.width_px(), 1], matte.data()));
         tensors.insert("photo_crop", (Dtype::F32, vec![3], crop));
+    }
+    let views: Vec<_> = identity.views.iter().map(|view| (view, face_bytes(view.identity()))).collect();
+    let names: Vec<_> = (1..=views.len()).map(view_names).collect();
+    for ((view, [landmarks, coefficients, pose]), [portrait, matte, points, strengths, place]) in
+        views.iter().zip(&names)
+    {
+        let small = view.matte();
+        tensors.insert(portrait, (Dtype::U8, vec![view.jpeg().len()], view.jpeg()));
+        tensors.insert(matte, (Dtype::U8, vec![SideView::MATTE_PX, SideView::MATTE_PX, 1], small.data()));
+        tensors.insert(points, (Dtype::F32, vec![N_LANDMARKS, 3], landmarks));
+        tensors.insert(strengths, (Dtype::F32, vec![N_COEFFICIENTS], coefficients));
+        tensors.insert(place, (Dtype::F32, vec![4, 3], pose));
     }
     let mut manifest = identity.manifest.clone();
     manifest.format = FORMAT;
@@ -76,6 +84,22 @@ pub(super) fn to_bytes(identity: &Identity, signer: &Signer) -> Result<Vec<u8>> 
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
         .or_error(ErrorKind::Internal, || "cannot lay out an identity".into())?;
     safetensors::serialize(views, Some(metadata)).or_error(ErrorKind::Internal, || "cannot write an identity".into())
+}
+
+/// A face's points, expression and pose, as a file keeps them.
+fn face_bytes(identity: &Identity) -> [Vec<u8>; 3] {
+    let floats = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    let pose = &identity.pose;
+    [
+        floats(&mut identity.landmarks_px.iter().flat_map(|p| p.to_array())),
+        floats(&mut identity.coefficients.iter().copied()),
+        floats(&mut pose.camera_from_head.to_cols_array().into_iter().chain(pose.translation_cm.to_array())),
+    ]
+}
+
+/// What the tensors of a further view are called: portrait, matte, points, expression, pose.
+fn view_names(view: usize) -> [String; 5] {
+    ["portrait", "matte", "landmarks_px", "coefficients", "pose"].map(|what| format!("view{view}_{what}"))
 }
 
 /// Reads an identity from a file's bytes and checks all of it.
@@ -147,10 +171,28 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
             return Err(refused(format!("a portrait of {:?} pixels expected, found {found:?}", Identity::SIZES_PX)));
         }
     };
-    let landmarks = floats("landmarks_px", &[N_LANDMARKS, 3], 4.0 * size as f32)?;
-    let landmarks_px: Landmarks =
-        std::array::from_fn(|i| Vec3::new(landmarks[3 * i], landmarks[3 * i + 1], landmarks[3 * i + 2]));
-    let coefficients = floats("coefficients", &[N_COEFFICIENTS], 1.001)?;
+    let landmarks = |name: &str, size: usize| -> Result<Landmarks> {
+        let values = floats(name, &[N_LANDMARKS, 3], 4.0 * size as f32)?;
+        Ok(std::array::from_fn(|i| Vec3::new(values[3 * i], values[3 * i + 1], values[3 * i + 2])))
+    };
+    let coefficients = |name: &str| -> Result<[f32; N_COEFFICIENTS]> {
+        let values = floats(name, &[N_COEFFICIENTS], 1.001)?;
+        Ok(std::array::from_fn(|i| values[i]))
+    };
+    let pose = |name: &str| -> Result<HeadPose> {
+        let values = floats(name, &[4, 3], 1e4)?;
+        let pose = HeadPose {
+            camera_from_head: Mat3::from_cols_slice(&values[..9]),
+            translation_cm: Vec3::new(values[9], values[10], values[11]),
+        };
+        let distortion = pose.camera_from_head.transpose() * pose.camera_from_head - Mat3::IDENTITY;
+        if distortion.to_cols_array().iter().any(|v| v.abs() > 1e-2) || pose.camera_from_head.determinant() < 0.0 {
+            return Err(refused("the head's pose is not a rotation"));
+        }
+        Ok(pose)
+    };
+    let landmarks_px = landmarks("landmarks_px", size)?;
+    let own_coefficients = coefficients("coefficients")?;
     let emphasis = if manifest.tensors.contains_key("emphasis") {
         let values = floats("emphasis", &[N_COEFFICIENTS], Identity::EMPHASIS[1])?;
         if values.iter().any(|value| *value < Identity::EMPHASIS[0]) {
@@ -160,15 +202,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
     } else {
         None
     };
-    let pose = floats("pose", &[4, 3], 1e4)?;
-    let pose = HeadPose {
-        camera_from_head: Mat3::from_cols_slice(&pose[..9]),
-        translation_cm: Vec3::new(pose[9], pose[10], pose[11]),
-    };
-    let distortion = pose.camera_from_head.transpose() * pose.camera_from_head - Mat3::IDENTITY;
-    if distortion.to_cols_array().iter().any(|v| v.abs() > 1e-2) || pose.camera_from_head.determinant() < 0.0 {
-        return Err(refused("the head's pose is not a rotation"));
-    }
+    let own_pose = pose("pose")?;
     // Files of earlier versions have none.
     let photo = match tensors.tensor("photo").ok() {
         None => None,
@@ -188,15 +222,30 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
             ))
         }
     };
+    let n_views = 1 + manifest.views.len();
+    if n_views > Identity::MAX_VIEWS {
+        return Err(refused(format!("at most {} views expected, {n_views} found", Identity::MAX_VIEWS)));
+    }
+    let read_view = |view: usize| -> Result<SideView> {
+        let [portrait, matte, points, strengths, place] = view_names(view);
+        let length = tensors.tensor(&portrait).map_or(0, |view| view.shape().iter().product());
+        let jpeg = tensor(&portrait, Dtype::U8, &[length])?;
+        let matte = tensor(&matte, Dtype::U8, &[SideView::MATTE_PX, SideView::MATTE_PX, 1])?;
+        let (pose, coefficients) = (pose(&place)?, coefficients(&strengths)?);
+        let matte = picture(matte, SideView::MATTE_PX)?;
+        SideView::from_jpeg(jpeg.to_vec(), matte, (pose, coefficients), |size| landmarks(&points, size), &manifest)
+    };
+    let views = (1..n_views).map(read_view).collect::<Result<Vec<_>>>()?;
     Ok(Identity {
         photo,
+        views,
         portrait: picture(tensor("portrait", Dtype::U8, &[size, size, 3])?, size)?,
         matte: picture(tensor("matte", Dtype::U8, &[size, size, 1])?, size)?,
         background: picture(tensor("background", Dtype::U8, &[size, size, 3])?, size)?,
-        shape: FaceShape::new(&landmarks_px, &pose),
+        shape: FaceShape::new(&landmarks_px, &own_pose),
         landmarks_px,
-        coefficients: std::array::from_fn(|i| coefficients[i]),
-        pose,
+        coefficients: own_coefficients,
+        pose: own_pose,
         emphasis,
         manifest,
         maker: Some(maker.clone()),

@@ -5,16 +5,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use super::choose::{check_face, choose};
+use super::choose::{TurnLimits, check_face, choose};
 use super::framing::{Crop, centre};
-use super::manifest::{Basis, Consent, Framing, Manifest};
+use super::manifest::{Basis, Consent, Framing, Manifest, ViewOrigin};
 use super::photo_check::{MAX_FOREIGN_SHARE, Remark, RemarkKind, judge};
 use super::photo_measure::{PhotoMeasures, keep_face, measure};
-use super::{Identity, WholePhoto, container, plate};
+use super::{Identity, SideView, WholePhoto, container, plate, skin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceTracker, FoundFace, Matter, TrackerOptions};
 use crate::frame::{Grey, Rgb};
-use crate::geometry::FaceShape;
+use crate::geometry::{FaceObservation, FaceShape};
 use crate::models::Model;
 use crate::photo::{self, DecodedPhoto};
 use effigy_base::hex::hex;
@@ -54,6 +54,14 @@ impl ExaminedPhoto {
     /// Whether somebody has to say which face is meant.
     pub fn needs_choice(&self) -> bool {
         self.faces.len() > 1 && choose(&self.faces, None).is_err()
+    }
+
+    /// The one face that is meant where nobody says which.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Photo`]: there is none, or several of a size.
+    pub fn main_face(&self) -> Result<&FoundFace> {
+        choose(&self.faces, None).map(|(index, _)| &self.faces[index])
     }
 }
 
@@ -111,6 +119,16 @@ impl Enroller {
         Ok(ExaminedPhoto { picture, faces, remarks, sha256: hex(&Sha256::digest(photo_file)) })
     }
 
+    /// Finds the faces in a frame of a clip whose file has the given SHA-256, hexadecimal.
+    ///
+    /// # Errors
+    /// When a network or a picture operation fails. A frame without faces is no error.
+    pub fn examine_frame(&mut self, picture: Rgb, sha256: &str) -> Result<ExaminedPhoto> {
+        let mut faces = self.finder.find_faces(&picture)?;
+        faces.sort_by(|a, b| centre(a).x.total_cmp(&centre(b).x));
+        Ok(ExaminedPhoto { picture, faces, remarks: Vec::new(), sha256: sha256.to_owned() })
+    }
+
     /// Makes an identity from a photo whose faces are known.
     ///
     /// # Errors
@@ -121,29 +139,9 @@ impl Enroller {
         let (index, others) = choose(&photo.faces, options.face)?;
         remarks.extend(others);
         let (face, photo_sha256, photo) = (&photo.faces[index], photo.sha256.clone(), &photo.picture);
-        let face_px = check_face(face)?;
+        let face_px = check_face(face, TurnLimits::PORTRAIT)?;
 
-        let crop = match options.framing {
-            Framing::Face => Crop::around_face(face, face_px, photo),
-            Framing::Keep => Crop::whole(photo),
-        };
-        let size = Identity::SIZES_PX[usize::from(crop.side_px >= LARGE_FROM_PX)];
-        let portrait = crop.cut(photo, size)?;
-
-        // On the crop again: its points are then exact where they are used, and its pose belongs to
-        // a camera that took this square.
-        let expected = crop.to_portrait(centre(face), size);
-        let mut face = self
-            .finder
-            .find_faces(&portrait)?
-            .into_iter()
-            .min_by(|a, b| centre(a).distance(expected).total_cmp(&centre(b).distance(expected)))
-            .ok_or_else(|| {
-                Error::new(ErrorKind::Photo, "the face is lost in its own crop; try --framing keep, or another photo")
-            })?
-            .observation;
-        self.finder.settle(&portrait, &mut face)?;
-
+        let (crop, portrait, face) = self.cut(photo, face, face_px, options.framing)?;
         let mut matte = self.matter.matte(&portrait)?;
         let mut measures = measure(&portrait, &matte, &face, face_px, crop, photo)?;
         measures.mirror_error = self.finder.mirror_error(&portrait, &face)?;
@@ -168,6 +166,7 @@ impl Enroller {
             created_unix_secs: now,
             framing: options.framing,
             photo_sha256,
+            views: Vec::new(),
             models: Model::hashes(),
             // Filled in when the file is written.
             tensors: Default::default(),
@@ -184,8 +183,67 @@ impl Enroller {
             pose: face.pose,
             emphasis: None,
             photo: Some(Arc::new(whole)),
+            views: Vec::new(),
         };
         Ok(Enrolled { identity, remarks, face: index + 1, measures })
+    }
+
+    /// Adds one more view of the person to an identity: cut out as its portrait was, its light brought to the portrait's by
+    /// the skin that both show. `at_millis` is when in the clip it is from. Whether it is the same person is the caller's
+    /// to check.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Photo`] with the reason when the photo will not do; [`ErrorKind::Config`] when the identity has
+    /// [`Identity::MAX_VIEWS`] already.
+    pub fn add_view(&mut self, identity: &mut Identity, photo: &ExaminedPhoto, at_millis: Option<u64>) -> Result<()> {
+        if identity.n_views() >= Identity::MAX_VIEWS {
+            let message = format!("an identity has at most {} views", Identity::MAX_VIEWS);
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let (index, _) = choose(&photo.faces, None)?;
+        let face_px = check_face(&photo.faces[index], TurnLimits::SIDE_VIEW)?;
+        let framing = identity.manifest.framing;
+        let (_, mut portrait, face) = self.cut(&photo.picture, &photo.faces[index], face_px, framing)?;
+        let matte = self.matter.matte(&portrait)?;
+        let shape = FaceShape::new(&face.landmarks_px, &face.pose);
+        let own =
+            skin::Face { picture: &identity.portrait, landmarks_px: &identity.landmarks_px, shape: &identity.shape };
+        let other = skin::Face { picture: &portrait, landmarks_px: &face.landmarks_px, shape: &shape };
+        let gains = skin::gains(&own, &other);
+        skin::apply(&mut portrait, gains);
+        let read = (face.pose, face.coefficients);
+        identity.views.push(SideView::new(&portrait, &matte, read, face.landmarks_px, &identity.manifest)?);
+        identity.manifest.views.push(ViewOrigin { file_sha256: photo.sha256.clone(), at_millis });
+        Ok(())
+    }
+
+    /// Cuts the portrait's square out of a photo and looks at the face there again: its points are then exact where they are
+    /// used, and its pose belongs to a camera that took this square.
+    fn cut(
+        &mut self,
+        photo: &Rgb,
+        face: &FoundFace,
+        face_px: f32,
+        framing: Framing,
+    ) -> Result<(Crop, Rgb, FaceObservation)> {
+        let crop = match framing {
+            Framing::Face => Crop::around_face(face, face_px, photo),
+            Framing::Keep => Crop::whole(photo),
+        };
+        let size = Identity::SIZES_PX[usize::from(crop.side_px >= LARGE_FROM_PX)];
+        let portrait = crop.cut(photo, size)?;
+        let expected = crop.to_portrait(centre(face), size);
+        let mut face = self
+            .finder
+            .find_faces(&portrait)?
+            .into_iter()
+            .min_by(|a, b| centre(a).distance(expected).total_cmp(&centre(b).distance(expected)))
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Photo, "the face is lost in its own crop; try --framing keep, or another photo")
+            })?
+            .observation;
+        self.finder.settle(&portrait, &mut face)?;
+        Ok((crop, portrait, face))
     }
 }
 

@@ -69,6 +69,17 @@ pub enum Framing {
     Keep,
 }
 
+/// Where one more view of the person comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewOrigin {
+    /// SHA-256 of the photo's or clip's file, hexadecimal.
+    pub file_sha256: String,
+    /// When in the clip, in milliseconds; `None` for a photo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_millis: Option<u64>,
+}
+
 /// The signed part of an identity file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +96,9 @@ pub struct Manifest {
     pub framing: Framing,
     /// SHA-256 of the photo's file, hexadecimal.
     pub photo_sha256: String,
+    /// Where the further views come from, in their order; the consent covers them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<ViewOrigin>,
     /// SHA-256 of every model whose output is in the file, by model name.
     pub models: BTreeMap<String, String>,
     /// SHA-256 over type, shape and data of every tensor, by tensor name.

@@ -256,6 +256,7 @@ impl Portrayer {
                 done(&mut trace, Stage::Composite);
             }
             None => {
+                self.generator.set_time(trace.captured);
                 self.generator.generate(&self.signal, &mut self.portrait)?;
                 done(&mut trace, Stage::Generate);
                 trace.away = self.generator.away();

@@ -266,6 +266,7 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
         created_unix_secs: 0,
         framing: Framing::Keep,
         photo_sha256: String::new(),
+        views: Vec::new(),
         models: Default::default(),
         tensors: Default::default(),
     };
@@ -281,6 +282,7 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
         pose: seen.pose,
         emphasis: None,
         photo: None,
+        views: Vec::new(),
     })
 }
 

@@ -67,6 +67,7 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
         created_unix_secs: 0,
         framing: Framing::Face,
         photo_sha256: String::new(),
+        views: Vec::new(),
         models: BTreeMap::new(),
         tensors: BTreeMap::new(),
     };
@@ -85,6 +86,7 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
         shape,
         emphasis,
         photo: None,
+        views: Vec::new(),
     })
 }
 

@@ -10,13 +10,13 @@ use super::typical::typical_signals;
 use super::{Network, check_embedding};
 use crate::error::Result;
 use crate::frame::{Picture, Rgba};
+use crate::generate::Portrait;
 use crate::generate::cpu::CpuExecutor;
 use crate::generate::network::weights::Weights;
 use crate::generate::network::{self, ENCODER_PX, Encoded, FEATURES_PX, MOTION_PX};
 use crate::generate::plan::{Adoption, Executor, Role, TensorView, TensorViewMut};
 use crate::generate::twin::TwinExecutor;
 use crate::generate::warp::WarpGenerator;
-use crate::generate::{Generator as _, Portrait};
 use crate::geometry::HeadPlacement;
 use crate::geometry::N_LANDMARKS;
 use crate::identity::Identity;
@@ -63,7 +63,7 @@ pub fn typical(
     output_px: usize,
 ) -> Result<(IdentityTensors, Vec<FrameInputs>)> {
     let mut mapper = WarpGenerator::for_network(output_px);
-    mapper.adopt(Arc::clone(identity))?;
+    mapper.take(&identity.shape, &identity.portrait, &identity.matte)?;
     let tensors = IdentityTensors::new(weights, identity, &mapper, output_px)?;
     let rest = HeadPlacement::at_rest(&identity.shape, output_px as f32 / identity.size_px() as f32);
     let mut inputs = FrameInputs::new(output_px);
@@ -144,7 +144,7 @@ pub struct Introduction {
     pub picture: Rgba,
 }
 
-/// Everything that one identity's frames need.
+/// Everything that the frames of one view of an identity need.
 pub(super) struct Player {
     identity: Arc<Identity>,
     output_px: usize,
@@ -162,7 +162,7 @@ impl Player {
     pub(super) fn new(network: &Network, identity: Arc<Identity>) -> Result<Self> {
         let output_px = network.options.output_px;
         let mut mapper = WarpGenerator::for_network(output_px);
-        mapper.adopt(Arc::clone(&identity))?;
+        mapper.take(&identity.shape, &identity.portrait, &identity.matte)?;
         let tensors = IdentityTensors::new(&network.weights, &identity, &mapper, output_px)?;
         let mut executor = (network.open)(network::frame(&network.options))?;
         let params = network::fold(executor.plan(), &network.weights, &tensors.encoded.embedding)?;
@@ -217,11 +217,6 @@ impl Player {
     /// The driving numbers of the signal that was followed last.
     pub(super) fn inputs(&self) -> &FrameInputs {
         &self.inputs
-    }
-
-    /// Whether it plays this identity.
-    pub(super) fn is_of(&self, identity: &Arc<Identity>) -> bool {
-        Arc::ptr_eq(&self.identity, identity)
     }
 
     /// Takes the motion of a signal.
