@@ -7,8 +7,8 @@
 
 use crate::composite::badge_corner;
 use crate::error::{Error, ErrorKind, Result};
-use crate::generate::cpu::CpuExecutor;
 use crate::generate::cpu::lower::{EMBEDDING_INPUT, Form};
+use crate::generate::cpu::{CpuExecutor, Rung};
 use crate::generate::network::weights::Weights;
 use crate::generate::network::{self, EMBEDDING, FrameOptions};
 use crate::generate::neural::{FrameInputs, IdentityTensors};
@@ -143,7 +143,8 @@ pub fn folded(weights: &Weights, subject: &Subject, options: &Options) -> Result
             let mut executor = CpuExecutor::new(plan.clone(), 2)?.in_f32();
             executor.adopt(&Adoption { params: params.clone(), constants: views.clone() })?;
             let examples: Vec<Vec<TensorView>> = subject.frames.iter().map(|frame| frame.views().to_vec()).collect();
-            Some(executor.ranges_of(&params, &examples)?)
+            // The rung that all portraits pass: others would leave the model too far off for some.
+            Some(executor.ranges_of(Rung::Decoder, &params, &examples)?)
         }
         _ => None,
     };

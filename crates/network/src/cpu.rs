@@ -6,12 +6,14 @@
 //! the next model's input.
 //!
 //! Where the processor multiplies bytes, an executor that is shown examples runs most convolutions in
-//! 8 bits (`bytes`, with scales from `ranges`), if its pictures of the examples stay close to those in f32 (`settle`).
+//! 8 bits (`bytes`, with scales from `ranges`): as many as leave its pictures of the examples close to those in f32 (`settle`,
+//! which climbs the `ladder`).
 
 use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
 use crate::onnx::Session;
 use effigy_base::error::{Error, ErrorKind, Result};
 
+pub use self::ladder::Rung;
 pub use self::lower::Form;
 pub use self::ranges::Ranges;
 
@@ -19,6 +21,7 @@ use self::native::{FinishLoop, WarpLoop};
 use self::segment::Segment;
 
 mod bytes;
+mod ladder;
 pub mod lower;
 pub mod native;
 mod ranges;
@@ -52,9 +55,9 @@ pub struct CpuExecutor {
     stages: Vec<Stage>,
     segments: Vec<Segment>,
     sessions: Vec<Session>,
-    /// Whether 8 bits may be tried, and whether `sessions` run in them.
+    /// Whether 8 bits may be tried, and how much of `sessions` runs in them.
     may_use_bytes: bool,
-    is_in_bytes: bool,
+    rung: Option<Rung>,
     places: Vec<Place>,
     /// By tensor; empty for what lives elsewhere.
     values: Vec<Vec<f32>>,
@@ -99,7 +102,7 @@ impl CpuExecutor {
             segments,
             sessions: Vec::new(),
             may_use_bytes: settle::multiplies_bytes(),
-            is_in_bytes: false,
+            rung: None,
             places,
             values,
             constants: vec![Vec::new(); n_constants],
@@ -116,6 +119,11 @@ impl CpuExecutor {
     pub fn in_f32(mut self) -> Self {
         self.may_use_bytes = false;
         self
+    }
+
+    /// How much runs in 8 bits; nothing in f32.
+    pub fn rung(&self) -> Option<Rung> {
+        self.rung
     }
 
     /// Takes constants, and weights in a form of the caller's choice: for comparing forms.
@@ -136,7 +144,7 @@ impl CpuExecutor {
             }
         }
         self.take(sessions);
-        self.is_in_bytes = false;
+        self.rung = None;
         Ok(())
     }
 
@@ -173,7 +181,7 @@ impl CpuExecutor {
 
 impl Executor for CpuExecutor {
     fn backend(&self) -> &str {
-        if self.is_in_bytes { "cpu int8" } else { "cpu" }
+        if self.rung.is_some() { "cpu int8" } else { "cpu" }
     }
 
     fn device(&self) -> String {

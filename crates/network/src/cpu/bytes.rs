@@ -2,13 +2,14 @@
 //!
 //! Where a processor multiplies bytes (VNNI), a convolution takes a third of the time. The scales of activations come
 //! from what examples showed ([`Ranges`]). The models run on channels-last bytes with ONNX Runtime's own operators;
-//! what goes in and out stays f32, and layers whose answer is a place, a colour or a trust stay f32 too.
+//! what goes in and out stays f32, and so do layers whose answer is a place, a colour or a trust, and what a [`super::Rung`]
+//! keeps.
 
 use std::collections::BTreeSet;
 
 use super::lower::{Form, Lowering, declare};
 use super::ranges::{Ranges, Scale};
-use super::segment::{Segment, is_in_bytes, name, parts, residual};
+use super::segment::{Segment, name, parts, residual};
 use crate::onnx::writer::{Attribute, ModelWriter};
 use crate::plan::{Conv2d, Op, Plan, TensorId, UpConv2d};
 use effigy_base::error::Result;
@@ -49,7 +50,7 @@ impl InBytes<'_> {
         let plan = self.exact.plan;
         let (layer, op) = &plan.steps()[step];
         let y = op.writes();
-        if is_in_bytes(plan, self.exact.segment, y) {
+        if self.ranges.is_in_bytes(plan, self.exact.segment, y) {
             let sum = match op {
                 Op::Conv2d(op) => self.conv2d(op),
                 Op::UpConv2d(op) => self.up_conv2d(op),
@@ -191,5 +192,47 @@ impl InBytes<'_> {
         let alpha = [("alpha", Attribute::Float(0.2))];
         let bytes = format!("bytes{}", y.index());
         self.exact.model.node_to("com.microsoft.QLinearLeakyRelu", &inputs, &alpha, &bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::ladder::Rung;
+    use crate::cpu::segment;
+    use crate::cpu::segments::cut;
+    use crate::network::weights::Weights as NetworkWeights;
+    use crate::network::{EMBEDDING, FrameOptions, Size, fold, frame};
+
+    #[test]
+    fn what_a_rung_keeps_stays_in_f32() {
+        let plan = frame(&FrameOptions::new(Size::Small, 512));
+        let params = fold(&plan, &NetworkWeights::random(Size::Small, 3), &[0.1; EMBEDDING]).unwrap();
+        let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+        let mut n_in_bytes = Vec::new();
+        for rung in Rung::LADDER {
+            let mut ranges = Ranges::new(&plan);
+            ranges.keep(rung, &plan);
+            n_in_bytes.push(0);
+            for segment in cut(&plan).1 {
+                let model = lower(&plan, &segment, &params, &ranges).unwrap();
+                for &step in &segment.steps {
+                    let (layer, op) = &plan.steps()[step];
+                    let weight = match op {
+                        Op::Conv2d(op) => op.weight,
+                        Op::UpConv2d(op) => op.weight,
+                        _ => continue,
+                    };
+                    // Weights in f32 are in the model as they are; those in bytes are not.
+                    let begin: Vec<u8> =
+                        params[weight.index()][..16].iter().flat_map(|tap| tap.to_le_bytes()).collect();
+                    let has_floats = model.windows(begin.len()).any(|window| window == begin);
+                    let may_be_in_bytes = segment::is_in_bytes(&plan, &segment, op.writes());
+                    assert_eq!(has_floats, !may_be_in_bytes || rung.keeps(layer), "{layer} on {rung:?}");
+                    *n_in_bytes.last_mut().unwrap() += usize::from(!has_floats);
+                }
+            }
+        }
+        assert!(n_in_bytes[0] > n_in_bytes[1] && n_in_bytes[1] > n_in_bytes[2] && n_in_bytes[2] > 0, "{n_in_bytes:?}");
     }
 }

@@ -238,7 +238,7 @@ impl Lowering<'_> {
         let is_in_bytes = is_in_bytes(self.plan, self.segment, y);
         let is_watched = matches!(self.form, Form::Watched(_)) && is_in_bytes;
         let rounded_by = match self.form {
-            Form::Rounded(_, ranges) if is_in_bytes => Some(ranges),
+            Form::Rounded(_, ranges) if ranges.is_in_bytes(self.plan, self.segment, y) => Some(ranges),
             _ => None,
         };
         let (watched_sum, watched_total) = (Watched::Sum.name(y), Watched::Total.name(y));

@@ -1,6 +1,9 @@
 //! What examples showed of a plan's activations, and the scales of bytes that follow from it.
 
-use super::segment::{Segment, Watched, watched};
+use std::collections::BTreeSet;
+
+use super::ladder::Rung;
+use super::segment::{self, Segment, Watched, watched};
 use crate::onnx::Session;
 use crate::plan::{Plan, TensorId};
 
@@ -42,7 +45,7 @@ impl Scale {
     }
 }
 
-/// The ranges of a plan's activations.
+/// The ranges of a plan's activations, and which of its steps run in bytes.
 #[derive(Clone, Debug)]
 pub struct Ranges {
     /// By tensor; a concatenation and its parts share one, so that joining them moves bytes only.
@@ -50,13 +53,15 @@ pub struct Ranges {
     /// By the tensor that the step writes.
     sums: Vec<Range>,
     totals: Vec<Range>,
+    /// What the steps that stay in f32 write.
+    kept: BTreeSet<TensorId>,
 }
 
 impl Ranges {
-    /// Nothing seen yet.
+    /// Nothing seen yet, and all in bytes that can be.
     pub(super) fn new(plan: &Plan) -> Self {
         let none = vec![Range::default(); plan.tensors().len()];
-        Self { tensors: none.clone(), sums: none.clone(), totals: none }
+        Self { tensors: none.clone(), sums: none.clone(), totals: none, kept: BTreeSet::new() }
     }
 
     /// Takes in what a run of a watched model left.
@@ -73,6 +78,17 @@ impl Ranges {
             };
             range.see(session.output(i));
         }
+    }
+
+    /// Keeps in f32 what `rung` says.
+    pub(super) fn keep(&mut self, rung: Rung, plan: &Plan) {
+        let kept = plan.steps().iter().filter(|(layer, _)| rung.keeps(layer));
+        self.kept = kept.map(|(_, op)| op.writes()).collect();
+    }
+
+    /// Whether the step of a segment that writes `y` runs in bytes.
+    pub(super) fn is_in_bytes(&self, plan: &Plan, segment: &Segment, y: TensorId) -> bool {
+        !self.kept.contains(&y) && segment::is_in_bytes(plan, segment, y)
     }
 
     /// How bytes stand for the numbers of a tensor.

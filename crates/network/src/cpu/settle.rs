@@ -1,7 +1,8 @@
-//! Chooses between f32 and 8 bits, by examples.
+//! Chooses how much runs in 8 bits, by examples.
 
 use super::CpuExecutor;
 use super::bytes;
+use super::ladder::{Rung, climb};
 use super::lower::{self, Form};
 use super::ranges::Ranges;
 use crate::plan::{Element, Executor as _, Role, TensorView, TensorViewMut};
@@ -25,37 +26,68 @@ pub(super) fn multiplies_bytes() -> bool {
 }
 
 impl CpuExecutor {
-    /// Watches the examples in f32, tries them in 8 bits, and keeps the form that is close enough.
+    /// Watches the examples in f32, tries them in 8 bits, and keeps the first rung that is close enough.
     pub(super) fn settle_on(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<()> {
-        if !self.may_use_bytes || self.is_in_bytes || examples.is_empty() || !self.makes_one_picture() {
+        if !self.may_use_bytes || self.rung.is_some() || examples.is_empty() || !self.makes_one_picture() {
             return Ok(());
         }
         let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
         let exact = self.take(watching);
-        let tried = self.try_bytes(params, examples);
-        let is_close = matches!(tried, Ok(psnr_db) if psnr_db >= LEAST_PSNR_DB);
-        if is_close {
-            self.is_in_bytes = true;
+        let climbed = self.climb(params, examples);
+        if let Ok((Some(rung), _)) = climbed {
+            self.rung = Some(rung);
         } else {
             self.take(exact);
         }
-        let psnr_db = tried?;
-        let form = if is_close { "runs in 8 bits" } else { "stays in f32" };
+        let (rung, psnr_db) = climbed?;
         let name = self.plan.name();
-        log::info!("{name} {form}: there its pictures are at least {psnr_db:.1} dB close, asked for {LEAST_PSNR_DB}");
+        match rung {
+            Some(rung) => log::info!(
+                "{name} runs in 8 bits ({}): its pictures are at least {psnr_db:.1} dB close, asked for {LEAST_PSNR_DB}",
+                rung.name()
+            ),
+            None => log::info!(
+                "{name} stays in f32: in 8 bits a picture is but {psnr_db:.1} dB close, asked for {LEAST_PSNR_DB}"
+            ),
+        }
         Ok(())
     }
 
-    /// What the activations of typical inputs are, measured in f32; what was adopted stays.
+    /// Runs in 8 bits as `rung` says from now on, however close that is; returns the PSNR of the example that is least
+    /// close, in dB. For benches.
+    ///
+    /// # Errors
+    /// As [`super::Executor::settle`].
+    pub fn settle_at(&mut self, rung: Rung, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<f64> {
+        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        self.take(watching);
+        let mut expected = Vec::with_capacity(examples.len());
+        let mut ranges = self.watch(examples, |picture| expected.push(picture))?;
+        ranges.keep(rung, &self.plan);
+        self.enter(params, &ranges)?;
+        self.rung = Some(rung);
+        let mut found = vec![0; self.n_picture_bytes()];
+        let mut worst_db = f64::INFINITY;
+        for (example, expected) in examples.iter().zip(&expected) {
+            self.run(example, &mut [TensorViewMut::Bytes(&mut found)])?;
+            worst_db = worst_db.min(psnr_db(&found, expected));
+        }
+        Ok(worst_db)
+    }
+
+    /// What the activations of typical inputs are, measured in f32, for as much in 8 bits as `rung` says; what was adopted
+    /// stays.
     ///
     /// # Errors
     /// When ONNX Runtime fails.
-    pub fn ranges_of(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<Ranges> {
+    pub fn ranges_of(&mut self, rung: Rung, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<Ranges> {
         let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
         let exact = self.take(watching);
         let watched = self.watch(examples, |_| ());
         self.take(exact);
-        watched
+        let mut ranges = watched?;
+        ranges.keep(rung, &self.plan);
+        Ok(ranges)
     }
 
     /// Runs the examples on watched models; `see` is shown each picture.
@@ -81,19 +113,35 @@ impl CpuExecutor {
         matches!((outputs.next(), outputs.next()), (Some(id), None) if self.plan.tensor(id).element == Element::Word)
     }
 
-    /// Replaces the watched models by such in 8 bits; returns how close their pictures are at worst.
-    fn try_bytes(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<f64> {
+    /// Replaces the watched models by such in 8 bits, rung by rung; returns the rung that is close enough, and how close the
+    /// last was that was tried.
+    fn climb(&mut self, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<(Option<Rung>, f64)> {
         let mut expected = Vec::with_capacity(examples.len());
-        let ranges = self.watch(examples, |picture| expected.push(picture))?;
-        let sessions = self.open(|segment| bytes::lower(&self.plan, segment, params, &ranges))?;
-        self.take(sessions);
+        let mut ranges = self.watch(examples, |picture| expected.push(picture))?;
+        let mut order: Vec<usize> = (0..examples.len()).collect();
         let mut found = vec![0; self.n_picture_bytes()];
-        let mut worst = f64::INFINITY;
-        for (example, expected) in examples.iter().zip(&expected) {
-            self.run(example, &mut [TensorViewMut::Bytes(&mut found)])?;
-            worst = worst.min(psnr_db(&found, expected));
-        }
-        Ok(worst)
+        climb(LEAST_PSNR_DB, |rung| {
+            ranges.keep(rung, &self.plan);
+            self.enter(params, &ranges)?;
+            let mut worst_db = f64::INFINITY;
+            for at in 0..order.len() {
+                self.run(&examples[order[at]], &mut [TensorViewMut::Bytes(&mut found)])?;
+                worst_db = worst_db.min(psnr_db(&found, &expected[order[at]]));
+                if worst_db < LEAST_PSNR_DB {
+                    // One is enough to refuse a rung, and likely to refuse the next.
+                    order.swap(0, at);
+                    break;
+                }
+            }
+            Ok(worst_db)
+        })
+    }
+
+    /// Takes models in 8 bits.
+    fn enter(&mut self, params: &[&[f32]], ranges: &Ranges) -> Result<()> {
+        let sessions = self.open(|segment| bytes::lower(&self.plan, segment, params, ranges))?;
+        self.take(sessions);
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Convolutions in 8 bits in the standard's own words: every number that bytes shall hold is rounded to what they can.
 
 use crate::cpu::ranges::{Ranges, Scale};
-use crate::cpu::segment::{is_in_bytes, name};
+use crate::cpu::segment::name;
 use crate::onnx::writer::Attribute;
 use crate::plan::TensorId;
 
@@ -17,7 +17,7 @@ impl Lowering<'_> {
         (weight, bias): (&[f32], &[f32]),
         attributes: &[(&str, Attribute)],
     ) -> String {
-        if !is_in_bytes(self.plan, self.segment, y) {
+        if !ranges.is_in_bytes(self.plan, self.segment, y) {
             let (weight, bias) = (self.model.floats(dims, weight), self.model.floats(&[dims[0]], bias));
             return self.model.node("Conv", &[&name(x), &weight, &bias], attributes);
         }
