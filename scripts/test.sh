@@ -28,11 +28,11 @@ if [ "$(uname -sm)" = "Linux x86_64" ]; then
 fi
 
 phase "building the tests"
-cargo test --locked --features "$features" --no-run
+cargo test --locked --workspace --features "$features" --no-run
 
 run_tests() {
   phase "tests"
-  cargo test --locked --features "$features"
+  cargo test --locked --workspace --features "$features"
   phase "the control page in a browser"
   # The tests have just built it.
   scripts/page_test.sh target/debug/effigy
@@ -66,9 +66,9 @@ done
 # The network and training by themselves: without OpenCV, which only the program needs.
 nice -n 19 cargo clippy -q --locked -p effigy-training -p effigy-network --lib -- -D warnings
 # With tests and benches, and the features that these are run with.
-nice -n 19 cargo clippy -q --locked --features "$features" --all-targets -- -D warnings
+nice -n 19 cargo clippy -q --locked --workspace --features "$features" --all-targets -- -D warnings
 phase "documentation"
-RUSTDOCFLAGS="-D warnings" nice -n 19 cargo doc -q --locked --no-deps --features train,pipewire,remote
+RUSTDOCFLAGS="-D warnings" nice -n 19 cargo doc -q --locked --workspace --no-deps --features train,pipewire,remote
 phase "dependencies"
 scripts/audit.sh
 if [ -n "$gates" ]; then
@@ -94,6 +94,6 @@ phase "a real server of the open inference protocol"
 scripts/remote_test.sh target/debug/effigy
 if [ "$(uname -sm)" = "Linux x86_64" ]; then
   phase "CUDA kernels on the processor, against their twins"
-  EFFIGY_DEVICES=cuda cargo test --locked --features "$features" --test kernels
+  EFFIGY_DEVICES=cuda cargo test --locked --workspace --features "$features" --test kernels
 fi
 phase "all passed"
