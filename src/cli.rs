@@ -146,9 +146,12 @@ The identity file holds the consent record and is signed with a key that is made
 A preview is written beside it (NAME.png): points found, person cut out, background.")]
 pub(crate) struct EnrollArgs {
     /// The photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, one face from the front, at least 96 pixels high; - is standard
-    /// input. More photos or clips of the same person add what the first does not show: turns of the head, teeth, shut eyes
-    #[arg(required = true, value_name = "PHOTO|CLIP")]
-    pub(crate) photos: Vec<PathBuf>,
+    /// input; or a clip, whose best picture is taken
+    #[arg(value_name = "PHOTO|CLIP")]
+    pub(crate) photo: PathBuf,
+    /// More photos or clips of the same person, which add what the first does not show: turns of the head, teeth, shut eyes
+    #[arg(value_name = "MORE")]
+    pub(crate) more: Vec<PathBuf>,
     /// The identity file to write
     #[arg(short, long, value_name = "NAME.effigy")]
     pub(crate) output: PathBuf,

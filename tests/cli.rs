@@ -249,7 +249,7 @@ fn help_names_commands_flags_values_and_examples() {
         (
             "enroll",
             &[
-                "<PHOTO|CLIP>...",
+                "<PHOTO|CLIP>",
                 "-o, --output <NAME.effigy>",
                 "--views <N>",
                 "[default: 8]",
@@ -378,7 +378,7 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         ("run".into(), &["no identity to show", "effigy enroll PHOTO -o NAME.effigy", "effigy identities add"]),
         ("run --identity ''".into(), &["--identity", "expected FILE or FILE,FILE,…, found an empty name"]),
         ("run --identity me.effigy,".into(), &["found an empty name"]),
-        ("enroll".into(), &["--output <NAME.effigy>", "--consent <CONSENT>", "<PHOTO|CLIP>..."]),
+        ("enroll".into(), &["--output <NAME.effigy>", "--consent <CONSENT>", "<PHOTO|CLIP>"]),
         ("enroll photo.png -o a.effigy".into(), &["--consent"]),
         (
             "enroll photo.png -o a.effigy --consent maybe".into(),

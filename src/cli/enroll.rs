@@ -1,6 +1,6 @@
 //! `effigy enroll`: a photo, or several views of one person, become an identity file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use effigy::gather::{Gathered, GatheredView, Gatherer, LeftOut, is_clip};
 use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Remark, Signer};
@@ -29,13 +29,14 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     files::check_regular(&args.output).map_err(|error| {
         Error::new(ErrorKind::Config, format!("-o must name a file, not {}", args.output.display())).because(error)
     })?;
-    if args.photos.iter().any(|photo| is_same_file(&args.output, photo)) {
+    let files: Vec<PathBuf> = std::iter::once(&args.photo).chain(&args.more).cloned().collect();
+    if files.iter().any(|file| is_same_file(&args.output, file)) {
         return Err(Error::new(
             ErrorKind::Config,
             format!("-o would replace the photo; name another file than {}", args.output.display()),
         ));
     }
-    if args.face.is_some() && args.photos.len() > 1 {
+    if args.face.is_some() && files.len() > 1 {
         return Err(Error::new(
             ErrorKind::Config,
             "--face chooses a face of one photo; cut the other photos so that each shows one person",
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         ));
     }
     let progress = terminal::spinner("enrolling");
-    let Gathered { mut enrolled, photo, views, left_out } = match &*args.photos {
+    let Gathered { mut enrolled, photo, views, left_out } = match &*files {
         [photo] if !is_clip(photo) => enroll_one(photo, &args.output, &options)?,
         files => {
             check_writable(&args.output)?;
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
             Gatherer::new()?.gather(files, &options, usize::from(args.views), say)?
         }
     };
-    let main = views.first().map_or_else(|| args.photos[0].clone(), |view| view.file.clone());
+    let main = views.first().map_or_else(|| args.photo.clone(), |view| view.file.clone());
     let about = |error: Error| Error::new(error.kind(), format!("cannot enroll {}", main.display())).because(error);
     let consent = &mut enrolled.identity.manifest.consent;
     consent.until_unix_secs = args.until;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use effigy::files;
 
 use super::{Cli, settings};
@@ -93,9 +93,11 @@ impl Cli {
     }
 }
 
-/// The same command, every value of which may begin with a dash.
+/// The same command, every value of which may begin with a dash; not of an open list of names, which would take the options
+/// behind it.
 fn taking_dashes(command: Command) -> Command {
-    let takes_values = |arg: &Arg| arg.get_action().takes_values();
+    let is_list = |arg: &Arg| arg.is_positional() && matches!(arg.get_action(), ArgAction::Append);
+    let takes_values = |arg: &Arg| arg.get_action().takes_values() && !is_list(arg);
     let command = command.mut_args(|arg| if takes_values(&arg) { arg.allow_hyphen_values(true) } else { arg });
     command.mut_subcommands(taking_dashes)
 }
