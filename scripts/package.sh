@@ -14,7 +14,7 @@ done
 
 cargo_deb_version=3.8.0
 tools=$PWD/target/package-tools
-version=$(cargo metadata --no-deps --format-version 1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["packages"][0]["version"])')
+version=$(cargo metadata --no-deps --format-version 1 | python3 -c 'import json, sys; print(next(p["version"] for p in json.load(sys.stdin)["packages"] if p["name"] == "effigy"))')
 out=target/package
 tree=$out/tree
 

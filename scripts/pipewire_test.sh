@@ -15,7 +15,7 @@ done
 
 features=train,pipewire,cuda-emulation,remote
 say "building the test"
-cargo test --locked --features "$features" --test devices --no-run
+cargo test --locked --workspace --features "$features" --test devices --no-run
 
 begin=$(date +%s)
 session=$(mktemp -d)
@@ -24,7 +24,7 @@ mkdir -m 700 "$session/run"
 # Cargo and ONNX Runtime are still found by the user's own home.
 settings=(XDG_RUNTIME_DIR="$session/run" PIPEWIRE_RUNTIME_DIR="$session/run" XDG_CONFIG_HOME="$session/config"
   XDG_STATE_HOME="$session/state" EFFIGY_PIPEWIRE=1)
-env "${settings[@]}" dbus-run-session -- timeout -k 10 240 cargo test --locked --features "$features" --test devices \
+env "${settings[@]}" dbus-run-session -- timeout -k 10 240 cargo test --locked --workspace --features "$features" --test devices \
   pipewire:: -- --ignored --nocapture --test-threads=1 2>&1 | tee "$session/log"
 # A test that was not run must not look like one that passed.
 grep -q "^test result: ok. 3 passed" "$session/log" || fail "another number of tests ran than expected"

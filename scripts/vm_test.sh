@@ -21,9 +21,9 @@ done
 
 features=train,pipewire,cuda-emulation,remote
 say "building the test"
-test_program=$(cargo test --locked --features "$features" --test devices --no-run --message-format=json 2> /dev/null \
+test_program=$(cargo test --locked --workspace --features "$features" --test devices --no-run --message-format=json 2> /dev/null \
   | sed -n 's/.*"executable":"\([^"]*\/devices-[^"]*\)".*/\1/p' | tail -n 1 || true)
-[ -n "$test_program" ] || { cargo test --locked --features "$features" --test devices --no-run; fail "the test does not build"; }
+[ -n "$test_program" ] || { cargo test --locked --workspace --features "$features" --test devices --no-run; fail "the test does not build"; }
 program=$(dirname "$(dirname "$test_program")")/effigy
 [ -x "$program" ] || fail "$program is not there"
 
