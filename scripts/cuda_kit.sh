@@ -63,15 +63,15 @@ rehearse() {
   done
   local as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
-  env -i PATH=/bin:/usr/sbin:/usr/bin "${as_root[@]}" chroot "$root" /bin/busybox env -i PATH=/bin LD_LIBRARY_PATH=/kit HOME=/tmp EFFIGY_KIT_FRAMES=1 \
-    EFFIGY_KIT_BOUND_SECS=400 /kit/run.sh /tmp/results \
-    || fail "the rehearsal failed; see $root/tmp/results"
+  env -i PATH=/bin:/usr/sbin:/usr/bin "${as_root[@]}" chroot "$root" /bin/busybox env -i PATH=/bin \
+    LD_LIBRARY_PATH=/kit HOME=/tmp EFFIGY_KIT_FRAMES=1 EFFIGY_KIT_BOUND_SECS=400 /kit/run.sh /results \
+    || fail "the rehearsal failed; see $root/results"
   # No card, no PyTorch: both must be said, and the rest must have passed.
-  grep -q '^kernels: passed' "$root/tmp/results/summary.txt" || fail "the kernels were not tested"
-  grep -q '^bench: passed' "$root/tmp/results/summary.txt" || fail "the networks were not timed"
-  grep -c '^json:' "$root/tmp/results/bench.txt" | grep -qx 16 || fail "not all networks were timed"
-  grep -q '^peer: left out' "$root/tmp/results/summary.txt" || fail "the peer ran without PyTorch"
-  printf '== rehearsed; results in %s\n' "$root/tmp/results"
+  grep -q '^kernels: passed' "$root/results/summary.txt" || fail "the kernels were not tested"
+  grep -q '^bench: passed' "$root/results/summary.txt" || fail "the networks were not timed"
+  grep -c '^json:' "$root/results/bench.txt" | grep -qx 16 || fail "not all networks were timed"
+  grep -q '^peer: left out' "$root/results/summary.txt" || fail "the peer ran without PyTorch"
+  printf '== rehearsed; results in %s\n' "$root/results"
 }
 
 case ${1:-} in

@@ -49,7 +49,7 @@ class Network(nn.Module):
         self.gates, self.out = conv(c, 2, 1), up(c, 5)
         self.height_px = height_px
 
-    def forward(self, portrait, features, photo, candidates, lines, deformations, flows, full_flow):
+    def forward(self, features, photo, candidates, lines, deformations, flows, full_flow):
         def leaky(x):
             return F.leaky_relu(x, 0.2)
 
@@ -96,7 +96,6 @@ def inputs(size, height_px, device, dtype):
 
     photo_px = 5 * height_px // 4
     return {
-        "portrait": random(1, 4, 64, 64),
         "features": [random(1, widths[i], side, side) for i, side in enumerate(SIDES)],
         "photo": random(1, 4, photo_px, photo_px),
         "candidates": [random(1, 4, 64, 64) for _ in range(4)],

@@ -1,7 +1,8 @@
 //! The generator with a network: explicit motion, features and folded weights made once, a small network a frame.
 //!
 //! Everything that belongs to one view of an identity (executor, maps, weights) is a `Player`, all of one identity's an
-//! `Ensemble`, made slowly and apart from the frame path. Adopting an identity that has one is a swap; [`Generator::prepare`] makes one in the background.
+//! `Ensemble`, made slowly and apart from the frame path. Adopting an identity that has one is a swap;
+//! [`Generator::prepare`] makes one in the background.
 
 use std::sync::Arc;
 use std::time::Duration;

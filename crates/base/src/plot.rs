@@ -9,8 +9,8 @@ const ROOM: (f64, f64, f64, f64) = (52.0, 12.0, 12.0, 34.0);
 /// Colours of the variants, legible for every kind of colour vision (Okabe and Ito).
 pub const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
-/// How a plot looks: the style of the page or file that it is in.
-pub const STYLE: &str = "svg{font:11px system-ui,sans-serif}svg text{fill:#444}.g{stroke:#e4e4e8}";
+/// How plots in a file of their own look; a page has its own style.
+const STYLE: &str = "svg{font:11px system-ui,sans-serif}svg text{fill:#444}.g{stroke:#e4e4e8}";
 
 /// Axes with what is drawn on them.
 #[derive(Clone, Debug)]
