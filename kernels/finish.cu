@@ -1,8 +1,10 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is ~0; (u, v), m =
-// warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo; where map is ~0: p_a *= 1 - m3;
-// e = decoded at (x, y), t = e4, g = gates at (x, y);
-// d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
+// warp's mixed flow; at (u, v) * size + margin, within the photo's outermost centres: w, f, c = whole, fine and coarse photo;
+// p_a = w_a, where map is ~0 times 1 - m3; s = how closely the photo's pixels lie here, 1 as at rest: the longer of the
+// steps that this place makes from the upper left of each 2 × 2 pixels to the right and down; bands
+// b0 = clamp(2 - s, 0, 1) (w - f), b1 = clamp(2 - s fine / side, 0, 1) (f - c); p = c + b1 + b0;
+// e = decoded at (x, y), t = e4, g = gates at (x, y); d = e + g0 b0 + g1 b1: the decoder's colour with the photo's two bands;
 // alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 // decoded (5, h, w), gates (2, h_gates, w_gates) f16, channels innermost, `pitch` channels a pixel · mix (7, h_mix, w_mix), pose (4, 3) f32 · map
@@ -82,22 +84,43 @@ finish(const f16* __restrict__ decoded, const f16* __restrict__ gates, const flo
   const unsigned i0 = thread / n_j * 2, j0 = thread % n_j * 2, side = s.size + 2 * s.margin;
   const float size = (float)s.size, margin = (float)s.margin;
   const bool is_whole = ((unsigned long long)decoded & 15) == 0 && pitch % 8 == 0;
+  // Where the four pixels are in the photo, in the picture's pixels, and whether the mesh was drawn there.
+  float at_x[4], at_y[4], with_mesh[4];
+  bool is_drawn[4];
+#pragma unroll
+  for (unsigned k = 0; k < 4; k++) {
+    const unsigned i = i0 + k / 2, j = j0 + k % 2, packed = map[i * s.size + j];
+    const float x = ((float)j + 0.5f) / size, y = ((float)i + 0.5f) / size;
+    is_drawn[k] = packed != ~0u;
+    const float mesh_u = is_drawn[k] ? ((float)(packed & 0xffffu) / 32.0f - margin) / size : x;
+    const float mesh_v = is_drawn[k] ? ((float)(packed >> 16) / 32.0f - margin) / size : y;
+    const Mixed from = with_mix(mix, s.h_mix, s.w_mix, mesh_u, mesh_v, pose, x, y);
+    at_x[k] = clamp(from.u * size + margin, 0.25f, (float)side - 0.25f);
+    at_y[k] = clamp(from.v * size + margin, 0.25f, (float)side - 0.25f);
+    with_mesh[k] = from.m[3];
+  }
+  const float right_x = at_x[1] - at_x[0], right_y = at_y[1] - at_y[0];
+  const float lower_x = at_x[2] - at_x[0], lower_y = at_y[2] - at_y[0];
+  const float pressed = sqrtf(larger(right_x * right_x + right_y * right_y, lower_x * lower_x + lower_y * lower_y));
+  const float finest_shown = clamp(2.0f - pressed, 0.0f, 1.0f);
+  const float finer_shown = clamp(2.0f - pressed * ((float)s.fine / (float)side), 0.0f, 1.0f);
   Pixel sum = {};  // what chroma is the mean of
 #pragma unroll
   for (unsigned a = 0; a < 2; a++) {
     unsigned row[2], lumas = 0;
 #pragma unroll
     for (unsigned b = 0; b < 2; b++) {
-      const unsigned i = i0 + a, j = j0 + b, packed = map[i * s.size + j];
+      const unsigned i = i0 + a, j = j0 + b, k4 = 2 * a + b;
       const float x = ((float)j + 0.5f) / size, y = ((float)i + 0.5f) / size;
-      const bool is_drawn = packed != ~0u;
-      const float mesh_u = is_drawn ? ((float)(packed & 0xffffu) / 32.0f - margin) / size : x;
-      const float mesh_v = is_drawn ? ((float)(packed >> 16) / 32.0f - margin) / size : y;
-      const Mixed from = with_mix(mix, s.h_mix, s.w_mix, mesh_u, mesh_v, pose, x, y);
-      const float at_x = (from.u * size + margin) / (float)side, at_y = (from.v * size + margin) / (float)side;
+      const float u = at_x[k4] / (float)side, v = at_y[k4] / (float)side;
       const unsigned* below = photo + 4 * side * side;
-      const Pixel p = level(photo, 2 * side, 2 * side, at_x, at_y), f = level(below, 2 * side, s.fine, at_x, at_y),
-                  c = level(below + s.fine, 2 * side, s.coarse, at_x, at_y);
+      Pixel p = level(photo, 2 * side, 2 * side, u, v);
+      const Pixel f = level(below, 2 * side, s.fine, u, v), c = level(below + s.fine, 2 * side, s.coarse, u, v);
+      const Pixel finest_band = {finest_shown * (p.r - f.r), finest_shown * (p.g - f.g), finest_shown * (p.b - f.b), 0.0f};
+      const Pixel finer_band = {finer_shown * (f.r - c.r), finer_shown * (f.g - c.g), finer_shown * (f.b - c.b), 0.0f};
+      p.r = c.r + finer_band.r + finest_band.r;
+      p.g = c.g + finer_band.g + finest_band.g;
+      p.b = c.b + finer_band.b + finest_band.b;
       const Corners of_decoded = corners(x * (float)s.w - 0.5f, y * (float)s.h - 0.5f, s.h, s.w);
       Pixel d = {0.0f, 0.0f, 0.0f, 0.0f};
       float trust = 0.0f, finest = 0.0f, finer = 0.0f;
@@ -121,10 +144,9 @@ finish(const f16* __restrict__ decoded, const f16* __restrict__ gates, const flo
         finest += of_gates.weight[k] * to_float(at[0]);
         finer += of_gates.weight[k] * to_float(at[1]);
       }
-      d.r += finest * (p.r - f.r) + finer * (f.r - c.r);
-      d.g += finest * (p.g - f.g) + finer * (f.g - c.g);
-      d.b += finest * (p.b - f.b) + finer * (f.b - c.b);
-      const float photo_part = (1.0f - trust) * p.a * (is_drawn ? 1.0f : 1.0f - from.m[3]);
+      add(d, finest, finest_band);
+      add(d, finer, finer_band);
+      const float photo_part = (1.0f - trust) * p.a * (is_drawn[k4] ? 1.0f : 1.0f - with_mesh[k4]);
       const float decoder_part = trust * d.a;
       const float alpha = photo_part + decoder_part, scale = 1.0f / larger(alpha, 1.0f / 512.0f);
       Pixel q = {(photo_part * p.r + decoder_part * d.r) * scale, (photo_part * p.g + decoder_part * d.g) * scale,

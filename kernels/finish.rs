@@ -1,9 +1,12 @@
 //! finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 //!
 //! (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is u32::MAX;
-//! (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
-//! border repeated; where map is u32::MAX: p_a *= 1 - m3; e = decoded at (x, y), t = e4, g = gates at (x, y);
-//! d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
+//! (u, v), m = warp's mixed flow; at (u, v) * size + margin, within the photo's outermost centres: w, f, c = whole, fine and
+//! coarse photo, rgb and alpha / 255; p_a = w_a, where map is u32::MAX times 1 - m3;
+//! s = how closely the photo's pixels lie here, 1 as at rest: the longer of the steps that this place makes from the upper
+//! left of each 2 × 2 pixels to the right and down; bands b0 = clamp(2 - s, 0, 1) (w - f) and
+//! b1 = clamp(2 - s fine / side, 0, 1) (f - c), so that nothing is shown finer than a pixel; p = c + b1 + b0;
+//! e = decoded at (x, y), t = e4, g = gates at (x, y); d = e + g0 b0 + g1 b1: the decoder's colour with the photo's two bands;
 //! alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 //! over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 //! decoded (5, h, w), gates (2, h_gates, w_gates) f16 · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) u32: x + y << 16 in 1/32 px ·
@@ -97,36 +100,74 @@ pub fn finish(s: &FinishShape, inputs: &FinishInputs, out: &mut [u8]) {
     }
 }
 
+/// Where a pixel is in the photo.
+struct Place {
+    /// In the picture's pixels, counted from the margin's border.
+    at_px: [f32; 2],
+    /// How much of its motion is the mesh's.
+    with_mesh: f32,
+    is_drawn: bool,
+}
+
+impl Place {
+    fn of(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> Self {
+        let size = s.size as usize;
+        let margin = s.margin as f32;
+        let (x, y) = ((j as f32 + 0.5) / size as f32, (i as f32 + 0.5) / size as f32);
+        let packed = inputs.map[i * size + j];
+        let is_drawn = packed != u32::MAX;
+        let place = |packed: u32| (packed as f32 / 32.0 - margin) / size as f32;
+        let mesh = if is_drawn { (place(packed & 0xffff), place(packed >> 16)) } else { (x, y) };
+        let (u, v, m) = with_mix(inputs.mix, (s.h_mix as usize, s.w_mix as usize), mesh, inputs.pose, x, y);
+        let side = size as f32 + 2.0 * margin;
+        let at_px = [u, v].map(|at| (at * size as f32 + margin).clamp(OUTERMOST_PX, side - OUTERMOST_PX));
+        Self { at_px, with_mesh: m[3], is_drawn }
+    }
+}
+
+/// Centre of the first pixel of the whole photo, which is twice as fine as the picture.
+const OUTERMOST_PX: f32 = 0.25;
+
+/// How much of the finest and of the finer band shows in the 2 × 2 pixels that begin at an even row and column.
+fn shown_bands(s: &FinishShape, [first, right, lower]: [&Place; 3]) -> [f32; 2] {
+    let step = |to: &Place| (to.at_px[0] - first.at_px[0]).hypot(to.at_px[1] - first.at_px[1]);
+    let pressed = step(right).max(step(lower));
+    let finer = s.fine as f32 / (s.size + 2 * s.margin) as f32;
+    [pressed, pressed * finer].map(|pressed| (2.0 - pressed).clamp(0.0, 1.0))
+}
+
 fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4] {
     let size = s.size as usize;
-    let margin = s.margin as f32;
     let (x, y) = ((j as f32 + 0.5) / size as f32, (i as f32 + 0.5) / size as f32);
-    let packed = inputs.map[i * size + j];
-    let is_drawn = packed != u32::MAX;
-    let place = |packed: u32| (packed as f32 / 32.0 - margin) / size as f32;
-    let mesh = if is_drawn { (place(packed & 0xffff), place(packed >> 16)) } else { (x, y) };
-    let (u, v, m) = with_mix(inputs.mix, (s.h_mix as usize, s.w_mix as usize), mesh, inputs.pose, x, y);
+    let place = Place::of(s, inputs, i, j);
+    let (upper, left) = (i & !1, j & !1);
+    let block = [(upper, left), (upper, left + 1), (upper + 1, left)].map(|(i, j)| Place::of(s, inputs, i, j));
+    let shown = shown_bands(s, block.each_ref());
 
     let side = size + 2 * s.margin as usize;
-    let at = [u * size as f32 + margin, v * size as f32 + margin].map(|at| at / side as f32);
+    let at = place.at_px.map(|at| at / side as f32);
     let (fine_px, coarse_px) = (s.fine as usize, s.coarse as usize);
     let photo = level(inputs.photo, 2 * side, 0, 2 * side, at);
     let fine = level(inputs.photo, 2 * side, 4 * side * side, fine_px, at);
     let coarse = level(inputs.photo, 2 * side, 4 * side * side + fine_px, coarse_px, at);
+    let bands: [[f32; 2]; 3] =
+        std::array::from_fn(|c| [shown[0] * (photo[c] - fine[c]), shown[1] * (fine[c] - coarse[c])]);
 
     let (h, w) = (s.h as usize, s.w as usize);
     let mut decoded: [f32; 5] = std::array::from_fn(|c| bilinear(&inputs.decoded[c * h * w..][..h * w], h, w, x, y));
     let trust = decoded[4];
     let (h, w) = (s.h_gates as usize, s.w_gates as usize);
     let [finest, finer] = [0, 1].map(|c| bilinear(&inputs.gates[c * h * w..][..h * w], h, w, x, y));
-    for c in 0..3 {
-        decoded[c] += finest * (photo[c] - fine[c]) + finer * (fine[c] - coarse[c]);
+    for (decoded, bands) in decoded.iter_mut().zip(bands) {
+        *decoded += finest * bands[0] + finer * bands[1];
     }
-    let of_photo = (1.0 - trust) * photo[3] * if is_drawn { 1.0 } else { 1.0 - m[3] };
+    let of_photo = (1.0 - trust) * photo[3] * if place.is_drawn { 1.0 } else { 1.0 - place.with_mesh };
     let of_decoder = trust * decoded[3];
     let mut alpha = of_photo + of_decoder;
-    let mut rgb: [f32; 3] =
-        std::array::from_fn(|c| (of_photo * photo[c] + of_decoder * decoded[c]) / alpha.max(1.0 / 512.0));
+    let mut rgb: [f32; 3] = std::array::from_fn(|c| {
+        let photo = coarse[c] + bands[c][1] + bands[c][0];
+        (of_photo * photo + of_decoder * decoded[c]) / alpha.max(1.0 / 512.0)
+    });
     if s.has_background == 1 {
         let background = unpack(inputs.background[i * size + j]);
         rgb = std::array::from_fn(|c| background[c] + alpha * (rgb[c] - background[c]));

@@ -1,8 +1,11 @@
 // finish: out[i, j] = store(badge over (blend(photo at flow(i, j), decoded(i, j)) over background))
 // (x, y) = ((j + 0.5) / size, (i + 0.5) / size); mesh = (map - margin) / size, or (x, y) where map is all ones;
-// (u, v), m = warp's mixed flow; at (u, v) * size + margin: p, f, c = whole, fine and coarse photo, rgb and alpha / 255,
-// border repeated; where map is all ones: p_a *= 1 - m3; e = decoded at (x, y), t = e4, g = gates at (x, y);
-// d = e + g0 (p - f) + g1 (f - c): the decoder's colour with the photo's two bands;
+// (u, v), m = warp's mixed flow; at (u, v) * size + margin, within the photo's outermost centres: w, f, c = whole, fine and
+// coarse photo, rgb and alpha / 255; p_a = w_a, where map is all ones times 1 - m3;
+// s = how closely the photo's pixels lie here, 1 as at rest: the longer of the steps that this place makes from the upper
+// left of each 2 × 2 pixels to the right and down; bands b0 = clamp(2 - s, 0, 1) (w - f) and
+// b1 = clamp(2 - s fine / side, 0, 1) (f - c); p = c + b1 + b0;
+// e = decoded at (x, y), t = e4, g = gates at (x, y); d = e + g0 b0 + g1 b1: the decoder's colour with the photo's two bands;
 // alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
 // decoded (5, h, w), gates (2, h_gates, w_gates) half · mix (7, h_mix, w_mix), pose (4, 3) f32 · map (size, size) words: x + y << 16 in 1/32 px ·
@@ -58,24 +61,52 @@ fn level(first: u32, stride: u32, px: u32, place: vec2<f32>) -> vec4<f32> {
     return upper * (1.0 - y.weight) + lower * y.weight;
 }
 
-// (red, green, blue, alpha), not clamped.
-fn pixel(i: u32, j: u32) -> vec4<f32> {
+// Where a pixel is in the photo: in the picture's pixels, counted from the margin's border.
+struct Place {
+    at_px: vec2<f32>,
+    mesh: f32, // weight of moving with the face
+    is_drawn: bool,
+}
+
+fn centre(i: u32, j: u32) -> vec2<f32> {
+    return vec2((f32(j) + 0.5) / f32(s.size), (f32(i) + 0.5) / f32(s.size));
+}
+
+fn place_of(i: u32, j: u32) -> Place {
     let size = f32(s.size);
     let margin = f32(s.margin);
-    let here = vec2((f32(j) + 0.5) / size, (f32(i) + 0.5) / size);
+    let here = centre(i, j);
     let drawn = words[s.map_at + i * s.size + j];
     var mesh = here;
     if drawn != undrawn {
         mesh = (vec2(f32(drawn & 0xffffu), f32(drawn >> 16u)) / 32.0 - margin) / size;
     }
     let mixed = with_mix(s.mix_at, s.h_mix, s.w_mix, s.pose_at, mesh, here);
+    // The centre of the whole photo's first pixel; it is twice as fine as the picture.
+    let outermost = vec2(0.25);
+    let at_px = clamp(mixed.place * size + margin, outermost, vec2(size + 2.0 * margin) - outermost);
+    return Place(at_px, mixed.mesh, drawn != undrawn);
+}
 
+// How much of the finest and of the finer band shows in 2 × 2 pixels.
+fn shown_bands(first: Place, right: Place, lower: Place) -> vec2<f32> {
+    let pressed = max(length(right.at_px - first.at_px), length(lower.at_px - first.at_px));
+    let finer = f32(s.fine) / f32(s.size + 2u * s.margin);
+    return clamp(2.0 - vec2(pressed, pressed * finer), vec2(0.0), vec2(1.0));
+}
+
+// (red, green, blue, alpha), not clamped.
+fn pixel(i: u32, j: u32, place: Place, shown: vec2<f32>) -> vec4<f32> {
+    let here = centre(i, j);
     let side = s.size + 2u * s.margin;
-    let at = (mixed.place * size + margin) / f32(side);
+    let at = place.at_px / f32(side);
     let below = 4u * side * side;
-    let p = level(0u, 2u * side, 2u * side, at);
-    let fine = level(below, 2u * side, s.fine, at);
-    let coarse = level(below + s.fine, 2u * side, s.coarse, at);
+    let whole = level(0u, 2u * side, 2u * side, at);
+    let fine = level(below, 2u * side, s.fine, at).xyz;
+    let coarse = level(below + s.fine, 2u * side, s.coarse, at).xyz;
+    let finest_band = shown.x * (whole.xyz - fine);
+    let finer_band = shown.y * (fine - coarse);
+    let p = vec4(coarse + finer_band + finest_band, whole.w);
 
     let d = corners(s.h, s.w, here.x, here.y);
     let plane = s.h * s.w;
@@ -87,10 +118,10 @@ fn pixel(i: u32, j: u32) -> vec4<f32> {
     );
     let trust = x_bilinear(s.decoded_at + 4u * plane, d);
     let g = corners(s.h_gates, s.w_gates, here.x, here.y);
-    let finest = x_bilinear(s.gates_at, g) * (p.xyz - fine.xyz);
-    let finer = x_bilinear(s.gates_at + s.h_gates * s.w_gates, g) * (fine.xyz - coarse.xyz);
+    let finest = x_bilinear(s.gates_at, g) * finest_band;
+    let finer = x_bilinear(s.gates_at + s.h_gates * s.w_gates, g) * finer_band;
     decoded = vec4(decoded.xyz + finest + finer, decoded.w);
-    let of_photo = (1.0 - trust) * p.w * select(1.0, 1.0 - mixed.mesh, drawn == undrawn);
+    let of_photo = (1.0 - trust) * p.w * select(1.0 - place.mesh, 1.0, place.is_drawn);
     let of_decoder = trust * decoded.w;
     var alpha = of_photo + of_decoder;
     var rgb = (of_photo * p.xyz + of_decoder * decoded.xyz) / max(alpha, 1.0 / 512.0);
@@ -157,8 +188,23 @@ fn finish(@builtin(global_invocation_id) thread: vec3<u32>) {
     if i >= s.size || j >= s.size {
         return; // guard
     }
-    let upper = array(pixel(i, j), pixel(i, j + 1u), pixel(i, j + 2u), pixel(i, j + 3u));
-    let lower = array(pixel(i + 1u, j), pixel(i + 1u, j + 1u), pixel(i + 1u, j + 2u), pixel(i + 1u, j + 3u));
+    let a = array(place_of(i, j), place_of(i, j + 1u), place_of(i, j + 2u), place_of(i, j + 3u));
+    let k = i + 1u;
+    let b = array(place_of(k, j), place_of(k, j + 1u), place_of(k, j + 2u), place_of(k, j + 3u));
+    let left_shown = shown_bands(a[0], a[1], b[0]);
+    let right_shown = shown_bands(a[2], a[3], b[2]);
+    let upper = array(
+        pixel(i, j, a[0], left_shown),
+        pixel(i, j + 1u, a[1], left_shown),
+        pixel(i, j + 2u, a[2], right_shown),
+        pixel(i, j + 3u, a[3], right_shown),
+    );
+    let lower = array(
+        pixel(k, j, b[0], left_shown),
+        pixel(k, j + 1u, b[1], left_shown),
+        pixel(k, j + 2u, b[2], right_shown),
+        pixel(k, j + 3u, b[3], right_shown),
+    );
     store_row(i, j, upper);
     store_row(i + 1u, j, lower);
     if s.format == 1u {

@@ -29,6 +29,10 @@ fi
 
 phase "building the tests"
 cargo test --locked --workspace --features "$features" --no-run
+# By their paths, since Cargo would wait for the lints that compile beside them.
+EFFIGY_DEVICES_TEST=$(scripts/test_program.sh devices)
+export EFFIGY_DEVICES_TEST
+kernels_test=$(scripts/test_program.sh kernels)
 
 run_tests() {
   phase "tests"
@@ -36,6 +40,15 @@ run_tests() {
   phase "the control page in a browser"
   # The tests have just built it.
   scripts/page_test.sh target/debug/effigy
+  phase "virtual cameras on real drivers"
+  scripts/pipewire_test.sh
+  scripts/vm_test.sh
+  phase "a real server of the open inference protocol"
+  scripts/remote_test.sh target/debug/effigy
+  if [ "$(uname -sm)" = "Linux x86_64" ]; then
+    phase "CUDA kernels on the processor, against their twins"
+    (cd crates/network && EFFIGY_DEVICES=cuda "$kernels_test")
+  fi
 }
 phase "tests begin; lints beside them"
 # Lints of one set of features keep one processor busy, and tests wait now and then: together they keep two busy. The tests
@@ -49,22 +62,23 @@ until grep -q '^ *Running ' target/tests.log || ! kill -0 "$tests" 2> /dev/null;
 phase "lints, over combinations of features"
 # Each two features that one crate's code asks for are seen in all four states: both off, both on, one without the other
 # (tests/features.rs checks it). No `cfg` names three, so that nothing is left for a larger combination to show.
-# Left out: train-tch, which needs LibTorch.
+# Left out: train-tch, which needs LibTorch; train-wgpu only passes on a feature of training, which is linted below.
 if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src crates --include='*.rs'; then
   echo "a cfg of three features: lint a set in which it is on and one for each feature in which it is off" >&2
   exit 1
 fi
 for set in \
   "" \
-  cuda-ptx,remote,train-wgpu,window \
-  microphone,obs,remote,train-wgpu,webcam,wgpu,window \
-  cuda-ptx,heif,microphone,obs,pipewire,remote,wgpu \
-  cuda-ptx,obs,pipewire,train-wgpu,webcam \
-  microphone,obs,webcam,window; do
+  cuda-ptx,obs,pipewire,webcam,window \
+  cuda-ptx,microphone,obs,remote,wgpu \
+  heif,microphone,obs,pipewire,train,wgpu \
+  heif,remote,train,wgpu,window \
+  obs,remote,webcam; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # The network and training by themselves: without OpenCV, which only the program needs.
 nice -n 19 cargo clippy -q --locked -p effigy-training -p effigy-network --lib -- -D warnings
+nice -n 19 cargo clippy -q --locked -p effigy-training --features wgpu --lib -- -D warnings
 # With tests and benches, and the features that these are run with.
 nice -n 19 cargo clippy -q --locked --workspace --features "$features" --all-targets -- -D warnings
 phase "documentation"
@@ -86,14 +100,4 @@ code=0
 wait "$tests" || code=$?
 tests=
 [ "$code" = 0 ] || exit "$code"
-# Not beside the lints: Cargo would wait for those that compile, and these have only so long.
-phase "virtual cameras on real drivers"
-scripts/pipewire_test.sh
-scripts/vm_test.sh
-phase "a real server of the open inference protocol"
-scripts/remote_test.sh target/debug/effigy
-if [ "$(uname -sm)" = "Linux x86_64" ]; then
-  phase "CUDA kernels on the processor, against their twins"
-  EFFIGY_DEVICES=cuda cargo test --locked --workspace --features "$features" --test kernels
-fi
 phase "all passed"

@@ -19,11 +19,7 @@ for tool in qemu-system-x86_64 busybox cpio v4l2-ctl; do
   command -v "$tool" > /dev/null || fail "$tool is missing; scripts/setup.sh --tests installs what is needed"
 done
 
-features=train,pipewire,cuda-emulation,remote
-say "building the test"
-test_program=$(cargo test --locked --workspace --features "$features" --test devices --no-run --message-format=json 2> /dev/null \
-  | sed -n 's/.*"executable":"\([^"]*\/devices-[^"]*\)".*/\1/p' | tail -n 1 || true)
-[ -n "$test_program" ] || { cargo test --locked --workspace --features "$features" --test devices --no-run; fail "the test does not build"; }
+test_program=${EFFIGY_DEVICES_TEST:-$(scripts/test_program.sh devices)}
 program=$(dirname "$(dirname "$test_program")")/effigy
 [ -x "$program" ] || fail "$program is not there"
 

@@ -32,6 +32,7 @@ mod remembered;
 #[cfg(feature = "remote")]
 mod remote;
 mod sink;
+mod stream;
 mod views;
 
 /// Cargo does not look for tests by itself here: what is in no program is never run.

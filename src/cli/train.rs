@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Device;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use effigy::Result;
 use effigy::generate::network::Size;
+use effigy::train::compute::Compute;
 use effigy::train::feed::DatasetFeed;
 use effigy::train::loss::LossWeights;
 use effigy::train::teach::{TeachOptions, teach};
@@ -72,8 +73,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What computes
-    #[arg(long, value_enum, default_value_t = Compute::best())]
-    compute: Compute,
+    #[arg(long, value_parser = compute_parser(), default_value = Compute::best().name())]
+    compute: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -82,46 +83,13 @@ enum NetworkSize {
     Large,
 }
 
-/// Burn's backends that this build has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Compute {
-    /// Burn's own, in Rust
-    Flex,
-    /// LibTorch
-    #[cfg(feature = "train-tch")]
-    Torch,
-    /// LibTorch on an NVIDIA card
-    #[cfg(feature = "train-tch")]
-    TorchCuda,
-    /// Any graphics card, through wgpu
-    #[cfg(feature = "train-wgpu")]
-    Wgpu,
-}
-
-impl Compute {
-    const fn best() -> Self {
-        #[cfg(feature = "train-tch")]
-        let best = Self::Torch;
-        #[cfg(not(feature = "train-tch"))]
-        let best = Self::Flex;
-        best
-    }
-
-    #[cfg_attr(
-        feature = "train-tch",
-        expect(deprecated, reason = "Burn means to drop LibTorch, which is still its fastest backend on a processor")
-    )]
-    fn device(self) -> Device {
-        match self {
-            Self::Flex => Device::flex(),
-            #[cfg(feature = "train-tch")]
-            Self::Torch => Device::libtorch(),
-            #[cfg(feature = "train-tch")]
-            Self::TorchCuda => Device::libtorch_cuda(0),
-            #[cfg(feature = "train-wgpu")]
-            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-        }
-    }
+/// The backends that this build has, with what each is.
+fn compute_parser() -> PossibleValuesParser {
+    Compute::ALL
+        .iter()
+        .map(|compute| PossibleValue::new(compute.name()).help(compute.help()))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 fn picture_px(text: &str) -> std::result::Result<usize, String> {
@@ -160,7 +128,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let on_interrupt = Arc::clone(&stop);
     terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
     let bar = terminal::bar(args.steps as u64, "steps");
-    let outcome = teach(&options, &feed, &args.compute.device(), &stop, |line| {
+    let device = Compute::named(&args.compute).unwrap_or(Compute::best()).device();
+    let outcome = teach(&options, &feed, &device, &stop, |line| {
         if let Some(step) = line.strip_prefix("step ").and_then(|rest| rest.split(':').next()) {
             bar.set_position(step.parse().unwrap_or_default());
         }

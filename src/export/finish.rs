@@ -18,17 +18,22 @@ impl Graph<'_> {
         let (is_drawn, mesh) = self.unpacked_places(op.map, size, op.margin_px);
         let mixed = self.mixed(op.mix, op.pose, square);
         let uv = self.mixed_places(&mixed, &mesh, square);
-        let [photo, fine, coarse] = self.levels(op.photo, &uv, size, op.margin_px, shape.h as usize);
+        let levels = PhotoLevels::new(size, op.margin_px, shape.h as usize);
+        let at = self.within_photo(&uv, size, &levels);
+        let [photo, fine, coarse] = self.levels(op.photo, &at, size, &levels);
+        let shown = self.shown_bands(&at, size, &levels);
 
         let decoded = self.read(op.decoded);
         let decoded = self.resized(&decoded, [shape.h as usize, shape.w as usize], square);
         let gates = self.read(op.gates);
         let gates = self.resized(&gates, [shape.h_gates as usize, shape.w_gates as usize], square);
         let rgb = |graph: &mut Self, of: &str| graph.slice(of, 1, 0, 3, 1);
-        let (photo_rgb, fine, coarse) = (rgb(self, &photo), rgb(self, &fine), rgb(self, &coarse));
-        let mut painted = rgb(self, &decoded);
-        for (k, (finer, coarser)) in [(&photo_rgb, &fine), (&fine, &coarse)].into_iter().enumerate() {
+        let (whole, fine, coarse) = (rgb(self, &photo), rgb(self, &fine), rgb(self, &coarse));
+        let (mut painted, mut photo_rgb) = (rgb(self, &decoded), coarse.clone());
+        for (k, (finer, coarser)) in [(&whole, &fine), (&fine, &coarse)].into_iter().enumerate() {
             let band = self.binary("Sub", finer, coarser);
+            let band = self.times(&shown[k], &band);
+            photo_rgb = self.plus(&photo_rgb, &band);
             let gate = self.channel(&gates, k as i64);
             let band = self.times(&gate, &band);
             painted = self.plus(&painted, &band);
@@ -89,12 +94,44 @@ impl Graph<'_> {
         (is_drawn, mesh)
     }
 
-    /// The photo's levels at each place, (n, 4, s, s) each, 0..1.
-    fn levels(&mut self, photo: TensorId, uv: &str, size: usize, margin_px: usize, decoded_px: usize) -> [String; 3] {
-        let levels = PhotoLevels::new(size, margin_px, decoded_px);
-        let stride = levels.shape().w;
+    /// Places (n, 2, s, s) in parts of the photo with its margin, within its outermost centres.
+    fn within_photo(&mut self, uv: &str, size: usize, levels: &PhotoLevels) -> String {
         let side = levels.side_px as f32;
-        let grid = self.grid(uv, size as f32 / side, margin_px as f32 / side);
+        let margin = (levels.side_px - size) as f32 / 2.0;
+        let at = self.scaled(uv, size as f32 / side, margin / side);
+        let [(_, whole_px), ..] = levels.squares();
+        let outermost = 0.5 / whole_px as f32;
+        self.clip(&at, outermost, 1.0 - outermost)
+    }
+
+    /// How much of the finest and of the finer band shows, (n, 1, s, s) each, the same in each 2 × 2 pixels.
+    fn shown_bands(&mut self, at: &str, size: usize, levels: &PhotoLevels) -> [String; 2] {
+        let end = size as i64;
+        let one_of_four = |graph: &mut Self, row: i64, column: i64| {
+            let rows = graph.slice(at, 2, row, end, 2);
+            graph.slice(&rows, 3, column, end, 2)
+        };
+        let first = one_of_four(self, 0, 0);
+        let steps = [(0, 1), (1, 0)].map(|(row, column)| {
+            let next = one_of_four(self, row, column);
+            let step = self.binary("Sub", &next, &first);
+            let squares = self.times(&step, &step);
+            let (across, down) = (self.channel(&squares, 0), self.channel(&squares, 1));
+            self.plus(&across, &down)
+        });
+        let longest = self.binary("Max", &steps[0], &steps[1]);
+        let longest = self.model().node("Sqrt", &[&longest], &[]);
+        [levels.side_px, levels.fine_px].map(|level_px| {
+            let shown = self.scaled(&longest, -(level_px as f32), 2.0);
+            let shown = self.clip(&shown, 0.0, 1.0);
+            self.doubled(&shown)
+        })
+    }
+
+    /// The photo's levels at each of places that [`Self::within_photo`] made, (n, 4, s, s) each, 0..1.
+    fn levels(&mut self, photo: TensorId, at: &str, size: usize, levels: &PhotoLevels) -> [String; 3] {
+        let stride = levels.shape().w;
+        let grid = self.grid(at, 1.0, 0.0);
         let is_shared = self.is_held(photo);
         let photo = self.cast(&name(photo), FLOAT);
         let unit = self.number(&[], &[1.0 / 255.0]);

@@ -254,6 +254,17 @@ impl<'a> Graph<'a> {
         self.model().node("Resize", &[a, "", &scales], &attributes)
     }
 
+    /// Each value of (n, c, h, w) four times: (n, c, 2 h, 2 w).
+    pub(super) fn doubled(&mut self, a: &str) -> String {
+        let scales = self.number(&[4], &[1.0, 1.0, 2.0, 2.0]);
+        let attributes = [
+            ("mode", Attribute::Text("nearest")),
+            ("coordinate_transformation_mode", Attribute::Text("asymmetric")),
+            ("nearest_mode", Attribute::Text("floor")),
+        ];
+        self.model().node("Resize", &[a, "", &scales], &attributes)
+    }
+
     fn motion(&mut self, op: &Motion) {
         let x = self.read(op.x);
         let logits = self.slice(&x, 1, 0, 4, 1);

@@ -77,6 +77,20 @@ fn values(plan: &Plan, role: Role, noise: &mut Noise) -> (Vec<Vec<f32>>, Vec<Vec
                     })
                     .collect();
             }
+            "pressed" => {
+                // Steps from half a pixel to five, growing to the right and down; a few holes.
+                let place = |at: usize, n: usize| {
+                    let t = at as f32 / n as f32;
+                    (n as f32 * (0.5 * t + 0.1 * t * t) * 32.0 * (1.0 + 3.0 * t)) as u32
+                };
+                word = (0..n).map(|i| place(i % w, w) | place(i / w, h) << 16).collect();
+                word.iter_mut().step_by(97).for_each(|word| *word = u32::MAX);
+            }
+            "grain" => {
+                // As fine as a pixel can be, on an opaque person.
+                let mut grain = || (128.0 + 60.0 * noise.next()) as u8;
+                word = (0..n).map(|_| u32::from_le_bytes([grain(), grain(), grain(), 255])).collect();
+            }
             name if name.starts_with("map") => {
                 assert_eq!(c, 3);
                 for k in 0..n {
@@ -85,6 +99,7 @@ fn values(plan: &Plan, role: Role, noise: &mut Noise) -> (Vec<Vec<f32>>, Vec<Vec
                     float.push([x * 1.2 - 0.1 + shift, y * 1.1 + shift, shift * 5.0 + 0.5][k / (h * w)]);
                 }
             }
+            "with_mesh" => float = (0..n).map(|i| if i / (h * w) == 3 { 1.0 } else { 0.0 }).collect(),
             "decoded" | "gates" => float = noise.numbers(n).iter().map(|v| 0.5 + 0.5 * v).collect(),
             _ if tensor.element == Element::Word => {
                 word = (0..n).map(|i| smooth_pixel(i % w, i / w, noise)).collect();
@@ -337,6 +352,28 @@ fn finished_pictures_in_every_format() {
                 check(&r.end(), &[]);
             }
         }
+    }
+}
+
+#[test]
+fn a_photo_that_is_pressed_together_until_its_pixels_are_too_fine() {
+    for (size, decoded_px) in [(64, 32), (128, 32), (256, 128)] {
+        let mut r = Recorder::new(format!("finish {size}, pressed together"));
+        let decoded = r.input("decoded", Shape::new(5, decoded_px, decoded_px), Element::Half);
+        let gates = r.input("gates", Shape::new(2, decoded_px / 2, decoded_px / 2), Element::Half);
+        // All of the motion is the mesh's.
+        let mix = r.input("with_mesh", Shape::new(7, 4, 4), Element::Exact);
+        let map = r.input("pressed", Shape::new(1, size, size), Element::Word);
+        let pose = r.input("pose", Shape::new(1, 4, 3), Element::Exact);
+        let margin_px = size / 8;
+        let levels = PhotoLevels::new(size, margin_px, decoded_px);
+        let photo = r.constant("grain", levels.shape(), Element::Word);
+        let format = PictureFormat::Rgba;
+        let (background, badge) = (None, None);
+        let finish = Finish { decoded, gates, mix, map, pose, photo, margin_px, background, badge, format, y: decoded };
+        let y = r.finish("finish", finish);
+        r.output(y);
+        check(&r.end(), &[]);
     }
 }
 

@@ -442,6 +442,14 @@ fn finish_is_its_twin() {
         let plan = r.end();
         let special = |name: &str, n: usize, random: &mut Random| match name {
             "decoded" | "gates" => Some(Values::Numbers(random.numbers(n, 0.0, 1.0))),
+            // A photo whose pixels lie the closer the further to the right and down.
+            "places" if size >= 44 => {
+                let place = |at: usize| {
+                    let t = at as f32 / size as f32;
+                    ((size as f32 * t * (0.5 + 1.2 * t) * 32.0) as u32).min(0xfffe)
+                };
+                Some(Values::Words((0..n).map(|i| place(i % size) | place(i / size) << 16).collect()))
+            }
             "places" => {
                 let mut place = || (random.in_range(0.0, 32.0 * side as f32) as u32).min(0xfffe);
                 let places = (0..n).map(|i| if i % 3 == 0 { UNDRAWN } else { place() | place() << 16 });

@@ -5,6 +5,7 @@
 
 pub mod adversary;
 pub mod checkpoint;
+pub mod compute;
 pub mod curves;
 pub mod dataset;
 pub mod features;

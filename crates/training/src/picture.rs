@@ -151,22 +151,25 @@ fn finish(group: &Tensors, decoded: Tensor<4>, gates: Tensor<4>, mix: Tensor<4>)
     let margin = margin_px(size) as f32;
     let side = size as f32 + 2.0 * margin;
     let [x, y] = [flow.u, flow.v].map(|at| (at * size as f32 + margin) / side);
+    let shown = shown_bands(&x, &y, [side, group.photo[1].dims()[3] as f32]);
     let [photo, fine, coarse] = [0, 1, 2].map(|i| {
         let level = group.photo[i].clone();
         let [_, _, _, px] = level.dims();
         gather(level, x.clone() * px as f32 - 0.5, y.clone() * px as f32 - 0.5)
     });
     let colour = |x: &Tensor<4>| x.clone().narrow(1, 0, 3);
-    let bands = [colour(&photo) - colour(&fine), colour(&fine) - colour(&coarse)];
+    let [finest_shown, finer_shown] = shown;
+    let finest = finest_shown * (colour(&photo) - colour(&fine));
+    let finer = finer_shown * (colour(&fine) - colour(&coarse));
+    let photo_colour = colour(&coarse) + finer.clone() + finest.clone();
     let drawn = group.full_map.clone().narrow(1, 2, 1);
     let photo_alpha: Tensor<4> =
         photo.clone().narrow(1, 3, 1) * (drawn.clone() + (1.0 - drawn) * (1.0 - flow.mix.narrow(1, 3, 1)));
     let over =
         |colour: Tensor<4>, alpha: Tensor<4>| group.background.clone() + alpha * (colour - group.background.clone());
-    let warped = over(colour(&photo), photo_alpha.clone());
+    let warped = over(photo_colour, photo_alpha.clone());
     let decoder_alpha = decoded.clone().narrow(1, 3, 1);
     let trust = decoded.clone().narrow(1, 4, 1);
-    let [finest, finer] = bands;
     let painted = colour(&decoded) + gates.clone().narrow(1, 0, 1) * finest + gates.narrow(1, 1, 1) * finer;
     let decoded = over(painted, decoder_alpha.clone());
     Made {
@@ -178,4 +181,25 @@ fn finish(group: &Tensors, decoded: Tensor<4>, gates: Tensor<4>, mix: Tensor<4>)
         flow: Tensor::cat(vec![at_mix.u, at_mix.v], 1),
         residual,
     }
+}
+
+/// How much of the finest and of the finer band shows, (n, 1, s, s) each, without gradients: as the kernel of
+/// [`effigy_network::plan::Finish`] says. x and y (n, 1, s, s) are places in parts of the photo, `levels_px` how wide the
+/// photo and its finer level are.
+fn shown_bands(x: &Tensor<4>, y: &Tensor<4>, levels_px: [f32; 2]) -> [Tensor<4>; 2] {
+    let [n, _, h, w] = x.dims();
+    let outermost = 0.25 / levels_px[0];
+    let four = |at: &Tensor<4>| {
+        let at = at.clone().detach().clamp(outermost, 1.0 - outermost).reshape([n, h / 2, 2, w / 2, 2]);
+        let one = |row: usize, column: usize| at.clone().narrow(2, row, 1).narrow(4, column, 1);
+        (one(0, 1) - one(0, 0), one(1, 0) - one(0, 0))
+    };
+    let ((across_x, down_x), (across_y, down_y)) = (four(x), four(y));
+    let across = across_x.powi_scalar(2) + across_y.powi_scalar(2);
+    let down = down_x.powi_scalar(2) + down_y.powi_scalar(2);
+    let longest = across.max_pair(down).sqrt();
+    levels_px.map(|px| {
+        let shown: Tensor<5> = (longest.clone() * -px + 2.0).clamp(0.0, 1.0);
+        shown.expand([n, h / 2, 2, w / 2, 2]).reshape([n, 1, h, w])
+    })
 }

@@ -43,10 +43,15 @@ impl Scene {
         let margin_px = network::margin_px(SIZE_PX);
         let side = SIZE_PX + 2 * margin_px;
         let levels = network::photo_levels(SIZE_PX);
-        let places = numbers(SIZE_PX * SIZE_PX, 0.0, (side - 1) as f32);
-        let map = places.iter().zip(places.iter().rev()).enumerate().map(|(i, (x, y))| {
-            let steps = |v: &f32| (v * PLACES_PER_PX) as u32;
-            if i % 7 == 0 { UNDRAWN } else { steps(x) | steps(y) << 16 }
+        // Here pressed together, there drawn apart, never quite even.
+        let jitter = numbers(SIZE_PX * SIZE_PX, 0.0, 0.5);
+        let map = jitter.iter().zip(jitter.iter().rev()).enumerate().map(|(i, (jitter_x, jitter_y))| {
+            let (x, y) = ((i % SIZE_PX) as f32, (i / SIZE_PX) as f32);
+            let place = |at: f32, across: f32, jitter: f32| {
+                margin_px as f32 + at + 4.0 * (at / 4.0 + across / 9.0).sin() + jitter
+            };
+            let steps = |v: f32| (v.clamp(0.0, (side - 1) as f32) * PLACES_PER_PX) as u32;
+            if i % 7 == 0 { UNDRAWN } else { steps(place(x, y, *jitter_x)) | steps(place(y, x, *jitter_y)) << 16 }
         });
         let map = map.collect();
         let mut words = |n: usize| -> Vec<u32> { numbers(n, 0.0, 1.0).iter().map(|v| (v * 4.0e9) as u32).collect() };

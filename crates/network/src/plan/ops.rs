@@ -161,11 +161,13 @@ pub enum PictureFormat {
 
 /// The full-resolution picture: the photo warped by the mixed flow, and the decoder's picture where it is trusted.
 ///
-/// For each pixel: `p` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
+/// For each pixel: `w` = photo at the flow of [`Flow::Mixed`] with the mesh's place from `map`; where `map` is
 /// [`UNDRAWN`] the mesh stays, and alpha counts `1 - mix3`; `f` and `c` = the photo without its finest band and without
 /// both, at the same place ([`super::PhotoLevels`]); `e` = decoder's colour and alpha, `t` = trust, `g` = gates, all bilinear
 /// with the border repeated;
-/// `d = e + g_0 (p - f) + g_1 (f - c)`: fine detail is the photo's where the decoder asks for it;
+/// `b_0` and `b_1` = `w - f` and `f - c`, less of each where the photo's pixels lie closer than the picture's (as the
+/// kernel's head says), and `p = c + b_1 + b_0`;
+/// `d = e + g_0 b_0 + g_1 b_1`: fine detail is the photo's where the decoder asks for it;
 /// `alpha = (1 - t) p_a + t e_a`, `rgb = ((1 - t) p_a p + t e_a d) / max(alpha, 1/512)`.
 /// Then over `background` where there is one, then under `badge`, then into `format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

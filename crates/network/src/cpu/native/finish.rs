@@ -13,9 +13,10 @@ pub(in crate::cpu) struct FinishLoop {
     mix: Expander,
     decoded: Expander,
     gates: Expander,
-    /// Places in the whole photo, in 1/256 of its pixels.
-    x: Vec<u32>,
-    y: Vec<u32>,
+    /// Two rows, since how far the photo is pressed together shows between them.
+    places: [Places; 2],
+    /// How much of the finest and of the finer band shows in each pair of columns of both rows.
+    shows: [Vec<f32>; 2],
     corners: Corners,
     /// What was read there: the whole photo, without its finest band, without both.
     read: [Vec<u32>; 3],
@@ -33,8 +34,8 @@ impl FinishLoop {
             mix: Expander::new(7, size),
             decoded: Expander::new(5, size),
             gates: Expander::new(2, size),
-            x: vec![0; size],
-            y: vec![0; size],
+            places: [0; 2].map(|_| Places::new(size)),
+            shows: [0; 2].map(|_| vec![0.0; size]),
             corners: Corners::new(size),
             read: [0; 3].map(|_| vec![0; size]),
         }
@@ -57,15 +58,17 @@ impl FinishLoop {
         Arch::new().dispatch(Rows { finish: self, s, inputs, levels, out });
     }
 
-    /// Where each pixel of a row is in the photo.
+    /// Where each pixel of one of two rows is in the photo.
     #[inline(always)]
-    fn places(&mut self, s: &FinishShape, map: &[u32], pose: &[f32], below: f32) {
+    fn places(&mut self, which: usize, s: &FinishShape, map: &[u32], pose: &[f32], below: f32) {
         let n = s.size as usize;
+        let to = &mut self.places[which];
         let (margin, scale) = (s.margin as f32, n as f32);
         let limit = ((2 * (n + 2 * s.margin as usize) - 1) * 256) as f32;
         let row = |k: usize| &self.mix.row(k)[..n];
         let (stay, with_body, with_head, with_mesh, du, dv) = (row(0), row(1), row(2), row(3), row(4), row(5));
-        let (xs, ys, map) = (&mut self.x[..n], &mut self.y[..n], &map[..n]);
+        to.with_mesh[..n].copy_from_slice(with_mesh);
+        let (xs, ys, map) = (&mut to.x[..n], &mut to.y[..n], &map[..n]);
         let from_packed = 1.0 / PLACES_PER_PX;
         let stay_y = below * scale + margin;
         // The body's and the head's motion in pixels of the picture, counted from the margin's border, along this row:
@@ -87,14 +90,35 @@ impl FinishLoop {
         }
     }
 
+    /// How much of each band shows: what the motion presses together until it is finer than a pixel would be noise.
+    #[inline(always)]
+    fn shows(&mut self, finer_scale: f32) {
+        /// At rest a pixel is two of the whole photo's wide.
+        const PER_REST: f32 = 1.0 / 512.0;
+        let [upper, lower] = &self.places;
+        let n = upper.x.len();
+        let [finest, finer] = self.shows.each_mut().map(|row| &mut row.as_chunks_mut::<2>().0[..n / 2]);
+        let [x0, y0, x1, y1] = [&upper.x, &upper.y, &lower.x, &lower.y].map(|row| &row.as_chunks::<2>().0[..n / 2]);
+        for j in 0..n / 2 {
+            let along = |from: u32, to: u32| (to as i32 - from as i32) as f32;
+            let across = [along(x0[j][0], x0[j][1]), along(y0[j][0], y0[j][1])];
+            let down = [along(x0[j][0], x1[j][0]), along(y0[j][0], y1[j][0])];
+            let longest = (across[0] * across[0] + across[1] * across[1]).max(down[0] * down[0] + down[1] * down[1]);
+            let pressed = longest.sqrt() * PER_REST;
+            finest[j] = [(2.0 - pressed).clamp(0.0, 1.0); 2];
+            finer[j] = [(2.0 - finer_scale * pressed).clamp(0.0, 1.0); 2];
+        }
+    }
+
     /// Mixes the photo's pixels with the decoder's.
     #[inline(always)]
-    fn blend(&self, map: &[u32], out: &mut [u8]) {
+    fn blend(&self, which: usize, map: &[u32], out: &mut [u8]) {
         let n = map.len();
         let row = |k: usize| &self.decoded.row(k)[..n];
         let (red, green, blue, alpha, trust) = (row(0), row(1), row(2), row(3), row(4));
         let [finest, finer] = [0, 1].map(|k| &self.gates.row(k)[..n]);
-        let with_mesh = &self.mix.row(3)[..n];
+        let with_mesh = &self.places[which].with_mesh[..n];
+        let [finest_shows, finer_shows] = self.shows.each_ref().map(|row| &row[..n]);
         let [photo, fine, coarse] = self.read.each_ref().map(|row| &row[..n]);
         let out = &mut out.as_chunks_mut::<4>().0[..n];
         let map = &map[..n];
@@ -108,11 +132,29 @@ impl FinishLoop {
             let mut pixel = whole(opacity.min(255.0)) << 24;
             for (shift, decoded) in [(0, red[j]), (8, green[j]), (16, blue[j])] {
                 let (p, f, c) = (channel(photo[j], shift), channel(fine[j], shift), channel(coarse[j], shift));
-                let painted = decoded * 255.0 + finest[j] * (p - f) + finer[j] * (f - c);
+                let (finest_band, finer_band) = (finest_shows[j] * (p - f), finer_shows[j] * (f - c));
+                let painted = decoded * 255.0 + finest[j] * finest_band + finer[j] * finer_band;
+                let p = c + finer_band + finest_band;
                 pixel |= whole((photo_part * p + decoder_part * painted).clamp(0.0, 255.0)) << shift;
             }
             out[j] = pixel.to_le_bytes();
         }
+    }
+}
+
+/// Where a row of pixels is in the photo.
+#[derive(Debug)]
+struct Places {
+    /// In the whole photo, in 1/256 of its pixels.
+    x: Vec<u32>,
+    y: Vec<u32>,
+    /// How much of the motion is the mesh's.
+    with_mesh: Vec<f32>,
+}
+
+impl Places {
+    fn new(n: usize) -> Self {
+        Self { x: vec![0; n], y: vec![0; n], with_mesh: vec![0.0; n] }
     }
 }
 
@@ -134,17 +176,25 @@ impl WithSimd for Rows<'_> {
         let size = s.size as usize;
         let stride = levels[0].0.px;
         for (i, out) in out.chunks_exact_mut(4 * size).enumerate() {
+            let which = i % 2;
+            if which == 0 {
+                for row in 0..2 {
+                    let below = ((i + row) as f32 + 0.5) / size as f32;
+                    finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
+                    finish.places(row, s, &inputs.map[(i + row) * size..][..size], inputs.pose, below);
+                }
+                finish.shows(s.fine as f32 / (s.size + 2 * s.margin) as f32);
+            }
             let below = (i as f32 + 0.5) / size as f32;
-            finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
             finish.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
             finish.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
             let map = &inputs.map[i * size..][..size];
-            finish.places(s, map, inputs.pose, below);
+            let places = &finish.places[which];
             for ((level, pixels), to) in levels.iter().zip(&mut finish.read) {
-                level.corners(pixels, stride, &finish.x, &finish.y, &mut finish.corners);
+                level.corners(pixels, stride, &places.x, &places.y, &mut finish.corners);
                 finish.corners.mix(to);
             }
-            finish.blend(map, out);
+            finish.blend(which, map, out);
         }
     }
 }

@@ -1,0 +1,119 @@
+//! A live stream that falls silent for ten seconds and comes back, as a user meets it: by the program itself.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use crate::{clips, common};
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use effigy::identity::Signer;
+use ffmpeg_next as ffmpeg;
+
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The demo's driver as a transport stream, which can be joined anywhere, and its length.
+fn transport_stream(path: &Path) -> (Vec<u8>, Duration) {
+    let mut input = ffmpeg::format::input(concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/driver.mp4")).unwrap();
+    let mut output = ffmpeg::format::output(path).unwrap();
+    let picture = input.streams().best(ffmpeg::media::Type::Video).unwrap();
+    let (index, base) = (picture.index(), picture.time_base());
+    let mut to = output.add_stream(ffmpeg::encoder::find(ffmpeg::codec::Id::None)).unwrap();
+    to.set_parameters(picture.parameters());
+    output.write_header().unwrap();
+    let to_base = output.stream(0).unwrap().time_base();
+    for (stream, mut packet) in input.packets() {
+        if stream.index() == index {
+            packet.rescale_ts(base, to_base);
+            packet.set_stream(0);
+            packet.set_position(-1);
+            packet.write_interleaved(&mut output).unwrap();
+        }
+    }
+    output.write_trailer().unwrap();
+    let length = Duration::from_micros(input.duration() as u64);
+    (std::fs::read(path).unwrap(), length)
+}
+
+/// Sends `content` at its own pace, over and over, until the other side closes or `until`.
+fn send(stream: &mut TcpStream, content: &[u8], length: Duration, until: Option<Instant>) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n")?;
+    let n_chunks = (length.as_millis() / 20) as usize;
+    loop {
+        for chunk in content.chunks(content.len().div_ceil(n_chunks)) {
+            if until.is_some_and(|until| Instant::now() > until) {
+                return Ok(());
+            }
+            stream.write_all(chunk)?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A camera in the network: four seconds, then for ten seconds no word to anyone, then on as if nothing had been.
+fn serve(content: Vec<u8>, length: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let talk = move || {
+        let (mut first, _) = listener.accept().unwrap();
+        let _ = first.read(&mut [0; 4096]);
+        send(&mut first, &content, length, Some(Instant::now() + Duration::from_secs(4))).unwrap();
+        std::thread::sleep(SILENCE);
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            // Connections that were given up meanwhile.
+            let _ = send(&mut stream, &content, length, None);
+        }
+    };
+    std::thread::Builder::new().name("camera".to_owned()).spawn(talk).unwrap();
+    format!("http://{address}/live")
+}
+
+#[test]
+fn a_stream_that_is_silent_for_ten_seconds_is_followed_again() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stream");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let signer = Signer::open_or_create_at(&folder.join("config/effigy/signing.key")).unwrap();
+    common::identity(512).save(&folder.join("me.effigy"), &signer).unwrap();
+    let (content, length) = transport_stream(&folder.join("driver.ts"));
+    let url = serve(content, length);
+
+    let line = format!(
+        "run --no-settings --identity me.effigy --source {url} --sink file:out.mkv --backend warp --size 256 --duration 24"
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
+    command.args(line.split_whitespace()).current_dir(&folder).stdin(Stdio::null());
+    command.env("EFFIGY_ONNXRUNTIME", effigy::onnx::runtime_path().unwrap());
+    for name in ["CONFIG", "STATE", "DATA", "CACHE"] {
+        command.env(format!("XDG_{name}_HOME"), folder.join(name.to_lowercase()));
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{text}");
+    for expected in ["sends nothing more", "it is looked for again", "is back"] {
+        assert!(text.contains(expected), "no \"{expected}\" in\n{text}");
+    }
+
+    // More frames than came before the silence.
+    let n_captured: usize = text.split(" captured").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(n_captured > 130, "{n_captured} captured\n{text}");
+    // The picture never stops: the portrait idles, and then follows the driver again.
+    let shown = clips::pictures(&folder.join("out.mkv"));
+    let (first, last) = (shown[0].secs, shown.last().unwrap().secs);
+    assert!(last - first > 20.0, "{first} s to {last} s\n{text}");
+    let longest = shown.windows(2).map(|pair| pair[1].secs - pair[0].secs).fold(0.0, f64::max);
+    assert!(longest < 1.0, "{longest} s without a picture\n{text}");
+    let movement = |from_secs: f64, to_secs: f64| {
+        let seen = shown.iter().filter(|picture| (from_secs..to_secs).contains(&picture.secs));
+        let (least, most) =
+            seen.fold((f64::MAX, f64::MIN), |(a, b), picture| (a.min(picture.luma), b.max(picture.luma)));
+        most - least
+    };
+    let (silent, again) = (movement(8.0, 12.0), movement(last - 4.0, last));
+    assert!(again > 3.0 * silent, "{silent} {again}\n{text}");
+}
