@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
-use effigy::composite::Background;
+use effigy::composite::{Background, BadgeLanguage, BadgePlace};
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
 use effigy::microphone::MicrophoneSpec;
@@ -283,6 +283,12 @@ pub(crate) struct RunArgs {
     /// Leave out the visible AI mark; for identities of oneself or of synthetic people only
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) no_badge: bool,
+    /// The corner of the visible AI mark; it leaves it while the mouth is there
+    #[arg(long, value_enum, value_name = "CORNER", default_value_t)]
+    pub(crate) badge_place: BadgePlace,
+    /// The language of the visible AI mark: its word is AI, KI, IA, AI合成, AI生成 or ИИ
+    #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t)]
+    pub(crate) badge_language: BadgeLanguage,
     /// Start a clip again when it ends
     #[arg(long = "loop", value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) looped: bool,

@@ -132,6 +132,8 @@ fn drive(args: &RunArgs) -> Result<()> {
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
+        badge_place: args.badge_place,
+        badge_language: args.badge_language,
         run_id: run_id(args, &identities)?,
     };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;

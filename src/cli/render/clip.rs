@@ -92,6 +92,8 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
         background,
         mirror: job.mirror,
         badge: !job.no_badge,
+        badge_place: job.badge_place,
+        badge_language: job.badge_language,
         run_id: following_run_id(std::slice::from_ref(&identity), &job.clip.to_string_lossy()),
         ..CompositeOptions::default()
     };
