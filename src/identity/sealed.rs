@@ -168,9 +168,14 @@ impl Opener {
         self.ask = Some(ask);
     }
 
+    /// Whether it was given a passphrase, so that nobody need be asked.
+    pub fn has_passphrases(&self) -> bool {
+        !self.known().is_empty()
+    }
+
     /// Whether it was given anything that could open a file without asking.
     pub fn has_secrets(&self) -> bool {
-        !self.keys.is_empty() || !self.known().is_empty()
+        !self.keys.is_empty() || self.has_passphrases()
     }
 
     /// Reads an identity file, opens it where it is sealed, and checks all of it: see [`Identity::load`].
