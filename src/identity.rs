@@ -13,8 +13,8 @@ pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest, SpokenStatement, ViewOrigin, utc};
 pub use photo_check::{Remark, RemarkKind};
 pub use photo_measure::PhotoMeasures;
-pub use sealed::{Ask, Opener, Seal, is_sealed, new_key};
 pub use revocation::{now_unix_secs, sha256};
+pub use sealed::{Ask, Opener, Seal, is_sealed, new_key};
 pub use side_view::SideView;
 pub use signing::Signer;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::clock::MonotonicClock;
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Opener, SpokenStatement, sha256, utc};
 use crate::microphone::{self, Microphone, MicrophoneSpec};
 use crate::video::heard::sound_secs;
@@ -45,7 +45,8 @@ pub fn sentence(by: &str, now_unix_secs: u64) -> String {
 /// # Errors
 /// [`ErrorKind::Io`] when it cannot be read; [`ErrorKind::Config`] when it is no sound, too short, too long or too large.
 pub fn read(path: &Path, opener: &Opener) -> Result<Recording> {
-    let about = |error: Error| Error::new(error.kind(), format!("cannot use the recording {}", path.display())).because(error);
+    let about =
+        |error: Error| Error::new(error.kind(), format!("cannot use the recording {}", path.display())).because(error);
     let bytes = crate::files::read(path, MAX_BYTES + (1 << 20)).map_err(|error| {
         let is_large = error.kind() == std::io::ErrorKind::FileTooLarge;
         let kind = if is_large { ErrorKind::Config } else { ErrorKind::Io };
@@ -89,7 +90,8 @@ fn record_from(microphone: &Microphone, mut is_enough: impl FnMut(f32) -> bool) 
         return Err(Error::new(ErrorKind::Io, "parts of the recording were lost: the machine is too busy; try again"));
     }
     if peak < SILENT {
-        let message = format!("nothing was heard from {}: is it muted? `effigy devices` lists others", microphone.name());
+        let message =
+            format!("nothing was heard from {}: is it muted? `effigy devices` lists others", microphone.name());
         return Err(Error::new(ErrorKind::Config, message));
     }
     Recording::of(wav(&samples, rate_hz), "wav".to_owned())
@@ -99,7 +101,9 @@ impl Recording {
     fn of(bytes: Vec<u8>, extension: String) -> Result<Self> {
         let config = |message: String| Err(Error::new(ErrorKind::Config, message));
         let Some(secs) = sound_secs(bytes.clone()) else {
-            return config("expected a recording of a voice (WAV, FLAC, MP3, M4A, Ogg …), found no sound in it".to_owned());
+            return config(
+                "expected a recording of a voice (WAV, FLAC, MP3, M4A, Ogg …), found no sound in it".to_owned(),
+            );
         };
         if !LENGTHS_SECS.contains(&secs) {
             let (least, most) = (LENGTHS_SECS.start(), LENGTHS_SECS.end());
@@ -107,8 +111,11 @@ impl Recording {
         }
         // Letters and digits alone: it becomes part of a file's name.
         let is_plain = (1..=8).contains(&extension.len()) && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let spoken =
-            SpokenStatement { sha256: sha256(&bytes), n_bytes: bytes.len() as u64, duration_millis: (secs * 1e3).round() as u64 };
+        let spoken = SpokenStatement {
+            sha256: sha256(&bytes),
+            n_bytes: bytes.len() as u64,
+            duration_millis: (secs * 1e3).round() as u64,
+        };
         Ok(Self { bytes, extension: if is_plain { extension } else { "audio".to_owned() }, spoken })
     }
 }

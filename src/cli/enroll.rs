@@ -53,7 +53,8 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
             ),
         ));
     }
-    let seal = (!args.seal.is_empty()).then(|| seal::seal_of(&args.seal, args.passphrase_file.as_deref())).transpose()?;
+    let seal =
+        (!args.seal.is_empty()).then(|| seal::seal_of(&args.seal, args.passphrase_file.as_deref())).transpose()?;
     let sentence = statement::sentence(args, &options.consent_by);
     let mut said = statement::read(args, sentence.as_deref().unwrap_or_default(), seal.is_some())?;
     let mut progress = terminal::spinner("enrolling");
@@ -119,14 +120,20 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         views.iter().enumerate().for_each(|(i, view)| log::info!("view {}: {}", i + 1, view_text(view)));
     }
     if let Some(kept) = kept {
-        log::info!("recording: {}; the identity holds its hash, `effigy verify --statement-audio` checks it", kept.display());
+        log::info!(
+            "recording: {}; the identity holds its hash, `effigy verify --statement-audio` checks it",
+            kept.display()
+        );
     }
     if is_ours {
         log::info!("preview: {}", preview.display());
     } else if seal.is_some() {
         log::info!("no preview: it would show the face beside the sealed file");
         if preview.exists() {
-            log::warn!("a picture of that name is there already; delete it if it shows the face: {}", preview.display());
+            log::warn!(
+                "a picture of that name is there already; delete it if it shows the face: {}",
+                preview.display()
+            );
         }
     } else {
         log::warn!("no preview written, it would replace another picture: {}", preview.display());

@@ -8,7 +8,7 @@ use effigy::export::{self, Layout, Options, PortKind, Precision, Serving, Subjec
 use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::neural;
 use effigy::generate::weights::Weights;
-use effigy::{Error, ErrorKind, Identity, Result};
+use effigy::{Error, ErrorKind, Result};
 
 use super::outputs::cannot_write;
 use super::run::check_badge;

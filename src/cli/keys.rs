@@ -50,8 +50,9 @@ impl KeyArgs {
         }
         if let Some(path) = &self.key {
             let text = read(path, "key")?;
-            let about =
-                |error: Error| Error::new(error.kind(), format!("cannot use the key {}", path.display())).because(error);
+            let about = |error: Error| {
+                Error::new(error.kind(), format!("cannot use the key {}", path.display())).because(error)
+            };
             opener.add_keys(&text).map_err(about)?;
         }
         Ok(opener)

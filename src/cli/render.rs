@@ -123,7 +123,8 @@ fn ask_first(opener: &Opener, todo: &[&Job]) -> Result<()> {
         Whom::Identity(path) if is_sealed_file(path) => Some(path),
         _ => None,
     });
-    let outcome = sealed.take(1).filter(|_| !opener.has_passphrases()).try_for_each(|path| opener.identity(path).map(|_| ()));
+    let outcome =
+        sealed.take(1).filter(|_| !opener.has_passphrases()).try_for_each(|path| opener.identity(path).map(|_| ()));
     match outcome {
         Err(error) if error.kind() == ErrorKind::Config => Err(error),
         _ => Ok(()),

@@ -93,7 +93,10 @@ pub(crate) fn seal(args: &SealArgs) -> Result<()> {
             let (secret, public) = new_key();
             let seal = Seal::to_keys(words.into_iter().chain([&*public]))?;
             write_atomically(file, secret.as_bytes())?;
-            log::info!("key: {} opens what is sealed to {public}; keep a copy where the identity is not", file.display());
+            log::info!(
+                "key: {} opens what is sealed to {public}; keep a copy where the identity is not",
+                file.display()
+            );
             seal
         }
         None => seal_of(&args.to, args.passphrase_file.as_deref())?,
@@ -134,8 +137,9 @@ pub(crate) fn unseal(args: &UnsealArgs) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    files::read(path, MAX_BYTES)
-        .map_err(|error| Error::new(ErrorKind::Io, format!("cannot read the identity {}", path.display())).because(error))
+    files::read(path, MAX_BYTES).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot read the identity {}", path.display())).because(error)
+    })
 }
 
 /// Of a library's sealed identity no thumbnail is kept.

@@ -38,8 +38,6 @@ impl TryFrom<&OsStr> for AudioSpec {
 
 /// A statement on its way into an identity and beside it.
 pub(crate) struct Statement {
-    /// SHA-256 of the sentence, hexadecimal.
-    pub(crate) sentence_sha256: String,
     pub(crate) recording: Recording,
     place: PathBuf,
     /// The recording is there already, in the plain, as it shall be.
@@ -73,7 +71,7 @@ pub(crate) fn read(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Result
             if place.exists() && !is_there {
                 return Err(taken(&place));
             }
-            Ok(Some(Statement { sentence_sha256: sha256(sentence.as_bytes()), recording, place, is_there }))
+            Ok(Some(Statement { recording, place, is_there }))
         }
     }
 }
@@ -99,7 +97,7 @@ pub(crate) fn record(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Resu
     let recording = statement::record(spec, |_| is_over.load(Ordering::Relaxed))?;
     log::info!("recorded: {:.1} s", recording.spoken.duration_millis as f64 / 1e3);
     let place = place(&args.output, &recording.extension, is_sealed);
-    Ok(Some(Statement { sentence_sha256: sha256(sentence.as_bytes()), recording, place, is_there: false }))
+    Ok(Some(Statement { recording, place, is_there: false }))
 }
 
 impl Statement {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use effigy::identity::{now_unix_secs, utc};
 use effigy::mark::{Finding, Message, THRESHOLD};
-use effigy::verify::{Evidence, Subject, VerifyOptions, VerifySpec, examine};
 use effigy::statement::{self, Recording};
+use effigy::verify::{Evidence, Subject, VerifyOptions, VerifySpec, examine};
 use effigy::{Error, ErrorKind, Identity};
 use serde_json::json;
 

@@ -10,8 +10,8 @@ use crate::frame::Rgba;
 use self::perch::Perch;
 use self::words::Word;
 
-pub(super) use self::perch::Bounds;
 pub use self::perch::BadgePlace;
+pub(super) use self::perch::Bounds;
 pub use self::words::BadgeLanguage;
 
 mod perch;
@@ -55,9 +55,8 @@ impl Badge {
     pub(super) fn new(picture: (usize, usize), place: BadgePlace, language: BadgeLanguage, above_px: usize) -> Self {
         let word = Word::of(language);
         let drawings = [1.0, SMALL].map(|scale| Drawing::new(picture, &word, scale));
-        let corners: [_; 8] = std::array::from_fn(|i| {
-            drawings[i / 4].corner(picture, place.and_others()[i % 4], above_px)
-        });
+        let corners: [_; 8] =
+            std::array::from_fn(|i| drawings[i / 4].corner(picture, place.and_others()[i % 4], above_px));
         let places = std::array::from_fn(|i| {
             let (least, drawing) = (Vec2::new(corners[i].0 as f32, corners[i].1 as f32), &drawings[i / 4]);
             Bounds { least, most: least + Vec2::new(drawing.width as f32, drawing.height as f32) }

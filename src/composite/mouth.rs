@@ -8,8 +8,7 @@ use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 
 /// The points around the lips.
-const LIPS: [usize; 20] =
-    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185];
+const LIPS: [usize; 20] = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185];
 /// What generators draw beside the points, and the lips' own edge, for the mouth's width.
 const MARGIN: f32 = 0.12;
 

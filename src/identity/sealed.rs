@@ -57,7 +57,8 @@ impl Seal {
     pub fn to_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let key = |text: &str| {
             text.parse().map_err(|why| {
-                let message = format!("expected a public key of age (age1…, 62 letters and digits), found {text:?}: {why}");
+                let message =
+                    format!("expected a public key of age (age1…, 62 letters and digits), found {text:?}: {why}");
                 Error::new(ErrorKind::Config, message)
             })
         };
@@ -108,11 +109,11 @@ pub fn is_sealed(head: &[u8]) -> bool {
 }
 
 /// A new key: the secret half as the lines of a key file, and the public half.
-pub fn new_key() -> (SecretString, String) {
+pub fn new_key() -> (String, String) {
     let key = age::x25519::Identity::generate();
     let public = key.to_public().to_string();
     let text = format!("# public key: {public}\n{}\n", key.to_string().expose_secret());
-    (text.into(), public)
+    (text, public)
 }
 
 /// Asks for the passphrase of a file; whether for the first time. `None` where nobody can be asked.
@@ -153,8 +154,7 @@ impl Opener {
         let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
         for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let advice = if line.starts_with("age1") { " (age1… is the public half)" } else { "" };
-            let expected =
-                || config(format!("line {number}: expected a secret key of age, AGE-SECRET-KEY-1…{advice}"));
+            let expected = || config(format!("line {number}: expected a secret key of age, AGE-SECRET-KEY-1…{advice}"));
             self.keys.push(line.parse().map_err(|_| expected())?);
         }
         if self.keys.is_empty() || self.keys.len() > MAX_SECRETS {
@@ -258,7 +258,10 @@ impl Opener {
 
 impl std::fmt::Debug for Opener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opener").field("keys", &self.keys.len()).field("asks", &self.ask.is_some()).finish_non_exhaustive()
+        f.debug_struct("Opener")
+            .field("keys", &self.keys.len())
+            .field("asks", &self.ask.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -319,7 +322,7 @@ mod tests {
     fn pair() -> (Seal, Opener) {
         let (secret, public) = new_key();
         let mut opener = Opener::default();
-        opener.add_keys(secret.expose_secret()).unwrap();
+        opener.add_keys(&secret).unwrap();
         (Seal::to_keys([&*public]).unwrap(), opener)
     }
 
@@ -375,7 +378,8 @@ mod tests {
             // Sixteen bytes of salt, thirty-two of key.
             let (salt, key) = ("A".repeat(22), "A".repeat(43));
             let check = "A".repeat(43);
-            let file = format!("age-encryption.org/v1\n-> scrypt {salt} {factor}\n{key}\n--- {check}\n{}", "x".repeat(64));
+            let file =
+                format!("age-encryption.org/v1\n-> scrypt {salt} {factor}\n{key}\n--- {check}\n{}", "x".repeat(64));
             let error = open(&opener, file.as_bytes(), 9000).unwrap_err().to_string();
             assert!(error.contains(&format!("work factor {factor}")) && error.contains(memory), "{error}");
         }

@@ -8,7 +8,7 @@ use glam::Vec2;
 use crate::clock::Timestamp;
 
 /// In which corner the badge is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum BadgePlace {
     /// Above, left
     TopLeft,

@@ -89,8 +89,10 @@ enum Glyph {
 impl Glyph {
     fn of(letter: char) -> Self {
         const A: &[Stroke] = &[[[-0.36, TOP], [0.0, -TOP]], [[0.36, TOP], [0.0, -TOP]], [[-0.22, 0.14], [0.22, 0.14]]];
-        const K: &[Stroke] = &[[[-0.27, TOP], [-0.27, -TOP]], [[-0.27, 0.1], [0.26, -TOP]], [[-0.05, -0.1], [0.29, TOP]]];
-        const RUSSIAN_I: &[Stroke] = &[[[-0.3, TOP], [-0.3, -TOP]], [[-0.3, TOP], [0.3, -TOP]], [[0.3, TOP], [0.3, -TOP]]];
+        const K: &[Stroke] =
+            &[[[-0.27, TOP], [-0.27, -TOP]], [[-0.27, 0.1], [0.26, -TOP]], [[-0.05, -0.1], [0.29, TOP]]];
+        const RUSSIAN_I: &[Stroke] =
+            &[[[-0.3, TOP], [-0.3, -TOP]], [[-0.3, TOP], [0.3, -TOP]], [[0.3, TOP], [0.3, -TOP]]];
         const I: &[Stroke] = &[[[0.0, TOP], [0.0, -TOP]]];
         match letter {
             'A' => Self::Letter(A, 0.36),
