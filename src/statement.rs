@@ -70,11 +70,15 @@ fn record_from(microphone: &Microphone, mut is_enough: impl FnMut(f32) -> bool) 
     let feed = microphone.feed();
     let (begin, mut rate_hz, mut peak) = (Instant::now(), 0, 0.0_f32);
     let mut samples: Vec<i16> = Vec::new();
-    while begin.elapsed() < MAX_LISTENING && !is_enough(microphone.level()) {
-        let block = match feed.recv_timeout(MAX_WAIT) {
+    let mut is_over = false;
+    loop {
+        is_over = is_over || begin.elapsed() >= MAX_LISTENING || is_enough(microphone.level());
+        // At the end what was heard already is still taken.
+        let wait = if is_over { Duration::ZERO } else { MAX_WAIT };
+        let block = match feed.recv_timeout(wait) {
             Ok(block) => block,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if !is_over => continue,
+            Err(_) => break,
         };
         if rate_hz != 0 && rate_hz != block.rate_hz {
             return Err(Error::new(ErrorKind::DeviceLost, "the microphone changed while it was recorded; try again"));
