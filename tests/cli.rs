@@ -322,7 +322,10 @@ fn help_names_commands_flags_values_and_examples() {
             ],
         ),
         ("devices", &["Examples:", "  effigy devices"]),
-        ("verify", &["<FILE|URL>", "--statement-audio <FILE>", "--key <FILE>", "Examples:", "  effigy verify me.effigy"]),
+        (
+            "verify",
+            &["<FILE|URL>", "--statement-audio <FILE>", "--key <FILE>", "Examples:", "  effigy verify me.effigy"],
+        ),
         ("seal", &["--to <passphrase|age1…>", "--new-key <FILE>", "Examples:", "  effigy seal me.effigy"]),
         ("unseal", &["--output <FILE>", "--key <FILE>", "Examples:", "  effigy unseal me.effigy"]),
         ("bench", &["run", "compare", "e2e", "watch", "pattern", "lag", "code", "cost", "Examples:"]),

@@ -110,26 +110,33 @@ fn a_stolen_file_cannot_be_shown_by_any_command() {
         (run.as_str(), 2),
         ("export --format tensors -o tensors --identity me.effigy", 2),
         ("verify me.effigy", 2),
-        ("bench run --scenario steady --secs 1 --warm-up 0 --backend warp --identity me.effigy --out bench", 2),
         ("identities add me.effigy", 2),
         ("revoke me.effigy", 2),
         ("unseal me.effigy", 2),
-        ("render jobs.jsonl", 1),
+        ("render jobs.jsonl", 2),
     ];
     for (line, code) in commands {
         let told = home.says(line, code);
         let results = home.0.join("jobs.results.jsonl");
-        let told = if line.starts_with("render") { told + &std::fs::read_to_string(&results).unwrap() } else { told };
+        let told = if line.starts_with("render") {
+            told + &std::fs::read_to_string(&results).unwrap_or_default()
+        } else {
+            told
+        };
         assert!(
             told.contains("it is sealed to a key: give the file of the secret key with --key FILE"),
             "{line}: {told}"
         );
         let told = home.says(&format!("{line} --key other.key"), if line.starts_with("verify") { 2 } else { 1 });
-        let told = if line.starts_with("render") { told + &std::fs::read_to_string(&results).unwrap() } else { told };
+        let told = if line.starts_with("render") {
+            told + &std::fs::read_to_string(&results).unwrap_or_default()
+        } else {
+            told
+        };
         assert!(told.contains("the key does not open it: it is sealed to another one"), "{line}: {told}");
     }
     assert!(!home.0.join("o.mp4").exists() && !home.0.join("tensors/identity.safetensors").exists());
-    for (line, _) in &commands[..5] {
+    for (line, _) in &commands[..4] {
         home.says(&format!("{line} --key me.key"), 0);
     }
     home.says("render jobs.jsonl --key me.key", 0);
@@ -300,8 +307,9 @@ fn a_running_program_switches_to_sealed_identities_that_it_opened_and_opens_them
 /// A voice, or what passes for one: a WAV file of one channel.
 fn wav(secs: f64, pitch_hz: f64) -> Vec<u8> {
     let rate = 8000_u32;
-    let samples = (0..(secs * f64::from(rate)) as u32)
-        .flat_map(|i| ((((f64::from(i) / f64::from(rate)) * pitch_hz * 6.283).sin() * 9000.0) as i16).to_le_bytes());
+    let samples = (0..(secs * f64::from(rate)) as u32).flat_map(|i| {
+        ((((f64::from(i) / f64::from(rate)) * pitch_hz * std::f64::consts::TAU).sin() * 9000.0) as i16).to_le_bytes()
+    });
     let samples: Vec<u8> = samples.collect();
     let mut file = Vec::new();
     file.extend(b"RIFF");

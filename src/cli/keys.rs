@@ -18,11 +18,11 @@ pub(crate) struct KeyArgs {
     /// Open sealed identities with the passphrases in this file, one a line. Without it EFFIGY_PASSPHRASE is taken, for
     /// services and batch jobs that nobody sits before, or the terminal asks. No option takes the passphrase itself: others
     /// on the machine can read a command line, and the shell remembers it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Open sealed identities with the secret key in this file (AGE-SECRET-KEY-1…), as `effigy seal --new-key` or `age-keygen`
     /// writes it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) key: Option<PathBuf>,
 }
 
