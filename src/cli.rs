@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
-use effigy::composite::Background;
+use effigy::composite::{Background, BadgeLanguage, BadgePlace};
 use effigy::drive::{Motion, Strengths};
 use effigy::identity::{Basis, Framing};
 use effigy::microphone::MicrophoneSpec;
@@ -25,6 +25,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 mod frame;
 pub(crate) mod identities;
+pub(crate) mod keys;
 mod live_window;
 pub(crate) mod manual;
 pub(crate) mod merge;
@@ -36,8 +37,10 @@ pub(crate) mod prepare;
 mod remember;
 pub(crate) mod render;
 pub(crate) mod run;
+pub(crate) mod seal;
 mod settings;
 pub(crate) mod start;
+mod statement;
 mod steering;
 #[cfg(feature = "train")]
 pub(crate) mod synth;
@@ -98,6 +101,10 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Take back the consent of an identity: it does not run on this machine any more
     Revoke(RevokeArgs),
+    /// Seal an identity file to a passphrase or a key, so that who steals it cannot show it
+    Seal(seal::SealArgs),
+    /// Open a sealed identity file for good
+    Unseal(seal::UnsealArgs),
     /// Measure how old the picture is: scenes, far ends, motion, other programs
     Bench(bench::BenchArgs),
     /// Render synthetic people with ground truth
@@ -141,9 +148,11 @@ pub(crate) struct DemoArgs {
   effigy enroll two-people.jpg -o left.effigy --consent self --face 1
   effigy enroll me.jpg left.jpg right.jpg smile.jpg -o me.effigy --consent self
   effigy enroll me.jpg talk.mp4 -o me.effigy --consent self        further views out of a clip
+  effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example' --statement-audio microphone
+  effigy enroll me.jpg -o me.effigy --consent self --seal passphrase
 
 The identity file holds the consent record and is signed with a key that is made on first use.
-A preview is written beside it (NAME.png): points found, person cut out, background.")]
+A preview is written beside it (NAME.png): points found, person cut out, background; beside a sealed one none is.")]
 pub(crate) struct EnrollArgs {
     /// The photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, one face from the front, at least 96 pixels high; - is standard
     /// input; or a clip, whose best picture is taken
@@ -170,6 +179,17 @@ pub(crate) struct EnrollArgs {
     /// The sentence with which the person agreed; its hash is recorded
     #[arg(long, value_name = "SENTENCE")]
     pub(crate) statement: Option<String>,
+    /// The person says the sentence (that of --statement, or one that is shown): a recording, or microphone[:NAME]. Its hash
+    /// and length are recorded, and it is kept beside the identity (NAME.statement.wav), to be shown later
+    #[arg(long, value_name = "FILE|microphone", value_parser = parse_name::<statement::AudioSpec>())]
+    pub(crate) statement_audio: Option<statement::AudioSpec>,
+    /// Seal the identity file (and the recording) to a passphrase, or to public keys (age1…, may be repeated): who steals it
+    /// cannot show it
+    #[arg(long, value_name = "passphrase|age1…")]
+    pub(crate) seal: Vec<String>,
+    /// The passphrase of --seal is the first line of this file; without it EFFIGY_PASSPHRASE is taken, or the terminal asks
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// How the portrait is cut out of the photo
     #[arg(long, value_enum, default_value_t)]
     pub(crate) framing: Framing,
@@ -222,6 +242,8 @@ pub(crate) struct RunArgs {
     /// Without any: those of the last run, or the whole library
     #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     pub(crate) identity: Vec<Names>,
+    #[command(flatten)]
+    pub(crate) keys: keys::KeyArgs,
     /// Which of them is shown first: its key
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_first)]
     pub(crate) first: usize,
@@ -283,6 +305,12 @@ pub(crate) struct RunArgs {
     /// Leave out the visible AI mark; for identities of oneself or of synthetic people only
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) no_badge: bool,
+    /// The corner of the visible AI mark; it leaves it while the mouth is there
+    #[arg(long, value_enum, value_name = "CORNER", default_value_t)]
+    pub(crate) badge_place: BadgePlace,
+    /// The language of the visible AI mark: its word is AI, KI, IA, AI合成, AI生成 or ИИ
+    #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t)]
+    pub(crate) badge_language: BadgeLanguage,
     /// Start a clip again when it ends
     #[arg(long = "loop", value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) looped: bool,
@@ -381,10 +409,12 @@ pub(crate) enum ModelSize {
   effigy verify talk.mp4
   effigy verify picture.png --json
   effigy verify me.effigy
+  effigy verify ann.effigy --statement-audio ann.statement.wav
   effigy verify http://127.0.0.1:8080/stream
   curl -L https://a.example/talk.mp4 | effigy verify -
 
-Exit codes: 0 marked, or an identity whose signature holds; 1 no mark found; 2 cannot be read.
+Exit codes: 0 marked, or an identity whose signature holds (and whose recording it is); 1 no mark found, or another
+recording; 2 cannot be read.
 A mark that is found says that effigy made the pictures. None found says nothing.")]
 pub(crate) struct VerifyArgs {
     /// A picture, clip or identity file, the address of a clip or stream, or - for standard input
@@ -399,6 +429,11 @@ pub(crate) struct VerifyArgs {
     /// How long to watch a live stream
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = parse_secs)]
     pub(crate) secs: f64,
+    /// Check that this is the recording in which the person of an identity agreed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) statement_audio: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: keys::KeyArgs,
 }
 
 #[derive(Args, Debug)]
@@ -411,6 +446,8 @@ pub(crate) struct RevokeArgs {
     /// The identity file
     #[arg(value_name = "FILE")]
     pub(crate) identity: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: keys::KeyArgs,
 }
 
 #[derive(Args, Debug)]

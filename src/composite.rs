@@ -20,19 +20,24 @@ use crate::signal::DrivingSignal;
 use crate::trace::Trace;
 
 pub use background::Background;
+pub use badge::{BadgeLanguage, BadgePlace};
 pub use card::CardReason;
 pub use framing::{CAMERA_FRAME_PX, FRAME_SIDES_PX, FrameSize, Framing, OFFSETS, View, ZOOMS, generated_px};
+pub use options::CompositeOptions;
 pub use shown::{BackgroundKind, Shown};
 
 use self::background::Plate;
 use self::badge::Badge;
 use self::card::Cards;
 use self::framing::{Area, Framer};
+use self::mouth::Mouth;
 
 mod background;
 mod badge;
 mod card;
 mod framing;
+mod mouth;
+mod options;
 mod shown;
 mod text;
 
@@ -98,53 +103,17 @@ impl OutFrame {
     }
 }
 
-/// The visible "AI" mark of a picture of `size_px`, as it stands in the lower right corner: rows, columns, and pixels with
-/// red in the lowest byte and alpha in the highest.
+/// The visible mark of a picture of `size_px` in English, as it stands in the lower right corner: rows, columns, and pixels
+/// with red in the lowest byte and alpha in the highest.
 pub fn badge_corner(size_px: usize) -> (usize, usize, Vec<u32>) {
-    Badge::new((size_px, size_px)).corner(size_px)
-}
-
-/// How a [`Compositor`] builds its pictures.
-#[derive(Clone, Debug)]
-pub struct CompositeOptions {
-    /// Width and height of the generated square, in pixels.
-    pub size_px: usize,
-    /// The frame's (width, height), in pixels; `None` is the generated square's.
-    pub frame_px: Option<(usize, usize)>,
-    /// How the head is put into the frame.
-    pub framing: Framing,
-    /// Which part of the scene a filled frame shows.
-    pub view: View,
-    /// What is behind the person.
-    pub background: Background,
-    /// Whether a visible "AI" mark is in the lower right corner.
-    pub badge: bool,
-    /// Whether the picture is flipped, as in a mirror. The badge stays readable.
-    pub mirror: bool,
-    /// What the invisible mark says of the run: a number drawn at random, or 0 to tell nothing. The mark itself is always there.
-    pub run_id: u16,
-}
-
-impl Default for CompositeOptions {
-    fn default() -> Self {
-        Self {
-            size_px: 512,
-            frame_px: None,
-            framing: Framing::Head,
-            view: View::PLAIN,
-            background: Background::Own,
-            badge: true,
-            mirror: false,
-            run_id: 0,
-        }
-    }
+    Badge::new((size_px, size_px), BadgePlace::BottomRight, BadgeLanguage::En, 0).lower_right(size_px)
 }
 
 /// Puts generated portraits over their background and into their frame, and marks them.
 ///
-/// Only [`Self::compose`], [`Self::follow`] and [`Self::card`] belong on the frame path; they allocate nothing once
-/// the frame they write to has the output's size. After a change of frame, view, background or mirror the next
-/// [`Self::compose`] makes what stands still anew.
+/// Only [`Self::compose`], [`Self::watch`], [`Self::follow`] and [`Self::card`] belong on the frame path; they allocate
+/// nothing once the frame they write to has the output's size. After a change of frame, view, background, mirror or the
+/// badge's corner the next [`Self::compose`] makes what stands still anew.
 pub struct Compositor {
     options: CompositeOptions,
     plate: Plate,
@@ -153,6 +122,8 @@ pub struct Compositor {
     /// Makes all frames but that of the generated square itself.
     framer: Option<Framer>,
     badge: Badge,
+    /// None before an identity was adopted.
+    mouth: Option<Mouth>,
     cards: Cards,
     has_stamp: bool,
 }
@@ -176,7 +147,8 @@ impl Compositor {
             plate: Plate::new(&options.background, None, size)?,
             embedder: Some(Embedder::new(frame_px, Message::of_run(options.run_id), Key::PUBLIC)),
             framer: (!is_square).then(|| Framer::new(frame_px, options.framing, options.view)),
-            badge: Badge::new(frame_px),
+            badge: Badge::new(frame_px, options.badge_place, options.badge_language, 0),
+            mouth: None,
             cards: Cards::new(frame_px)?,
             has_stamp: false,
             options,
@@ -203,6 +175,7 @@ impl Compositor {
     /// # Errors
     /// When the identity's background cannot be brought to the output's size.
     pub fn adopt(&mut self, identity: &Identity) -> Result<()> {
+        self.mouth = Some(Mouth::of(identity));
         match &mut self.framer {
             Some(framer) => framer.adopt(identity)?,
             None => {
@@ -274,12 +247,21 @@ impl Compositor {
         }
     }
 
-    /// Draws number and time of the driver's frame over the upper edge from now on, or no longer; see [`latency`].
-    pub fn set_stamp(&mut self, has_stamp: bool) {
-        self.has_stamp = has_stamp;
+    /// Puts the badge into another corner, or lets it speak another language. Slow: not for the frame path.
+    pub fn set_badge(&mut self, place: BadgePlace, language: BadgeLanguage) {
+        (self.options.badge_place, self.options.badge_language) = (place, language);
+        // The upper edge belongs to the stamp, if there is one.
+        let above_px = if self.has_stamp { latency::strip_height_px(self.frame_px().0) } else { 0 };
+        self.badge = Badge::new(self.frame_px(), place, language, above_px);
         if let Some(framer) = &mut self.framer {
             framer.forget();
         }
+    }
+
+    /// Draws number and time of the driver's frame over the upper edge from now on, or no longer; see [`latency`].
+    pub fn set_stamp(&mut self, has_stamp: bool) {
+        self.has_stamp = has_stamp;
+        self.set_badge(self.options.badge_place, self.options.badge_language);
     }
 
     /// Whether pictures carry number and time.
@@ -290,6 +272,13 @@ impl Compositor {
     /// How pictures are built now.
     pub fn options(&self) -> &CompositeOptions {
         &self.options
+    }
+
+    /// Learns from `signal` where the mouth of the next portrait is, so that the badge is not drawn over it.
+    pub fn watch(&mut self, signal: &DrivingSignal) {
+        if let Some(mouth) = &mut self.mouth {
+            mouth.follow(signal);
+        }
     }
 
     /// Learns from `signal` how the body of the next portrait moves, so that it comes to rest where the frame stands still.
@@ -312,6 +301,7 @@ impl Compositor {
             return Err(Error::new(ErrorKind::Internal, message));
         }
         out.trace = trace;
+        self.keep_mouth_clear(&trace);
         let Self { options, plate, framer, embedder, badge, .. } = self;
         let CompositeOptions { background, mirror, .. } = &*options;
         let Some(framer) = framer else {
@@ -336,6 +326,24 @@ impl Compositor {
         framer.draw(portrait, &mut out.picture)?;
         self.leave(area, out);
         Ok(())
+    }
+
+    /// Moves the badge where the mouth is not.
+    fn keep_mouth_clear(&mut self, trace: &Trace) {
+        let size = self.options.size_px;
+        let square = match &self.framer {
+            None => Some((Vec2::ZERO, size as f32)),
+            Some(framer) => framer.shown_square(self.options.mirror),
+        };
+        let (Some(mouth), Some((corner_px, side_px))) = (&self.mouth, square.filter(|_| self.options.badge)) else {
+            return;
+        };
+        let bounds = mouth.in_frame(corner_px, side_px, self.options.mirror);
+        if self.badge.keep_clear(&bounds, trace.captured)
+            && let Some(framer) = &mut self.framer
+        {
+            framer.forget();
+        }
     }
 
     /// Writes the placeholder that says why there is no portrait into `out`.

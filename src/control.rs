@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::composite::{Background, Framing};
+use crate::composite::{Background, BadgeLanguage, BadgePlace, Framing};
 use crate::drive::StrengthPart;
 use crate::identity::Identity;
 
@@ -27,6 +27,10 @@ pub enum Control {
     NextBackground,
     /// Puts the portrait over this background.
     Background(Background),
+    /// Wants the visible mark in another corner.
+    BadgePlace(BadgePlace),
+    /// Lets the visible mark speak another language.
+    BadgeLanguage(BadgeLanguage),
     /// Puts the head into the frame in another way. The whole photo is shown of those only whose identity has it.
     Framing(Framing),
     /// Zooms a filled frame, 0.5..4; 1 is as a camera would have it.

@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::{Grey, Rgb};
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 
 pub use whole_photo::{PhotoCrop, WholePhoto};
 
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
-pub use manifest::{Basis, Consent, Framing, Manifest, ViewOrigin, utc};
+pub use manifest::{Basis, Consent, Framing, Manifest, SpokenStatement, ViewOrigin, utc};
 pub use photo_check::{Remark, RemarkKind};
 pub use photo_measure::PhotoMeasures;
 pub use revocation::{now_unix_secs, sha256};
+pub use sealed::{Ask, Opener, Seal, is_sealed, new_key};
 pub use side_view::SideView;
 pub use signing::Signer;
 
@@ -26,6 +27,7 @@ mod photo_check;
 mod photo_measure;
 pub(crate) mod plate;
 mod revocation;
+mod sealed;
 mod side_view;
 mod signing;
 mod skin;
@@ -83,21 +85,14 @@ impl Identity {
         self.portrait.width_px()
     }
 
-    /// Reads an identity file and checks all of it: format, signature, hashes, shapes, ranges.
+    /// Reads an identity file that is not sealed and checks all of it: format, signature, hashes, shapes, ranges. For all
+    /// others see [`Opener::identity`].
     ///
     /// # Errors
-    /// [`ErrorKind::Identity`] with the reason why it is refused, [`ErrorKind::Io`] when it cannot be read.
+    /// [`ErrorKind::Identity`] with the reason why it is refused, [`ErrorKind::Config`] when it is sealed,
+    /// [`ErrorKind::Io`] when it cannot be read.
     pub fn load(path: &Path) -> Result<Self> {
-        let about = || {
-            let advice = if path.exists() { "" } else { "; make one with `effigy enroll PHOTO -o NAME.effigy`" };
-            format!("cannot read the identity {}{advice}", path.display())
-        };
-        let bytes = crate::files::read(path, container::MAX_FILE_BYTES).map_err(|error| {
-            let is_large = error.kind() == std::io::ErrorKind::FileTooLarge;
-            Error::new(if is_large { ErrorKind::Identity } else { ErrorKind::Io }, about()).because(error)
-        })?;
-        Self::from_bytes(&bytes)
-            .map_err(|error| Error::new(error.kind(), format!("cannot use {}", path.display())).because(error))
+        Opener::default().identity(path)
     }
 
     /// Reads an identity from the bytes of its file.
@@ -121,15 +116,26 @@ impl Identity {
     /// # Errors
     /// [`ErrorKind::Io`] when the file cannot be written.
     pub fn save(&self, path: &Path, signer: &Signer) -> Result<()> {
-        let about = || format!("cannot write the identity {}", path.display());
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".part");
-        let unfinished = Path::new(&unfinished);
-        let written =
-            std::fs::write(unfinished, self.to_bytes(signer)?).and_then(|()| std::fs::rename(unfinished, path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(unfinished);
-        }
-        written.or_error(ErrorKind::Io, about)
+        write_whole(path, &self.to_bytes(signer)?)
     }
+
+    /// Writes the identity to a file, signed and sealed: nothing of it is on the disk in the plain.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_sealed(&self, path: &Path, signer: &Signer, seal: &Seal) -> Result<()> {
+        write_whole(path, &seal.apply(&self.to_bytes(signer)?)?)
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let about = || format!("cannot write the identity {}", path.display());
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".part");
+    let unfinished = Path::new(&unfinished);
+    let written = std::fs::write(unfinished, bytes).and_then(|()| std::fs::rename(unfinished, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(unfinished);
+    }
+    written.or_error(ErrorKind::Io, about)
 }

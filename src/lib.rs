@@ -92,6 +92,7 @@ pub mod settings;
 pub mod shard;
 pub mod signal;
 pub mod sink;
+pub mod statement;
 pub mod steer;
 #[cfg(feature = "train")]
 pub mod studio;

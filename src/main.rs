@@ -37,6 +37,8 @@ fn work(command: Command) -> effigy::Result<()> {
         // Answered above.
         Command::Verify(_) => Ok(()),
         Command::Revoke(args) => cli::enroll::revoke(&args),
+        Command::Seal(args) => cli::seal::seal(&args),
+        Command::Unseal(args) => cli::seal::unseal(&args),
         Command::Doctor => cli::doctor::run(),
         Command::Config(args) => cli::config::run(&args),
         Command::Identities(args) => cli::identities::run(&args),

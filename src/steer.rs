@@ -2,7 +2,7 @@
 //!
 //! Whoever steers looks its control up here, so that all ways have the same names and the same limits.
 
-use crate::composite::{Background, BackgroundKind, Framing, OFFSETS, Shown, ZOOMS};
+use crate::composite::{Background, BackgroundKind, BadgeLanguage, BadgePlace, Framing, OFFSETS, Shown, ZOOMS};
 use crate::control::Control;
 use crate::drive::StrengthPart;
 
@@ -27,8 +27,8 @@ pub enum Takes {
     Place,
     /// `own`, `blur`, `none` or `#RRGGBB`.
     Background,
-    /// `head`, `photo` or `fill`.
-    Framing,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// Two numbers within these limits: to the right, and down.
     Pair(f32, f32),
 }
@@ -99,7 +99,7 @@ impl Entry {
             Takes::Number(least, most) => format!("{} goes from {least} to {most}", self.what),
             Takes::Place => format!("{} takes its number", self.what),
             Takes::Background => "a background is own, blur, none or #RRGGBB".to_owned(),
-            Takes::Framing => "a framing is head, photo or fill".to_owned(),
+            Takes::Word(words) => format!("{} is {}", self.what, one_of(words)),
             Takes::Pair(least, most) => format!("{} goes from {least} to {most} each way", self.what),
         }
     }
@@ -123,6 +123,9 @@ macro_rules! strength {
         }
     };
 }
+
+/// What framings are called.
+const FRAMINGS: [&str; 3] = [Framing::Head.name(), Framing::Photo.name(), Framing::Fill.name()];
 
 /// All of them.
 pub const CONTROLS: &[Entry] = &[
@@ -238,8 +241,8 @@ pub const CONTROLS: &[Entry] = &[
         osc: "/effigy/framing",
         key: "V",
         setting: "",
-        takes: Takes::Framing,
-        what: "how the head is put into the picture",
+        takes: Takes::Word(&FRAMINGS),
+        what: "the framing",
         make: |value| match value {
             Value::Text(text) => [Framing::Head, Framing::Photo, Framing::Fill]
                 .into_iter()
@@ -248,6 +251,34 @@ pub const CONTROLS: &[Entry] = &[
             _ => None,
         },
         read: |shown| Some(shown.framing.name().to_owned()),
+    },
+    Entry {
+        command: "badge-place",
+        part: None,
+        osc: "/effigy/badge/place",
+        key: "",
+        setting: "badge-place",
+        takes: Takes::Word(&BadgePlace::NAMES),
+        what: "the corner of the visible mark",
+        make: |value| match value {
+            Value::Text(text) => BadgePlace::named(text).map(Control::BadgePlace),
+            _ => None,
+        },
+        read: |shown| Some(shown.badge_place.name().to_owned()),
+    },
+    Entry {
+        command: "badge-language",
+        part: None,
+        osc: "/effigy/badge/language",
+        key: "",
+        setting: "badge-language",
+        takes: Takes::Word(&BadgeLanguage::NAMES),
+        what: "the language of the visible mark",
+        make: |value| match value {
+            Value::Text(text) => BadgeLanguage::named(text).map(Control::BadgeLanguage),
+            _ => None,
+        },
+        read: |shown| Some(shown.badge_language.name().to_owned()),
     },
     Entry {
         command: "zoom",
@@ -313,6 +344,14 @@ pub const CONTROLS: &[Entry] = &[
     },
 ];
 
+/// Words as a sentence lists them: a, b or c.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// Backgrounds that need no file: from outside no path is taken.
 fn background(text: &str) -> Option<Background> {
     Some(match text {
@@ -349,6 +388,8 @@ mod tests {
             }
             Control::KeepExpression(_) => Some("/effigy/keep-expression"),
             Control::Framing(_) => Some("/effigy/framing"),
+            Control::BadgePlace(_) => Some("/effigy/badge/place"),
+            Control::BadgeLanguage(_) => Some("/effigy/badge/language"),
             Control::Zoom(_) => Some("/effigy/zoom"),
             Control::Offset(..) => Some("/effigy/offset"),
             Control::EyeContact(_) => Some("/effigy/eye-contact"),
@@ -366,9 +407,14 @@ mod tests {
                 Takes::Number(least, most) => &[Value::Number(least), Value::Number(most)],
                 Takes::Place => &[Value::Place(3)],
                 Takes::Background => &[Value::Text("blur"), Value::Text("#00b140")],
-                Takes::Framing => &[Value::Text("head"), Value::Text("photo"), Value::Text("fill")],
+                Takes::Word(words) => &words.iter().map(|word| Value::Text(word)).collect::<Vec<_>>(),
                 Takes::Pair(least, most) => &[Value::Pair(least, most), Value::Pair(most, least)],
             };
+            if let Takes::Word(_) = entry.takes {
+                for wrong in ["", "Head", "upper", "xx"] {
+                    assert!(entry.control(Value::Text(wrong)).unwrap_err().contains(" or "), "{wrong}");
+                }
+            }
             for value in values {
                 assert_eq!(place(&entry.control(*value).unwrap()), Some(entry.osc), "{value:?}");
             }

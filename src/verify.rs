@@ -11,7 +11,7 @@ use crate::clock::MonotonicClock;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files::{Kind, STANDARD_INPUT};
 use crate::frame::Rgb;
-use crate::identity::Identity;
+use crate::identity::{Identity, Opener, is_sealed};
 use crate::mark::{Detector, Finding, Key, NormalMap};
 use crate::photo;
 
@@ -116,32 +116,32 @@ impl Evidence {
     }
 }
 
-/// Reads what was given to its end and says what it is and shows.
+/// Reads what was given to its end and says what it is and shows; `opener` opens a sealed identity.
 ///
 /// # Errors
 /// [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Photo`], [`ErrorKind::Identity`]: it cannot be read, is torn,
 /// or is neither picture nor clip nor identity.
-pub fn examine(spec: &VerifySpec, options: &VerifyOptions) -> Result<Subject> {
+pub fn examine(spec: &VerifySpec, options: &VerifyOptions, opener: &Opener) -> Result<Subject> {
     match spec {
         VerifySpec::Address(url) => examine_address(url, options).map(Subject::Pictures),
-        VerifySpec::StandardInput => examine_file(ClipFile::standard_input()?, options),
+        VerifySpec::StandardInput => examine_file(ClipFile::standard_input()?, options, opener),
         VerifySpec::File(path) => {
             // What is named as an identity, or can be none of the others, is told off as an identity.
             let kind = std::fs::metadata(path).ok().map(|meta| Kind::of(&meta));
             let is_readable = matches!(kind, Some(Kind::File | Kind::Pipe));
             if !is_readable || path.extension().is_some_and(|extension| extension == "effigy") {
-                return Ok(Subject::Identity(Box::new(Identity::load(path)?)));
+                return Ok(Subject::Identity(Box::new(opener.identity(path)?)));
             }
-            examine_file(ClipFile::open(path)?, options)
+            examine_file(ClipFile::open(path)?, options, opener)
         }
     }
 }
 
-fn examine_file(file: ClipFile, options: &VerifyOptions) -> Result<Subject> {
+fn examine_file(file: ClipFile, options: &VerifyOptions, opener: &Opener) -> Result<Subject> {
     let head = head(file.path())?;
     // A safetensors file: the length of its table, then the table as JSON.
-    if head.get(8) == Some(&b'{') {
-        return Ok(Subject::Identity(Box::new(Identity::load(file.path())?)));
+    if head.get(8) == Some(&b'{') || is_sealed(&head) {
+        return Ok(Subject::Identity(Box::new(opener.identity(file.path())?)));
     }
     let mut looker = Looker::new(options);
     if is_photo(&head) {

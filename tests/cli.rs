@@ -227,7 +227,7 @@ const RUN: &str = "run --identity me.effigy --source pattern --duration 0.7";
 
 #[test]
 fn help_names_commands_flags_values_and_examples() {
-    let table: [(&str, &[&str]); 18] = [
+    let table: [(&str, &[&str]); 20] = [
         (
             "",
             &[
@@ -237,6 +237,8 @@ fn help_names_commands_flags_values_and_examples() {
                 "devices",
                 "verify",
                 "revoke",
+                "seal",
+                "unseal",
                 "bench",
                 "completions",
                 "man",
@@ -264,6 +266,8 @@ fn help_names_commands_flags_values_and_examples() {
                 "--face <N>",
                 "--name",
                 "--no-rehearsal",
+                "--statement-audio <FILE|microphone>",
+                "--seal <passphrase|age1…>",
                 "Examples:",
                 "  effigy enroll me.jpg -o me.effigy --consent self",
             ],
@@ -297,6 +301,12 @@ fn help_names_commands_flags_values_and_examples() {
                 "#RRGGBB",
                 "--mirror",
                 "--no-badge",
+                "--badge-place <CORNER>",
+                "[default: bottom-right]",
+                "--badge-language <LANGUAGE>",
+                "--passphrase-file <FILE>",
+                "EFFIGY_PASSPHRASE",
+                "--key <FILE>",
                 "--loop",
                 "--every-frame",
                 "--camera-format",
@@ -312,7 +322,12 @@ fn help_names_commands_flags_values_and_examples() {
             ],
         ),
         ("devices", &["Examples:", "  effigy devices"]),
-        ("verify", &["<FILE|URL>", "Examples:", "  effigy verify me.effigy"]),
+        (
+            "verify",
+            &["<FILE|URL>", "--statement-audio <FILE>", "--key <FILE>", "Examples:", "  effigy verify me.effigy"],
+        ),
+        ("seal", &["--to <passphrase|age1…>", "--new-key <FILE>", "Examples:", "  effigy seal me.effigy"]),
+        ("unseal", &["--output <FILE>", "--key <FILE>", "Examples:", "  effigy unseal me.effigy"]),
         ("bench", &["run", "compare", "e2e", "watch", "pattern", "lag", "code", "cost", "Examples:"]),
         (
             "bench run",

@@ -10,6 +10,7 @@ mod clips;
 #[path = "common/folder.rs"]
 mod folder;
 
+mod badge;
 mod batch;
 mod cli;
 mod dense;
@@ -31,6 +32,7 @@ mod recorder;
 mod remembered;
 #[cfg(feature = "remote")]
 mod remote;
+mod sealed;
 mod sink;
 mod stream;
 mod views;

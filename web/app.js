@@ -6,6 +6,9 @@ const $ = (id) => document.getElementById(id);
 const BACKGROUNDS = ["own", "blur", "#00b140", "none"];
 const BASES = { self: "yourself", subject: "with consent", synthetic: "synthetic", "public-domain": "public domain" };
 
+const MARKED = "Synthetic: every picture carries a visible and an invisible mark that say it was made with AI.";
+const MARKED_INVISIBLY = "Synthetic: every picture carries an invisible mark that says it was made with AI. The visible one is off.";
+
 // As a dock of OBS the page is narrow, and OBS shows the picture itself.
 const isDock = new URLSearchParams(location.search).has("dock");
 document.body.classList.toggle("dock", isDock);
@@ -67,6 +70,7 @@ const handlers = {
     face.isMirrored = state.mirror;
     for (const slider of Object.values(sliders)) slider.follow(state);
     showFraming();
+    showBadge();
     showBackground();
     showGallery();
   },
@@ -209,6 +213,7 @@ $("backgrounds").addEventListener("click", ({ target }) => {
   const to = target.closest("button")?.dataset.to;
   if (to === "picture") $("backdrop").click(); else if (to) actions.background(to);
 });
+for (const id of ["badge-place", "badge-language"]) $(id).addEventListener("change", () => send({ do: id, to: $(id).value }));
 $("colour").addEventListener("input", () => actions.background($("colour").value));
 $("backdrop").addEventListener("change", () => { const [file] = $("backdrop").files; $("backdrop").value = ""; if (file) sendBackdrop(file); });
 
@@ -223,6 +228,13 @@ function showMicrophone(microphone) {
 function showFraming() {
   for (const button of $("framings").children) press(button, button.dataset.to === state.framing);
   $("view").hidden = state.framing !== "fill";
+}
+
+function showBadge() {
+  $("badge").hidden = !state.badge;
+  for (const [id, now] of [["badge-place", state.badgePlace], ["badge-language", state.badgeLanguage]]) $(id).value = now;
+  // Written anew only when it changes: a text that is written is read out.
+  setText($("marked"), t(state.badge ? MARKED : MARKED_INVISIBLY));
 }
 
 function showBackground() {
@@ -314,6 +326,7 @@ async function upload(address, file) {
 }
 
 function ask(file) {
+  if (/\.effigy$/i.test(file.name)) return say(t("Identity files, sealed ones too, are opened when effigy starts: end it and start it with --identity."), true);
   // Browsers do not know the types of all the photos that effigy reads.
   if (!/^image\//.test(file.type) && !/\.(jpe?g|png|webp|hei[cf]|avif|tiff?|bmp|gif)$/i.test(file.name)) return say(t("A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF."), true);
   if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);

@@ -90,6 +90,8 @@ struct EngineArgs {
     /// Identity files; otherwise the synthetic people that the program carries with it
     #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     identity: Vec<Names>,
+    #[command(flatten)]
+    keys: super::keys::KeyArgs,
     /// Size of the picture, in pixels a side: 512 or 1024
     #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,
@@ -216,8 +218,9 @@ impl EngineArgs {
     /// Loads or enrols who is shown.
     fn identities(&self) -> Result<Vec<Arc<Identity>>> {
         if !self.identity.is_empty() {
+            let opener = self.keys.opener()?;
             let load = |path: &PathBuf| {
-                let identity = Identity::load(path)?;
+                let identity = opener.identity(path)?;
                 identity.check_consent(None, effigy::identity::now_unix_secs())?;
                 Ok(Arc::new(identity))
             };

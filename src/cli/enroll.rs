@@ -8,7 +8,8 @@ use effigy::rehearse::Rehearsal;
 use effigy::{Error, ErrorKind, Result, files, photo};
 
 use super::outputs::{check_writable, is_same_file};
-use super::{EnrollArgs, terminal, user};
+use super::statement::AudioSpec;
+use super::{EnrollArgs, seal, statement, terminal, user};
 
 /// Enrols what the photos and clips show and writes the identity and its preview.
 pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
@@ -52,7 +53,11 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
             ),
         ));
     }
-    let progress = terminal::spinner("enrolling");
+    let seal =
+        (!args.seal.is_empty()).then(|| seal::seal_of(&args.seal, args.passphrase_file.as_deref())).transpose()?;
+    let sentence = statement::sentence(args, &options.consent_by);
+    let mut said = statement::read(args, sentence.as_deref().unwrap_or_default(), seal.is_some())?;
+    let mut progress = terminal::spinner("enrolling");
     let Gathered { mut enrolled, photo, views, left_out } = match &*files {
         [photo] if !is_clip(photo) => enroll_one(photo, &args.output, &options)?,
         files => {
@@ -66,26 +71,37 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     let consent = &mut enrolled.identity.manifest.consent;
     consent.until_unix_secs = args.until;
     consent.purpose.clone_from(&args.purpose);
-    consent.statement_sha256 = args.statement.as_ref().map(|sentence| effigy::identity::sha256(sentence.as_bytes()));
+    consent.statement_sha256 = sentence.as_ref().map(|sentence| effigy::identity::sha256(sentence.as_bytes()));
     let doubts: Vec<&str> =
         enrolled.remarks.iter().filter(|remark| remark.kind.is_warning()).map(|remark| &*remark.text).collect();
     if args.strict && !doubts.is_empty() {
         progress.finish_and_clear();
         if args.json {
-            print_json(args, &photo, &enrolled, None, (&views, &left_out))?;
+            print_json(args, &photo, &enrolled, (None, None), (&views, &left_out))?;
         }
         let text = format!("the photo may look bad, which --strict refuses: {}", doubts.join("; "));
         return Err(about(Error::new(ErrorKind::Photo, text)));
     }
     // A key that cannot be used is told before the work of seconds.
     let signer = Signer::open_or_create()?;
+    if let Some(AudioSpec::Microphone(_)) = &args.statement_audio {
+        progress.finish_and_clear();
+        said = statement::record(args, sentence.as_deref().unwrap_or_default(), seal.is_some())?;
+        progress = terminal::spinner("enrolling");
+    }
+    enrolled.identity.manifest.consent.spoken = said.as_ref().map(|said| said.recording.spoken.clone());
     if !args.no_rehearsal {
         progress.set_message("trying expressions");
         Rehearsal::new()?.rehearse(&mut enrolled.identity)?;
     }
     let identity = &enrolled.identity;
-    identity.save(&args.output, &signer)?;
-    let is_ours = is_free_for_preview(&preview);
+    // The recording first: an identity that speaks of one must not be without it.
+    let kept = said.as_ref().map(|said| said.keep(seal.as_ref())).transpose()?;
+    match &seal {
+        Some(seal) => identity.save_sealed(&args.output, &signer, seal)?,
+        None => identity.save(&args.output, &signer)?,
+    }
+    let is_ours = is_free_for_preview(&preview) && seal.is_none();
     if is_ours {
         photo::write_png(&preview, &identity.preview())?;
     }
@@ -95,7 +111,7 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         log::log!(level, "{}", remark.text);
     }
     if args.json {
-        print_json(args, &photo, &enrolled, is_ours.then_some(&*preview), (&views, &left_out))?;
+        print_json(args, &photo, &enrolled, (is_ours.then_some(&*preview), kept), (&views, &left_out))?;
     }
     for LeftOut { file, reason } in &left_out {
         log::warn!("{} is left out: {reason}", file.display());
@@ -103,17 +119,32 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     if views.len() > 1 {
         views.iter().enumerate().for_each(|(i, view)| log::info!("view {}: {}", i + 1, view_text(view)));
     }
+    if let Some(kept) = kept {
+        log::info!(
+            "recording: {}; the identity holds its hash, `effigy verify --statement-audio` checks it",
+            kept.display()
+        );
+    }
     if is_ours {
         log::info!("preview: {}", preview.display());
+    } else if seal.is_some() {
+        log::info!("no preview: it would show the face beside the sealed file");
+        if preview.exists() {
+            log::warn!(
+                "a picture of that name is there already; delete it if it shows the face: {}",
+                preview.display()
+            );
+        }
     } else {
         log::warn!("no preview written, it would replace another picture: {}", preview.display());
     }
     log::info!(
-        "identity: {} ({} pixels{}; consent: {})",
+        "identity: {} ({} pixels{}; consent: {}{})",
         args.output.display(),
         identity.size_px(),
         if views.len() > 1 { format!(", {} views", views.len()) } else { String::new() },
-        options.basis.name()
+        options.basis.name(),
+        if seal.is_some() { "; sealed" } else { "" }
     );
     log::info!("next: effigy run --identity {}", files::typed(&args.output));
     Ok(())
@@ -152,7 +183,7 @@ fn print_json(
     args: &EnrollArgs,
     photo: &ExaminedPhoto,
     enrolled: &Enrolled,
-    preview: Option<&Path>,
+    (preview, recording): (Option<&Path>, Option<&Path>),
     (views, left_out): (&[GatheredView], &[LeftOut]),
 ) -> Result<()> {
     let is_taken = !args.strict || !enrolled.remarks.iter().any(|remark| remark.kind.is_warning());
@@ -162,6 +193,7 @@ fn print_json(
         "photo": views.first().map(|view| view.file.to_string_lossy()),
         "identity": is_taken.then(|| args.output.to_string_lossy()),
         "preview": preview.map(Path::to_string_lossy),
+        "recording": recording.map(Path::to_string_lossy),
         "size_px": enrolled.identity.size_px(),
         "faces": faces,
         "face": enrolled.face,
@@ -224,7 +256,7 @@ fn consent_by(args: &EnrollArgs) -> Result<String> {
 
 /// Takes back the consent of an identity.
 pub(crate) fn revoke(args: &super::RevokeArgs) -> Result<()> {
-    let identity = effigy::Identity::load(&args.identity)?;
+    let identity = args.keys.opener()?.identity(&args.identity)?;
     let record = identity.revoke()?;
     log::info!("revoked: {} does not run on this machine any more ({})", identity.manifest.name, record.display());
     log::info!("next: delete {} and its copies; other machines do not learn of this", files::typed(&args.identity));

@@ -8,7 +8,7 @@ use effigy::export::{self, Layout, Options, PortKind, Precision, Serving, Subjec
 use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::neural;
 use effigy::generate::weights::Weights;
-use effigy::{Error, ErrorKind, Identity, Result};
+use effigy::{Error, ErrorKind, Result};
 
 use super::outputs::cannot_write;
 use super::run::check_badge;
@@ -36,6 +36,8 @@ pub(crate) struct ExportArgs {
     /// Show this identity alone; otherwise its tensors are inputs
     #[arg(long, value_name = "FILE.effigy", required_if_eq("format", "tensors"))]
     identity: Option<PathBuf>,
+    #[command(flatten)]
+    keys: super::keys::KeyArgs,
     /// What the convolutions are computed in; int8 needs --identity
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
@@ -144,7 +146,8 @@ const CHECKED: [usize; 4] = [0, 1, 5, 11];
 /// Writes the model or the tensors.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let weights = args.weights.as_deref().map_or_else(Weights::built_in, Weights::load)?;
-    let identity = args.identity.as_deref().map(Identity::load).transpose()?.map(Arc::new);
+    let opener = args.keys.opener()?;
+    let identity = args.identity.as_deref().map(|path| opener.identity(path)).transpose()?.map(Arc::new);
     if let Some(identity) = &identity {
         identity.check_consent(args.purpose.as_deref(), effigy::identity::now_unix_secs())?;
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use effigy::settings::Library;
-use effigy::{Error, ErrorKind, Identity, Result};
+use effigy::{Error, ErrorKind, Result};
 
+use super::keys::{KeyArgs, is_sealed_file};
 use super::terminal;
 
 #[derive(Args, Debug)]
@@ -18,6 +19,8 @@ use super::terminal;
 pub(crate) struct IdentitiesArgs {
     #[command(subcommand)]
     what: What,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,10 +59,10 @@ enum What {
 pub(crate) fn run(args: &IdentitiesArgs) -> Result<()> {
     let library = Library::of_user()?;
     match &args.what {
-        What::List => list(&library),
+        What::List => list(&library, &args.keys),
         What::Add { file, name } => {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let shelved = library.add(file, name.as_ref().unwrap_or(&stem))?;
+            let shelved = library.add(file, name.as_ref().unwrap_or(&stem), &args.keys.opener()?)?;
             log::info!("identity: {} ({})", shelved.name, shelved.path.display());
             Ok(())
         }
@@ -74,8 +77,9 @@ pub(crate) fn run(args: &IdentitiesArgs) -> Result<()> {
     }
 }
 
-fn list(library: &Library) -> Result<()> {
+fn list(library: &Library, keys: &KeyArgs) -> Result<()> {
     let all = library.list()?;
+    let opener = keys.silent_opener()?;
     let mut text = String::new();
     if all.is_empty() {
         text = format!(
@@ -86,12 +90,20 @@ fn list(library: &Library) -> Result<()> {
     let width = all.iter().map(|shelved| shelved.name.chars().count()).max().unwrap_or(0);
     for (i, shelved) in all.iter().enumerate() {
         // One that is damaged must not hide the others.
-        let about = match Identity::load(&shelved.path).and_then(|it| Ok((it, library.thumbnail(shelved)?))) {
+        let is_sealed = is_sealed_file(&shelved.path);
+        if is_sealed && !opener.has_secrets() {
+            // A list asks nobody for a passphrase.
+            text += &format!("{:>2}  {:width$}  sealed; --passphrase-file or --key shows more\n", i + 1, shelved.name);
+            continue;
+        }
+        let identity = opener.identity(&shelved.path);
+        let about = match identity.and_then(|it| library.thumbnail(shelved, &it, is_sealed).map(|made| (it, made))) {
             Ok((identity, thumbnail)) => {
+                let thumbnail = thumbnail.map_or_else(|| "sealed".to_owned(), |path| path.display().to_string());
                 let basis = identity.manifest.consent.basis.name();
                 let n_views = identity.n_views();
                 let views = if n_views > 1 { format!("{n_views} views  ") } else { String::new() };
-                format!("{basis:<13} {:>4}  {views}{}", identity.size_px(), thumbnail.display())
+                format!("{basis:<13} {:>4}  {views}{thumbnail}", identity.size_px())
             }
             Err(error) => error.to_string(),
         };

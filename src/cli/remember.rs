@@ -86,6 +86,8 @@ fn fixed(args: &RunArgs, identities: &[PathBuf]) -> String {
     // A name that is no Unicode cannot stand in this file.
     let absolute = |path: &PathBuf| path.canonicalize().ok()?.to_str().map(str::to_owned);
     list("identity", identities.iter().filter_map(absolute).collect());
+    list("key", args.keys.key.iter().filter_map(absolute).collect());
+    list("passphrase-file", args.keys.passphrase_file.iter().filter_map(absolute).collect());
     // What writes files, lets other machines in, or listens to keyboards is not begun again by itself.
     let is_open = |sink: &SinkSpec| matches!(sink, SinkSpec::Http(address) if !address.ip().is_loopback());
     let is_kept = |sink: &&SinkSpec| sink.is_live_only() && !is_open(sink);

@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use crossbeam_channel::Sender;
 use effigy::error::OrError as _;
+use effigy::identity::Opener;
 use effigy::pipeline::Control;
 use effigy::shard::Shard;
 use effigy::{Error, ErrorKind, Result};
 
-use self::job::Job;
+use self::job::{Job, Whom};
 use self::results::{Outcome, Rendered, Results};
 
 pub(super) use self::results::merge as merge_results;
 
+use super::keys::{KeyArgs, is_sealed_file};
 use super::outputs::is_same_file;
 use super::terminal;
 
@@ -36,7 +38,7 @@ Each line of the file is one clip as JSON; paths count from the file's own folde
   {\"identity\": \"ann.effigy\", \"clip\": \"talk.mp4\", \"output\": \"out/ann-talk.mp4\"}
   {\"photo\": \"ben.jpg\", \"consent\": \"subject\", \"consent_by\": \"Ben Example\", \"clip\": \"talk.mp4\", \"output\": \"out/ben.mp4\"}
 Further keys are those of `effigy run`: size, backend, weights, codec, motion, strength, head, gaze, lids, brows, mouth,
-keep_expression, eye_contact, mesh_only, background, mirror, purpose, no_badge, duration; of `effigy enroll`: framing, face.
+keep_expression, eye_contact, mesh_only, background, mirror, purpose, no_badge, badge_place, badge_language, duration; of `effigy enroll`: framing, face.
 
 Every frame of a clip is rendered, as with `effigy run --every-frame`. A clip appears under its name when it is whole.
 Each has a line in the results: frames, time, hash, or the error. Started again, clips that are whole are skipped and
@@ -53,6 +55,8 @@ pub(crate) struct RenderArgs {
     /// Where a line for each clip is added [default: beside the jobs, NAME.results.jsonl or NAME.results-I-of-N.jsonl]
     #[arg(long, value_name = "FILE.jsonl")]
     results: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// Renders what the results do not say to be done.
@@ -71,7 +75,10 @@ pub(crate) fn run(args: &RenderArgs) -> Result<()> {
         log::info!("{} of {} clips are there already", mine.len() - todo.len(), mine.len());
     }
     let n_jobs = args.n_jobs.map_or_else(side_by_side, usize::from).min(todo.len().max(1));
-    let batch = Batch { shard: args.shard, todo: &todo, next: AtomicUsize::new(0), running: Arc::default() };
+    let opener = args.keys.opener()?;
+    ask_first(&opener, &todo)?;
+    let batch =
+        Batch { shard: args.shard, todo: &todo, next: AtomicUsize::new(0), running: Arc::default(), opener: &opener };
     let stop = Arc::new(AtomicBool::new(false));
     let (running, asked) = (Arc::clone(&batch.running), Arc::clone(&stop));
     terminal::on_interrupt(move || {
@@ -107,6 +114,21 @@ struct Batch<'a> {
     next: AtomicUsize,
     /// Controls of the clips that are being rendered, by line.
     running: Arc<Mutex<BTreeMap<usize, Sender<Control>>>>,
+    opener: &'a Opener,
+}
+
+/// Asks for a passphrase before the work begins, not in the midst of it. What cannot be read is its clip's own failure.
+fn ask_first(opener: &Opener, todo: &[&Job]) -> Result<()> {
+    let sealed = todo.iter().filter_map(|job| match &job.whom {
+        Whom::Identity(path) if is_sealed_file(path) => Some(path),
+        _ => None,
+    });
+    let outcome =
+        sealed.take(1).filter(|_| !opener.has_passphrases()).try_for_each(|path| opener.identity(path).map(|_| ()));
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::Config => Err(error),
+        _ => Ok(()),
+    }
 }
 
 impl Batch<'_> {
@@ -128,7 +150,7 @@ impl Batch<'_> {
                 let mut rendered = Err(Error::new(ErrorKind::Internal, "nothing was rendered"));
                 // A defect in one clip is that clip's error.
                 let outcome = terminal::guarded(|| {
-                    rendered = clip::render(job, self.shard, controls, stop);
+                    rendered = clip::render(job, self.shard, self.opener, controls, stop);
                     Ok(())
                 });
                 lock(&self.running).remove(&job.line);

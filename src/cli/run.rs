@@ -27,7 +27,7 @@ use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
 use super::steering::{Listeners, SteeringArgs};
-use super::{Backend, Maker, RunArgs, browser, live_window, people, remember, terminal, user};
+use super::{Backend, Maker, RunArgs, browser, keys, live_window, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
 use checks::{check_every_frame, check_remote, check_sinks, keep_permitted, microphone};
@@ -61,7 +61,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     let microphone = microphone(args, sinks)?.cloned();
     args.steering.check()?;
     let files = remember::identity_files(args)?;
-    let mut identities: Vec<_> = files.iter().map(|path| Identity::load(path).map(Arc::new)).collect::<Result<_>>()?;
+    let mut identities = keys::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
     keep_permitted(args, &mut identities)?;
     check_badge(args.no_badge, &identities)?;
     if identities.is_empty() {
@@ -132,6 +132,8 @@ fn drive(args: &RunArgs) -> Result<()> {
         background: args.background.clone().unwrap_or(Background::Own),
         mirror: args.mirror,
         badge: !args.no_badge,
+        badge_place: args.badge_place,
+        badge_language: args.badge_language,
         run_id: run_id(args, &identities)?,
     };
     let report = stage.play(source, generator, drive, composite, identities, sinks)?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use effigy::identity::{now_unix_secs, utc};
 use effigy::mark::{Finding, Message, THRESHOLD};
+use effigy::statement::{self, Recording};
 use effigy::verify::{Evidence, Subject, VerifyOptions, VerifySpec, examine};
-use effigy::{Error, Identity};
+use effigy::{Error, ErrorKind, Identity};
 use serde_json::json;
 
 use super::{VerifyArgs, terminal};
@@ -25,9 +26,19 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, (Error, ExitCode)> {
         ..VerifyOptions::default()
     };
     let spec = VerifySpec::from(args.what.as_os_str());
-    let (text, code) = match examine(&spec, &options).map_err(failed)? {
+    let opener = args.keys.opener().map_err(failed)?;
+    let recording = args.statement_audio.as_deref();
+    let recording = recording.map(|path| statement::read(path, &opener)).transpose().map_err(failed)?;
+    let (text, code) = match examine(&spec, &options, &opener).map_err(failed)? {
         Subject::Identity(identity) => {
-            (if args.json { identity_json(&identity) } else { identity_text(&identity) }, ExitCode::SUCCESS)
+            let heard = recording.as_ref().map(|recording| Heard::of(&identity, recording));
+            let text = if args.json { identity_json(&identity, heard) } else { identity_text(&identity, heard) };
+            let is_other = heard.is_some_and(|heard| heard != Heard::Same);
+            (text, if is_other { ExitCode::from(NOT_FOUND) } else { ExitCode::SUCCESS })
+        }
+        Subject::Pictures(_) if recording.is_some() => {
+            let message = "--statement-audio belongs to an identity, and this is a picture or clip";
+            return Err(failed(Error::new(ErrorKind::Config, message)));
         }
         Subject::Pictures(evidence) => {
             let is_marked = evidence.best().is_some_and(Finding::is_marked);
@@ -39,11 +50,39 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, (Error, ExitCode)> {
     Ok(code)
 }
 
+/// What a recording is to an identity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Heard {
+    /// The one whose hash it holds.
+    Same,
+    Another,
+    /// The identity speaks of none.
+    NoneKept,
+}
+
+impl Heard {
+    fn of(identity: &Identity, recording: &Recording) -> Self {
+        match &identity.manifest.consent.spoken {
+            None => Self::NoneKept,
+            Some(kept) if kept.sha256 == recording.spoken.sha256 => Self::Same,
+            Some(_) => Self::Another,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Same => "yes: this is the recording whose hash was signed",
+            Self::Another => "no: this is another recording",
+            Self::NoneKept => "no: the identity speaks of no recording",
+        }
+    }
+}
+
 fn rows_text(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
 }
 
-fn identity_text(identity: &Identity) -> String {
+fn identity_text(identity: &Identity, heard: Option<Heard>) -> String {
     let manifest = &identity.manifest;
     let consent = &manifest.consent;
     let size = identity.size_px();
@@ -56,7 +95,11 @@ fn identity_text(identity: &Identity) -> String {
         }
     };
     let holds = identity.check_consent(consent.purpose.as_deref(), now_unix_secs());
-    rows_text(&[
+    let spoken = consent.spoken.as_ref().map(|spoken| {
+        let secs = spoken.duration_millis as f64 / 1e3;
+        format!("{secs:.1} s, {} bytes, SHA-256 {}", spoken.n_bytes, spoken.sha256)
+    });
+    let mut rows = vec![
         ("identity", manifest.name.clone()),
         ("signature", "holds: nothing in the file was changed since it was signed".to_owned()),
         ("signed by", format!("key {}", identity.maker.as_deref().unwrap_or("unknown"))),
@@ -66,20 +109,24 @@ fn identity_text(identity: &Identity) -> String {
             "statement",
             consent.statement_sha256.as_ref().map_or_else(|| "none kept".to_owned(), |hash| format!("SHA-256 {hash}")),
         ),
+        ("spoken", spoken.unwrap_or_else(|| "no recording".to_owned())),
         ("may run", holds.map_or_else(|error| format!("no: {error}"), |()| "yes".to_owned())),
         ("made", utc(manifest.created_unix_secs)),
         ("portrait", format!("{size}x{size} pixels, photo with SHA-256 {}", manifest.photo_sha256)),
         ("views", identity.n_views().to_string()),
-    ])
+    ];
+    rows.extend(heard.map(|heard| ("recording", heard.text().to_owned())));
+    rows_text(&rows)
 }
 
-fn identity_json(identity: &Identity) -> String {
+fn identity_json(identity: &Identity, heard: Option<Heard>) -> String {
     let answer = json!({
         "kind": "identity",
         "signature": "holds",
         "signed_by": identity.maker,
         "size_px": identity.size_px(),
         "n_views": identity.n_views(),
+        "recording_matches": heard.map(|heard| heard == Heard::Same),
         "manifest": identity.manifest,
     });
     format!("{answer:#}\n")

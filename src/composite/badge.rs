@@ -1,93 +1,101 @@
-//! The visible mark: a small rounded plate with the letters "AI".
+//! The visible mark: a small rounded plate with a word that says AI.
 
 use glam::Vec2;
 
 use super::framing::Area;
-use super::text::{capsule, coverage, rounded_box};
+use super::text::{coverage, rounded_box};
+use crate::clock::Timestamp;
 use crate::frame::Rgba;
 
-/// Height of the plate as a part of the picture's, and never below so many pixels.
+use self::perch::Perch;
+use self::words::Word;
+
+pub use self::perch::BadgePlace;
+pub(super) use self::perch::Bounds;
+pub use self::words::BadgeLanguage;
+
+mod perch;
+mod words;
+
+/// Height of the plate as a part of the picture's shorter side, and never below so many pixels.
 const HEIGHT: f32 = 0.062;
 /// See [`HEIGHT`].
 const LEAST_PX: f32 = 22.0;
+/// Where no corner is free of the mouth it shrinks to this.
+const SMALL: f32 = 0.6;
+/// Height of the letters for the plate's.
+const LETTERS: f32 = 0.5;
+/// What is left of the plate beside them, for its height.
+const PADDING: f32 = 0.84;
 /// The plate: dark, a little translucent.
 const PLATE: [f32; 4] = [18.0, 20.0, 24.0, 0.78];
 /// Its rim and the letters.
 const INK: [f32; 3] = [255.0, 255.0, 255.0];
 
-/// The badge of pictures of one size.
+/// The badge of pictures of one size: drawn once in its two sizes, for each of the corners.
 pub(super) struct Badge {
-    /// Upper left corner in the picture, in pixels.
-    x: usize,
-    y: usize,
+    /// Large and small.
+    drawings: [Drawing; 2],
+    /// Upper left corners of the drawings in the picture, in pixels: the corners in their order for the large one, then for
+    /// the small one.
+    corners: [(usize, usize); 8],
+    perch: Perch<8>,
+}
+
+/// The badge in one size.
+struct Drawing {
     width: usize,
+    height: usize,
     /// Colour and alpha, not multiplied in, row by row.
     pixels: Vec<[u8; 4]>,
 }
 
 impl Badge {
-    /// Draws the badge for pictures of this (width, height).
-    pub(super) fn new((picture_width, picture_height): (usize, usize)) -> Self {
-        let size_px = picture_width.min(picture_height);
-        let height = (size_px as f32 * HEIGHT).max(LEAST_PX).round().min(size_px as f32);
-        let width = (height * 1.45).round().min(size_px as f32);
-        let margin = (height * 0.45).round();
-        let half = Vec2::new(width, height) / 2.0;
-        let letters = |p: Vec2| {
-            // One unit is the height of the letters; they stand on -0.5..0.5.
-            let p = p / (height * 0.5);
-            let stroke = 0.085;
-            let a = Vec2::new(-0.27, 0.0);
-            let left = capsule(p - a, Vec2::new(-0.36, 0.42), Vec2::new(0.0, -0.42), stroke);
-            let right = capsule(p - a, Vec2::new(0.36, 0.42), Vec2::new(0.0, -0.42), stroke);
-            let bar = capsule(p - a, Vec2::new(-0.22, 0.14), Vec2::new(0.22, 0.14), stroke);
-            let i = capsule(p, Vec2::new(0.48, -0.42), Vec2::new(0.48, 0.42), stroke);
-            left.min(right).min(bar).min(i) * height * 0.5
-        };
-        let mut pixels = Vec::new();
-        for y in 0..height as usize {
-            for x in 0..width as usize {
-                let p = Vec2::new(x as f32, y as f32) + 0.5 - half;
-                let border = rounded_box(p, half - 0.5, height * 0.28);
-                let ink = coverage(letters(p));
-                // A faint rim keeps the plate visible on dark pictures.
-                let rim = 0.35 * coverage((border + 0.8).abs() - 0.7);
-                let light = ink.max(rim);
-                let alpha = coverage(border) * (PLATE[3] + (1.0 - PLATE[3]) * light);
-                let colour: [u8; 3] = std::array::from_fn(|c| (PLATE[c] + (INK[c] - PLATE[c]) * light) as u8);
-                pixels.push([colour[0], colour[1], colour[2], (alpha * 255.0).round() as u8]);
-            }
-        }
-        let corner = |side: usize, length: f32| (side as f32 - length - margin).max(0.0) as usize;
-        let (x, y) = (corner(picture_width, width), corner(picture_height, height));
-        Self { x, y, width: (width as usize).max(1), pixels }
+    /// Draws the badge for pictures of this (width, height), whose uppermost `above_px` rows are taken.
+    pub(super) fn new(picture: (usize, usize), place: BadgePlace, language: BadgeLanguage, above_px: usize) -> Self {
+        let word = Word::of(language);
+        let drawings = [1.0, SMALL].map(|scale| Drawing::new(picture, &word, scale));
+        let corners: [_; 8] =
+            std::array::from_fn(|i| drawings[i / 4].corner(picture, place.and_others()[i % 4], above_px));
+        let places = std::array::from_fn(|i| {
+            let (least, drawing) = (Vec2::new(corners[i].0 as f32, corners[i].1 as f32), &drawings[i / 4]);
+            Bounds { least, most: least + Vec2::new(drawing.width as f32, drawing.height as f32) }
+        });
+        Self { corners, perch: Perch::new(places), drawings }
     }
 
     /// The badge with what is to the right of it and below, which is clear: rows, columns, and pixels with red in the
     /// lowest byte.
-    pub(super) fn corner(&self, size_px: usize) -> (usize, usize, Vec<u32>) {
-        let (rows, columns) = (size_px - self.y, size_px - self.x);
+    pub(super) fn lower_right(&self, size_px: usize) -> (usize, usize, Vec<u32>) {
+        let ((x, y), drawing) = (self.corners[0], &self.drawings[0]);
+        let (rows, columns) = (size_px - y, size_px - x);
         let mut words = vec![0; rows * columns];
-        for (row, pixels) in words.chunks_exact_mut(columns).zip(self.pixels.chunks_exact(self.width)) {
+        for (row, pixels) in words.chunks_exact_mut(columns).zip(drawing.pixels.chunks_exact(drawing.width)) {
             row.iter_mut().zip(pixels).for_each(|(word, pixel)| *word = u32::from_le_bytes(*pixel));
         }
         (rows, columns, words)
     }
 
-    /// Puts the badge into the lower right corner of a picture of the size it was made for, as far as that is in `area`.
+    /// Moves out of the way of a mouth that is there in the picture at `now`, or back; says whether it moved.
+    pub(super) fn keep_clear(&mut self, mouth: &Bounds, now: Timestamp) -> bool {
+        self.perch.keep_clear(mouth, now)
+    }
+
+    /// Puts the badge into its corner of a picture of the size it was made for, as far as that is in `area`.
     pub(super) fn stamp(&self, picture: &mut Rgba, area: Area) {
-        let (from, to) = (self.x.max(area.x), (self.x + self.width).min(area.x + area.width));
+        let ((left, top), drawing) = (self.corners[self.perch.at()], &self.drawings[self.perch.at() / 4]);
+        let (from, to) = (left.max(area.x), (left + drawing.width).min(area.x + area.width));
         if from >= to {
             return;
         }
         let stride = picture.width_px();
         let all = picture.data_mut().as_chunks_mut::<4>().0;
-        for (y, row) in self.pixels.chunks_exact(self.width).enumerate() {
-            if !area.contains_row(self.y + y) {
+        for (y, row) in drawing.pixels.chunks_exact(drawing.width).enumerate() {
+            if !area.contains_row(top + y) {
                 continue;
             }
-            let first = (self.y + y) * stride;
-            for (pixel, &[r, g, b, alpha]) in all[first + from..first + to].iter_mut().zip(&row[from - self.x..]) {
+            let first = (top + y) * stride;
+            for (pixel, &[r, g, b, alpha]) in all[first + from..first + to].iter_mut().zip(&row[from - left..]) {
                 let (over, under) = (f32::from(alpha) / 255.0, f32::from(pixel[3]) / 255.0);
                 let total = over + under * (1.0 - over);
                 if total <= 0.0 {
@@ -100,5 +108,39 @@ impl Badge {
                 pixel[3] = (total * 255.0).round() as u8;
             }
         }
+    }
+}
+
+impl Drawing {
+    fn new((picture_width, picture_height): (usize, usize), word: &Word, scale: f32) -> Self {
+        let size_px = picture_width.min(picture_height);
+        let height = ((size_px as f32 * HEIGHT).max(LEAST_PX) * scale).round().min(size_px as f32).max(1.0);
+        let width = (height * (LETTERS * word.width() + PADDING)).round().min(picture_width as f32);
+        let half = Vec2::new(width, height) / 2.0;
+        let letter_px = height * LETTERS;
+        let mut pixels = Vec::new();
+        for y in 0..height as usize {
+            for x in 0..width as usize {
+                let p = Vec2::new(x as f32, y as f32) + 0.5 - half;
+                let border = rounded_box(p, half - 0.5, height * 0.28);
+                let ink = coverage(word.distance(p / letter_px) * letter_px);
+                // A faint rim keeps the plate visible on dark pictures.
+                let rim = 0.35 * coverage((border + 0.8).abs() - 0.7);
+                let light = ink.max(rim);
+                let alpha = coverage(border) * (PLATE[3] + (1.0 - PLATE[3]) * light);
+                let colour: [u8; 3] = std::array::from_fn(|c| (PLATE[c] + (INK[c] - PLATE[c]) * light) as u8);
+                pixels.push([colour[0], colour[1], colour[2], (alpha * 255.0).round() as u8]);
+            }
+        }
+        Self { width: (width as usize).max(1), height: height as usize, pixels }
+    }
+
+    /// Its upper left corner in a picture of this (width, height).
+    fn corner(&self, (width, height): (usize, usize), place: BadgePlace, above_px: usize) -> (usize, usize) {
+        let margin = (self.height as f32 * 0.45).round() as usize;
+        let (far_x, far_y) = (width.saturating_sub(self.width), height.saturating_sub(self.height));
+        let x = if place.is_right() { far_x.saturating_sub(margin) } else { margin.min(far_x) };
+        let y = if place.is_bottom() { far_y.saturating_sub(margin) } else { (margin + above_px).min(far_y) };
+        (x, y)
     }
 }

@@ -281,6 +281,14 @@ impl Framer {
         Ok(false)
     }
 
+    /// Where the frame shows the generated square: its upper left corner and its side, in pixels; `None` before an identity
+    /// was adopted.
+    pub(super) fn shown_square(&self, is_mirrored: bool) -> Option<(Vec2, f32)> {
+        let layout = Layout::new(self.framing, self.view, &self.scene.as_ref()?.subject, self.frame_px);
+        let square = wish::shown_square(&layout, self.frame_px, is_mirrored);
+        Some((Vec2::new(square.left as f32, square.top as f32), square.side as f32))
+    }
+
     /// Learns how the generated body moves, so that it comes to rest towards the square's border.
     pub(super) fn follow(&mut self, signal: &DrivingSignal) {
         let Some(scene) = &self.scene else { return };

@@ -1,6 +1,6 @@
 //! What a picture shows, told along with it, so that whoever steers sees what came of it.
 
-use super::{Background, CardReason, Framing, View};
+use super::{Background, BadgeLanguage, BadgePlace, CardReason, Framing, View};
 use crate::drive::Strengths;
 
 /// Who and what is in a picture, and what was asked for when it was made.
@@ -32,6 +32,10 @@ pub struct Shown {
     pub view: View,
     /// Whether the picture carries the visible mark.
     pub is_badged: bool,
+    /// In which corner that was asked for.
+    pub badge_place: BadgePlace,
+    /// In which language it speaks.
+    pub badge_language: BadgeLanguage,
 }
 
 /// What is behind the person, without the picture itself.

@@ -162,6 +162,7 @@ impl Enroller {
                 until_unix_secs: None,
                 purpose: None,
                 statement_sha256: None,
+                spoken: None,
             },
             created_unix_secs: now,
             framing: options.framing,

@@ -56,6 +56,21 @@ pub struct Consent {
     /// SHA-256 of the sentence with which it was given, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement_sha256: Option<String>,
+    /// The recording in which it was spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoken: Option<SpokenStatement>,
+}
+
+/// What is kept of the recording in which a person agreed: the recording itself stays beside the identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpokenStatement {
+    /// SHA-256 of the recording's file, hexadecimal.
+    pub sha256: String,
+    /// Its length, in bytes.
+    pub n_bytes: u64,
+    /// Its length, in milliseconds.
+    pub duration_millis: u64,
 }
 
 /// How the portrait was cut out of the photo.

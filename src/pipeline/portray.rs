@@ -171,6 +171,14 @@ impl Portrayer {
                     let view = self.compositor.options().view;
                     self.compositor.set_view(View { offset: glam::Vec2::new(x, y), ..view });
                 }
+                Control::BadgePlace(place) => {
+                    let language = self.compositor.options().badge_language;
+                    self.compositor.set_badge(place, language);
+                }
+                Control::BadgeLanguage(language) => {
+                    let place = self.compositor.options().badge_place;
+                    self.compositor.set_badge(place, language);
+                }
                 Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
                 Control::Card(card) => self.is_card_asked = card,
                 Control::Strength(part, strength) => self.driver.set_strength(part, strength),
@@ -263,6 +271,7 @@ impl Portrayer {
                 if self.generator.moves_body() {
                     self.compositor.follow(&self.signal);
                 }
+                self.compositor.watch(&self.signal);
                 self.compositor.compose(&self.portrait, trace, &mut self.out)?;
                 done(&mut trace, Stage::Composite);
             }
@@ -294,6 +303,8 @@ impl Portrayer {
             framing: options.framing,
             view: options.view,
             is_badged: options.badge,
+            badge_place: options.badge_place,
+            badge_language: options.badge_language,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{cache_dir, data_dir, write_atomically};
 use crate::control::MAX_IDENTITIES;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::identity::{Identity, Signer};
+use crate::identity::{Identity, Opener, Signer};
 
 /// What an identity's file ends in.
 const EXTENSION: &str = "effigy";
@@ -119,9 +119,10 @@ impl Library {
     ///
     /// # Errors
     /// When the file is no identity, the name is taken, or nothing can be written.
-    pub fn add(&self, file: &Path, name: &str) -> Result<Shelved> {
+    pub fn add(&self, file: &Path, name: &str, opener: &Opener) -> Result<Shelved> {
         let path = self.free_place(name)?;
-        Identity::load(file)?;
+        opener.identity(file)?;
+        // A sealed one is kept sealed.
         let bytes = std::fs::read(file).or_error(ErrorKind::Io, || format!("cannot read {}", file.display()))?;
         let mut order = self.names()?;
         write_atomically(&path, &bytes)?;
@@ -130,7 +131,7 @@ impl Library {
         Ok(Shelved { name: name.to_owned(), path })
     }
 
-    /// Gives an identity another name, in its file too where this user signed it.
+    /// Gives an identity another name, in its file too where this user signed it and it is not sealed.
     ///
     /// # Errors
     /// When there is no such identity, the name is taken, or nothing can be written.
@@ -138,15 +139,21 @@ impl Library {
         let old = self.find(which)?;
         let path = self.free_place(name)?;
         let mut order = self.names()?;
-        let mut identity = Identity::load(&old.path)?;
         let signer = Signer::open_or_create()?;
-        // The name inside is part of what its maker signed.
-        if identity.maker.as_deref() == Some(&*signer.public_key()) {
-            name.clone_into(&mut identity.manifest.name);
-            identity.save(&path, &signer)?;
-            std::fs::remove_file(&old.path)
-        } else {
-            std::fs::rename(&old.path, &path)
+        // The name inside is part of what its maker signed, and what is sealed stays as it is.
+        let own = match Identity::load(&old.path) {
+            Ok(identity) if identity.maker.as_deref() == Some(&*signer.public_key()) => Some(identity),
+            Ok(_) => None,
+            Err(error) if error.kind() == ErrorKind::Config => None,
+            Err(error) => return Err(error),
+        };
+        match own {
+            Some(mut identity) => {
+                name.clone_into(&mut identity.manifest.name);
+                identity.save(&path, &signer)?;
+                std::fs::remove_file(&old.path)
+            }
+            None => std::fs::rename(&old.path, &path),
         }
         .or_error(ErrorKind::Io, || format!("cannot rename {}", old.path.display()))?;
         forget_thumbnail(&old.name)?;
@@ -181,17 +188,20 @@ impl Library {
         self.write_order(&order)
     }
 
-    /// The identity's thumbnail as a PNG file, made where it is missing or older than the identity.
+    /// The identity's thumbnail as a PNG file, made where it is missing or older than the identity; of a sealed one none is
+    /// kept, for it would show the face.
     ///
     /// # Errors
-    /// When the identity cannot be read or the thumbnail not written.
-    pub fn thumbnail(&self, shelved: &Shelved) -> Result<PathBuf> {
+    /// When the thumbnail cannot be written, or one of before not removed.
+    pub fn thumbnail(&self, shelved: &Shelved, identity: &Identity, is_sealed: bool) -> Result<Option<PathBuf>> {
+        if is_sealed {
+            return forget_thumbnail(&shelved.name).map(|()| None);
+        }
         let path = thumbnail_path(&shelved.name)?;
         let made = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
         if made(&path) > made(&shelved.path) {
-            return Ok(path);
+            return Ok(Some(path));
         }
-        let identity = Identity::load(&shelved.path)?;
         let side = identity.size_px() as u32;
         let picture = image::RgbImage::from_raw(side, side, identity.portrait.data().to_vec()).unwrap_or_default();
         let filter = image::imageops::FilterType::Triangle;
@@ -201,7 +211,15 @@ impl Library {
             .write_to(&mut png, image::ImageFormat::Png)
             .or_error(ErrorKind::Internal, || "a thumbnail cannot be made".to_owned())?;
         write_atomically(&path, png.get_ref())?;
-        Ok(path)
+        Ok(Some(path))
+    }
+
+    /// Removes an identity's thumbnail.
+    ///
+    /// # Errors
+    /// When there is one and it cannot be removed.
+    pub fn forget_thumbnail(&self, shelved: &Shelved) -> Result<()> {
+        forget_thumbnail(&shelved.name)
     }
 
     fn free_place(&self, name: &str) -> Result<PathBuf> {

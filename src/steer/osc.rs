@@ -187,8 +187,8 @@ fn understand(message: &OscMessage) -> std::result::Result<Option<Control>, Stri
         (Takes::Place, ..) => return Err(about("an identity's number, from 1")),
         (Takes::Background, _, Some(OscType::String(text))) => Value::Text(text),
         (Takes::Background, ..) => return Err(about("own, blur, none or #RRGGBB")),
-        (Takes::Framing, _, Some(OscType::String(text))) => Value::Text(text),
-        (Takes::Framing, ..) => return Err(about("head, photo or fill")),
+        (Takes::Word(_), _, Some(OscType::String(text))) => Value::Text(text),
+        (Takes::Word(words), ..) => return Err(about(&super::one_of(words))),
         (Takes::Pair(least, most), Some(right), _) => match message.args.get(1).and_then(number_of) {
             Some(down) => Value::Pair(right, down),
             None => return Err(about(&format!("two numbers from {least} to {most}"))),
@@ -271,6 +271,8 @@ mod tests {
             ("/effigy/eye-contact", OscType::Float(0.75), "EyeContact(0.75)"),
             ("/effigy/framing", text("fill"), "Framing(Fill)"),
             ("/effigy/zoom", OscType::Float(1.5), "Zoom(1.5)"),
+            ("/effigy/badge/place", text("top-left"), "BadgePlace(TopLeft)"),
+            ("/effigy/badge/language", text("ja"), "BadgeLanguage(Ja)"),
         ];
         for (address, value, expected) in table {
             assert_eq!(send(&message(address, vec![value])), (Ok(()), vec![expected.to_owned()]), "{address}");
@@ -296,6 +298,8 @@ mod tests {
             ("/effigy/mirror", OscType::Nil, "1 or 0"),
             ("/effigy/offset", OscType::Float(0.1), "two numbers"),
             ("/effigy/framing", OscType::String("wide".to_owned()), "head, photo or fill"),
+            ("/effigy/badge/place", OscType::String("middle".to_owned()), "top-right, bottom-left or bottom-right"),
+            ("/effigy/badge/language", OscType::Int(1), "en, de, es, zh, ja or ru"),
         ];
         for (address, value, says) in cases {
             let (outcome, changes) = send(&message(address, vec![value]));

@@ -262,6 +262,7 @@ fn identity(clip: &Clip, frame: usize, picture: &Rgb, size_px: usize, change: &A
             until_unix_secs: None,
             purpose: None,
             statement_sha256: None,
+            spoken: None,
         },
         created_unix_secs: 0,
         framing: Framing::Keep,

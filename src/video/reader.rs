@@ -285,7 +285,9 @@ impl VideoReader {
 }
 
 /// Opens what is in a file. It may lead FFmpeg to no other file and no address.
-pub(crate) fn open_input(file: File) -> std::result::Result<Input, ffmpeg::Error> {
+pub(crate) fn open_input(
+    file: impl std::io::Read + std::io::Seek + Send + 'static,
+) -> std::result::Result<Input, ffmpeg::Error> {
     let io = StreamIo::from_read_seek_with_capacity(file, READ_BYTES)?;
     let mut options = Dictionary::new();
     options.set("protocol_whitelist", "none");

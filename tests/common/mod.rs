@@ -63,6 +63,7 @@ pub fn identity(size_px: usize) -> Arc<Identity> {
             until_unix_secs: None,
             purpose: None,
             statement_sha256: None,
+            spoken: None,
         },
         created_unix_secs: 0,
         framing: Framing::Face,

@@ -254,6 +254,40 @@ async function main() {
   await page.evaluate(() => { for (const [id, value] of [["mouth", 1], ["eye-contact", 0], ["keep-expression", 0]]) { const s = document.getElementById(id); s.value = value; s.dispatchEvent(new Event("input")); s.dispatchEvent(new Event("change")); } });
   step("mirror, background, strength and calibration by page and keys");
 
+  // Whoever does not see the badge is told of it; its corner and language are chosen on the page.
+  const live = await page.$eval("#marked", (p) => [p.getAttribute("role"), p.getAttribute("aria-live"), p.textContent]);
+  assert.deepEqual(live.slice(0, 2), ["status", "polite"]);
+  assert.match(live[2], /^Synthetic: every picture carries a visible and an invisible mark .* made with AI\.$/);
+  assert.equal(await page.getAttribute("#picture", "aria-describedby"), "marked");
+  const tree = await page.locator(".stage").ariaSnapshot();
+  assert(/status.*Synthetic/.test(tree), `screen readers are not told: ${tree}`);
+  // A text that is written again is read out again: other changes must leave it alone.
+  await page.evaluate(() => { window.rewritten = 0; new MutationObserver((all) => { window.rewritten += all.length; }).observe(document.getElementById("marked"), { childList: true, characterData: true, subtree: true }); });
+  const corner = (page, x, y) => page.evaluate(([x, y]) => {
+    const canvas = document.createElement("canvas"), picture = document.getElementById("picture");
+    canvas.width = canvas.height = 512;
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const { data } = context.getImageData(x, y, 92, 46);
+    let n_ink = 0;
+    for (let i = 0; i < data.length; i += 4) n_ink += data[i] > 200 && data[i + 1] > 200 && data[i + 2] > 200;
+    return n_ink;
+  }, [x, y]);
+  const inkBefore = await corner(page, 0, 0);
+  await page.selectOption("#badge-place", "top-left");
+  await until("the second page shows the corner", async () => (await second.inputValue("#badge-place")) === "top-left");
+  await until("the badge is at the upper left", async () => (await corner(page, 0, 0)) > inkBefore + 50);
+  const inkShort = await corner(page, 0, 0);
+  await page.selectOption("#badge-language", "ja");
+  await until("the second page shows the language", async () => (await second.inputValue("#badge-language")) === "ja");
+  await until("the longer word is there", async () => (await corner(page, 0, 0)) > inkShort + 40);
+  await page.screenshot({ path: join(shots, "badge-ja.png") });
+  await page.selectOption("#badge-place", "bottom-right");
+  await page.selectOption("#badge-language", "en");
+  await until("back", async () => (await second.inputValue("#badge-place")) === "bottom-right" && (await second.inputValue("#badge-language")) === "en");
+  assert.equal(await page.evaluate(() => window.rewritten), 0, "the announcement was written anew");
+  step("the stream is announced as synthetic; the badge's corner and language by the page");
+
   const lively = await pixels(page);
   await page.keyboard.press("p");
   await until("hidden", async () => (await second.textContent("#status")) === "Hidden");
@@ -330,6 +364,14 @@ async function main() {
   await page.click("#enroll-go");
   await until("the dark photo is taken on a second word", shows(page, 4), 60_000);
   step("a dark photo is warned of, and taken when it is wanted all the same");
+
+  // An identity file is no photo: it is said where such a file goes.
+  await page.evaluate(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(8)], "ann.effigy"));
+    document.querySelector("main").dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: transfer }));
+  });
+  await until("it is said that it cannot be opened here", async () => /sealed ones too, are opened when effigy starts/.test(await page.textContent("#said")));
 
   await drop(page, join(demo, "driver.mp4"), "image/png");
   await page.check("[name=basis][value=self]");
@@ -429,7 +471,7 @@ async function main() {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.index || document.activeElement.dataset.to));
   }
-  for (const control of ["language", "panic", "calibrate", "mirror", "0", "2", "strength", "own", "blur", "colour", "picture", "log"]) {
+  for (const control of ["language", "panic", "calibrate", "mirror", "0", "2", "strength", "own", "blur", "colour", "picture", "badge-place", "badge-language", "log"]) {
     assert(reached.has(control), `${control} is not reached by Tab: ${[...reached]}`);
   }
   const contrasts = await page.evaluate(checkContrast);

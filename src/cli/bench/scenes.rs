@@ -173,6 +173,14 @@ fn play_there(
             command.args([name, value]);
         }
     }
+    let keys = &args.engine.keys;
+    for (name, file) in [("--key=", &keys.key), ("--passphrase-file=", &keys.passphrase_file)] {
+        command.args(file.as_ref().map(|file| {
+            let mut option = OsString::from(name);
+            option.push(file);
+            option
+        }));
+    }
     if !is_added("--identity") {
         for path in names::all(&args.engine.identity) {
             let mut option = OsString::from("--identity=");

@@ -13,7 +13,7 @@ use effigy::composite::{Background, CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
-use effigy::identity::{EnrollOptions, Enroller};
+use effigy::identity::{EnrollOptions, Enroller, Opener};
 use effigy::pipeline::{self, Control, Stages};
 use effigy::rehearse::Rehearsal;
 use effigy::report::{LiveFigures, Report};
@@ -28,14 +28,20 @@ use crate::cli::parse_background;
 use crate::cli::run::{check_badge, following_run_id, generator_of};
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
-pub(super) fn render(job: &Job, shard: Shard, controls: Receiver<Control>, stop: &AtomicBool) -> Result<Rendered> {
+pub(super) fn render(
+    job: &Job,
+    shard: Shard,
+    opener: &Opener,
+    controls: Receiver<Control>,
+    stop: &AtomicBool,
+) -> Result<Rendered> {
     let begun = Instant::now();
     if let Some(folder) = job.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     }
     let part = part_path(&job.output, shard);
-    let played = play(job, &part, controls).and_then(|report| {
+    let played = play(job, &part, opener, controls).and_then(|report| {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Internal, "stopped"));
         }
@@ -76,8 +82,8 @@ fn part_path(output: &Path, shard: Shard) -> PathBuf {
     output.with_file_name(name)
 }
 
-fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
-    let identity = Arc::new(identity(&job.whom)?);
+fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) -> Result<Report> {
+    let identity = Arc::new(identity(&job.whom, opener)?);
     identity.check_consent(job.purpose.as_deref(), effigy::identity::now_unix_secs())?;
     check_badge(job.no_badge, std::slice::from_ref(&identity))?;
     let background = job.background.as_deref().map_or(Ok(Background::Own), |text| background(text, &job.folder))?;
@@ -92,6 +98,8 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
         background,
         mirror: job.mirror,
         badge: !job.no_badge,
+        badge_place: job.badge_place,
+        badge_language: job.badge_language,
         run_id: following_run_id(std::slice::from_ref(&identity), &job.clip.to_string_lossy()),
         ..CompositeOptions::default()
     };
@@ -134,9 +142,9 @@ fn play(job: &Job, part: &Path, controls: Receiver<Control>) -> Result<Report> {
     pipeline::run(stages, &MonotonicClock::new(), controls)
 }
 
-fn identity(whom: &Whom) -> Result<Identity> {
+fn identity(whom: &Whom, opener: &Opener) -> Result<Identity> {
     match whom {
-        Whom::Identity(path) => Identity::load(path),
+        Whom::Identity(path) => opener.identity(path),
         Whom::Photo { path, consent, consent_by, framing, face } => {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().chars().take(64).collect();
             let options =

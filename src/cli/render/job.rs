@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use effigy::composite::{BadgeLanguage, BadgePlace};
 use effigy::error::OrError as _;
 use effigy::identity::{Basis, Framing};
 use effigy::sink::Codec;
@@ -60,6 +61,8 @@ struct Line {
     purpose: Option<String>,
     #[serde(default)]
     no_badge: bool,
+    badge_place: Option<String>,
+    badge_language: Option<String>,
     duration: Option<f64>,
 }
 
@@ -105,6 +108,8 @@ pub(super) struct Job {
     pub(super) mirror: bool,
     pub(super) purpose: Option<String>,
     pub(super) no_badge: bool,
+    pub(super) badge_place: BadgePlace,
+    pub(super) badge_language: BadgeLanguage,
     pub(super) duration_secs: Option<f64>,
 }
 
@@ -192,6 +197,8 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         mirror: line_of.mirror,
         purpose: line_of.purpose,
         no_badge: line_of.no_badge,
+        badge_place: word("badge_place", line_of.badge_place.as_deref())?,
+        badge_language: word("badge_language", line_of.badge_language.as_deref())?,
         duration_secs: line_of.duration,
     })
 }

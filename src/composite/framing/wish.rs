@@ -30,8 +30,13 @@ impl Wish<'_> {
 
     /// The head's square as the frame shows it.
     pub(super) fn shown_square(&self) -> Square {
-        let head = self.layout.head;
-        let mirrored = self.frame_px.0 as i32 - head.left - head.side as i32;
-        Square { left: if self.is_mirrored { mirrored } else { head.left }, ..head }
+        shown_square(&self.layout, self.frame_px, self.is_mirrored)
     }
+}
+
+/// The head's square of a layout as a frame of this (width, height) shows it, mirrored or not.
+pub(super) fn shown_square(layout: &Layout, frame_px: (usize, usize), is_mirrored: bool) -> Square {
+    let head = layout.head;
+    let mirrored = frame_px.0 as i32 - head.left - head.side as i32;
+    Square { left: if is_mirrored { mirrored } else { head.left }, ..head }
 }

@@ -175,6 +175,8 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
         "zoom": shown.view.zoom,
         "offset": [shown.view.offset.x, shown.view.offset.y],
         "badge": shown.is_badged,
+        "badgePlace": shown.badge_place.name(),
+        "badgeLanguage": shown.badge_language.name(),
         "enrolling": is_enrolling,
     })
 }
