@@ -25,6 +25,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 mod frame;
 pub(crate) mod identities;
+pub(crate) mod keys;
 mod live_window;
 pub(crate) mod manual;
 pub(crate) mod merge;
@@ -94,6 +95,8 @@ pub(crate) enum Command {
     Config(config::ConfigArgs),
     /// The library of identities
     Identities(identities::IdentitiesArgs),
+    /// The keys of this machine: which sign identities and recordings
+    Keys(keys::KeysArgs),
     /// Say where a picture, clip, stream or identity comes from
     Verify(VerifyArgs),
     /// Take back the consent of an identity: it does not run on this machine any more
@@ -283,6 +286,9 @@ pub(crate) struct RunArgs {
     /// Leave out the visible AI mark; for identities of oneself or of synthetic people only
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) no_badge: bool,
+    /// Write files without the signed manifest that says what made them (`effigy keys`); the invisible mark stays
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
+    pub(crate) unsigned: bool,
     /// Start a clip again when it ends
     #[arg(long = "loop", value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) looped: bool,

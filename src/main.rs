@@ -37,6 +37,7 @@ fn work(command: Command) -> effigy::Result<()> {
         // Answered above.
         Command::Verify(_) => Ok(()),
         Command::Revoke(args) => cli::enroll::revoke(&args),
+        Command::Keys(args) => cli::keys::run(&args),
         Command::Doctor => cli::doctor::run(),
         Command::Config(args) => cli::config::run(&args),
         Command::Identities(args) => cli::identities::run(&args),

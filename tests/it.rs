@@ -12,6 +12,7 @@ mod folder;
 
 mod batch;
 mod cli;
+mod credentials;
 mod dense;
 mod eval;
 mod export;

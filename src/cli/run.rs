@@ -18,6 +18,7 @@ use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
+use effigy::mark::Message;
 use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
 use effigy::motion_link::{self, MotionSink};
 use effigy::pipeline::{self, Control, Stages};
@@ -27,7 +28,7 @@ use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
 use super::steering::{Listeners, SteeringArgs};
-use super::{Backend, Maker, RunArgs, browser, live_window, people, remember, terminal, user};
+use super::{Backend, Maker, RunArgs, browser, keys, live_window, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
 use checks::{check_every_frame, check_remote, check_sinks, keep_permitted, microphone};
@@ -113,6 +114,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         first: args.first - 1,
         is_motion,
         figures,
+        unsigned: args.unsigned,
     };
     let drive = DriveOptions {
         motion: args.motion,
@@ -167,6 +169,8 @@ pub(crate) struct Stage {
     /// Whether numbers drive instead of pictures.
     pub(crate) is_motion: bool,
     pub(crate) figures: Arc<LiveFigures>,
+    /// Whether files get no signed manifest.
+    pub(crate) unsigned: bool,
 }
 
 impl Stage {
@@ -202,7 +206,7 @@ impl Stage {
             figures.set_microphone(microphone.clone());
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone)?;
+        let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone, Message::of_run(run_id))?;
         let (motion, listeners) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -306,7 +310,9 @@ impl Stage {
         size_px: (usize, usize),
         sound: Option<ClipSound>,
         microphone: Option<&Microphone>,
+        mark: Message,
     ) -> Result<Vec<Box<dyn Sink + Send>>> {
+        let has_files = specs.iter().any(|spec| matches!(spec, SinkSpec::Video(_) | SinkSpec::Sequence(_)));
         let options = SinkOptions {
             size_px,
             rate_hz: self.frame_rate_hz,
@@ -314,6 +320,7 @@ impl Stage {
             codec: self.codec.clone(),
             sound,
             microphone: microphone.cloned(),
+            signing: if has_files && !self.unsigned { keys::signing(mark) } else { None },
         };
         let mut sinks = Vec::new();
         for spec in

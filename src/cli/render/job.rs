@@ -60,6 +60,8 @@ struct Line {
     purpose: Option<String>,
     #[serde(default)]
     no_badge: bool,
+    #[serde(default)]
+    unsigned: bool,
     duration: Option<f64>,
 }
 
@@ -105,6 +107,7 @@ pub(super) struct Job {
     pub(super) mirror: bool,
     pub(super) purpose: Option<String>,
     pub(super) no_badge: bool,
+    pub(super) unsigned: bool,
     pub(super) duration_secs: Option<f64>,
 }
 
@@ -192,6 +195,7 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         mirror: line_of.mirror,
         purpose: line_of.purpose,
         no_badge: line_of.no_badge,
+        unsigned: line_of.unsigned,
         duration_secs: line_of.duration,
     })
 }
