@@ -56,11 +56,11 @@ if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src crates --include='*.rs'; then
 fi
 for set in \
   "" \
-  cuda-ptx,remote,train-wgpu,window \
+  c2pa,cuda-ptx,remote,train-wgpu,window \
   microphone,obs,remote,train-wgpu,webcam,wgpu,window \
-  cuda-ptx,heif,microphone,obs,pipewire,remote,wgpu \
+  c2pa,cuda-ptx,heif,microphone,obs,pipewire,remote,wgpu \
   cuda-ptx,obs,pipewire,train-wgpu,webcam \
-  microphone,obs,webcam,window; do
+  c2pa,microphone,obs,webcam,window; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # The network and training by themselves: without OpenCV, which only the program needs.

@@ -17,7 +17,7 @@ fn lab(name: &str) -> PathBuf {
 
 fn command(lab: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
-    command.args(arguments).current_dir(lab).env("XDG_DATA_HOME", lab.join("data"));
+    command.args(arguments).current_dir(lab).env("XDG_DATA_HOME", crate::data_home::data_home());
     command
 }
 

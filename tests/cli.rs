@@ -151,7 +151,7 @@ fn played(path: &Path) -> (usize, f64) {
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
     command.current_dir(folder).stdin(Stdio::null()).env("XDG_CONFIG_HOME", folder.join("settings"));
-    command.env("XDG_DATA_HOME", folder.join("data"));
+    command.env("XDG_DATA_HOME", crate::data_home::data_home());
     for variable in ["DISPLAY", "WAYLAND_DISPLAY", "EFFIGY_MODELS", "EFFIGY_LOG", "XDG_RUNTIME_DIR"] {
         command.env_remove(variable);
     }

@@ -21,6 +21,8 @@ fn effigy(home: &Path, line: &str) -> Output {
     for name in ["CONFIG", "DATA", "STATE", "CACHE"] {
         command.env(format!("XDG_{name}_HOME"), home.join(name.to_lowercase()));
     }
+    // What the program runs on is found from the real home.
+    command.env("EFFIGY_ONNXRUNTIME", effigy::onnx::runtime_path().unwrap()).env_remove("EFFIGY_LOG");
     command.args(line.split_whitespace()).current_dir(home).stdin(Stdio::null()).output().unwrap()
 }
 

@@ -7,6 +7,8 @@ mod common;
 
 #[path = "common/clips.rs"]
 mod clips;
+#[path = "common/data_home.rs"]
+mod data_home;
 #[path = "common/folder.rs"]
 mod folder;
 

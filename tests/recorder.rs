@@ -41,7 +41,7 @@ fn a_killed_recording_plays_up_to_the_kill() {
     assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
     let videos = ["a.mp4", "a.mkv", "a.mov"].map(|name| folder.0.join(name));
     let mut program = effigy();
-    program.env("XDG_DATA_HOME", &folder.0);
+    program.env("XDG_DATA_HOME", crate::data_home::data_home());
     program.args(["run", "--source", "pattern", "--backend", "warp", "--identity"]).arg(&identity);
     for video in &videos {
         program.arg("--sink").arg(format!("file:{}", video.display()));

@@ -157,9 +157,11 @@ impl RecordingKey {
 
     fn from_pem(text: &str) -> Result<Self> {
         let wrong = |what: &'static str| Error::new(ErrorKind::Config, what);
-        let secret = SigningKey::from_pkcs8_pem(text).map_err(|_| wrong("it holds no P-256 key as PKCS #8"))?;
         let blocks = Pem::iter_from_buffer(text.as_bytes()).collect::<std::result::Result<Vec<_>, _>>();
         let blocks = blocks.map_err(|_| wrong("it is no PEM text"))?;
+        let secret = blocks.iter().find(|block| block.label == "PRIVATE KEY");
+        let secret = secret.and_then(|block| SigningKey::from_pkcs8_der(&block.contents).ok());
+        let secret = secret.ok_or_else(|| wrong("it holds no P-256 key as PKCS #8"))?;
         let chain: Vec<_> = blocks.iter().filter(|block| block.label == "CERTIFICATE").collect();
         let [first, ..] = &chain[..] else { return Err(wrong("it holds no certificate")) };
         let certificate = first.parse_x509().map_err(|_| wrong("its certificate cannot be read"))?;

@@ -201,12 +201,8 @@ def by_typescript(path, node):
 def by_encypher(path):
     import encypher_c2pa
 
-    encypher_c2pa.set_telemetry_preference(False)
-    beside = path.with_suffix(".c2pa")
-    if path.suffix == ".mkv":
-        report = encypher_c2pa.verify_detached_bytes(path.read_bytes(), beside.read_bytes(), MIME[path.suffix])
-    else:
-        report = encypher_c2pa.verify_bytes(path.read_bytes(), MIME[path.suffix])
+    beside = path.with_suffix(".c2pa").read_bytes() if path.suffix == ".mkv" else None
+    report = encypher_c2pa.verify(path.read_bytes(), MIME[path.suffix], manifest_store=beside, telemetry=False, online=False)
     is_good = (report["integrity"], report["signature"], report["hard_binding"]) == ("valid", "valid", "match")
     failures = report.get("validation_results", {}).get("failure", [])
     codes = [failure.get("code") for failure in failures if failure.get("code") != "signingCredential.untrusted"]
@@ -239,7 +235,7 @@ def main():
         "c2pa-python": by_sdk,
         "by hand, openssl": lambda path: by_hand(path, folder / "certificates.pem")[0],
     }
-    unread = {("c2pa-ts", ".avi"), ("c2pa-ts", ".mkv"), ("c2pa-ts", ".mov"), ("c2pa-python", ".mkv")}
+    unread = {("c2pa-ts", ".avi"), ("c2pa-ts", ".mkv"), ("c2pa-python", ".mkv")}
     n_wrong = 0
     for path in sorted((folder / "signed").iterdir()):
         if path.suffix not in MIME:

@@ -1,9 +1,12 @@
 // Reads manifests with c2pa-ts, an implementation of C2PA in TypeScript that shares no code with the one in effigy.
 // usage: node read.mjs FILE...   prints a line of JSON for each: what it found, and each failure.
 import { readFile } from "node:fs/promises";
-import { Asset, BMFF, PNG } from "@trustnxt/c2pa-ts/asset";
+import { BMFF, PNG } from "@trustnxt/c2pa-ts/asset";
 import { SuperBox } from "@trustnxt/c2pa-ts/jumbf";
 import { ManifestStore } from "@trustnxt/c2pa-ts/manifest";
+
+// Its reader of boxes takes any file of boxes, and is only told to begin with pictures.
+for (const brand of ["isom", "iso5", "iso6", "mp42", "qt  "]) BMFF.canReadBrands.add(brand);
 
 for (const path of process.argv.slice(2)) {
   const said = { file: path };
