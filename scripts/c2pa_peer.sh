@@ -24,6 +24,9 @@ lab=$(mktemp -d)
 trap 'rm -rf "$lab"' EXIT
 root=$PWD
 cd "$lab"
+mkdir -p data/effigy
+# What the program runs on is found from the real home.
+ln -s "${XDG_DATA_HOME:-$HOME/.local/share}/effigy/lib" data/effigy/lib
 export XDG_CONFIG_HOME="$lab/config" XDG_DATA_HOME="$lab/data" XDG_STATE_HOME="$lab/state" XDG_CACHE_HOME="$lab/cache"
 mkdir signed
 "$program" keys make --name 'Ann Example' > /dev/null

@@ -126,7 +126,10 @@ impl Credentials {
         guarded(|| {
             let mut hash = DataHash::new("all bytes", "sha256");
             hash.set_hash(hash_stream_by_alg("sha256", source, None, true)?);
-            self.builder(statement)?.sign_data_hashed_embeddable(&*self.signer, &hash, "application/c2pa")
+            let mut builder = self.builder(statement)?;
+            // Makes room for the hash; what it returns is for who embeds.
+            builder.data_hashed_placeholder(self.signer.reserve_size(), "application/c2pa")?;
+            builder.sign_data_hashed_embeddable(&*self.signer, &hash, "application/c2pa")
         })?
         .or_error(ErrorKind::Internal, || "the manifest cannot be made".to_owned())
     }
