@@ -3,7 +3,7 @@
 // warp's mixed flow; at (u, v) * size + margin, within the photo's outermost centres: w, f, c = whole, fine and coarse photo;
 // p_a = w_a, where map is ~0 times 1 - m3; s = how closely the photo's pixels lie here, 1 as at rest: the longer of the
 // steps that this place makes from the upper left of each 2 × 2 pixels to the right and down; bands
-// b0 = clamp(2 - s, 0, 1) (w - f), b1 = clamp(2 - s fine / side, 0, 1) (f - c); p = c + b1 + b0;
+// b0 = clamp(2 - s / 1.5, 0, 1) (w - f), b1 = clamp(2 - s / 1.5 fine / side, 0, 1) (f - c); p = c + b1 + b0;
 // e = decoded at (x, y), t = e4, g = gates at (x, y); d = e + g0 b0 + g1 b1: the decoder's colour with the photo's two bands;
 // alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
@@ -101,7 +101,7 @@ finish(const f16* __restrict__ decoded, const f16* __restrict__ gates, const flo
   }
   const float right_x = at_x[1] - at_x[0], right_y = at_y[1] - at_y[0];
   const float lower_x = at_x[2] - at_x[0], lower_y = at_y[2] - at_y[0];
-  const float pressed = sqrtf(larger(right_x * right_x + right_y * right_y, lower_x * lower_x + lower_y * lower_y));
+  const float pressed = (1.0f / 1.5f) * sqrtf(larger(right_x * right_x + right_y * right_y, lower_x * lower_x + lower_y * lower_y));
   const float finest_shown = clamp(2.0f - pressed, 0.0f, 1.0f);
   const float finer_shown = clamp(2.0f - pressed * ((float)s.fine / (float)side), 0.0f, 1.0f);
   Pixel sum = {};  // what chroma is the mean of

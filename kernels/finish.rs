@@ -4,8 +4,8 @@
 //! (u, v), m = warp's mixed flow; at (u, v) * size + margin, within the photo's outermost centres: w, f, c = whole, fine and
 //! coarse photo, rgb and alpha / 255; p_a = w_a, where map is u32::MAX times 1 - m3;
 //! s = how closely the photo's pixels lie here, 1 as at rest: the longer of the steps that this place makes from the upper
-//! left of each 2 × 2 pixels to the right and down; bands b0 = clamp(2 - s, 0, 1) (w - f) and
-//! b1 = clamp(2 - s fine / side, 0, 1) (f - c), so that nothing is shown finer than a pixel; p = c + b1 + b0;
+//! left of each 2 × 2 pixels to the right and down; bands b0 = clamp(2 - s / 1.5, 0, 1) (w - f) and
+//! b1 = clamp(2 - s / 1.5 fine / side, 0, 1) (f - c), so that nothing is shown finer than a pixel; p = c + b1 + b0;
 //! e = decoded at (x, y), t = e4, g = gates at (x, y); d = e + g0 b0 + g1 b1: the decoder's colour with the photo's two bands;
 //! alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 //! over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
@@ -128,12 +128,15 @@ impl Place {
 /// Centre of the first pixel of the whole photo, which is twice as fine as the picture.
 const OUTERMOST_PX: f32 = 0.25;
 
+/// How closely the photo's pixels lie for one of the picture's where a band begins to fade; at twice that it is gone.
+const FADES_FROM: f32 = 1.5;
+
 /// How much of the finest and of the finer band shows in the 2 × 2 pixels that begin at an even row and column.
 fn shown_bands(s: &FinishShape, [first, right, lower]: [&Place; 3]) -> [f32; 2] {
     let step = |to: &Place| (to.at_px[0] - first.at_px[0]).hypot(to.at_px[1] - first.at_px[1]);
     let pressed = step(right).max(step(lower));
     let finer = s.fine as f32 / (s.size + 2 * s.margin) as f32;
-    [pressed, pressed * finer].map(|pressed| (2.0 - pressed).clamp(0.0, 1.0))
+    [pressed, pressed * finer].map(|pressed| (2.0 - pressed / FADES_FROM).clamp(0.0, 1.0))
 }
 
 fn pixel(s: &FinishShape, inputs: &FinishInputs, i: usize, j: usize) -> [f32; 4] {

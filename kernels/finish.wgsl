@@ -3,8 +3,8 @@
 // (u, v), m = warp's mixed flow; at (u, v) * size + margin, within the photo's outermost centres: w, f, c = whole, fine and
 // coarse photo, rgb and alpha / 255; p_a = w_a, where map is all ones times 1 - m3;
 // s = how closely the photo's pixels lie here, 1 as at rest: the longer of the steps that this place makes from the upper
-// left of each 2 × 2 pixels to the right and down; bands b0 = clamp(2 - s, 0, 1) (w - f) and
-// b1 = clamp(2 - s fine / side, 0, 1) (f - c); p = c + b1 + b0;
+// left of each 2 × 2 pixels to the right and down; bands b0 = clamp(2 - s / 1.5, 0, 1) (w - f) and
+// b1 = clamp(2 - s / 1.5 fine / side, 0, 1) (f - c); p = c + b1 + b0;
 // e = decoded at (x, y), t = e4, g = gates at (x, y); d = e + g0 b0 + g1 b1: the decoder's colour with the photo's two bands;
 // alpha = (1 - t) p_a + t e3; rgb = ((1 - t) p_a p + t e3 d) / max(alpha, 1/512);
 // over background: rgb = background + alpha (rgb - background), alpha = 1; badge the same, with its own alpha.
@@ -92,7 +92,7 @@ fn place_of(i: u32, j: u32) -> Place {
 fn shown_bands(first: Place, right: Place, lower: Place) -> vec2<f32> {
     let pressed = max(length(right.at_px - first.at_px), length(lower.at_px - first.at_px));
     let finer = f32(s.fine) / f32(s.size + 2u * s.margin);
-    return clamp(2.0 - vec2(pressed, pressed * finer), vec2(0.0), vec2(1.0));
+    return clamp(2.0 - vec2(pressed, pressed * finer) / 1.5, vec2(0.0), vec2(1.0));
 }
 
 // (red, green, blue, alpha), not clamped.

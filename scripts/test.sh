@@ -69,8 +69,8 @@ if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src crates --include='*.rs'; then
 fi
 for set in \
   "" \
-  cuda-ptx,obs,pipewire,webcam,window \
-  cuda-ptx,microphone,obs,remote,wgpu \
+  c2pa,cuda-ptx,obs,pipewire,webcam,window \
+  c2pa,cuda-ptx,microphone,obs,remote,wgpu \
   heif,microphone,obs,pipewire,train,wgpu \
   heif,remote,train,wgpu,window \
   obs,remote,webcam; do

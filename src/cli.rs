@@ -30,6 +30,7 @@ mod live_window;
 pub(crate) mod manual;
 pub(crate) mod merge;
 mod names;
+mod opener;
 mod outputs;
 mod people;
 #[cfg(feature = "train")]
@@ -97,6 +98,8 @@ pub(crate) enum Command {
     Config(config::ConfigArgs),
     /// The library of identities
     Identities(identities::IdentitiesArgs),
+    /// The keys of this machine: which sign identities and recordings
+    Keys(keys::KeysArgs),
     /// Say where a picture, clip, stream or identity comes from
     Verify(VerifyArgs),
     /// Take back the consent of an identity: it does not run on this machine any more
@@ -243,7 +246,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     pub(crate) identity: Vec<Names>,
     #[command(flatten)]
-    pub(crate) keys: keys::KeyArgs,
+    pub(crate) keys: opener::KeyArgs,
     /// Which of them is shown first: its key
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_first)]
     pub(crate) first: usize,
@@ -311,6 +314,9 @@ pub(crate) struct RunArgs {
     /// The language of the visible AI mark: its word is AI, KI, IA, AI合成, AI生成 or ИИ
     #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t)]
     pub(crate) badge_language: BadgeLanguage,
+    /// Write files without the signed manifest that says what made them (`effigy keys`); the invisible mark stays
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
+    pub(crate) unsigned: bool,
     /// Start a clip again when it ends
     #[arg(long = "loop", value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) looped: bool,
@@ -433,7 +439,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) statement_audio: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) keys: keys::KeyArgs,
+    pub(crate) keys: opener::KeyArgs,
 }
 
 #[derive(Args, Debug)]
@@ -447,7 +453,7 @@ pub(crate) struct RevokeArgs {
     #[arg(value_name = "FILE")]
     pub(crate) identity: PathBuf,
     #[command(flatten)]
-    pub(crate) keys: keys::KeyArgs,
+    pub(crate) keys: opener::KeyArgs,
 }
 
 #[derive(Args, Debug)]

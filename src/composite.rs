@@ -13,7 +13,7 @@ use crate::frame::Rgb;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
 use crate::geometry::N_LANDMARKS;
-use crate::identity::Identity;
+use crate::identity::{DisclosedConsent, Identity};
 use crate::latency::{self, Origin, Stamp};
 use crate::mark::{Embedder, Key, Message};
 use crate::signal::DrivingSignal;
@@ -58,6 +58,8 @@ pub struct OutFrame {
     pub driver_aspect: f32,
     /// Who and what is in the picture, for whoever steers.
     pub shown: Shown,
+    /// The consent of who is shown, for recordings, which state it; `None` where nobody is shown.
+    pub consent: Option<Arc<DisclosedConsent>>,
 }
 
 impl OutFrame {
@@ -71,6 +73,7 @@ impl OutFrame {
             driver_landmarks: None,
             driver_aspect: 1.0,
             shown: Shown::default(),
+            consent: None,
         }
     }
 
@@ -89,6 +92,7 @@ impl OutFrame {
         self.driver_landmarks = other.driver_landmarks;
         self.driver_aspect = other.driver_aspect;
         self.shown = other.shown;
+        self.consent.clone_from(&other.consent);
     }
 
     /// Makes a frame from any picture, for tests of sinks.

@@ -9,6 +9,7 @@ use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS};
 
 pub use whole_photo::{PhotoCrop, WholePhoto};
 
+pub use disclosed::DisclosedConsent;
 pub use enroll::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto};
 pub use manifest::{Basis, Consent, Framing, Manifest, SpokenStatement, ViewOrigin, utc};
 pub use photo_check::{Remark, RemarkKind};
@@ -20,6 +21,7 @@ pub use signing::Signer;
 
 mod choose;
 mod container;
+mod disclosed;
 mod enroll;
 mod framing;
 mod manifest;

@@ -69,6 +69,7 @@ pub mod capture;
 pub mod composite;
 pub mod conditions;
 pub mod control;
+pub mod credentials;
 pub mod demo;
 pub mod drive;
 pub mod export;

@@ -39,6 +39,7 @@ fn work(command: Command) -> effigy::Result<()> {
         Command::Revoke(args) => cli::enroll::revoke(&args),
         Command::Seal(args) => cli::seal::seal(&args),
         Command::Unseal(args) => cli::seal::unseal(&args),
+        Command::Keys(args) => cli::keys::run(&args),
         Command::Doctor => cli::doctor::run(),
         Command::Config(args) => cli::config::run(&args),
         Command::Identities(args) => cli::identities::run(&args),

@@ -31,6 +31,7 @@ mod open;
 pub(crate) mod pipewire;
 mod recorder;
 mod sequence;
+mod signed;
 mod spec;
 #[cfg(target_os = "linux")]
 mod vcam;

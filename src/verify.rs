@@ -1,4 +1,4 @@
-//! Looks for what this program leaves in its pictures, and reads identity files: for `effigy verify`.
+//! Looks for what this program leaves in its pictures and files, and reads identity files: for `effigy verify`.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::capture::clip_file::ClipFile;
 use crate::capture::{self, RawFrame, Read, Source, SourceOptions, SourceSpec};
 use crate::clock::MonotonicClock;
+use crate::credentials::{self, ManifestFinding};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files::{Kind, STANDARD_INPUT};
 use crate::frame::Rgb;
@@ -72,9 +73,23 @@ pub enum Subject {
     Pictures(Evidence),
 }
 
+/// Whether there is a manifest (C2PA), and what it says.
+#[derive(Clone, Debug, Default)]
+pub enum ManifestLook {
+    /// There is none.
+    #[default]
+    None,
+    /// It was not looked for, and why.
+    NotLooked(String),
+    /// What it was found to say.
+    Found(Box<ManifestFinding>),
+}
+
 /// What was found in pictures.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
+    /// The signed manifest in the file or beside it.
+    pub manifest: ManifestLook,
     /// How many there were.
     pub n_pictures: usize,
     /// Width and height of the first.
@@ -148,10 +163,20 @@ fn examine_file(file: ClipFile, options: &VerifyOptions, opener: &Opener) -> Res
         let about = || format!("cannot use the picture {}", file.shown().display());
         let picture = photo::read_bytes(file.path()).and_then(|bytes| photo::decode(&bytes));
         looker.picture(&picture.map_err(|error| Error::new(error.kind(), about()).because(error))?);
-        return Ok(Subject::Pictures(looker.finish()));
+        return Ok(Subject::Pictures(Evidence { manifest: manifest_of(&file), ..looker.finish() }));
     }
+    let manifest = manifest_of(&file);
     let mut source = capture::open_file(file, &unpaced())?;
-    read(&mut *source, looker, None).map(Subject::Pictures)
+    let evidence = read(&mut *source, looker, None)?;
+    Ok(Subject::Pictures(Evidence { manifest, ..evidence }))
+}
+
+fn manifest_of(file: &ClipFile) -> ManifestLook {
+    match credentials::read(file.path(), file.is_users()) {
+        Ok(None) => ManifestLook::None,
+        Ok(Some(finding)) => ManifestLook::Found(Box::new(finding)),
+        Err(error) => ManifestLook::NotLooked(error.to_string()),
+    }
 }
 
 /// As fast as pictures can be looked at.
@@ -176,7 +201,8 @@ fn examine_address(url: &str, options: &VerifyOptions) -> Result<Evidence> {
             format!("no picture came from {} in {:?}", source.name(), options.stream),
         ));
     }
-    Ok(evidence)
+    let manifest = ManifestLook::NotLooked("what comes over an address is not kept; verify the saved file".to_owned());
+    Ok(Evidence { manifest, ..evidence })
 }
 
 /// Looks at every picture of a source, to its end or for as long as `limit`.

@@ -151,6 +151,7 @@ fn played(path: &Path) -> (usize, f64) {
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
     command.current_dir(folder).stdin(Stdio::null()).env("XDG_CONFIG_HOME", folder.join("settings"));
+    command.env("XDG_DATA_HOME", crate::data_home::data_home());
     for variable in ["DISPLAY", "WAYLAND_DISPLAY", "EFFIGY_MODELS", "EFFIGY_LOG", "XDG_RUNTIME_DIR"] {
         command.env_remove(variable);
     }
@@ -167,8 +168,9 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// What a line on the terminal may begin with; anything else is some library's noise.
-const SPOKEN: [&str; 23] = [
+const SPOKEN: [&str; 24] = [
     "mark: ",
+    "signature: ",
     "revoked: ",
     "small ",
     "effigy: ",

@@ -7,12 +7,15 @@ mod common;
 
 #[path = "common/clips.rs"]
 mod clips;
+#[path = "common/data_home.rs"]
+mod data_home;
 #[path = "common/folder.rs"]
 mod folder;
 
 mod badge;
 mod batch;
 mod cli;
+mod credentials;
 mod dense;
 mod eval;
 mod export;

@@ -62,7 +62,10 @@ impl Lab {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
-        command.current_dir(&self.0.0).env("XDG_CONFIG_HOME", self.path("settings"));
+        command
+            .current_dir(&self.0.0)
+            .env("XDG_CONFIG_HOME", self.path("settings"))
+            .env("XDG_DATA_HOME", crate::data_home::data_home());
         for variable in ["DISPLAY", "WAYLAND_DISPLAY", "EFFIGY_MODELS", "EFFIGY_LOG", "XDG_RUNTIME_DIR"] {
             command.env_remove(variable);
         }

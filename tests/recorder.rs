@@ -41,6 +41,7 @@ fn a_killed_recording_plays_up_to_the_kill() {
     assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
     let videos = ["a.mp4", "a.mkv", "a.mov"].map(|name| folder.0.join(name));
     let mut program = effigy();
+    program.env("XDG_DATA_HOME", crate::data_home::data_home());
     program.args(["run", "--source", "pattern", "--backend", "warp", "--identity"]).arg(&identity);
     for video in &videos {
         program.arg("--sink").arg(format!("file:{}", video.display()));
@@ -65,6 +66,8 @@ fn a_killed_recording_plays_up_to_the_kill() {
     program.kill().unwrap();
     assert!(!program.wait().unwrap().success());
     for video in &videos {
+        #[cfg(feature = "c2pa")]
+        assert_eq!(effigy::credentials::read(video, true).unwrap(), None, "what is not complete is not signed");
         let pictures = clips::pictures(video);
         let last_secs = pictures.last().unwrap().secs;
         println!("{}: {} pictures, {last_secs:.2} of {recorded_secs:.2} s", video.display(), pictures.len());

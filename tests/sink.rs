@@ -13,6 +13,7 @@ const OPTIONS: SinkOptions = SinkOptions {
     codec: Codec::Auto,
     sound: None,
     microphone: None,
+    signing: None,
 };
 
 fn check(error: Error, kind: ErrorKind, parts: &[&str]) {
@@ -66,7 +67,11 @@ fn sizes_and_rates_that_no_video_has_are_refused() {
         let error = Recorder::open(&path, &RecorderOptions::new(size_px, rate_hz)).err().unwrap();
         check(error, ErrorKind::Config, &[message]);
     }
-    check(SequenceSink::open(&path).err().unwrap(), ErrorKind::Config, &["lacks one place for the frame's number"]);
+    check(
+        SequenceSink::open(&path, None).err().unwrap(),
+        ErrorKind::Config,
+        &["lacks one place for the frame's number"],
+    );
     assert!(!path.exists());
 }
 

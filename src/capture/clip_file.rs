@@ -20,7 +20,7 @@ pub(crate) struct ClipFile {
     /// Absolute.
     path: PathBuf,
     /// What came through a pipe.
-    _piped: Option<TemporaryFile>,
+    piped: Option<TemporaryFile>,
     /// Read in place of the path.
     address: Option<Address>,
 }
@@ -51,7 +51,7 @@ impl ClipFile {
         let absolute = std::fs::canonicalize(path).map_err(|error| cannot_read(path, error))?;
         // Opened only to see whether it may be.
         std::fs::File::open(&absolute).map_err(|error| cannot_read(path, error))?;
-        Ok(Self { shown: path.to_owned(), path: absolute, _piped: None, address: None })
+        Ok(Self { shown: path.to_owned(), path: absolute, piped: None, address: None })
     }
 
     /// Takes what is piped into this program.
@@ -66,7 +66,12 @@ impl ClipFile {
 
     /// A clip behind an address.
     pub(super) fn of_address(address: Address) -> Self {
-        Self { shown: address.shown().into(), path: PathBuf::new(), _piped: None, address: Some(address) }
+        Self { shown: address.shown().into(), path: PathBuf::new(), piped: None, address: Some(address) }
+    }
+
+    /// Whether it lies where its user keeps it, beside other files of theirs.
+    pub(crate) fn is_users(&self) -> bool {
+        self.piped.is_none() && self.address.is_none()
     }
 
     /// Whether it can be opened by its path.
@@ -100,7 +105,7 @@ impl ClipFile {
             );
             return Err(Error::new(ErrorKind::Io, message));
         }
-        Ok(Self { shown, path: kept.path().to_owned(), _piped: Some(kept), address: None })
+        Ok(Self { shown, path: kept.path().to_owned(), piped: Some(kept), address: None })
     }
 
     /// The name to show to the user.

@@ -91,7 +91,7 @@ struct EngineArgs {
     #[arg(long, value_name = "FILE[,FILE...]", value_parser = parse_names())]
     identity: Vec<Names>,
     #[command(flatten)]
-    keys: super::keys::KeyArgs,
+    keys: super::opener::KeyArgs,
     /// Size of the picture, in pixels a side: 512 or 1024
     #[arg(long, default_value = "512", value_name = "PIXELS", value_parser = parse_size())]
     size: usize,

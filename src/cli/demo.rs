@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use effigy::capture::{self, ClipSource, SourceOptions, SourceSpec};
 use effigy::composite::CompositeOptions;
+use effigy::credentials::Statement;
 use effigy::demo::DRIVER_MP4;
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
+use effigy::identity::DisclosedConsent;
 use effigy::sink::{Codec, SinkSpec};
 use effigy::{ErrorKind, Result, Rgb, photo};
 
 use super::run::{self, Stage};
 use super::steering::SteeringArgs;
-use super::{Backend, DemoArgs, Maker, devices, outputs, people};
+use super::{Backend, DemoArgs, Maker, devices, keys, outputs, people};
 
 /// Pairs of driver and result on the contact sheet.
 const N_PAIRS: usize = 8;
@@ -32,6 +34,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
     }
     let identities = people::enroll()?;
+    let consents = identities.iter().map(|identity| DisclosedConsent::of(identity)).take(1).collect();
     let generator = run::open_generator(&Maker::Here(Backend::Auto), None, args.size, false)?;
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
@@ -48,6 +51,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         first: 0,
         is_motion: false,
         figures: Arc::default(),
+        unsigned: false,
     };
     let composite = CompositeOptions { size_px: args.size, ..CompositeOptions::default() };
     let drive = DriveOptions::default();
@@ -69,6 +73,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Video(video.clone())])?;
     let sheet = folder.join("contact-sheet.png");
     photo::write_png(&sheet, &contact_sheet(&video)?)?;
+    // Its cells are scaled down, and half of them show the driver: the recording's mark is not stated of it.
+    keys::sign_still(&sheet, &Statement { mark: None, consents });
     run::summarize(&report, true);
     log::info!("video: {}", video.display());
     log::info!("driver and result side by side: {}", sheet.display());

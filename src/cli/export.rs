@@ -37,7 +37,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FILE.effigy", required_if_eq("format", "tensors"))]
     identity: Option<PathBuf>,
     #[command(flatten)]
-    keys: super::keys::KeyArgs,
+    keys: super::opener::KeyArgs,
     /// What the convolutions are computed in; int8 needs --identity
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use effigy::settings::Library;
 use effigy::{Error, ErrorKind, Result};
 
-use super::keys::{KeyArgs, is_sealed_file};
+use super::opener::{KeyArgs, is_sealed_file};
 use super::terminal;
 
 #[derive(Args, Debug)]

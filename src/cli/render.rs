@@ -18,7 +18,7 @@ use self::results::{Outcome, Rendered, Results};
 
 pub(super) use self::results::merge as merge_results;
 
-use super::keys::{KeyArgs, is_sealed_file};
+use super::opener::{KeyArgs, is_sealed_file};
 use super::outputs::is_same_file;
 use super::terminal;
 
@@ -38,7 +38,8 @@ Each line of the file is one clip as JSON; paths count from the file's own folde
   {\"identity\": \"ann.effigy\", \"clip\": \"talk.mp4\", \"output\": \"out/ann-talk.mp4\"}
   {\"photo\": \"ben.jpg\", \"consent\": \"subject\", \"consent_by\": \"Ben Example\", \"clip\": \"talk.mp4\", \"output\": \"out/ben.mp4\"}
 Further keys are those of `effigy run`: size, backend, weights, codec, motion, strength, head, gaze, lids, brows, mouth,
-keep_expression, eye_contact, mesh_only, background, mirror, purpose, no_badge, badge_place, badge_language, duration; of `effigy enroll`: framing, face.
+keep_expression, eye_contact, mesh_only, background, mirror, purpose, no_badge, badge_place, badge_language, unsigned,
+duration; of `effigy enroll`: framing, face.
 
 Every frame of a clip is rendered, as with `effigy run --every-frame`. A clip appears under its name when it is whole.
 Each has a line in the results: frames, time, hash, or the error. Started again, clips that are whole are skipped and

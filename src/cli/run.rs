@@ -18,6 +18,7 @@ use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
+use effigy::mark::Message;
 use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
 use effigy::motion_link::{self, MotionSink};
 use effigy::pipeline::{self, Control, Stages};
@@ -27,7 +28,7 @@ use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
 use super::steering::{Listeners, SteeringArgs};
-use super::{Backend, Maker, RunArgs, browser, keys, live_window, people, remember, terminal, user};
+use super::{Backend, Maker, RunArgs, browser, keys, live_window, opener, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
 use checks::{check_every_frame, check_remote, check_sinks, keep_permitted, microphone};
@@ -61,7 +62,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     let microphone = microphone(args, sinks)?.cloned();
     args.steering.check()?;
     let files = remember::identity_files(args)?;
-    let mut identities = keys::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
+    let mut identities = opener::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
     keep_permitted(args, &mut identities)?;
     check_badge(args.no_badge, &identities)?;
     if identities.is_empty() {
@@ -113,6 +114,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         first: args.first - 1,
         is_motion,
         figures,
+        unsigned: args.unsigned,
     };
     let drive = DriveOptions {
         motion: args.motion,
@@ -169,6 +171,8 @@ pub(crate) struct Stage {
     /// Whether numbers drive instead of pictures.
     pub(crate) is_motion: bool,
     pub(crate) figures: Arc<LiveFigures>,
+    /// Whether files get no signed manifest.
+    pub(crate) unsigned: bool,
 }
 
 impl Stage {
@@ -204,7 +208,7 @@ impl Stage {
             figures.set_microphone(microphone.clone());
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone)?;
+        let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone, Message::of_run(run_id))?;
         let (motion, listeners) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -308,7 +312,9 @@ impl Stage {
         size_px: (usize, usize),
         sound: Option<ClipSound>,
         microphone: Option<&Microphone>,
+        mark: Message,
     ) -> Result<Vec<Box<dyn Sink + Send>>> {
+        let has_files = specs.iter().any(|spec| matches!(spec, SinkSpec::Video(_) | SinkSpec::Sequence(_)));
         let options = SinkOptions {
             size_px,
             rate_hz: self.frame_rate_hz,
@@ -316,6 +322,7 @@ impl Stage {
             codec: self.codec.clone(),
             sound,
             microphone: microphone.cloned(),
+            signing: if has_files && !self.unsigned { keys::signing(mark) } else { None },
         };
         let mut sinks = Vec::new();
         for spec in

@@ -7,7 +7,7 @@ use effigy::identity::{Opener, Seal, new_key};
 use effigy::settings::{Library, write_atomically};
 use effigy::{Error, ErrorKind, Result, files};
 
-use super::keys::{KeyArgs, is_sealed_file};
+use super::opener::{KeyArgs, is_sealed_file};
 use super::outputs::is_same_file;
 
 /// The largest file that is sealed or opened, in bytes: checked again when it is read as an identity.

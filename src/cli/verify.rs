@@ -12,6 +12,8 @@ use serde_json::json;
 
 use super::{VerifyArgs, terminal};
 
+mod manifest;
+
 /// What a shell is told: no mark was found.
 const NOT_FOUND: u8 = 1;
 /// What a shell is told: the thing cannot be read.
@@ -133,14 +135,20 @@ fn identity_json(identity: &Identity, heard: Option<Heard>) -> String {
 }
 
 fn evidence_text(evidence: &Evidence) -> String {
-    let Some(best) = evidence.best() else { return "mark         none: there is no picture\n".to_owned() };
+    let mut rows = mark_rows(evidence);
+    rows.extend(manifest::rows(evidence));
+    rows_text(&rows)
+}
+
+fn mark_rows(evidence: &Evidence) -> Vec<(&'static str, String)> {
+    let Some(best) = evidence.best() else { return vec![("mark", "none: there is no picture".to_owned())] };
     let (width, height) = evidence.size_px;
     let n = evidence.n_pictures;
     let pictures = format!("{n} of {width}x{height} pixels");
     if !best.is_marked() {
         let score = format!("none found: the best score is {:.1}, a mark counts from {THRESHOLD:.1}", best.score);
         let advice = "a mark may have been removed, or the picture come from another program".to_owned();
-        return rows_text(&[("pictures", pictures), ("mark", score), ("meaning", advice)]);
+        return vec![("pictures", pictures), ("mark", score), ("meaning", advice)];
     }
     let chance = evidence.false_alarm_probability();
     let mut rows = vec![
@@ -153,7 +161,7 @@ fn evidence_text(evidence: &Evidence) -> String {
     if evidence.seconds.len() > 1 {
         rows.push(("seconds", format!("{} of {} are marked", evidence.n_marked_seconds(), evidence.seconds.len())));
     }
-    rows_text(&rows)
+    rows
 }
 
 fn run_text(message: Message) -> String {
@@ -197,6 +205,7 @@ fn evidence_json(evidence: &Evidence) -> String {
         "whole": evidence.whole.as_ref().map(finding_json),
         "seconds": all(&evidence.seconds),
         "each_picture": all(&evidence.pictures),
+        "manifest": manifest::json(&evidence.manifest),
     });
     format!("{answer:#}\n")
 }

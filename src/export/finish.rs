@@ -122,7 +122,7 @@ impl Graph<'_> {
         let longest = self.binary("Max", &steps[0], &steps[1]);
         let longest = self.model().node("Sqrt", &[&longest], &[]);
         [levels.side_px, levels.fine_px].map(|level_px| {
-            let shown = self.scaled(&longest, -(level_px as f32), 2.0);
+            let shown = self.scaled(&longest, -(level_px as f32) / 1.5, 2.0);
             let shown = self.clip(&shown, 0.0, 1.0);
             self.doubled(&shown)
         })

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use effigy_base::hex::hex;
 
 /// On what basis a face may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -118,6 +121,15 @@ pub struct Manifest {
     pub models: BTreeMap<String, String>,
     /// SHA-256 over type, shape and data of every tensor, by tensor name.
     pub tensors: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// SHA-256 of all that it says but the name, which the library may change; hexadecimal.
+    pub fn record_sha256(&self) -> String {
+        let nameless = Self { name: String::new(), ..self.clone() };
+        // Strings, numbers and tables with text as keys: writing them as JSON cannot fail.
+        hex(&Sha256::digest(serde_json::to_vec(&nameless).unwrap_or_default()))
+    }
 }
 
 /// A date and time in UTC, as ISO 8601 writes it.

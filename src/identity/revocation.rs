@@ -53,12 +53,7 @@ impl Identity {
 
     /// Where a revocation of this identity is noted: by what was signed but its name, which the library may change.
     fn revocation(&self) -> Result<PathBuf> {
-        let mut manifest = self.manifest.clone();
-        manifest.name.clear();
-        let signed =
-            serde_json::to_vec(&manifest).or_error(ErrorKind::Internal, || "cannot write a manifest".to_owned())?;
-        let name = hex(&Sha256::digest(&signed));
-        Ok(config_dir()?.join("revoked").join(name))
+        Ok(config_dir()?.join("revoked").join(self.manifest.record_sha256()))
     }
 }
 

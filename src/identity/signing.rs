@@ -14,14 +14,28 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Opens the user's key, or makes one when there is none.
+    /// Where the user's key lies: `effigy/signing.key` in the user's configuration folder.
     ///
-    /// It lies in `effigy/signing.key` in the user's configuration folder, readable by the user only.
+    /// # Errors
+    /// [`ErrorKind::Config`] when the environment names no folder.
+    pub fn path() -> Result<PathBuf> {
+        Ok(config_dir()?.join("signing.key"))
+    }
+
+    /// Opens the user's key; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not a key.
+    pub fn open() -> Result<Option<Self>> {
+        Self::open_at(&Self::path()?)
+    }
+
+    /// Opens the user's key, or makes one when there is none, readable by the user only.
     ///
     /// # Errors
     /// When the file can neither be read nor made, or is not a key.
     pub fn open_or_create() -> Result<Self> {
-        Self::open_or_create_at(&config_dir()?.join("signing.key"))
+        Self::open_or_create_at(&Self::path()?)
     }
 
     /// Opens the key at `path`, or makes one there.
@@ -29,6 +43,13 @@ impl Signer {
     /// # Errors
     /// When the file can neither be read nor made, or is not a key.
     pub fn open_or_create_at(path: &Path) -> Result<Self> {
+        match Self::open_at(path)? {
+            Some(signer) => Ok(signer),
+            None => Self::create_at(path),
+        }
+    }
+
+    fn open_at(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 let secret = unhex::<32>(text.trim()).ok_or_else(|| {
@@ -40,9 +61,9 @@ impl Signer {
                         ),
                     )
                 })?;
-                Ok(Self { key: SigningKey::from_bytes(&secret) })
+                Ok(Some(Self { key: SigningKey::from_bytes(&secret) }))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create_at(path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 Err(Error::new(ErrorKind::PermissionDenied, format!("cannot read the signing key {}", path.display()))
                     .because(error))

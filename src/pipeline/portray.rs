@@ -12,7 +12,7 @@ use crate::drive::{Driver, DrivingSignal, Motion, Presence};
 use crate::error::Result;
 use crate::frame::Rgba;
 use crate::generate::{Generator, Portrait};
-use crate::identity::Identity;
+use crate::identity::{DisclosedConsent, Identity};
 use crate::latest::{Published, Publisher, Received, Subscriber};
 use crate::motion_link::MotionFrame;
 use crate::report::LiveFigures;
@@ -29,6 +29,8 @@ pub(super) struct Portrayer {
     generator: Box<dyn Generator>,
     compositor: Compositor,
     identities: Vec<Arc<Identity>>,
+    /// What recordings say of each of them.
+    consents: Vec<Arc<DisclosedConsent>>,
     shown: usize,
     /// Who was asked for and is not ready yet.
     wanted: Option<usize>,
@@ -64,6 +66,7 @@ impl Portrayer {
             compositor,
             shown,
             wanted: None,
+            consents: identities.iter().map(|identity| Arc::new(DisclosedConsent::of(identity))).collect(),
             identities,
             control,
             is_live,
@@ -221,6 +224,7 @@ impl Portrayer {
     fn add(&mut self, identity: Arc<Identity>) {
         let may_go_unmarked = identity.manifest.consent.basis.may_go_unmarked();
         if self.identities.len() < MAX_IDENTITIES && (self.compositor.options().badge || may_go_unmarked) {
+            self.consents.push(Arc::new(DisclosedConsent::of(&identity)));
             self.identities.push(identity);
         }
     }
@@ -279,6 +283,7 @@ impl Portrayer {
         self.was_badged &= self.compositor.options().badge;
         self.out.trace = trace;
         self.out.shown = self.shown(reason);
+        self.out.consent = reason.is_none().then(|| Arc::clone(&self.consents[self.shown]));
         self.out.driver_landmarks = face.map(|face| {
             self.out.driver_aspect = face.frame_size_px.0.max(1) as f32 / face.frame_size_px.1.max(1) as f32;
             let size = glam::Vec2::new(face.frame_size_px.0.max(1) as f32, face.frame_size_px.1.max(1) as f32);

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use crate::capture::ClipSound;
+use crate::credentials::Signing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::microphone::Microphone;
 
+use super::signed::SignedRecording;
 use super::{
     CameraOptions, Codec, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink, SinkSpec,
 };
@@ -25,6 +27,8 @@ pub struct SinkOptions {
     pub sound: Option<ClipSound>,
     /// The microphone that a video file records instead.
     pub microphone: Option<Microphone>,
+    /// How files are signed when they are complete; `None` leaves them unsigned.
+    pub signing: Option<Signing>,
 }
 
 /// Opens any sink but the window and the server, so far that a wrong path is found here.
@@ -60,9 +64,13 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
             };
             let plain = RecorderOptions::new(options.size_px, options.rate_hz);
             let (codec, sound, microphone) = (options.codec.clone(), options.sound.clone(), options.microphone.clone());
-            Box::new(Recorder::open(path, &RecorderOptions { mode, codec, sound, microphone, ..plain })?)
+            let recorder = Recorder::open(path, &RecorderOptions { mode, codec, sound, microphone, ..plain })?;
+            match options.signing.clone() {
+                Some(signing) => Box::new(SignedRecording::new(recorder, path, signing)),
+                None => Box::new(recorder),
+            }
         }
-        SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern)?),
+        SinkSpec::Sequence(pattern) => Box::new(SequenceSink::open(pattern, options.signing.clone())?),
         SinkSpec::Vcam { device, size_px } => open_vcam(device.as_deref(), &camera_options(*size_px, options))?,
         SinkSpec::Pipewire { size_px } => open_pipewire(&camera_options(*size_px, options))?,
     })

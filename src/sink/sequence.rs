@@ -1,7 +1,6 @@
 //! A PNG for each frame.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _};
 
 use crate::composite::OutFrame;
+use crate::credentials::{Signing, Statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 
@@ -30,7 +30,9 @@ pub struct SequenceSink {
     before: String,
     after: String,
     n_digits: usize,
+    signing: Option<Signing>,
     rgb: Vec<u8>,
+    png: Vec<u8>,
     n_written: u64,
 }
 
@@ -40,12 +42,13 @@ impl SequenceSink {
         path.file_name().and_then(|name| split(name.to_str()?)).is_some()
     }
 
-    /// Prepares the folder.
+    /// Prepares the folder. With `signing` each picture is signed as it is written; one that cannot be is written unsigned,
+    /// and a warning says so once.
     ///
     /// # Errors
     /// - [`ErrorKind::Config`]: the path lacks the place for a number.
     /// - [`ErrorKind::Io`], [`ErrorKind::PermissionDenied`]: no file can be made in the folder.
-    pub fn open(pattern: &Path) -> Result<Self> {
+    pub fn open(pattern: &Path, signing: Option<Signing>) -> Result<Self> {
         let Some((before, n_digits, after)) = pattern.file_name().and_then(|name| split(name.to_str()?)) else {
             let message = format!("{} lacks one place for the frame's number, such as %04d", pattern.display());
             return Err(Error::new(ErrorKind::Config, message));
@@ -56,7 +59,9 @@ impl SequenceSink {
             before: before.to_owned(),
             after: after.to_owned(),
             n_digits,
+            signing,
             rgb: Vec::new(),
+            png: Vec::new(),
             n_written: 0,
         };
         let first = sink.path(1);
@@ -91,11 +96,28 @@ impl SequenceSink {
             (picture.data(), ExtendedColorType::Rgba8)
         };
         let fail = |error: std::io::Error| cannot_write(path, error);
-        let mut file = BufWriter::new(File::create(path).map_err(fail)?);
-        PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
+        self.png.clear();
+        PngEncoder::new_with_quality(&mut self.png, CompressionType::Fast, FilterType::Adaptive)
             .write_image(samples, width, height, color)
             .map_err(|error| fail(std::io::Error::other(error)))?;
-        file.flush().map_err(fail)
+        let signed = self.signed(path, frame);
+        std::fs::write(path, signed.as_deref().unwrap_or(&self.png)).map_err(fail)
+    }
+
+    /// The picture in hand, signed; `None` where that was not asked for, or fails.
+    fn signed(&mut self, path: &Path, frame: &OutFrame) -> Option<Vec<u8>> {
+        let signing = self.signing.as_ref()?;
+        let mut statement = Statement::of_run(signing.mark);
+        statement.add(frame);
+        match signing.credentials.sign_png(&self.png, &statement) {
+            Ok(signed) => Some(signed),
+            Err(error) => {
+                log::warn!("{} and the pictures behind it are complete and not signed: {error}", path.display());
+                // What failed once would say so for each picture.
+                self.signing = None;
+                None
+            }
+        }
     }
 }
 
@@ -156,7 +178,7 @@ mod tests {
     #[test]
     fn alpha_is_kept_and_an_opaque_picture_has_none() {
         let folder = std::env::temp_dir().join(format!("effigy-sequence-{}", std::process::id()));
-        let mut sink = SequenceSink::open(&folder.join("deep/%04d.png")).unwrap();
+        let mut sink = SequenceSink::open(&folder.join("deep/%04d.png"), None).unwrap();
         let opaque = Rgba::from_data(2, 1, vec![1, 2, 3, 255, 4, 5, 6, 255]).unwrap();
         let clear = Rgba::from_data(2, 1, vec![1, 2, 3, 255, 4, 5, 6, 7]).unwrap();
         for picture in [&opaque, &clear] {

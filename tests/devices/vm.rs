@@ -135,6 +135,7 @@ fn a_webcam_drives_the_virtual_camera() {
             codec: Codec::Auto,
             sound: None,
             microphone: None,
+            signing: None,
         };
         let refused = sink::open(&"vcam:10".parse().unwrap(), &options).err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::DeviceBusy);

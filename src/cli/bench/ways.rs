@@ -118,6 +118,7 @@ pub(super) fn sink_options(size_px: usize) -> SinkOptions {
         codec: Codec::Auto,
         sound: None,
         microphone: None,
+        signing: None,
     }
 }
 

@@ -10,10 +10,12 @@ use crossbeam_channel::Receiver;
 use effigy::capture::{self, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{Background, CompositeOptions, Compositor};
+use effigy::credentials;
 use effigy::drive::DriveOptions;
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::identity::{EnrollOptions, Enroller, Opener};
+use effigy::mark::Message;
 use effigy::pipeline::{self, Control, Stages};
 use effigy::rehearse::Rehearsal;
 use effigy::report::{LiveFigures, Report};
@@ -24,8 +26,8 @@ use effigy::{Error, ErrorKind, Identity, Result, photo};
 use super::job::{Job, Whom};
 use super::results::{Rendered, hash_of};
 use crate::cli::outputs::cannot_write;
-use crate::cli::parse_background;
 use crate::cli::run::{check_badge, following_run_id, generator_of};
+use crate::cli::{keys, parse_background};
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
 pub(super) fn render(
@@ -55,11 +57,17 @@ pub(super) fn render(
         Err(error) => {
             // It may not have come so far that there is one.
             let _ = std::fs::remove_file(&part);
+            let _ = std::fs::remove_file(credentials::sidecar(&part));
             return Err(error);
         }
     };
     let about = |error| cannot_write(&job.output, error);
     let (bytes, sha256) = (std::fs::metadata(&part).map_err(about)?.len(), hash_of(&part).map_err(about)?);
+    // First: a clip that is there under its name is taken for done.
+    let beside = credentials::sidecar(&part);
+    if beside.exists() {
+        std::fs::rename(beside, credentials::sidecar(&job.output)).map_err(about)?;
+    }
     std::fs::rename(&part, &job.output).map_err(about)?;
     Ok(Rendered {
         frames: report.frames.presented,
@@ -104,6 +112,7 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
         ..CompositeOptions::default()
     };
     let tracker = Box::new(FaceTracker::new(TrackerOptions::default())?);
+    let mark = Message::of_run(composite.run_id);
     let compositor = Compositor::new(composite)?;
     generator.adopt(Arc::clone(&identity))?;
     let sink_options = SinkOptions {
@@ -113,6 +122,7 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
         codec: job.codec.clone(),
         sound: source.sound(),
         microphone: None,
+        signing: if job.unsigned { None } else { keys::signing(mark) },
     };
     let sink = sink::open(&SinkSpec::Video(part.to_owned()), &sink_options)?;
     let drive = DriveOptions {

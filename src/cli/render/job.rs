@@ -63,6 +63,8 @@ struct Line {
     no_badge: bool,
     badge_place: Option<String>,
     badge_language: Option<String>,
+    #[serde(default)]
+    unsigned: bool,
     duration: Option<f64>,
 }
 
@@ -110,6 +112,7 @@ pub(super) struct Job {
     pub(super) no_badge: bool,
     pub(super) badge_place: BadgePlace,
     pub(super) badge_language: BadgeLanguage,
+    pub(super) unsigned: bool,
     pub(super) duration_secs: Option<f64>,
 }
 
@@ -199,6 +202,7 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         no_badge: line_of.no_badge,
         badge_place: word("badge_place", line_of.badge_place.as_deref())?,
         badge_language: word("badge_language", line_of.badge_language.as_deref())?,
+        unsigned: line_of.unsigned,
         duration_secs: line_of.duration,
     })
 }

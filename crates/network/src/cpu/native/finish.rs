@@ -93,8 +93,8 @@ impl FinishLoop {
     /// How much of each band shows: what the motion presses together until it is finer than a pixel would be noise.
     #[inline(always)]
     fn shows(&mut self, finer_scale: f32) {
-        /// At rest a pixel is two of the whole photo's wide.
-        const PER_REST: f32 = 1.0 / 512.0;
+        /// A band fades from one and a half times as close as at rest, where a pixel is two of the whole photo's wide.
+        const PER_REST: f32 = 1.0 / (1.5 * 512.0);
         let [upper, lower] = &self.places;
         let n = upper.x.len();
         let [finest, finer] = self.shows.each_mut().map(|row| &mut row.as_chunks_mut::<2>().0[..n / 2]);
