@@ -214,8 +214,12 @@ fn new_chain(name: Option<&str>) -> Result<String> {
     let mut leaf = certificate(&name, &key)?;
     leaf.is_ca = IsCa::ExplicitNoCa;
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    leaf.extended_key_usages =
-        [SIGNS_CLAIMS, SIGNS_DOCUMENTS].map(|purpose| ExtendedKeyUsagePurpose::Other(purpose.to_vec())).to_vec();
+    // The first is the one purpose that readers without a list of purposes take.
+    leaf.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::EmailProtection,
+        ExtendedKeyUsagePurpose::Other(SIGNS_CLAIMS.to_vec()),
+        ExtendedKeyUsagePurpose::Other(SIGNS_DOCUMENTS.to_vec()),
+    ];
     leaf.use_authority_key_identifier_extension = true;
     let certificate = leaf.signed_by(&key, &Issuer::new(root, above)).map_err(failed)?;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use c2pa::assertions::{DataHash, SoftBinding};
-use c2pa::{BoxedSigner, Builder, ClaimGeneratorInfo, Context, SigningAlg, create_signer, hash_stream_by_alg};
+use c2pa::{BoxedSigner, Builder, Context, SigningAlg, create_signer, hash_stream_by_alg};
 use serde_json::json;
 
 use super::read::guarded;
@@ -49,7 +49,9 @@ impl Credentials {
         let signer =
             create_signer::from_keys(key.certificates().as_bytes(), key.secret().as_bytes(), SigningAlg::Es256, None);
         // What was signed is read again at once: a manifest that does not hold would be worse than none.
+        // All is the signer's own word, nothing of it gathered from elsewhere.
         let settings = json!({
+            "builder": {"created_assertion_labels": ["c2pa.actions", SoftBinding::LABEL, CONSENT_LABEL]},
             "core": {"backing_store_memory_threshold_in_mb": MAX_IN_MEMORY_MB},
             "verify": {"verify_after_sign": true, "verify_after_sign_hash": true, "verify_trust": false},
         });
@@ -135,14 +137,14 @@ impl Credentials {
     }
 
     fn builder(&self, statement: &Statement) -> c2pa::Result<Builder> {
-        let mut generator = ClaimGeneratorInfo::new("effigy");
-        generator.set_version(env!("CARGO_PKG_VERSION"));
-        let mut builder = Builder::from_shared_context(&self.context);
-        builder.set_claim_generator_info(generator);
+        let program = json!({"name": "effigy", "version": env!("CARGO_PKG_VERSION")});
+        // A definition brings an identifier of its own for each file, which a claim must have.
+        let definition = json!({"claim_generator_info": [program]});
+        let mut builder = Builder::from_shared_context(&self.context).with_definition(definition)?;
         builder.add_action(json!({
             "action": "c2pa.created",
             "digitalSourceType": SOURCE_TYPE,
-            "softwareAgent": {"name": "effigy", "version": env!("CARGO_PKG_VERSION")},
+            "softwareAgent": program,
         }))?;
         if let Some(mark) = statement.mark {
             let (algorithm, value) = binding_of(mark);

@@ -174,11 +174,12 @@ def by_hand(path, certificates):
         if not holds:
             wrong.append(f"openssl: the certificate does not hold ({said.splitlines()[-1]})")
         _, text = openssl("x509", "-in", f"{folder}/leaf.pem", "-noout", "-text")
-        for needed in ["Digital Signature", "CA:FALSE", "1.3.6.1.4.1.62558.2.1", "Authority Key Identifier", "Subject Key Identifier"]:
+        for needed in ["Digital Signature", "CA:FALSE", "E-mail Protection", "1.3.6.1.4.1.62558.2.1", "Authority Key Identifier", "Subject Key Identifier"]:
             if needed not in text:
                 wrong.append(f"the certificate lacks {needed}")
     actions = next(cbor2.loads(part[1][0]) for name, part in assertions.items() if name.startswith("c2pa.actions"))
     stated = {
+        "signature": signature,
         "actions": [action["action"] for action in actions["actions"]],
         "source": actions["actions"][0].get("digitalSourceType", "").rsplit("/", 1)[-1],
         "consent": cbor2.loads(assertions["effigy.consent"][1][0]) if "effigy.consent" in assertions else None,
@@ -243,12 +244,13 @@ def main():
         data = path.read_bytes()
         store, begin, stop = store_of(path, data)
         print(f"{path.name}: a manifest of {len(store)} bytes")
-        print("   states", json.dumps(by_hand(path, folder / "certificates.pem")[1]))
+        stated = by_hand(path, folder / "certificates.pem")[1]
+        print("   states", json.dumps({name: value for name, value in stated.items() if name != "signature"}, default=lambda data: data.hex()))
         variants = {"as it is": (data, store)}
         flipped = lambda whole, at: whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-        variants["a picture changed"] = (flipped(data, (stop + len(data)) // 2), store)
-        for name, word in [("the statement changed", b"compositeWithTrained"), ("the consent changed", b"basis"), ("the signature changed", None)]:
-            at = store.index(word) + len(word) + 2 if word else store.index(b"c2pa.signature", store.index(b"c2cs")) + 1200
+        variants["a picture changed"] = (flipped(data, max((stop + len(data)) // 2 if stop < len(data) * 0.9 else 0, begin // 2)), store)
+        for name, word in [("the statement changed", b"compositeWithTrained"), ("the consent changed", b"basis"), ("the signature changed", stated.pop("signature"))]:
+            at = store.index(word) + (len(word) + 2 if len(word) < 64 else 9)
             changed = flipped(store, at)
             variants[name] = (data.replace(store, changed) if stop else data, changed)
         for what, (whole, manifest) in variants.items():
