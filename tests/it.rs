@@ -7,6 +7,8 @@ mod common;
 
 #[path = "common/clips.rs"]
 mod clips;
+#[path = "common/damage.rs"]
+mod damage;
 #[path = "common/folder.rs"]
 mod folder;
 
@@ -32,6 +34,7 @@ mod remembered;
 #[cfg(feature = "remote")]
 mod remote;
 mod sink;
+mod verify;
 mod views;
 
 /// Cargo does not look for tests by itself here: what is in no program is never run.
