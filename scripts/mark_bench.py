@@ -8,6 +8,7 @@
     scripts/mark_bench.py attacks FOLDER... --part 1/4 --out a1.json     what the mark survives; --seconds 2 of each clip
     scripts/mark_bench.py table a1.json a2.json ... [--out FILE]         the table of that
     scripts/mark_bench.py roc tail.json table.json --out roc.svg         found against false alarms, from the outcomes of both
+    scripts/mark_bench.py pictures PHOTO --out mark.webp                 a wall and a face, marked and not, and the difference
 
 Needs python3 with numpy and opencv; `attacks` needs ffmpeg. The folders hold clips and pictures without a mark.
 Work is cut into parts that can run one after the other; their files are put together by `tail` and `table`.
@@ -16,7 +17,7 @@ import argparse, json, tempfile
 
 import cv2
 
-import mark_attacks, mark_roc, mark_tail, mark_unmarked
+import mark_attacks, mark_pictures, mark_roc, mark_tail, mark_unmarked
 from mark_detector import Detector, clips
 
 
@@ -29,7 +30,7 @@ def part_of(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["unmarked", "seconds", "tiles", "tail", "attacks", "table", "roc"])
+    parser.add_argument("what", choices=["unmarked", "seconds", "tiles", "tail", "attacks", "table", "roc", "pictures"])
     parser.add_argument("names", nargs="*", help="folders, or files of scores")
     parser.add_argument("--part", type=part_of, default=(0, 1))
     parser.add_argument("--pictures", type=int, default=3000)
@@ -50,6 +51,9 @@ def main():
         elif given.what == "attacks":
             named = list(enumerate(clips(given.names)))[part::parts]
             answer = mark_attacks.measure(detector, named, folder, given.seconds, given.only)
+        elif given.what == "pictures":
+            cv2.imwrite(given.out, mark_pictures.sheet(detector, given.names[0]), [cv2.IMWRITE_WEBP_QUALITY, 101])
+            return
         elif given.what == "roc":
             tail, table = (json.load(open(name)) for name in given.names)
             answer = mark_roc.svg(tail, table)
