@@ -1,5 +1,5 @@
 """What marked pictures go through on their way, and whether the mark is found behind it."""
-import dataclasses, math, os, subprocess
+import dataclasses, math, os, re, subprocess
 
 import cv2
 import numpy as np
@@ -142,9 +142,9 @@ def seconds_of(name, n):
 def measure(detector, named, scratch, n_seconds, only):
     """Scores behind every attack, of pictures alone and of seconds, and whether the run was read; by attack.
 
-    `named` are clips with their numbers. Attacks whose name does not hold `only` are left out."""
+    `named` are clips with their numbers. Attacks whose name does not match `only` are left out."""
     table = {}
-    chosen = {what: attack for what, attack in attacks(scratch).items() if only in what}
+    chosen = {what: attack for what, attack in attacks(scratch).items() if re.search(only, what)}
     for clip, name in named:
         for at, found in enumerate(seconds_of(name, n_seconds)):
             run = 1 + (clip * 131 + at * 17) % 0xFFFF

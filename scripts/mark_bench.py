@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--part", type=part_of, default=(0, 1))
     parser.add_argument("--pictures", type=int, default=3000)
     parser.add_argument("--seconds", type=int, default=1, help="seconds of each clip")
-    parser.add_argument("--only", default="", help="only attacks whose name holds this")
+    parser.add_argument("--only", default="", help="only attacks whose name matches this (a regular expression)")
     parser.add_argument("--out")
     given = parser.parse_args()
     cv2.setNumThreads(1)
