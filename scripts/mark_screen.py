@@ -51,7 +51,7 @@ def main():
     table, x264 = {}, "-c:v libx264 -preset veryfast -b:v "
     with tempfile.TemporaryDirectory() as folder:
         detector = Detector(folder)
-        home = {**os.environ, "XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder, "XDG_DATA_HOME": folder, "DISPLAY": given.display}
+        home = {**os.environ, "XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder, "DISPLAY": given.display}
         screen = subprocess.Popen(["Xvfb", given.display, "-screen", "0", "%dx%dx24" % SIZE, "-nolisten", "tcp"], stderr=subprocess.DEVNULL)
         try:
             for i, portrait in enumerate(stills([given.portraits])):
