@@ -24,5 +24,6 @@ mod message;
 mod normal;
 mod resize;
 mod spectrum;
+mod sums;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::capture::clip_file::ClipFile;
@@ -22,6 +24,9 @@ const FALLBACK_RATE_HZ: f64 = 30.0;
 const MAX_RATE_HZ: f64 = 240.0;
 /// What is looked at when pictures are sums of more than this many seconds: beyond, later pictures add nothing.
 const MAX_WHOLE_SECS: usize = 600;
+
+/// Decoded pictures that may wait to be looked at.
+const N_WAITING: usize = 2;
 
 /// What is to be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,18 +210,60 @@ fn examine_address(url: &str, options: &VerifyOptions) -> Result<Evidence> {
     Ok(Evidence { manifest, ..evidence })
 }
 
-/// Looks at every picture of a source, to its end or for as long as `limit`.
+/// Looks at every picture of a source, to its end or for as long as `limit`: one thread decodes, another looks.
 fn read(source: &mut dyn Source, mut looker: Looker, limit: Option<Duration>) -> Result<Evidence> {
     looker.set_rate(source.frame_rate_hz());
-    let (mut frame, clock, begin) = (RawFrame::default(), MonotonicClock::new(), Instant::now());
-    while limit.is_none_or(|limit| begin.elapsed() < limit) {
-        match source.read(&mut frame, &clock)? {
-            Read::Fresh => looker.picture(frame.picture()),
-            Read::Idle => {}
-            Read::Ended => break,
+    let (full, pictures) = sync_channel::<RawFrame>(N_WAITING);
+    let (done, empty) = channel();
+    // One more in either thread's hand.
+    for _ in 0..N_WAITING + 2 {
+        let _ = done.send(RawFrame::default());
+    }
+    thread::scope(|scope| {
+        let look = move || {
+            for frame in pictures {
+                looker.picture(frame.picture());
+                // When the decoding thread is at its end, the picture is needed no more.
+                let _ = done.send(frame);
+            }
+            looker.finish()
+        };
+        let looking = thread::Builder::new().name("verify".to_owned()).spawn_scoped(scope, look);
+        let about = || "cannot start the thread that looks at pictures; close other programs".to_owned();
+        let looking = looking.or_error(ErrorKind::Internal, about)?;
+        let decoded = decode(source, &full, &empty, limit);
+        drop(full);
+        let evidence = looking.join().map_err(|_| {
+            Error::new(ErrorKind::Internal, "looking at pictures ended early; please report this, with the file")
+        })?;
+        decoded.map(|()| evidence)
+    })
+}
+
+/// Fills pictures and hands them on, until the source or the other thread is at its end.
+fn decode(
+    source: &mut dyn Source,
+    full: &SyncSender<RawFrame>,
+    empty: &Receiver<RawFrame>,
+    limit: Option<Duration>,
+) -> Result<()> {
+    let (clock, begin) = (MonotonicClock::new(), Instant::now());
+    while let Ok(mut frame) = empty.recv() {
+        loop {
+            if limit.is_some_and(|limit| begin.elapsed() >= limit) {
+                return Ok(());
+            }
+            match source.read(&mut frame, &clock)? {
+                Read::Fresh => break,
+                Read::Idle => {}
+                Read::Ended => return Ok(()),
+            }
+        }
+        if full.send(frame).is_err() {
+            break;
         }
     }
-    Ok(looker.finish())
+    Ok(())
 }
 
 /// Takes pictures in and looks for the mark.
@@ -228,6 +275,9 @@ pub(crate) struct Looker {
     n_in_second: usize,
     whole: NormalMap,
     luma: Vec<u8>,
+    /// The picture before.
+    seen: Vec<u8>,
+    seen_size_px: (usize, usize),
     evidence: Evidence,
 }
 
@@ -241,6 +291,8 @@ impl Looker {
             n_in_second: 0,
             whole: NormalMap::default(),
             luma: Vec::new(),
+            seen: Vec::new(),
+            seen_size_px: (0, 0),
             evidence: Evidence::default(),
         };
         looker.set_rate(None);
@@ -253,15 +305,16 @@ impl Looker {
     }
 
     fn picture(&mut self, picture: &Rgb) {
-        let mut luma = std::mem::take(&mut self.luma);
-        luma_of(picture, &mut luma);
-        self.luma(&luma, (picture.width_px(), picture.height_px()));
-        self.luma = luma;
-    }
-
-    fn luma(&mut self, luma: &[u8], size_px: (usize, usize)) {
-        if !self.detector.map(luma, size_px, &mut self.map) {
-            return;
+        luma_of(picture, &mut self.luma);
+        let size_px = (picture.width_px(), picture.height_px());
+        // Clips of a screen, or with a rate made higher, show many pictures twice: the map of the last one still stands.
+        let is_again = !self.seen.is_empty() && size_px == self.seen_size_px && self.luma == self.seen;
+        if !is_again {
+            if !self.detector.map(&self.luma, size_px, &mut self.map) {
+                return;
+            }
+            std::mem::swap(&mut self.luma, &mut self.seen);
+            self.seen_size_px = size_px;
         }
         let evidence = &mut self.evidence;
         if evidence.n_pictures == 0 {
@@ -269,7 +322,8 @@ impl Looker {
         }
         evidence.n_pictures += 1;
         if self.each_picture {
-            evidence.pictures.push(self.detector.look(&self.map));
+            let before = evidence.pictures.last().filter(|_| is_again).copied();
+            evidence.pictures.push(before.unwrap_or_else(|| self.detector.look(&self.map)));
         }
         self.second.add(&self.map);
         if evidence.n_pictures <= evidence.n_in_second * MAX_WHOLE_SECS {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use crate::common;
+use crate::damage::{Random, damaged, n_runs};
 use effigy::identity::{Basis, Signer};
 use effigy::{ErrorKind, Identity};
 
@@ -123,39 +124,12 @@ fn a_file_is_replaced_only_when_all_of_the_new_one_is_written() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Damages a copy of `file` in one to four places: bits, bytes, numbers, cuts, repetitions.
-fn damaged(file: &[u8], random: &mut impl FnMut() -> u64) -> Vec<u8> {
-    let mut file = file.to_vec();
-    for _ in 0..=random() % 4 {
-        if file.is_empty() {
-            break;
-        }
-        let at = (random() % file.len() as u64) as usize;
-        match random() % 6 {
-            0 => file[at] ^= 1 << (random() % 8),
-            1 => file[at] = random() as u8,
-            2 => file.truncate(at),
-            3 => file[at] = b"{}[]\",:0123456789-e"[(random() % 19) as usize],
-            4 => {
-                let end = (at + (random() % 64) as usize).min(file.len());
-                let part = file[at..end].to_vec();
-                file.splice(at..at, part);
-            }
-            _ => {
-                let end = (at + (random() % 64) as usize).min(file.len());
-                file.drain(at..end);
-            }
-        }
-    }
-    file
-}
-
 /// A damaged file must be refused, without a panic and without taking memory for what it claims.
 ///
 /// `EFFIGY_FUZZ_RUNS` sets how many; `cargo fuzz run identity` looks for more.
 #[test]
 fn no_damaged_file_does_harm() {
-    let n_runs = std::env::var("EFFIGY_FUZZ_RUNS").map_or(1_000_000, |n| n.parse().expect("a number"));
+    let n_runs = n_runs("EFFIGY_FUZZ_RUNS", 1_000_000);
     let whole = common::identity_on(Basis::Synthetic).to_bytes(&signer("fuzz")).unwrap();
     let header_end = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
     // The header with little behind it: nearly all of the parser, at a thousandth of the time.
@@ -168,14 +142,7 @@ fn no_damaged_file_does_harm() {
     for file in &corpus {
         let _ = Identity::from_bytes(file);
     }
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        // xorshift64*, Vigna 2016.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    };
+    let mut random = Random::new();
     for run in 0..n_runs {
         let seed: &[u8] = match run % 4 {
             0 => &corpus[run / 4 % corpus.len()],

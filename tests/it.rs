@@ -7,6 +7,8 @@ mod common;
 
 #[path = "common/clips.rs"]
 mod clips;
+#[path = "common/damage.rs"]
+mod damage;
 #[path = "common/data_home.rs"]
 mod data_home;
 #[path = "common/folder.rs"]
@@ -38,6 +40,7 @@ mod remote;
 mod sealed;
 mod sink;
 mod stream;
+mod verify;
 mod views;
 
 /// Cargo does not look for tests by itself here: what is in no program is never run.

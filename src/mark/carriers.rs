@@ -7,7 +7,7 @@ pub(super) const TILES: usize = 4;
 /// The longest wave has so many periods in a tile: 43 pixels of a picture of 512.
 const LEAST_PERIODS: i32 = 3;
 /// The shortest wave: 10.7 pixels of a picture of 512. Codecs drop what is shorter, and eyes see it better.
-const MOST_PERIODS: i32 = 12;
+pub(super) const MOST_PERIODS: i32 = 12;
 /// Waves of known phase.
 pub(super) const N_SYNC: usize = 120;
 /// Waves whose phase carries two bits each.

@@ -1,8 +1,10 @@
 //! Looks for the mark: how large and how turned by the power of its waves, then where by their phases.
 
-use super::carriers::{Carrier, Key, N_DATA, N_SYNC, carriers};
+use std::ops::Range;
+
+use super::carriers::{Carrier, Key, MOST_PERIODS, N_CARRIERS, N_DATA, N_SYNC, carriers};
 use super::certainty;
-use super::fft::{Complex, Fft, conj, mul};
+use super::fft::{Complex, Fft, LANES, Lanes, conj, mul};
 use super::message::Message;
 use super::normal::{NormalMap, Normaliser, SIDE_PX};
 use super::spectrum::Spectrum;
@@ -24,6 +26,8 @@ const N_FINE: usize = 3;
 /// Places tried along each side of a tile.
 const ROUGH_SHIFTS: usize = 32;
 const FINE_SHIFTS: usize = 64;
+/// Blocks of [`LANES`] rows that hold all waves.
+const ROW_BLOCKS: usize = (MOST_PERIODS as usize + 1).div_ceil(LANES);
 
 /// How the pattern lies in the picture.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +69,14 @@ pub struct Detector {
     spectrum: Spectrum,
     rough: Fft,
     fine: Fft,
-    grid: Vec<Complex>,
-    line: Vec<Complex>,
+    /// Waves by their place, and what is made of them, [`LANES`] side by side.
+    rows: Vec<Lanes>,
+    columns: Vec<Lanes>,
     values: Vec<Complex>,
+    /// The waves' frequencies at one angle, in periods a tile, and where they lie in the spectrum.
+    right: Vec<f32>,
+    down: Vec<f32>,
+    places: Vec<u32>,
     /// Power, tile's side, angle.
     tried: Vec<(f32, f32, f32)>,
 }
@@ -81,9 +90,12 @@ impl Detector {
             spectrum: Spectrum::default(),
             rough: Fft::new(ROUGH_SHIFTS),
             fine: Fft::new(FINE_SHIFTS),
-            grid: Vec::new(),
-            line: Vec::new(),
+            rows: Vec::new(),
+            columns: Vec::new(),
             values: Vec::new(),
+            right: Vec::new(),
+            down: Vec::new(),
+            places: Vec::new(),
             tried: Vec::new(),
         }
     }
@@ -102,7 +114,7 @@ impl Detector {
         if map.values.is_empty() {
             return nothing;
         }
-        self.spectrum.take(map);
+        self.spectrum.take(map, MOST_POWER);
         self.weigh();
         let mut lies: Vec<Lie> = Vec::with_capacity(2 * N_ROUGH);
         for i in 0..N_ROUGH.min(self.tried.len()) {
@@ -131,64 +143,92 @@ impl Detector {
         for turn in -N_ANGLES..=N_ANGLES {
             let angle = turn as f32 * STEP;
             let (sin, cos) = angle.sin_cos();
+            self.right.clear();
+            self.down.clear();
+            for carrier in &self.carriers {
+                let (u, v) = (carrier.periods.0 as f32, carrier.periods.1 as f32);
+                let (right, down) = (cos * u - sin * v, sin * u + cos * v);
+                // A wave and its opposite have the same power; those to the right are kept.
+                self.right.push(right.abs());
+                self.down.push(if right < 0.0 { -down } else { down });
+            }
             for size in 0..=n_sizes {
                 let tile_px = TILE_PX.0 * (size as f32 * STEP).exp();
-                let (sin, cos) = (sin / tile_px, cos / tile_px);
-                let power = self.carriers.iter().map(|carrier| {
-                    let (u, v) = (carrier.periods.0 as f32, carrier.periods.1 as f32);
-                    self.spectrum.power(cos * u - sin * v, sin * u + cos * v).min(MOST_POWER)
-                });
-                self.tried.push((power.sum(), tile_px, angle));
+                let power = self.spectrum.power(&self.right, &self.down, tile_px.recip(), &mut self.places);
+                self.tried.push((power, tile_px, angle));
             }
         }
         let falling = |a: &(f32, f32, f32), b: &(f32, f32, f32)| b.0.total_cmp(&a.0);
         self.tried.select_nth_unstable_by(N_ROUGH, falling);
     }
 
-    /// Reads the waves' values for a size and angle, their own phases taken off.
-    fn values(&mut self, tile_px: f32, angle_rads: f32, is_mirrored: bool) {
+    /// Reads the values of `waves` for a size and angle, their own phases taken off.
+    fn values(&mut self, waves: Range<usize>, tile_px: f32, angle_rads: f32, is_mirrored: bool) {
         let (sin, cos) = angle_rads.sin_cos();
         let (sin, cos) = (sin / tile_px, cos / tile_px);
         let spectrum = &self.spectrum;
         self.values.clear();
-        self.values.extend(self.carriers.iter().map(|carrier| {
+        self.values.extend(self.carriers[waves].iter().map(|carrier| {
             let (u, v) = (carrier.periods.0 as f32, carrier.periods.1 as f32);
             let u = if is_mirrored { -u } else { u };
             let value = spectrum.value(cos * u - sin * v, sin * u + cos * v);
-            let size = (value.0 * value.0 + value.1 * value.1).sqrt();
-            let limit = if size > MOST_VALUE { MOST_VALUE / size } else { 1.0 };
+            let squared = value.0 * value.0 + value.1 * value.1;
+            let limit = if squared > MOST_VALUE * MOST_VALUE { MOST_VALUE / squared.sqrt() } else { 1.0 };
             mul((value.0 * limit, value.1 * limit), conj(carrier.phase))
         }));
     }
 
     /// The best place of the pattern at a size and angle, of `n_shifts` along each side.
+    ///
+    /// How well the phases agree at a place is the real part of the sum of all waves turned by as much as the place asks
+    /// for: a Fourier transform along the rows, then along the columns. Of the columns' only the real part is wanted, which is
+    /// the transform of their even part, so that two of them go as one complex series.
     fn place(&mut self, tile_px: f32, angle_rads: f32, is_mirrored: bool, n_shifts: usize) -> Lie {
-        self.values(tile_px, angle_rads, is_mirrored);
+        self.values(0..N_SYNC, tile_px, angle_rads, is_mirrored);
         let n = n_shifts;
-        self.grid.clear();
-        self.grid.resize(n * n, (0.0, 0.0));
+        let fft = if n == ROUGH_SHIFTS { &self.rough } else { &self.fine };
+        // Rows of waves side by side: waves have 0 to 12 periods down, and the rest of the rows is empty.
+        self.rows.clear();
+        self.rows.resize(ROW_BLOCKS * n, Lanes::ZERO);
         let mut energy = 0.0;
-        for (carrier, value) in self.carriers.iter().zip(&self.values).take(N_SYNC) {
-            let wrap = |k: i32| k.rem_euclid(n as i32) as usize;
-            let (u, v) = carrier.periods;
-            self.grid[wrap(v) * n + wrap(u)] = *value;
+        for (carrier, value) in self.carriers.iter().zip(&self.values) {
+            let (u, v) = (carrier.periods.0.rem_euclid(n as i32) as usize, carrier.periods.1 as usize);
+            self.rows[v / LANES * n + u].set(v % LANES, *value);
             energy += value.0 * value.0 + value.1 * value.1;
         }
-        let fft = if n == ROUGH_SHIFTS { &self.rough } else { &self.fine };
-        let empty = |row: &[Complex]| row.iter().all(|v| *v == (0.0, 0.0));
-        for row in self.grid.chunks_exact_mut(n) {
-            if !empty(row) {
-                fft.forward(row);
-            }
-        }
+        self.rows.chunks_exact_mut(n).for_each(|block| fft.forward(block));
         let mut best = (f32::MIN, 0, 0);
-        for x in 0..n {
-            self.line.clear();
-            self.line.extend(self.grid[x..].iter().step_by(n));
-            fft.forward(&mut self.line);
-            for (y, value) in self.line.iter().enumerate() {
-                if value.0 > best.0 {
-                    best = (value.0, x, y);
+        for from in (0..n).step_by(2 * LANES) {
+            self.columns.clear();
+            self.columns.resize(n, Lanes::ZERO);
+            for v in 0..=MOST_PERIODS as usize {
+                let rows = &self.rows[v / LANES * n + from..][..2 * LANES];
+                // Column x as the real, column x + LANES as the imaginary series: half of each number, and half of its
+                // conjugate at the opposite frequency.
+                let (mut there, mut opposite) = (Lanes::ZERO, Lanes::ZERO);
+                for lane in 0..LANES {
+                    let (a, b) = (rows[lane].get(v % LANES), rows[lane + LANES].get(v % LANES));
+                    there.set(lane, (0.5 * (a.0 - b.1), 0.5 * (a.1 + b.0)));
+                    opposite.set(lane, (0.5 * (a.0 + b.1), 0.5 * (b.0 - a.1)));
+                }
+                if v == 0 {
+                    for lane in 0..LANES {
+                        there.re[lane] += opposite.re[lane];
+                        there.im[lane] += opposite.im[lane];
+                    }
+                } else {
+                    self.columns[n - v] = opposite;
+                }
+                self.columns[v] = there;
+            }
+            fft.forward(&mut self.columns);
+            for (y, lanes) in self.columns.iter().enumerate() {
+                for (half, sums) in [&lanes.re, &lanes.im].into_iter().enumerate() {
+                    for (lane, &sum) in sums.iter().enumerate() {
+                        if sum > best.0 {
+                            best = (sum, from + half * LANES + lane, y);
+                        }
+                    }
                 }
             }
         }
@@ -217,9 +257,9 @@ impl Detector {
 
     /// What the waves that carry the message say.
     fn read(&mut self, lie: &Lie) -> Option<Message> {
-        self.values(lie.tile_px, lie.angle_rads, lie.is_mirrored);
+        self.values(N_SYNC..N_CARRIERS, lie.tile_px, lie.angle_rads, lie.is_mirrored);
         let mut received = [0.0; 2 * N_DATA];
-        let data = self.carriers.iter().zip(&self.values).skip(N_SYNC);
+        let data = self.carriers[N_SYNC..].iter().zip(&self.values);
         for ((carrier, &value), bits) in data.zip(received.chunks_exact_mut(2)) {
             let (u, v) = (carrier.periods.0 as f32, carrier.periods.1 as f32);
             let angle = -std::f32::consts::TAU * (u * lie.shift.0 + v * lie.shift.1);

@@ -1,6 +1,7 @@
 //! A picture with everything evened out that hides the mark: large shapes taken away, busy places turned down.
 
 use super::resize::Resizer;
+use super::sums::Windows;
 
 /// The shorter side of what is looked at. A mark that fills the picture has its shortest waves at 5 pixels here.
 pub(super) const SIDE_PX: usize = 256;
@@ -54,7 +55,7 @@ pub(super) struct Normaliser {
     mean: Vec<f32>,
     squares: Vec<f32>,
     spread: Vec<f32>,
-    sums: Vec<f32>,
+    blur: Blur,
 }
 
 impl Normaliser {
@@ -83,13 +84,13 @@ impl Normaliser {
         }
         self.resizer.get_or_insert_with(|| Resizer::new(kept, to)).resize(luma, &mut self.plane);
         let (width, height) = to;
-        blur(&self.plane, width, height, MEAN_REACH, &mut self.sums, &mut self.mean);
+        self.blur.blur(&self.plane, (width, height), MEAN_REACH, &mut self.mean);
         self.squares.clear();
         for (value, mean) in self.plane.iter_mut().zip(&self.mean) {
             *value -= mean;
             self.squares.push(*value * *value);
         }
-        blur(&self.squares, width, height, SPREAD_REACH, &mut self.sums, &mut self.spread);
+        self.blur.blur(&self.squares, (width, height), SPREAD_REACH, &mut self.spread);
         map.width = width;
         map.height = height;
         map.values.clear();
@@ -99,38 +100,52 @@ impl Normaliser {
     }
 }
 
-/// The mean over a square of `2 reach + 1` around each sample, by as much of it as lies inside.
-fn blur(plane: &[f32], width: usize, height: usize, reach: usize, sums: &mut Vec<f32>, out: &mut Vec<f32>) {
-    sums.clear();
-    for row in plane.chunks_exact(width) {
-        let mut sum: f32 = row.iter().take(reach).sum();
-        for x in 0..width {
-            if let Some(entering) = row.get(x + reach) {
-                sum += entering;
+/// Means over squares; keeps its memory.
+#[derive(Default)]
+struct Blur {
+    windows: Windows,
+    line: Vec<f32>,
+    sums: Vec<f32>,
+    rows: Vec<f32>,
+    column: Vec<f32>,
+    /// One over the number of columns that are inside, for each column.
+    shares: Vec<f32>,
+}
+
+impl Blur {
+    /// The mean over a square of `2 reach + 1` around each sample, by as much of it as lies inside.
+    fn blur(&mut self, plane: &[f32], (width, height): (usize, usize), reach: usize, out: &mut Vec<f32>) {
+        let n_inside = |at: usize, side: usize| (at + reach).min(side - 1) - at.saturating_sub(reach) + 1;
+        self.shares.clear();
+        self.shares.extend((0..width).map(|x| (n_inside(x, width) as f32).recip()));
+        self.rows.clear();
+        for row in plane.chunks_exact(width) {
+            self.line.clear();
+            self.line.resize(reach, 0.0);
+            self.line.extend_from_slice(row);
+            self.line.resize(width + 2 * reach, 0.0);
+            self.windows.sums(&self.line, 2 * reach + 1, 1, &mut self.sums);
+            self.rows.extend(self.sums.iter().zip(&self.shares).map(|(sum, share)| sum * share));
+        }
+        let rows = &self.rows;
+        let row = |y: usize| &rows[y * width..][..width];
+        out.clear();
+        out.resize(width * height, 0.0);
+        let column = &mut self.column;
+        column.clear();
+        column.resize(width, 0.0);
+        for y in 0..reach.min(height) {
+            column.iter_mut().zip(row(y)).for_each(|(sum, value)| *sum += value);
+        }
+        for (y, to) in out.chunks_exact_mut(width).enumerate() {
+            if y + reach < height {
+                column.iter_mut().zip(row(y + reach)).for_each(|(sum, value)| *sum += value);
             }
-            if x > reach {
-                sum -= row[x - reach - 1];
+            if y > reach {
+                column.iter_mut().zip(row(y - reach - 1)).for_each(|(sum, value)| *sum -= value);
             }
-            let n = (x + reach).min(width - 1) - x.saturating_sub(reach) + 1;
-            sums.push(sum / n as f32);
+            let share = (n_inside(y, height) as f32).recip();
+            to.iter_mut().zip(&*column).for_each(|(to, sum)| *to = sum * share);
         }
-    }
-    out.clear();
-    out.resize(width * height, 0.0);
-    let mut column = vec![0.0; width];
-    for row in sums.chunks_exact(width).take(reach) {
-        column.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
-    for (y, to) in out.chunks_exact_mut(width).enumerate() {
-        if y + reach < height {
-            let row = &sums[(y + reach) * width..][..width];
-            column.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-        }
-        if y > reach {
-            let row = &sums[(y - reach - 1) * width..][..width];
-            column.iter_mut().zip(row).for_each(|(sum, value)| *sum -= value);
-        }
-        let n = (y + reach).min(height - 1) - y.saturating_sub(reach) + 1;
-        to.iter_mut().zip(&column).for_each(|(to, sum)| *to = sum / n as f32);
     }
 }

@@ -12,36 +12,31 @@ pub(super) struct Resizer {
     down: Vec<Span>,
     pub(super) from: (usize, usize),
     pub(super) to: (usize, usize),
-    rows: Vec<f32>,
+    row: Vec<f32>,
 }
 
 impl Resizer {
     /// Prepares for (width, height) to (width, height), none of them 0.
     pub(super) fn new(from: (usize, usize), to: (usize, usize)) -> Self {
-        Self { across: spans(from.0, to.0), down: spans(from.1, to.1), from, to, rows: Vec::new() }
+        Self { across: spans(from.0, to.0), down: spans(from.1, to.1), from, to, row: vec![0.0; from.0] }
     }
 
     /// Writes `plane`, of the size this was made for, into `out`.
     pub(super) fn resize(&mut self, plane: &[u8], out: &mut Vec<f32>) {
-        let (width, wide) = (self.from.0, self.to.0);
-        self.rows.clear();
-        for row in plane.chunks_exact(width) {
-            self.rows.extend(self.across.iter().map(|span| {
-                row[span.from..]
-                    .iter()
-                    .zip(&span.weights)
-                    .map(|(&sample, weight)| f32::from(sample) * weight)
-                    .sum::<f32>()
-            }));
-        }
+        let width = self.from.0;
         out.clear();
-        out.resize(wide * self.to.1, 0.0);
-        for (span, to) in self.down.iter().zip(out.chunks_exact_mut(wide)) {
-            for (from, &weight) in self.rows[span.from * wide..].chunks_exact(wide).zip(&span.weights) {
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to += from * weight;
+        // Down first: whole rows are what a processor adds fastest.
+        for down in &self.down {
+            self.row.fill(0.0);
+            for (samples, &weight) in plane[down.from * width..].chunks_exact(width).zip(&down.weights) {
+                for (sum, &sample) in self.row.iter_mut().zip(samples) {
+                    *sum += f32::from(sample) * weight;
                 }
             }
+            out.extend(self.across.iter().map(|across| {
+                let samples = self.row[across.from..].iter().zip(&across.weights);
+                samples.map(|(sample, weight)| sample * weight).sum::<f32>()
+            }));
         }
     }
 }

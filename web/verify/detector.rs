@@ -22,6 +22,8 @@ mod normal;
 mod resize;
 #[path = "../../src/mark/spectrum.rs"]
 mod spectrum;
+#[path = "../../src/mark/sums.rs"]
+mod sums;
 
 use carriers::Key;
 use detect::Detector;
