@@ -131,9 +131,9 @@ fn a_changed_byte_is_found() {
     for file in FILES {
         let whole = std::fs::read(home.join("signed").join(file)).unwrap();
         let changed = folder.0.join(file);
-        // In the pictures, which lie behind the manifest in all of them.
+        // In the pictures: of an AVI the manifest is the end, of the others the beginning.
         let mut bytes = whole.clone();
-        let at = bytes.len() * 7 / 8;
+        let at = if file.ends_with(".avi") { bytes.len() / 2 } else { bytes.len() * 7 / 8 };
         bytes[at] ^= 1;
         std::fs::write(&changed, &bytes).unwrap();
         let found = credentials::read(&changed, true).unwrap().unwrap();
@@ -173,8 +173,8 @@ fn a_torn_or_odd_manifest_is_told_and_never_intact() {
     // The signature is followed by padding under a name, to which nothing is bound.
     let name = still[..begin + n_bytes].windows(4).rposition(|word| word == b"\x63pad").unwrap();
     let end = name + 7 + still[name + 7..].iter().position(|byte| *byte != 0).unwrap();
-    // A bit here and there, and all of one sort.
-    for at in (begin + 4..begin + 4 + n_bytes).step_by(37).filter(|at| !(name - 64..end).contains(at)) {
+    // A bit here and there, and all of one sort. The first eight bytes only say how long the box is, and of what kind.
+    for at in (begin + 12..begin + 4 + n_bytes).step_by(37).filter(|at| !(name - 64..end).contains(at)) {
         let mut bytes = still.clone();
         bytes[at] ^= 1 << (at % 8);
         look(&bytes, &format!("bit of byte {}", at - begin));

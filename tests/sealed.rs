@@ -265,7 +265,7 @@ fn a_passphrase_comes_from_a_file_the_environment_or_the_terminal() {
 fn a_running_program_switches_to_sealed_identities_that_it_opened_and_opens_them_again_next_time() {
     let home = Home::new("live");
     home.says("seal ann.effigy --new-key ann.key", 0);
-    let line = "run --identity me.effigy,ann.effigy --key ann.key --source pattern --loop --sink null --backend warp \
+    let line = "run --identity me.effigy,ann.effigy --key ann.key --source vmc:0 --sink null --backend warp \
                 --osc 127.0.0.1:0 --duration 4 --report report.json";
     let mut child = home.command(line).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap());
@@ -290,17 +290,17 @@ fn a_running_program_switches_to_sealed_identities_that_it_opened_and_opens_them
     let report: Value = serde_json::from_slice(&home.read("report.json")).unwrap();
     assert_eq!(report["identity"], "ann", "{report:#}");
     // The next run finds identity and key again, and where the badge was left.
-    let table = home.says("run --dry-run", 0);
+    let table = home.says("run --dry-run --source vmc:0", 0);
     let row = |key: &str| {
         let line = table.lines().find(|line| line.split_whitespace().next() == Some(key));
         line.unwrap_or_else(|| panic!("no {key} in\n{table}")).to_owned()
     };
     assert!(row("key").contains("ann.key") && row("key").ends_with("last run"), "{table}");
     assert!(row("badge-place").contains("top-left") && row("badge-language").contains("ja"), "{table}");
-    home.says("run --source pattern --sink null --backend warp --duration 0.3", 0);
+    home.says("run --source vmc:0 --sink null --backend warp --duration 0.3", 0);
     // Without its key the last run's identity is not shown, and it is said where the name comes from.
     std::fs::remove_file(home.0.join("ann.key")).unwrap();
-    let told = home.says("run --source pattern --sink null --backend warp --duration 0.3", 1);
+    let told = home.says("run --source vmc:0 --sink null --backend warp --duration 0.3", 1);
     assert!(told.contains("cannot read the key") && told.contains("some of this is from the last run"), "{told}");
 }
 

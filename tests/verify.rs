@@ -14,7 +14,7 @@ use crate::folder::Folder;
 use effigy::RawFrame;
 use effigy::capture::{self, Read, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
-use effigy::identity::{Basis, Signer};
+use effigy::identity::{Basis, Opener, Signer};
 use effigy::mark::{Detector, Embedder, Key, Message, NormalMap};
 use effigy::verify::{Subject, VerifyOptions, VerifySpec, examine};
 
@@ -90,7 +90,7 @@ fn every_file_is_verified_or_refused() {
     for run in 0..n_runs("EFFIGY_FUZZ_CLIPS", 700) / 4 {
         let path = folder.0.join(["file", "file.effigy"][usize::from(run % 16 == 0)]);
         std::fs::write(&path, damaged(&files[run % files.len()], &mut random)).unwrap();
-        match examine(&VerifySpec::File(path), &VerifyOptions::default()) {
+        match examine(&VerifySpec::File(path), &VerifyOptions::default(), &Opener::default()) {
             Ok(Subject::Pictures(evidence)) => {
                 assert!(evidence.best().is_none_or(|best| !best.is_marked()), "nothing in them is marked");
                 n_pictures += evidence.n_pictures;
@@ -151,7 +151,9 @@ fn pictures_that_are_shown_again_count_and_change_nothing() {
         [pixel[0].saturating_add(u8::from(i >= 4)), pixel[1], pixel[2]]
     });
     let options = VerifyOptions { each_picture: true, ..VerifyOptions::default() };
-    let Ok(Subject::Pictures(evidence)) = examine(&VerifySpec::File(path), &options) else { panic!("it is a clip") };
+    let Ok(Subject::Pictures(evidence)) = examine(&VerifySpec::File(path), &options, &Opener::default()) else {
+        panic!("it is a clip")
+    };
     assert_eq!((evidence.n_pictures, evidence.pictures.len()), (8, 8));
     let scores: Vec<f32> = evidence.pictures.iter().map(|finding| finding.score).collect();
     assert!(scores[..4].iter().all(|score| *score == scores[0]) && scores[4..].iter().all(|score| *score == scores[4]));
