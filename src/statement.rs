@@ -145,8 +145,6 @@ fn wav(samples: &[i16], rate_hz: u32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "these are tests")]
-
     use super::*;
     use crate::clock::Timestamp;
 

@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::clip_file::ClipFile;
 use crate::capture::{self, RawFrame, Read, Source, SourceOptions, SourceSpec};
@@ -213,9 +214,9 @@ fn examine_address(url: &str, options: &VerifyOptions) -> Result<Evidence> {
 /// Looks at every picture of a source, to its end or for as long as `limit`: one thread decodes, another looks.
 fn read(source: &mut dyn Source, mut looker: Looker, limit: Option<Duration>) -> Result<Evidence> {
     looker.set_rate(source.frame_rate_hz());
-    let (full, pictures) = sync_channel::<RawFrame>(N_WAITING);
-    let (done, empty) = channel();
+    let (full, pictures) = bounded::<RawFrame>(N_WAITING);
     // One more in either thread's hand.
+    let (done, empty) = bounded(N_WAITING + 2);
     for _ in 0..N_WAITING + 2 {
         let _ = done.send(RawFrame::default());
     }
@@ -243,7 +244,7 @@ fn read(source: &mut dyn Source, mut looker: Looker, limit: Option<Duration>) ->
 /// Fills pictures and hands them on, until the source or the other thread is at its end.
 fn decode(
     source: &mut dyn Source,
-    full: &SyncSender<RawFrame>,
+    full: &Sender<RawFrame>,
     empty: &Receiver<RawFrame>,
     limit: Option<Duration>,
 ) -> Result<()> {

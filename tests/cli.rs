@@ -776,7 +776,19 @@ fn a_photo_that_may_look_bad_is_warned_of_and_refused_by_strict() {
     };
     let dark = ["the face is dark; take the photo in more light"];
     let told = json("enroll dark.png -o dark.effigy --consent synthetic --json --no-rehearsal", 0, &dark);
-    let all = ["face", "faces", "identity", "left_out", "measures", "photo", "preview", "remarks", "size_px", "views"];
+    let all = [
+        "face",
+        "faces",
+        "identity",
+        "left_out",
+        "measures",
+        "photo",
+        "preview",
+        "recording",
+        "remarks",
+        "size_px",
+        "views",
+    ];
     assert_eq!(keys(&told), all);
     assert_eq!((told["views"].as_array().unwrap().len(), &told["left_out"]), (1, &serde_json::json!([])));
     assert_eq!(told["remarks"][0]["kind"], "dark");

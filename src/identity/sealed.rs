@@ -314,8 +314,6 @@ fn read_out(reader: impl std::io::Read, max_bytes: u64) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "these are tests")]
-
     use super::*;
 
     /// A key that seals fast, and its opener.
