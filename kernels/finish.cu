@@ -101,7 +101,7 @@ finish(const f16* __restrict__ decoded, const f16* __restrict__ gates, const flo
   }
   const float right_x = at_x[1] - at_x[0], right_y = at_y[1] - at_y[0];
   const float lower_x = at_x[2] - at_x[0], lower_y = at_y[2] - at_y[0];
-  const float pressed = (1.0f / 1.5f) * sqrtf(larger(right_x * right_x + right_y * right_y, lower_x * lower_x + lower_y * lower_y));
+  const float pressed = (1.0f / 1.5f) * fast_sqrt(larger(right_x * right_x + right_y * right_y, lower_x * lower_x + lower_y * lower_y));
   const float finest_shown = clamp(2.0f - pressed, 0.0f, 1.0f);
   const float finer_shown = clamp(2.0f - pressed * ((float)s.fine / (float)side), 0.0f, 1.0f);
   Pixel sum = {};  // what chroma is the mean of
