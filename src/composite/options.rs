@@ -2,7 +2,7 @@
 
 use super::{Background, BadgeLanguage, BadgePlace, Framing, View};
 
-/// How a [`Compositor`] builds its pictures.
+/// How a compositor builds its pictures.
 #[derive(Clone, Debug)]
 pub struct CompositeOptions {
     /// Width and height of the generated square, in pixels.
