@@ -48,10 +48,10 @@ def svg(tail, table):
     own = x_of(rate(tail["program_threshold"]))
     lines += [f'<path d="M{own:.1f} {TOP}V{TOP + HEIGHT}" stroke="black" stroke-dasharray="2 3"/>']
     lines += [f'<text x="{LEFT + WIDTH / 2}" y="{TOP + HEIGHT + 34}" text-anchor="middle">false alarms a look (counted down to one in a hundred, fitted tail below)</text>']
-    for i, (what, colour) in enumerate(zip(SHOWN, COLOURS)):
+    for i, (what, colour) in enumerate((w, c) for w, c in zip(SHOWN, COLOURS) if w in table):
         for kind, dash in (("picture", ""), ("second", ' stroke-dasharray="6 4"')):
             found = np.array(table[what][kind])
-            points = [(x_of(rate(s)), y_of(float((found >= s).mean()))) for s in scores if rate(s) <= 10.0**TO]
+            points = [(x_of(rate(s)), y_of(float((found >= s).mean()))) for s in scores if 10.0**FROM <= rate(s) <= 10.0**TO]
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
         y = TOP + HEIGHT + 54 + 18 * i
