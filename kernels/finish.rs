@@ -129,7 +129,7 @@ impl Place {
 const OUTERMOST_PX: f32 = 0.25;
 
 /// How closely the photo's pixels lie for one of the picture's where a band begins to fade; at twice that it is gone.
-const FADES_FROM: f32 = 1.5;
+pub const FADES_FROM: f32 = 1.5;
 
 /// How much of the finest and of the finer band shows in the 2 × 2 pixels that begin at an even row and column.
 fn shown_bands(s: &FinishShape, [first, right, lower]: [&Place; 3]) -> [f32; 2] {

@@ -8,7 +8,6 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use effigy::capture::{FormatPreference, SourceSpec};
 use effigy::composite::{Background, BadgeLanguage, BadgePlace};
 use effigy::drive::{Motion, Strengths};
-use effigy::identity::{Basis, Framing};
 use effigy::microphone::MicrophoneSpec;
 use effigy::sink::{Codec, SinkSpec};
 
@@ -80,7 +79,7 @@ pub(crate) enum Command {
     /// Show the program at work with the built-in portrait and driver
     Demo(DemoArgs),
     /// Make an identity file from a photo, or from several photos and clips of one person
-    Enroll(EnrollArgs),
+    Enroll(enroll::EnrollArgs),
     /// Drive an identity with a camera or a clip
     Run(Box<RunArgs>),
     /// Render many clips to files, in parts and again after it was stopped
@@ -101,9 +100,9 @@ pub(crate) enum Command {
     /// The keys of this machine: which sign identities and recordings
     Keys(keys::KeysArgs),
     /// Say where a picture, clip, stream or identity comes from
-    Verify(VerifyArgs),
+    Verify(verify::VerifyArgs),
     /// Take back the consent of an identity: it does not run on this machine any more
-    Revoke(RevokeArgs),
+    Revoke(enroll::RevokeArgs),
     /// Seal an identity file to a passphrase or a key, so that who steals it cannot show it
     Seal(seal::SealArgs),
     /// Open a sealed identity file for good
@@ -142,78 +141,6 @@ pub(crate) struct DemoArgs {
     /// Write the run's figures to this file as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) report: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  effigy enroll me.jpg -o me.effigy --consent self
-  effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example'
-  effigy enroll two-people.jpg -o left.effigy --consent self --face 1
-  effigy enroll me.jpg left.jpg right.jpg smile.jpg -o me.effigy --consent self
-  effigy enroll me.jpg talk.mp4 -o me.effigy --consent self        further views out of a clip
-  effigy enroll ann.jpg -o ann.effigy --consent subject --consent-by 'Ann Example' --statement-audio microphone
-  effigy enroll me.jpg -o me.effigy --consent self --seal passphrase
-
-The identity file holds the consent record and is signed with a key that is made on first use.
-A preview is written beside it (NAME.png): points found, person cut out, background; beside a sealed one none is.")]
-pub(crate) struct EnrollArgs {
-    /// The photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, one face from the front, at least 96 pixels high; - is standard
-    /// input; or a clip, whose best picture is taken
-    #[arg(value_name = "PHOTO|CLIP")]
-    pub(crate) photo: PathBuf,
-    /// More photos or clips of the same person, which add what the first does not show: turns of the head, teeth, shut eyes
-    #[arg(value_name = "MORE")]
-    pub(crate) more: Vec<PathBuf>,
-    /// The identity file to write
-    #[arg(short, long, value_name = "NAME.effigy")]
-    pub(crate) output: PathBuf,
-    /// On what basis this face may be shown; recorded in the file
-    #[arg(long, value_enum)]
-    pub(crate) consent: Basis,
-    /// Who says so; needed for `subject`, otherwise the user's name
-    #[arg(long, value_name = "WHO")]
-    pub(crate) consent_by: Option<String>,
-    /// The last day on which it holds, in UTC; recorded, and enforced by `run`
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_date)]
-    pub(crate) until: Option<u64>,
-    /// What the face may be shown for, if only for that; `run` then asks for the same words
-    #[arg(long = "for", value_name = "PURPOSE")]
-    pub(crate) purpose: Option<String>,
-    /// The sentence with which the person agreed; its hash is recorded
-    #[arg(long, value_name = "SENTENCE")]
-    pub(crate) statement: Option<String>,
-    /// The person says the sentence (that of --statement, or one that is shown): a recording, or microphone[:NAME]. Its hash
-    /// and length are recorded, and it is kept beside the identity (NAME.statement.wav), to be shown later
-    #[arg(long, value_name = "FILE|microphone", value_parser = parse_name::<statement::AudioSpec>())]
-    pub(crate) statement_audio: Option<statement::AudioSpec>,
-    /// Seal the identity file (and the recording) to a passphrase, or to public keys (age1…, may be repeated): who steals it
-    /// cannot show it
-    #[arg(long, value_name = "passphrase|age1…")]
-    pub(crate) seal: Vec<String>,
-    /// The passphrase of --seal is the first line of this file; without it EFFIGY_PASSPHRASE is taken, or the terminal asks
-    #[arg(long, value_name = "FILE")]
-    pub(crate) passphrase_file: Option<PathBuf>,
-    /// How the portrait is cut out of the photo
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) framing: Framing,
-    /// Which face, when there are several: counted from the left, from 1
-    #[arg(long, value_name = "N", value_parser = parse_face)]
-    pub(crate) face: Option<usize>,
-    /// The most views of several photos or a clip that are kept, 1 to 8; each takes memory and seconds at the start of a run
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=8))]
-    pub(crate) views: u8,
-    /// The identity's name; otherwise the output file's
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// Refuse a photo that may look bad instead of warning
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Try no expressions on the portrait: seconds less, and what it shows too weakly stays so
-    #[arg(long)]
-    pub(crate) no_rehearsal: bool,
-    /// Print what was found and made as JSON: faces, remarks, measures, files
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -412,52 +339,6 @@ pub(crate) enum ModelSize {
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  effigy verify talk.mp4
-  effigy verify picture.png --json
-  effigy verify me.effigy
-  effigy verify ann.effigy --statement-audio ann.statement.wav
-  effigy verify http://127.0.0.1:8080/stream
-  curl -L https://a.example/talk.mp4 | effigy verify -
-
-Exit codes: 0 marked, or an identity whose signature holds (and whose recording it is); 1 no mark found, or another
-recording; 2 cannot be read.
-A mark that is found says that effigy made the pictures. None found says nothing.")]
-pub(crate) struct VerifyArgs {
-    /// A picture, clip or identity file, the address of a clip or stream, or - for standard input
-    #[arg(value_name = "FILE|URL")]
-    pub(crate) what: PathBuf,
-    /// Print all that was found as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Look at every picture of a clip by itself, too, not only at whole seconds
-    #[arg(long)]
-    pub(crate) each_picture: bool,
-    /// How long to watch a live stream
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = parse_secs)]
-    pub(crate) secs: f64,
-    /// Check that this is the recording in which the person of an identity agreed
-    #[arg(long, value_name = "FILE")]
-    pub(crate) statement_audio: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) keys: opener::KeyArgs,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  effigy revoke ann.effigy
-
-Neither this file nor a copy of it runs on this machine afterwards; `effigy verify` says so. Other machines
-do not learn of it: delete the file there.")]
-pub(crate) struct RevokeArgs {
-    /// The identity file
-    #[arg(value_name = "FILE")]
-    pub(crate) identity: PathBuf,
-    #[command(flatten)]
-    pub(crate) keys: opener::KeyArgs,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
   effigy completions bash > ~/.local/share/bash-completion/completions/effigy")]
 pub(crate) struct CompletionsArgs {
     /// The shell
@@ -481,10 +362,6 @@ fn parse_size() -> ValueParser {
     })
 }
 
-fn parse_face(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number, counted from 1".to_owned())
-}
-
 fn parse_first(text: &str) -> Result<usize, String> {
     let fits = |n: &usize| (1..=effigy::pipeline::MAX_IDENTITIES).contains(n);
     text.parse().ok().filter(fits).ok_or_else(|| "expected a whole number, counted from 1".to_owned())
@@ -502,26 +379,6 @@ fn parse_strength(text: &str) -> Result<f32, String> {
         Ok(strength) if (0.0..=2.0).contains(&strength) => Ok(strength),
         _ => Err("expected a number from 0 to 2".to_owned()),
     }
-}
-
-/// The last second of a day.
-fn parse_date(text: &str) -> Result<u64, String> {
-    let advice = || "expected a day as YYYY-MM-DD, from 1970 to 9999, such as 2027-01-31".to_owned();
-    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
-    let (Some(Some(year)), Some(Some(month)), Some(Some(day))) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(advice());
-    };
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return Err(advice());
-    }
-    // Source: Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`.
-    let shifted_year = year - u64::from(month <= 2);
-    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let end = (era * 146_097 + day_of_era + 1).saturating_sub(719_468) * 86_400 - 1;
-    // A day that a month does not have becomes one of the next.
-    if effigy::identity::utc(end).starts_with(text) { Ok(end) } else { Err(advice()) }
 }
 
 fn parse_share(text: &str) -> Result<f32, String> {

@@ -13,6 +13,8 @@ mod damage;
 mod data_home;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "common/home.rs"]
+mod home;
 
 mod badge;
 mod batch;

@@ -3,68 +3,28 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use crate::common;
+use crate::home::Home;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use effigy::capture::{MotionSource, RawFrame, Read, Source as _};
 use effigy::clock::MonotonicClock;
 use effigy::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
-use effigy::identity::Signer;
 use effigy::motion_link::{MotionFrame, MotionSink as _, Protocol, UdpMotionSink};
 use glam::{EulerRot, Quat, Vec3};
 use rosc::{OscMessage, OscPacket, OscType};
 
-/// A user with a home of their own.
-struct Home(PathBuf);
+/// A user with two identities.
+fn home(name: &str) -> Home {
+    Home::new("remembered", name, &["me", "ann"], &common::identity(512))
+}
 
-impl Home {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("remembered").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let home = Self(folder);
-        let signer = Signer::open_or_create_at(&home.0.join(".config/effigy/signing.key")).unwrap();
-        for name in ["me", "ann"] {
-            let mut identity = (*common::identity(512)).clone();
-            identity.manifest.name = name.to_owned();
-            // Two people: what one takes back says nothing of the other.
-            identity.manifest.consent.by = name.to_owned();
-            identity.save(&home.0.join(format!("{name}.effigy")), &signer).unwrap();
-        }
-        home
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
-        command.args(line.split_whitespace()).current_dir(&self.0).stdin(Stdio::null()).env_remove("XDG_RUNTIME_DIR");
-        // What the program runs on is found from the real home.
-        command.env("EFFIGY_ONNXRUNTIME", effigy::onnx::runtime_path().unwrap());
-        for (name, folder) in
-            [("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share"), ("CACHE", ".cache")]
-        {
-            command.env(format!("XDG_{name}_HOME"), self.0.join(folder));
-        }
-        for name in ["DISPLAY", "WAYLAND_DISPLAY", "EDITOR", "VISUAL", "EFFIGY_LOG"] {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    /// Runs a command to its end; gives what it printed.
-    fn says(&self, line: &str, code: i32) -> String {
-        let Output { status, stdout, stderr } = self.command(line).output().unwrap();
-        let text = String::from_utf8([stdout, stderr].concat()).unwrap();
-        assert_eq!(status.code(), Some(code), "effigy {line}\n{text}");
-        text
-    }
-
-    fn settings(&self) -> PathBuf {
-        self.0.join(".config/effigy/settings.toml")
-    }
+fn settings(home: &Home) -> PathBuf {
+    home.0.join(".config/effigy/settings.toml")
 }
 
 /// The line about one option of `run --dry-run`.
@@ -75,14 +35,14 @@ fn row<'a>(table: &'a str, key: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_command_line_wins_over_profile_file_and_default() {
-    let home = Home::new("layers");
-    assert_eq!(home.says("config path", 0).trim(), home.settings().to_str().unwrap());
+    let home = home("layers");
+    assert_eq!(home.says("config path", 0).trim(), settings(&home).to_str().unwrap());
     home.says("config set mouth 1.2", 0);
     home.says("config set sink null http:0", 0);
     home.says("config set --profile stream mouth 0.5", 0);
     home.says("config set --profile stream mirror true", 0);
-    let text = std::fs::read_to_string(home.settings()).unwrap();
-    std::fs::write(home.settings(), format!("# mine\n{text}")).unwrap();
+    let text = std::fs::read_to_string(settings(&home)).unwrap();
+    std::fs::write(settings(&home), format!("# mine\n{text}")).unwrap();
 
     let table = home.says("run --source pattern --dry-run", 0);
     assert_eq!(row(&table, "mouth"), ["mouth", "1.2", "settings,", "line", "2"]);
@@ -102,18 +62,18 @@ fn the_command_line_wins_over_profile_file_and_default() {
     // Comments stay through a change, and nothing wrong is taken.
     home.says("config set head 0.8", 0);
     home.says("config unset mouth", 0);
-    let text = std::fs::read_to_string(home.settings()).unwrap();
+    let text = std::fs::read_to_string(settings(&home)).unwrap();
     assert!(text.starts_with("# mine\n") && text.contains("head = 0.8") && text.contains("mouth = 0.5"), "{text}");
     assert!(home.says("config set mouth 7", 2).contains("expected a number from 0 to 2"));
     assert!(home.says("config set heads 1", 2).contains("there is no setting `heads`; there are identity"));
     assert!(home.says("run --profile call --dry-run", 2).contains("has stream; add `[profiles.call]`"));
-    assert_eq!(text, std::fs::read_to_string(home.settings()).unwrap());
+    assert_eq!(text, std::fs::read_to_string(settings(&home)).unwrap());
 }
 
 #[test]
 fn a_torn_or_wrong_settings_file_is_named_with_its_line_and_left_alone() {
-    let home = Home::new("torn");
-    std::fs::create_dir_all(home.settings().parent().unwrap()).unwrap();
+    let home = home("torn");
+    std::fs::create_dir_all(settings(&home).parent().unwrap()).unwrap();
     let cases = [
         ("head = 1\ngaze = [1,\n", "line 2"),
         ("head = 1\n\nmouth = 3\n", "line 3: invalid value '3'"),
@@ -123,14 +83,14 @@ fn a_torn_or_wrong_settings_file_is_named_with_its_line_and_left_alone() {
         ("dry-run = true\n", "line 1: there is no setting `dry-run`"),
     ];
     for (text, says) in cases {
-        std::fs::write(home.settings(), text).unwrap();
+        std::fs::write(settings(&home), text).unwrap();
         let told = home.says("run --dry-run", 2);
         assert!(told.contains(says) && told.contains("`effigy config edit`"), "{text:?}\n{told}");
-        assert!(told.contains(home.settings().to_str().unwrap()), "{told}");
+        assert!(told.contains(settings(&home).to_str().unwrap()), "{told}");
         home.says("run --dry-run --no-settings", 0);
         // Commands that need no settings do not mind.
         home.says("verify me.effigy", 0);
-        assert_eq!(std::fs::read_to_string(home.settings()).unwrap(), text);
+        assert_eq!(std::fs::read_to_string(settings(&home)).unwrap(), text);
     }
     let told = home.says("config edit", 2);
     assert!(told.contains("no editor is chosen") && told.contains("EDITOR=nano effigy config edit"), "{told}");
@@ -138,7 +98,7 @@ fn a_torn_or_wrong_settings_file_is_named_with_its_line_and_left_alone() {
 
 #[test]
 fn the_library_lists_renames_orders_and_removes() {
-    let home = Home::new("library");
+    let home = home("library");
     assert!(home.says("identities list", 0).contains("`effigy identities add FILE.effigy`"));
     assert!(home.says("run --source pattern --sink null", 2).contains("no identity to show"));
     for name in ["me", "ann"] {
@@ -179,7 +139,7 @@ fn the_library_lists_renames_orders_and_removes() {
 
 #[test]
 fn the_program_alone_and_its_doctor_say_what_to_type() {
-    let home = Home::new("doctor");
+    let home = home("doctor");
     assert!(home.says("", 2).contains("`effigy run --sink http`"));
     let told = home.command("doctor").output().unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
@@ -298,7 +258,7 @@ fn round_trip(protocol: Protocol, home: &Home) -> (usize, f32) {
 
 #[test]
 fn motion_goes_in_and_out_with_less_than_a_hundredth_lost_beside_noise() {
-    let home = Home::new("motion");
+    let home = home("motion");
     for protocol in [Protocol::Vmc, Protocol::Ifacialmocap] {
         let (n_came, worst) = round_trip(protocol, &home);
         assert!(n_came > 30, "{protocol:?}: {n_came} frames of 90 came");
@@ -308,7 +268,7 @@ fn motion_goes_in_and_out_with_less_than_a_hundredth_lost_beside_noise() {
 
 #[test]
 fn a_recorded_motion_plays_again_the_same() {
-    let home = Home::new("recorded");
+    let home = home("recorded");
     home.says(
         "run --identity me.effigy --backend warp --source pattern --duration 1.5 --sink null --sink motion:a.jsonl --sink \
          motion:a.csv",
@@ -340,7 +300,7 @@ fn a_recorded_motion_plays_again_the_same() {
 
 #[test]
 fn what_osc_steers_is_there_again_at_the_next_start() {
-    let home = Home::new("steered");
+    let home = home("steered");
     let mut run = Running::start(
         &home,
         "run --identity me.effigy,ann.effigy --backend warp --source vmc:0 --osc 0 --sink null --sink vmc:127.0.0.1:9 --duration 4",
@@ -394,7 +354,7 @@ fn what_osc_steers_is_there_again_at_the_next_start() {
 
 #[test]
 fn other_machines_are_let_in_only_when_that_is_said() {
-    let home = Home::new("remote");
+    let home = home("remote");
     for line in ["--source vmc:0.0.0.0:0", "--source ifm:0.0.0.0", "--source vmc:0 --osc 0.0.0.0:0"] {
         let told = home.says(&format!("run --identity me.effigy --sink null {line}"), 2);
         assert!(told.contains("--allow-remote"), "{told}");

@@ -5,61 +5,29 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::common;
-use effigy::identity::Signer;
+use crate::home::Home;
 use rosc::{OscMessage, OscPacket, OscType};
 use serde_json::Value;
 
 const RUN: &str = "--source pattern --sink null --backend warp --duration 0.3 --no-settings";
 
-/// A user with a home of their own, three identities in it.
-struct Home(PathBuf);
+/// What tests of sealed files ask of a home.
+trait Files {
+    fn write(&self, name: &str, bytes: &[u8]);
+    fn read(&self, name: &str) -> Vec<u8>;
+    /// All files below the home that hold these bytes.
+    fn holding(&self, bytes: &[u8]) -> Vec<PathBuf>;
+}
 
-impl Home {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sealed").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let home = Self(folder);
-        let signer = Signer::open_or_create_at(&home.0.join(".config/effigy/signing.key")).unwrap();
-        for name in ["me", "ann", "ben"] {
-            let mut identity = (*common::identity_with_photo()).clone();
-            name.clone_into(&mut identity.manifest.name);
-            name.clone_into(&mut identity.manifest.consent.by);
-            identity.save(&home.0.join(format!("{name}.effigy")), &signer).unwrap();
-        }
-        home
-    }
+/// A user with three identities.
+fn home(name: &str) -> Home {
+    Home::new("sealed", name, &["me", "ann", "ben"], &common::identity_with_photo())
+}
 
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
-        command.args(line.split_whitespace()).current_dir(&self.0).stdin(Stdio::null()).env_remove("XDG_RUNTIME_DIR");
-        command.env("EFFIGY_ONNXRUNTIME", effigy::onnx::runtime_path().unwrap());
-        for (name, folder) in
-            [("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share"), ("CACHE", ".cache")]
-        {
-            command.env(format!("XDG_{name}_HOME"), self.0.join(folder));
-        }
-        for name in ["DISPLAY", "WAYLAND_DISPLAY", "EFFIGY_LOG", "EFFIGY_PASSPHRASE"] {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    fn said(&self, command: &mut Command, code: i32) -> String {
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = String::from_utf8([stdout, stderr].concat()).unwrap();
-        assert_eq!(status.code(), Some(code), "{command:?}\n{text}");
-        text
-    }
-
-    /// Runs a command to its end; gives what it printed.
-    fn says(&self, line: &str, code: i32) -> String {
-        self.said(&mut self.command(line), code)
-    }
-
+impl Files for Home {
     fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.0.join(name), bytes).unwrap();
     }
@@ -68,7 +36,6 @@ impl Home {
         std::fs::read(self.0.join(name)).unwrap()
     }
 
-    /// All files below the home that hold these bytes.
     fn holding(&self, bytes: &[u8]) -> Vec<PathBuf> {
         let (mut folders, mut found) = (vec![self.0.clone()], Vec::new());
         while let Some(folder) = folders.pop() {
@@ -87,7 +54,7 @@ impl Home {
 
 #[test]
 fn a_stolen_file_cannot_be_shown_by_any_command() {
-    let home = Home::new("stolen");
+    let home = home("stolen");
     let told = home.says("seal me.effigy --new-key me.key", 0);
     assert!(told.contains("sealed: me.effigy opens with the key only"), "{told}");
     let other = "seal ann.effigy --new-key other.key";
@@ -162,7 +129,7 @@ fn a_stolen_file_cannot_be_shown_by_any_command() {
 
 #[test]
 fn nothing_of_a_sealed_identity_is_on_the_disk_in_the_plain() {
-    let home = Home::new("plain");
+    let home = home("plain");
     let portrait = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/portrait_a.png");
     std::fs::copy(portrait, home.0.join("photo.png")).unwrap();
     home.says("seal ben.effigy --new-key ben.key", 0);
@@ -173,12 +140,12 @@ fn nothing_of_a_sealed_identity_is_on_the_disk_in_the_plain() {
     assert!(told.contains("no preview: it would show the face") && told.contains("; sealed)"), "{told}");
     assert!(!home.0.join("who.png").exists());
     // What every plain identity begins with, its name in it.
-    assert_eq!(home.holding(br#"\"name\":\"who\""#), [PathBuf::new(); 0]);
+    assert_eq!(home.holding(br#"\"name\":\"who\""#), Vec::<PathBuf>::new());
     assert_eq!(home.holding(br#"\"name\":\"ann\""#).len(), 1, "the search finds what there is");
-    assert_eq!(home.holding(br#"\"name\":\"ben\""#), [PathBuf::new(); 0], "sealed in its place");
+    assert_eq!(home.holding(br#"\"name\":\"ben\""#), Vec::<PathBuf>::new(), "sealed in its place");
     assert!(home.says("verify who.effigy --key ben.key", 0).contains("identity     who\n"));
     home.says(&format!("run --identity who.effigy --key ben.key {RUN}"), 0);
-    assert_eq!(home.holding(br#"\"name\":\"who\""#), [PathBuf::new(); 0], "nor after it was opened");
+    assert_eq!(home.holding(br#"\"name\":\"who\""#), Vec::<PathBuf>::new(), "nor after it was opened");
     for (line, says) in [
         ("--seal passphrase,age1xyz", "either to a passphrase or to keys"),
         ("--seal age1xyz", "expected a public key of age"),
@@ -194,7 +161,7 @@ fn nothing_of_a_sealed_identity_is_on_the_disk_in_the_plain() {
 
 #[test]
 fn a_passphrase_comes_from_a_file_the_environment_or_the_terminal() {
-    let home = Home::new("passphrase");
+    let home = home("passphrase");
     home.write("secret.txt", "correct horse battery\n".as_bytes());
     home.write("wrong.txt", b"correct horse\n");
     home.write("empty.txt", b"\n");
@@ -263,7 +230,7 @@ fn a_passphrase_comes_from_a_file_the_environment_or_the_terminal() {
 
 #[test]
 fn a_running_program_switches_to_sealed_identities_that_it_opened_and_opens_them_again_next_time() {
-    let home = Home::new("live");
+    let home = home("live");
     home.says("seal ann.effigy --new-key ann.key", 0);
     let line = "run --identity me.effigy,ann.effigy --key ann.key --source vmc:0 --sink null --backend warp \
                 --osc 127.0.0.1:0 --duration 4 --report report.json";
@@ -327,7 +294,7 @@ fn wav(secs: f64, pitch_hz: f64) -> Vec<u8> {
 
 #[test]
 fn a_spoken_statement_is_kept_beside_the_identity_and_checked_by_its_hash() {
-    let home = Home::new("spoken");
+    let home = home("spoken");
     let portrait = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/portrait_a.png");
     std::fs::copy(portrait, home.0.join("photo.png")).unwrap();
     home.write("voice.wav", &wav(2.5, 180.0));

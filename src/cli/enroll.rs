@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use effigy::gather::{Gathered, GatheredView, Gatherer, LeftOut, is_clip};
 use effigy::identity::{Basis, EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Remark, Signer};
 use effigy::rehearse::Rehearsal;
@@ -9,7 +10,25 @@ use effigy::{Error, ErrorKind, Result, files, photo};
 
 use super::outputs::{check_writable, is_same_file};
 use super::statement::AudioSpec;
-use super::{EnrollArgs, seal, statement, terminal, user};
+use super::{opener, seal, statement, terminal, user};
+
+pub(crate) use args::EnrollArgs;
+
+mod args;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy revoke ann.effigy
+
+Neither this file nor a copy of it runs on this machine afterwards; `effigy verify` says so. Other machines
+do not learn of it: delete the file there.")]
+pub(crate) struct RevokeArgs {
+    /// The identity file
+    #[arg(value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: opener::KeyArgs,
+}
 
 /// Enrols what the photos and clips show and writes the identity and its preview.
 pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
@@ -55,8 +74,13 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     }
     let seal =
         (!args.seal.is_empty()).then(|| seal::seal_of(&args.seal, args.passphrase_file.as_deref())).transpose()?;
-    let sentence = statement::sentence(args, &options.consent_by);
-    let mut said = statement::read(args, sentence.as_deref().unwrap_or_default(), seal.is_some())?;
+    let sentence = statement::sentence(args.statement.as_deref(), args.statement_audio.as_ref(), &options.consent_by);
+    let mut said = statement::read(
+        args.statement_audio.as_ref(),
+        &args.output,
+        sentence.as_deref().unwrap_or_default(),
+        seal.is_some(),
+    )?;
     let mut progress = terminal::spinner("enrolling");
     let Gathered { mut enrolled, photo, views, left_out } = match &*files {
         [photo] if !is_clip(photo) => enroll_one(photo, &args.output, &options)?,
@@ -84,9 +108,10 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
     }
     // A key that cannot be used is told before the work of seconds.
     let signer = Signer::open_or_create()?;
-    if let Some(AudioSpec::Microphone(_)) = &args.statement_audio {
+    if let Some(AudioSpec::Microphone(microphone)) = &args.statement_audio {
         progress.finish_and_clear();
-        said = statement::record(args, sentence.as_deref().unwrap_or_default(), seal.is_some())?;
+        said =
+            Some(statement::record(microphone, &args.output, sentence.as_deref().unwrap_or_default(), seal.is_some())?);
         progress = terminal::spinner("enrolling");
     }
     enrolled.identity.manifest.consent.spoken = said.as_ref().map(|said| said.recording.spoken.clone());
@@ -255,7 +280,7 @@ fn consent_by(args: &EnrollArgs) -> Result<String> {
 }
 
 /// Takes back the consent of an identity.
-pub(crate) fn revoke(args: &super::RevokeArgs) -> Result<()> {
+pub(crate) fn revoke(args: &RevokeArgs) -> Result<()> {
     let identity = args.keys.opener()?.identity(&args.identity)?;
     let record = identity.revoke()?;
     log::info!("revoked: {} does not run on this machine any more ({})", identity.manifest.name, record.display());

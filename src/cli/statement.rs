@@ -11,7 +11,6 @@ use effigy::microphone::MicrophoneSpec;
 use effigy::statement::{self, MAX_LISTENING, Recording};
 use effigy::{Error, ErrorKind, Result, files};
 
-use super::EnrollArgs;
 use super::outputs::cannot_write;
 
 /// Where a spoken statement comes from.
@@ -45,17 +44,21 @@ pub(crate) struct Statement {
 }
 
 /// The sentence that was typed, or the one that is said where none was.
-pub(crate) fn sentence(args: &EnrollArgs, by: &str) -> Option<String> {
-    let spoken = || args.statement_audio.as_ref().map(|_| statement::sentence(by, now_unix_secs()));
-    args.statement.clone().or_else(spoken)
+pub(crate) fn sentence(typed: Option<&str>, audio: Option<&AudioSpec>, by: &str) -> Option<String> {
+    typed.map(str::to_owned).or_else(|| audio.map(|_| statement::sentence(by, now_unix_secs())))
 }
 
 /// Reads a recording that was named, before the work of seconds; of a microphone it is checked only where it will be kept.
-pub(crate) fn read(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Result<Option<Statement>> {
-    match &args.statement_audio {
+pub(crate) fn read(
+    audio: Option<&AudioSpec>,
+    identity: &Path,
+    sentence: &str,
+    is_sealed: bool,
+) -> Result<Option<Statement>> {
+    match audio {
         None => Ok(None),
         Some(AudioSpec::Microphone(_)) => {
-            let place = place(&args.output, "wav", is_sealed);
+            let place = place(identity, "wav", is_sealed);
             if place.exists() {
                 return Err(taken(&place));
             }
@@ -65,7 +68,7 @@ pub(crate) fn read(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Result
             let recording = statement::read(path, &Opener::default())?;
             log::info!("what should be heard in {}: {sentence}", path.display());
             log::warn!("that it is said there, and by whom, is not checked: listen to it");
-            let place = place(&args.output, &recording.extension, is_sealed);
+            let place = place(identity, &recording.extension, is_sealed);
             let there = files::read(&place, statement::MAX_BYTES).ok();
             let is_there = there.is_some_and(|bytes| sha256(&bytes) == recording.spoken.sha256);
             if place.exists() && !is_there {
@@ -76,9 +79,13 @@ pub(crate) fn read(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Result
     }
 }
 
-/// Records a microphone, where one was named: the sentence is shown, and Enter ends it.
-pub(crate) fn record(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Result<Option<Statement>> {
-    let Some(AudioSpec::Microphone(spec)) = &args.statement_audio else { return Ok(None) };
+/// Records a microphone: the sentence is shown, and Enter ends it.
+pub(crate) fn record(
+    microphone: &MicrophoneSpec,
+    identity: &Path,
+    sentence: &str,
+    is_sealed: bool,
+) -> Result<Statement> {
     log::info!(
         "recording: read this aloud, then press Enter (at most {} s):\n\n  {sentence}\n",
         MAX_LISTENING.as_secs()
@@ -94,10 +101,10 @@ pub(crate) fn record(args: &EnrollArgs, sentence: &str, is_sealed: bool) -> Resu
         .name("enter".to_owned())
         .spawn(wait)
         .or_error(ErrorKind::Internal, || "cannot wait for Enter".to_owned())?;
-    let recording = statement::record(spec, |_| is_over.load(Ordering::Relaxed))?;
+    let recording = statement::record(microphone, |_| is_over.load(Ordering::Relaxed))?;
     log::info!("recorded: {:.1} s", recording.spoken.duration_millis as f64 / 1e3);
-    let place = place(&args.output, &recording.extension, is_sealed);
-    Ok(Some(Statement { recording, place, is_there: false }))
+    let place = place(identity, &recording.extension, is_sealed);
+    Ok(Statement { recording, place, is_there: false })
 }
 
 impl Statement {

@@ -1,8 +1,10 @@
 //! `effigy verify`: where a picture, clip, stream or identity comes from.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use effigy::identity::{now_unix_secs, utc};
 use effigy::mark::{Finding, Message, THRESHOLD};
 use effigy::statement::{self, Recording};
@@ -10,9 +12,41 @@ use effigy::verify::{Evidence, Subject, VerifyOptions, VerifySpec, examine};
 use effigy::{Error, ErrorKind, Identity};
 use serde_json::json;
 
-use super::{VerifyArgs, terminal};
+use super::{opener, parse_secs, terminal};
 
 mod manifest;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy verify talk.mp4
+  effigy verify picture.png --json
+  effigy verify me.effigy
+  effigy verify ann.effigy --statement-audio ann.statement.wav
+  effigy verify http://127.0.0.1:8080/stream
+  curl -L https://a.example/talk.mp4 | effigy verify -
+
+Exit codes: 0 marked, or an identity whose signature holds (and whose recording it is); 1 no mark found, or another
+recording; 2 cannot be read.
+A mark that is found says that effigy made the pictures. None found says nothing.")]
+pub(crate) struct VerifyArgs {
+    /// A picture, clip or identity file, the address of a clip or stream, or - for standard input
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) what: PathBuf,
+    /// Print all that was found as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look at every picture of a clip by itself, too, not only at whole seconds
+    #[arg(long)]
+    pub(crate) each_picture: bool,
+    /// How long to watch a live stream
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = parse_secs)]
+    pub(crate) secs: f64,
+    /// Check that this is the recording in which the person of an identity agreed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) statement_audio: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: opener::KeyArgs,
+}
 
 /// What a shell is told: no mark was found.
 const NOT_FOUND: u8 = 1;

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::generate::cpu::segment::name;
 use crate::generate::plan::{Finish, PLACES_PER_PX, PhotoLevels, PictureFormat, TensorId};
 use crate::onnx::writer::{Attribute, Extent, FLOAT, UINT8};
+use effigy_network::kernels::finish::FADES_FROM;
 
 impl Graph<'_> {
     pub(super) fn finish(&mut self, op: &Finish) -> Result<()> {
@@ -122,7 +123,7 @@ impl Graph<'_> {
         let longest = self.binary("Max", &steps[0], &steps[1]);
         let longest = self.model().node("Sqrt", &[&longest], &[]);
         [levels.side_px, levels.fine_px].map(|level_px| {
-            let shown = self.scaled(&longest, -(level_px as f32) / 1.5, 2.0);
+            let shown = self.scaled(&longest, -(level_px as f32) / FADES_FROM, 2.0);
             let shown = self.clip(&shown, 0.0, 1.0);
             self.doubled(&shown)
         })

@@ -7,6 +7,7 @@ use super::parameters::Parameters;
 use super::replay::{Replay, pooled_embedding};
 use super::tracker::Crops;
 use super::warping::{gather, mixed_flow, resized};
+use effigy_network::kernels::finish::FADES_FROM;
 use effigy_network::network::{self, FrameOptions, Size, margin_px};
 use effigy_network::plan::Plan;
 
@@ -199,7 +200,7 @@ fn shown_bands(x: &Tensor<4>, y: &Tensor<4>, levels_px: [f32; 2]) -> [Tensor<4>;
     let down = down_x.powi_scalar(2) + down_y.powi_scalar(2);
     let longest = across.max_pair(down).sqrt();
     levels_px.map(|px| {
-        let shown: Tensor<5> = (longest.clone() * (-px / 1.5) + 2.0).clamp(0.0, 1.0);
+        let shown: Tensor<5> = (longest.clone() * (-px / FADES_FROM) + 2.0).clamp(0.0, 1.0);
         shown.expand([n, h / 2, 2, w / 2, 2]).reshape([n, 1, h, w])
     })
 }

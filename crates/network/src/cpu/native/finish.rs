@@ -16,7 +16,7 @@ pub(in crate::cpu) struct FinishLoop {
     /// Two rows, since how far the photo is pressed together shows between them.
     places: [Places; 2],
     /// How much of the finest and of the finer band shows in each pair of columns of both rows.
-    shows: [Vec<f32>; 2],
+    shown: [Vec<f32>; 2],
     corners: Corners,
     /// What was read there: the whole photo, without its finest band, without both.
     read: [Vec<u32>; 3],
@@ -35,7 +35,7 @@ impl FinishLoop {
             decoded: Expander::new(5, size),
             gates: Expander::new(2, size),
             places: [0; 2].map(|_| Places::new(size)),
-            shows: [0; 2].map(|_| vec![0.0; size]),
+            shown: [0; 2].map(|_| vec![0.0; size]),
             corners: Corners::new(size),
             read: [0; 3].map(|_| vec![0; size]),
         }
@@ -92,19 +92,19 @@ impl FinishLoop {
 
     /// How much of each band shows: what the motion presses together until it is finer than a pixel would be noise.
     #[inline(always)]
-    fn shows(&mut self, finer_scale: f32) {
-        /// A band fades from one and a half times as close as at rest, where a pixel is two of the whole photo's wide.
-        const PER_REST: f32 = 1.0 / (1.5 * 512.0);
+    fn show_bands(&mut self, finer_scale: f32) {
+        /// At rest a pixel is two of the whole photo's wide.
+        const TO_FADES_FROM: f32 = 1.0 / (finish::FADES_FROM * 512.0);
         let [upper, lower] = &self.places;
         let n = upper.x.len();
-        let [finest, finer] = self.shows.each_mut().map(|row| &mut row.as_chunks_mut::<2>().0[..n / 2]);
+        let [finest, finer] = self.shown.each_mut().map(|row| &mut row.as_chunks_mut::<2>().0[..n / 2]);
         let [x0, y0, x1, y1] = [&upper.x, &upper.y, &lower.x, &lower.y].map(|row| &row.as_chunks::<2>().0[..n / 2]);
         for j in 0..n / 2 {
             let along = |from: u32, to: u32| (to as i32 - from as i32) as f32;
             let across = [along(x0[j][0], x0[j][1]), along(y0[j][0], y0[j][1])];
             let down = [along(x0[j][0], x1[j][0]), along(y0[j][0], y1[j][0])];
             let longest = (across[0] * across[0] + across[1] * across[1]).max(down[0] * down[0] + down[1] * down[1]);
-            let pressed = longest.sqrt() * PER_REST;
+            let pressed = longest.sqrt() * TO_FADES_FROM;
             finest[j] = [(2.0 - pressed).clamp(0.0, 1.0); 2];
             finer[j] = [(2.0 - finer_scale * pressed).clamp(0.0, 1.0); 2];
         }
@@ -118,7 +118,7 @@ impl FinishLoop {
         let (red, green, blue, alpha, trust) = (row(0), row(1), row(2), row(3), row(4));
         let [finest, finer] = [0, 1].map(|k| &self.gates.row(k)[..n]);
         let with_mesh = &self.places[which].with_mesh[..n];
-        let [finest_shows, finer_shows] = self.shows.each_ref().map(|row| &row[..n]);
+        let [finest_shown, finer_shown] = self.shown.each_ref().map(|row| &row[..n]);
         let [photo, fine, coarse] = self.read.each_ref().map(|row| &row[..n]);
         let out = &mut out.as_chunks_mut::<4>().0[..n];
         let map = &map[..n];
@@ -132,7 +132,7 @@ impl FinishLoop {
             let mut pixel = whole(opacity.min(255.0)) << 24;
             for (shift, decoded) in [(0, red[j]), (8, green[j]), (16, blue[j])] {
                 let (p, f, c) = (channel(photo[j], shift), channel(fine[j], shift), channel(coarse[j], shift));
-                let (finest_band, finer_band) = (finest_shows[j] * (p - f), finer_shows[j] * (f - c));
+                let (finest_band, finer_band) = (finest_shown[j] * (p - f), finer_shown[j] * (f - c));
                 let painted = decoded * 255.0 + finest[j] * finest_band + finer[j] * finer_band;
                 let p = c + finer_band + finest_band;
                 pixel |= whole((photo_part * p + decoder_part * painted).clamp(0.0, 255.0)) << shift;
@@ -175,26 +175,27 @@ impl WithSimd for Rows<'_> {
         let Self { finish, s, inputs, levels, out } = self;
         let size = s.size as usize;
         let stride = levels[0].0.px;
-        for (i, out) in out.chunks_exact_mut(4 * size).enumerate() {
-            let which = i % 2;
-            if which == 0 {
-                for row in 0..2 {
-                    let below = ((i + row) as f32 + 0.5) / size as f32;
-                    finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
-                    finish.places(row, s, &inputs.map[(i + row) * size..][..size], inputs.pose, below);
+        let finer_scale = s.fine as f32 / (s.size + 2 * s.margin) as f32;
+        let height = |i: usize| (i as f32 + 0.5) / size as f32;
+        for (pair, out) in out.chunks_exact_mut(2 * 4 * size).enumerate() {
+            let map = |row: usize| &inputs.map[(2 * pair + row) * size..][..size];
+            for row in 0..2 {
+                let below = height(2 * pair + row);
+                finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
+                finish.places(row, s, map(row), inputs.pose, below);
+            }
+            finish.show_bands(finer_scale);
+            for (row, out) in out.chunks_exact_mut(4 * size).enumerate() {
+                let below = height(2 * pair + row);
+                finish.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
+                finish.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
+                let places = &finish.places[row];
+                for ((level, pixels), to) in levels.iter().zip(&mut finish.read) {
+                    level.corners(pixels, stride, &places.x, &places.y, &mut finish.corners);
+                    finish.corners.mix(to);
                 }
-                finish.shows(s.fine as f32 / (s.size + 2 * s.margin) as f32);
+                finish.blend(row, map(row), out);
             }
-            let below = (i as f32 + 0.5) / size as f32;
-            finish.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
-            finish.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
-            let map = &inputs.map[i * size..][..size];
-            let places = &finish.places[which];
-            for ((level, pixels), to) in levels.iter().zip(&mut finish.read) {
-                level.corners(pixels, stride, &places.x, &places.y, &mut finish.corners);
-                finish.corners.mix(to);
-            }
-            finish.blend(which, map, out);
         }
     }
 }
