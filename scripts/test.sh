@@ -62,7 +62,7 @@ until grep -q '^ *Running ' target/tests.log || ! kill -0 "$tests" 2> /dev/null;
 phase "lints, over combinations of features"
 # Each two features that one crate's code asks for are seen in all four states: both off, both on, one without the other
 # (tests/features.rs checks it). No `cfg` names three, so that nothing is left for a larger combination to show.
-# Left out: train-tch, which needs LibTorch; train-wgpu only passes on a feature of training, which is linted below.
+# Left out: train-tch, which needs LibTorch. A set with train-wgpu lints training with its feature, another without.
 if grep -rnE 'cfg.*(feature *= *"[^"]*".*){3}' src crates --include='*.rs'; then
   echo "a cfg of three features: lint a set in which it is on and one for each feature in which it is off" >&2
   exit 1
@@ -72,13 +72,12 @@ for set in \
   c2pa,cuda-ptx,obs,pipewire,webcam,window \
   c2pa,cuda-ptx,microphone,obs,remote,wgpu \
   heif,microphone,obs,pipewire,train,wgpu \
-  heif,remote,train,wgpu,window \
+  heif,remote,train-wgpu,wgpu,window \
   obs,remote,webcam; do
   nice -n 19 cargo clippy -q --locked --no-default-features --features "$set" --lib --bins -- -D warnings
 done
 # The network and training by themselves: without OpenCV, which only the program needs.
 nice -n 19 cargo clippy -q --locked -p effigy-training -p effigy-network --lib -- -D warnings
-nice -n 19 cargo clippy -q --locked -p effigy-training --features wgpu --lib -- -D warnings
 # With tests and benches, and the features that these are run with.
 nice -n 19 cargo clippy -q --locked --workspace --features "$features" --all-targets -- -D warnings
 phase "documentation"

@@ -57,14 +57,20 @@ fn set(list: &str, brings: &BTreeMap<String, Set>) -> Set {
     all
 }
 
-#[test]
-fn lints_see_each_two_features_in_all_states() {
+/// The sets of features that `scripts/test.sh` lints the program with.
+fn linted() -> Vec<Set> {
     let (brings, script) = (brings(), file("scripts/test.sh"));
     let between = |from: &str, to: &str| script.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
     let lists = between("for set in \\\n", "; do\n");
     let mut sets: Vec<Set> = lists.lines().map(|line| set(line.trim_matches([' ', '"', '\\', ';']), &brings)).collect();
     sets.push(set(&format!("default,{}", between("\nfeatures=", "\n")), &brings));
     assert!(sets.len() > 3 && sets.iter().any(Set::is_empty), "{sets:?}");
+    sets
+}
+
+#[test]
+fn lints_see_each_two_features_in_all_states() {
+    let (brings, sets) = (brings(), linted());
 
     let mut unseen = Vec::new();
     for features in ["src", "crates/network/src", "crates/photo/src"].map(asked_for) {
@@ -83,13 +89,20 @@ fn lints_see_each_two_features_in_all_states() {
     assert!(unseen.is_empty(), "no set of scripts/test.sh has {unseen:#?}");
 }
 
-/// What training asks for is its own, and costs more to check than all else: it is linted by itself.
+/// What training asks for is its own: sets of the program pass it on.
 #[test]
 fn lints_see_training_with_and_without_each_feature() {
     let features = asked_for("crates/training/src");
     assert_eq!(features, Set::from(["wgpu".to_owned()]), "then scripts/test.sh has to lint other sets");
+    let (brings, sets) = (brings(), linted());
+    let trains =
+        |passes_on: bool| sets.iter().any(|set| set.contains("train") && set.contains("train-wgpu") == passes_on);
+    assert!(brings["train-wgpu"].contains("train"));
+    assert!(trains(true) && trains(false), "no set of scripts/test.sh has train with and without train-wgpu: {sets:?}");
+    // By itself: without OpenCV, which the program would bring.
     let script = file("scripts/test.sh");
-    for line in ["-p effigy-training -p effigy-network --lib", "-p effigy-training --features wgpu --lib"] {
-        assert!(script.contains(line), "scripts/test.sh does not lint with {line}");
-    }
+    assert!(
+        script.contains("-p effigy-training -p effigy-network --lib"),
+        "scripts/test.sh does not lint training alone"
+    );
 }
