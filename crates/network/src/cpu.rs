@@ -18,6 +18,7 @@ pub use self::lower::Form;
 pub use self::ranges::Ranges;
 
 use self::native::{FinishLoop, WarpLoop};
+use self::second::SecondThread;
 use self::segment::Segment;
 
 mod bytes;
@@ -26,6 +27,7 @@ pub mod lower;
 pub mod native;
 mod ranges;
 mod replay;
+mod second;
 pub mod segment;
 mod segments;
 pub mod settle;
@@ -67,6 +69,8 @@ pub struct CpuExecutor {
     ordinals: Vec<usize>,
     warp_loop: WarpLoop,
     finish_loop: FinishLoop,
+    /// Shares the long loops.
+    second: SecondThread,
 }
 
 impl CpuExecutor {
@@ -110,6 +114,7 @@ impl CpuExecutor {
             ordinals,
             warp_loop: WarpLoop::new(&plan),
             finish_loop: FinishLoop::new(&plan),
+            second: SecondThread::new(n_threads > 1),
             plan,
         })
     }

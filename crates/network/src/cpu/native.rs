@@ -1,8 +1,13 @@
 //! The loops between the models: what the twins do, fast on one core, without taking memory.
 
+use std::sync::{Mutex, PoisonError};
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::second::SecondThread;
 use crate::kernels::finish::FinishInputs;
 use crate::kernels::raster::{RasterShape, distance};
-use crate::kernels::sample::taps;
+use crate::kernels::sample::with_pose;
 use crate::kernels::warp::WarpShape;
 use crate::plan::{Finish, Op, Plan, TensorId};
 
@@ -80,10 +85,16 @@ struct Taps {
     weights: [f32; 4],
 }
 
+/// Planes that are read on two threads have this many pixels together, and a thread takes as many at a time as make a
+/// quarter of it: for less, waking the second thread costs more than it does.
+const SHARED_PX: usize = 1 << 17;
+
 /// Warps, with room for the places of one plane.
 #[derive(Debug)]
 pub(super) struct WarpLoop {
     taps: Vec<Taps>,
+    /// Along a row: where its pixels come from, in picture units, and how much they count.
+    places: [Vec<f32>; 3],
     mix: rows::Expander,
 }
 
@@ -99,11 +110,13 @@ impl WarpLoop {
                 width = width.max(shape.w);
             }
         }
-        Self { taps: vec![Taps::default(); n], mix: rows::Expander::new(7, width) }
+        let places = [0; 3].map(|_| vec![1.0; width]);
+        Self { taps: vec![Taps::default(); n], places, mix: rows::Expander::new(7, width) }
     }
 
-    /// As the twin, within rounding.
-    pub(super) fn run(&mut self, s: &WarpShape, x: &[f32], pose: &[f32], map: &[f32], mix: &[f32], y: &mut [f32]) {
+    /// As the twin, within rounding. `given`: what is warped, and pose, map and mix of its flow.
+    pub(super) fn run(&mut self, second: &SecondThread, s: &WarpShape, given: [&[f32]; 4], y: &mut [f32]) {
+        let [x, pose, map, mix] = given;
         let [h_in, w_in, h, w] = [s.h_in, s.w_in, s.h, s.w].map(|n| n as usize);
         if s.flow == 0 && (h_in, w_in) == (h, w) {
             y.copy_from_slice(x);
@@ -114,51 +127,133 @@ impl WarpLoop {
             return;
         }
         let n = h * w;
-        for i in 0..h {
-            let below = (i as f32 + 0.5) / h as f32;
-            if s.flow == 4 {
-                self.mix.rows(mix, (s.h_mix as usize, s.w_mix as usize), below, w);
+        let Self { taps, places, mix: expander } = self;
+        let flow = Flow { s, pose, map, mix };
+        Arch::new().dispatch(FindTaps { flow, taps: &mut taps[..n], places, expander });
+        let (n_in, taps) = (h_in * w_in, &taps[..n]);
+        let read = |(y, x): (&mut [f32], &[f32])| {
+            for (y, x) in y.chunks_exact_mut(n).zip(x.chunks_exact(n_in)) {
+                for (y, taps) in y.iter_mut().zip(taps) {
+                    let first = taps.first as usize;
+                    let (upper, lower) = (&x[first..first + 2], &x[first + w_in..first + w_in + 2]);
+                    let [a, b, c, d] = taps.weights;
+                    *y = upper[0] * a + upper[1] * b + lower[0] * c + lower[1] * d;
+                }
             }
-            for j in 0..w {
-                let at = i * w + j;
-                let aside = (j as f32 + 0.5) / w as f32;
-                let posed = |pose: &[f32]| crate::kernels::sample::with_pose(pose, aside, below);
-                let (u, v, weight) = match s.flow {
-                    0 => (aside, below, 1.0),
-                    1 | 2 => {
-                        let (u, v) = posed(&pose[6 * (s.flow as usize - 1)..]);
-                        (u, v, 1.0)
-                    }
-                    3 => (map[at], map[n + at], map[2 * n + at]),
-                    _ => {
-                        let m: [f32; 7] = std::array::from_fn(|k| self.mix.row(k)[j]);
-                        let (body, head) = (posed(&pose[..6]), posed(&pose[6..]));
-                        let u = m[0] * aside + m[1] * body.0 + m[2] * head.0 + m[3] * map[at] + m[4];
-                        let v = m[0] * below + m[1] * body.1 + m[2] * head.1 + m[3] * map[n + at] + m[5];
-                        (u, v, m[6])
-                    }
-                };
-                self.taps[at] = place(u * w_in as f32 - 0.5, v * h_in as f32 - 0.5, w_in, h_in, weight);
-            }
+        };
+        if y.len() < SHARED_PX {
+            read((y, x));
+            return;
         }
-        for (y, x) in y.chunks_exact_mut(n).zip(x.chunks_exact(h_in * w_in)) {
-            for (y, taps) in y.iter_mut().zip(&self.taps) {
-                let first = taps.first as usize;
-                let (upper, lower) = (&x[first..first + 2], &x[first + w_in..first + w_in + 2]);
-                let [a, b, c, d] = taps.weights;
-                *y = upper[0] * a + upper[1] * b + lower[0] * c + lower[1] * d;
+        let n_planes = (SHARED_PX / 4).div_ceil(n);
+        let blocks = Mutex::new(y.chunks_mut(n_planes * n).zip(x.chunks(n_planes * n_in)));
+        let next = || blocks.lock().unwrap_or_else(PoisonError::into_inner).next();
+        second.share(&|_| {
+            while let Some(block) = next() {
+                read(block);
+            }
+        });
+    }
+}
+
+/// What a warp's places come from.
+struct Flow<'a> {
+    s: &'a WarpShape,
+    pose: &'a [f32],
+    map: &'a [f32],
+    mix: &'a [f32],
+}
+
+impl Flow<'_> {
+    /// Finds where the pixels of row `i` come from.
+    #[inline(always)]
+    fn places(&self, i: usize, [us, vs, weights]: &mut [Vec<f32>; 3], expander: &mut rows::Expander) {
+        let Self { s, pose, map, mix } = *self;
+        let [h, w] = [s.h, s.w].map(|n| n as usize);
+        let below = (i as f32 + 0.5) / h as f32;
+        let (us, vs, weights) = (&mut us[..w], &mut vs[..w], &mut weights[..w]);
+        let aside = |j: usize| (j as i32 as f32 + 0.5) / w as f32;
+        let map = |k: usize| &map[k * h * w + i * w..][..w];
+        match s.flow {
+            0 => {
+                for j in 0..w {
+                    (us[j], vs[j], weights[j]) = (aside(j), below, 1.0);
+                }
+            }
+            1 | 2 => {
+                let pose = &pose[6 * (s.flow as usize - 1)..];
+                for j in 0..w {
+                    (us[j], vs[j]) = with_pose(pose, aside(j), below);
+                    weights[j] = 1.0;
+                }
+            }
+            3 => {
+                us.copy_from_slice(map(0));
+                vs.copy_from_slice(map(1));
+                weights.copy_from_slice(map(2));
+            }
+            _ => {
+                expander.rows(mix, (s.h_mix as usize, s.w_mix as usize), below, w);
+                let [stay, with_body, with_head, with_mesh, du, dv, weight] =
+                    std::array::from_fn(|k| &expander.row(k)[..w]);
+                let (mesh_u, mesh_v) = (map(0), map(1));
+                for j in 0..w {
+                    let aside = aside(j);
+                    let (body, head) = (with_pose(&pose[..6], aside, below), with_pose(&pose[6..], aside, below));
+                    let u = stay[j] * aside + with_body[j] * body.0 + with_head[j] * head.0;
+                    let v = stay[j] * below + with_body[j] * body.1 + with_head[j] * head.1;
+                    us[j] = u + with_mesh[j] * mesh_u[j] + du[j];
+                    vs[j] = v + with_mesh[j] * mesh_v[j] + dv[j];
+                }
+                weights.copy_from_slice(weight);
             }
         }
     }
 }
 
-/// The taps of a place in pixels, always two different rows and columns.
-fn place(x_px: f32, y_px: f32, w: usize, h: usize, weight: f32) -> Taps {
-    let axis = |at: f32, n: usize| {
-        let (first, _, part) = taps(at, n);
-        if first + 1 == n { (first - 1, 1.0) } else { (first, part) }
-    };
-    let ((x, fx), (y, fy)) = (axis(x_px, w), axis(y_px, h));
-    let (upper, lower) = (weight * (1.0 - fy), weight * fy);
-    Taps { first: (y * w + x) as u32, weights: [upper * (1.0 - fx), upper * fx, lower * (1.0 - fx), lower * fx] }
+/// Finds the taps of all pixels of a warp, on the widest vectors that the processor has.
+struct FindTaps<'a> {
+    flow: Flow<'a>,
+    taps: &'a mut [Taps],
+    places: &'a mut [Vec<f32>; 3],
+    expander: &'a mut rows::Expander,
+}
+
+impl WithSimd for FindTaps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let s = self.flow.s;
+        let [h_in, w_in, w] = [s.h_in, s.w_in, s.w].map(|n| n as usize);
+        for (i, taps) in self.taps.chunks_exact_mut(w).enumerate() {
+            self.flow.places(i, self.places, self.expander);
+            let [us, vs, weights] = self.places.each_ref().map(|row| &row[..w]);
+            for (j, taps) in taps.iter_mut().enumerate() {
+                let (x, fx) = neighbours(us[j] * w_in as f32 - 0.5, w_in);
+                let (y, fy) = neighbours(vs[j] * h_in as f32 - 0.5, h_in);
+                let (upper, lower) = (weights[j] * (1.0 - fy), weights[j] * fy);
+                *taps = Taps {
+                    first: y * w_in as u32 + x,
+                    weights: [upper * (1.0 - fx), upper * fx, lower * (1.0 - fx), lower * fx],
+                };
+            }
+        }
+    }
+}
+
+/// The first of two neighbours of a place among `n` pixels, and how much the second counts. They are always two.
+#[inline(always)]
+fn neighbours(at_px: f32, n: usize) -> (u32, f32) {
+    let at = at_px.clamp(0.0, (n - 1) as f32);
+    let first = whole(at.floor()).min(n as u32 - 2);
+    (first, at - first as i32 as f32)
+}
+
+/// A number from 0 to 2^22, rounded. Its digits end up in a float's lowest bits when 2^23 is added; a cast would have to
+/// look for what does not fit, and would not run four at a time.
+#[inline(always)]
+fn whole(value: f32) -> u32 {
+    const TWO_TO_23: f32 = 8_388_608.0;
+    (value + TWO_TO_23).to_bits() & 0x007f_ffff
 }

@@ -51,7 +51,7 @@ impl CpuExecutor {
             };
             if let TensorViewMut::Bytes(out) = &mut outputs[ordinals[op.y.index()]] {
                 let given = native::given(op, read, words);
-                self.finish_loop.run(&plan.finish_shape(op), &given, out);
+                self.finish_loop.run(&self.second, &plan.finish_shape(op), &given, out);
             }
             return;
         }
@@ -70,7 +70,7 @@ impl CpuExecutor {
             Op::Warp(op) => {
                 let shape = plan.warp_shape(op);
                 let [pose, map, mix] = op.flow.parts().map(|id| id.map_or(&[][..], read));
-                self.warp_loop.run(&shape, read(op.x), pose, map, mix, y);
+                self.warp_loop.run(&self.second, &shape, [read(op.x), pose, map, mix], y);
             }
             Op::Motion(op) => crate::kernels::motion::motion(&plan.motion_shape(op), read(op.x), y),
             Op::Raster(op) => native::raster(&plan.raster_shape(op), read(op.points), op.drawing.segments, y),

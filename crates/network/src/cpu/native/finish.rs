@@ -1,15 +1,28 @@
-//! The finished picture, row by row.
+//! The finished picture, row by row, on two threads.
+
+use std::sync::{Mutex, PoisonError};
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::rows::Expander;
+use super::whole;
+use crate::cpu::second::SecondThread;
 use crate::kernels::finish::{self, FinishInputs, FinishShape};
 use crate::plan::{Op, PLACES_PER_PX, Plan, UNDRAWN};
 use effigy_base::pixel::mix;
 
-/// The last step, with room for one row.
+/// Rows that one of the threads takes at a time: few enough that neither waits long for the other's last.
+const BLOCK_ROWS: usize = 16;
+
+/// The last step, with room for a pair of rows on each thread.
 #[derive(Debug)]
 pub(in crate::cpu) struct FinishLoop {
+    threads: [Mutex<Room>; 2],
+}
+
+/// What one thread makes a pair of rows in.
+#[derive(Debug)]
+struct Room {
     mix: Expander,
     decoded: Expander,
     gates: Expander,
@@ -30,20 +43,12 @@ impl FinishLoop {
             _ => None,
         });
         let size = finishes.max().unwrap_or(0);
-        Self {
-            mix: Expander::new(7, size),
-            decoded: Expander::new(5, size),
-            gates: Expander::new(2, size),
-            places: [0; 2].map(|_| Places::new(size)),
-            shown: [0; 2].map(|_| vec![0.0; size]),
-            corners: Corners::new(size),
-            read: [0; 3].map(|_| vec![0; size]),
-        }
+        Self { threads: [0; 2].map(|_| Mutex::new(Room::new(size))) }
     }
 
     /// As the twin, within a few steps of 255. Other formats than RGBA, backgrounds and badges are the twin's: on the
     /// processor the compositor adds them.
-    pub(in crate::cpu) fn run(&mut self, s: &FinishShape, inputs: &FinishInputs, out: &mut [u8]) {
+    pub(in crate::cpu) fn run(&self, second: &SecondThread, s: &FinishShape, inputs: &FinishInputs, out: &mut [u8]) {
         let size = s.size as usize;
         let stride = 2 * (size + 2 * s.margin as usize);
         let [whole, fine, coarse] = [stride, s.fine as usize, s.coarse as usize].map(|px| Level::of(px, stride));
@@ -55,7 +60,29 @@ impl FinishLoop {
         };
         let (photo, levels) = inputs.photo.split_at(stride * stride);
         let levels = [(whole, photo), (fine, levels), (coarse, &levels[s.fine as usize..])];
-        Arch::new().dispatch(Rows { finish: self, s, inputs, levels, out });
+        let blocks = Mutex::new(out.chunks_mut(BLOCK_ROWS * 4 * size).enumerate());
+        let next = || blocks.lock().unwrap_or_else(PoisonError::into_inner).next();
+        second.share(&|who| {
+            let room = &mut *self.threads[who].lock().unwrap_or_else(PoisonError::into_inner);
+            while let Some((block, out)) = next() {
+                Arch::new().dispatch(Rows { room, s, inputs, levels, first: block * BLOCK_ROWS, out });
+            }
+        });
+    }
+}
+
+impl Room {
+    /// Makes room for a picture `size` pixels wide.
+    fn new(size: usize) -> Self {
+        Self {
+            mix: Expander::new(7, size),
+            decoded: Expander::new(5, size),
+            gates: Expander::new(2, size),
+            places: [0; 2].map(|_| Places::new(size)),
+            shown: [0; 2].map(|_| vec![0.0; size]),
+            corners: Corners::new(size),
+            read: [0; 3].map(|_| vec![0; size]),
+        }
     }
 
     /// Where each pixel of one of two rows is in the photo.
@@ -158,12 +185,14 @@ impl Places {
     }
 }
 
-/// All rows of a picture, as work for the widest vectors that the processor has; what it calls is part of it.
+/// Some rows of a picture, as work for the widest vectors that the processor has; what it calls is part of it.
 struct Rows<'a> {
-    finish: &'a mut FinishLoop,
+    room: &'a mut Room,
     s: &'a FinishShape,
     inputs: &'a FinishInputs<'a>,
     levels: [(Level, &'a [u32]); 3],
+    /// The first row of `out` in the picture, an even one.
+    first: usize,
     out: &'a mut [u8],
 }
 
@@ -172,29 +201,29 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { finish, s, inputs, levels, out } = self;
+        let Self { room, s, inputs, levels, first, out } = self;
         let size = s.size as usize;
         let stride = levels[0].0.px;
         let finer_scale = s.fine as f32 / (s.size + 2 * s.margin) as f32;
         let height = |i: usize| (i as f32 + 0.5) / size as f32;
         for (pair, out) in out.chunks_exact_mut(2 * 4 * size).enumerate() {
-            let map = |row: usize| &inputs.map[(2 * pair + row) * size..][..size];
+            let map = |row: usize| &inputs.map[(first + 2 * pair + row) * size..][..size];
             for row in 0..2 {
-                let below = height(2 * pair + row);
-                finish.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
-                finish.places(row, s, map(row), inputs.pose, below);
+                let below = height(first + 2 * pair + row);
+                room.mix.rows(inputs.mix, (s.h_mix as usize, s.w_mix as usize), below, size);
+                room.places(row, s, map(row), inputs.pose, below);
             }
-            finish.show_bands(finer_scale);
+            room.show_bands(finer_scale);
             for (row, out) in out.chunks_exact_mut(4 * size).enumerate() {
-                let below = height(2 * pair + row);
-                finish.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
-                finish.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
-                let places = &finish.places[row];
-                for ((level, pixels), to) in levels.iter().zip(&mut finish.read) {
-                    level.corners(pixels, stride, &places.x, &places.y, &mut finish.corners);
-                    finish.corners.mix(to);
+                let below = height(first + 2 * pair + row);
+                room.decoded.rows(inputs.decoded, (s.h as usize, s.w as usize), below, size);
+                room.gates.rows(inputs.gates, (s.h_gates as usize, s.w_gates as usize), below, size);
+                let places = &room.places[row];
+                for ((level, pixels), to) in levels.iter().zip(&mut room.read) {
+                    level.corners(pixels, stride, &places.x, &places.y, &mut room.corners);
+                    room.corners.mix(to);
                 }
-                finish.blend(row, map(row), out);
+                room.blend(row, map(row), out);
             }
         }
     }
@@ -204,14 +233,6 @@ impl WithSimd for Rows<'_> {
 #[inline(always)]
 fn channel(pixel: u32, shift: u32) -> f32 {
     (pixel >> shift & 0xff) as i32 as f32
-}
-
-/// A number from 0 to 2^22, rounded. Its digits end up in a float's lowest bits when 2^23 is added; a cast would have to
-/// look for what does not fit, and would not run four at a time.
-#[inline(always)]
-fn whole(value: f32) -> u32 {
-    const TWO_TO_23: f32 = 8_388_608.0;
-    (value + TWO_TO_23).to_bits() & 0x007f_ffff
 }
 
 /// A level of the photo that has a power of two fewer pixels than the whole.
