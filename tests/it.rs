@@ -35,6 +35,7 @@ mod network;
 mod offline;
 mod photos;
 mod pipeline;
+mod predict;
 mod recorder;
 mod remembered;
 #[cfg(feature = "remote")]
