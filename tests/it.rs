@@ -29,6 +29,7 @@ mod frames;
 mod golden;
 mod http;
 mod identity;
+mod idle;
 mod modules;
 mod names;
 mod network;

@@ -53,7 +53,8 @@ pub(crate) struct TrainArgs {
     /// engine whose pictures are of 512 paints 256: a half of the picture teaches what is finer than the decoder's pixels
     #[arg(long, value_parser = picture_px)]
     decoded: Option<usize>,
-    /// Let only the weights learn whose names begin so, for example `decoder.out`; may be repeated
+    /// Let only the weights learn whose names begin so, for example `decoder.out`, or with --motion `forecast` or `living`; may
+    /// be repeated
     #[arg(long, value_name = "PREFIX")]
     only: Vec<String>,
     /// Frames of each portrait
@@ -163,7 +164,13 @@ fn run_motion(args: &TrainArgs) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let on_interrupt = Arc::clone(&stop);
     terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
-    let options = MotionOptions { output: args.output.clone(), n_steps: args.steps, rate: args.rate, seed: args.seed };
+    let options = MotionOptions {
+        output: args.output.clone(),
+        n_steps: args.steps,
+        rate: args.rate,
+        seed: args.seed,
+        only: args.only.clone(),
+    };
     let device = Compute::named(&args.compute).unwrap_or(Compute::best()).device();
     let secs: f32 = tracks.iter().map(Track::secs).sum();
     log::info!("{} stretches of motion, {secs:.0} s", tracks.len());
@@ -173,10 +180,10 @@ fn run_motion(args: &TrainArgs) -> Result<()> {
         let bytes = std::fs::read(&path).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
         let figures = motion::compare_idle(&Living::from_bytes(&bytes)?, &motion::tracks(folder)?, &tracks)?;
         let mut text = format!(
-            "idle motion, Fréchet distance over motion bands to {} windows of people at rest\n",
-            figures.n_windows
+            "idle motion, Fréchet distance over motion bands to {} windows of people at rest\n{:<24}{:>9}{:>9}\n",
+            figures.n_windows, "", "all", "turns"
         );
-        text.extend(figures.distances.iter().map(|(name, distance)| format!("{name:<24}{distance:>9.2}\n")));
+        text.extend(figures.distances.iter().map(|(name, [all, turns])| format!("{name:<24}{all:>9.2}{turns:>9.2}\n")));
         terminal::print(text.as_bytes())?;
     }
     Ok(())

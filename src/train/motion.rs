@@ -56,8 +56,9 @@ const PAIRS: [(usize, usize); 8] = [(0, 1), (1, 2), (0, 4), (1, 3), (1, 7), (0, 
 pub struct IdleFigures {
     /// Windows of each set.
     pub n_windows: usize,
-    /// What makes the motion, and the Fréchet distance over the features of [`bands`].
-    pub distances: Vec<(&'static str, f64)>,
+    /// What makes the motion, and the Fréchet distance over the features of [`bands`]: over all of them, and over those of the
+    /// head's turns alone.
+    pub distances: Vec<(&'static str, [f64; 2])>,
 }
 
 /// Compares the idle motion of `model` and of the formula with windows of people at rest that nothing was learned from.
@@ -73,9 +74,13 @@ pub fn compare_idle(model: &Living, at_rest: &[Track], learned_from: &[Track]) -
     let scale = model.range().map(|range| range / 4.5);
     let mut rng = Rng::new(3, 0);
     let set = |windows: &mut dyn Iterator<Item = Vec<f32>>| {
-        let mut set = FeatureSet::default();
-        windows.take(truth.len()).for_each(|window| set.push(&bands(&window, &scale)));
-        set
+        let mut sets = [FeatureSet::default(), FeatureSet::default()];
+        windows.take(truth.len()).for_each(|window| {
+            let features = bands(&window, &scale);
+            sets[1].push(&features[..3 * BANDS.len()]);
+            sets[0].push(&features);
+        });
+        sets
     };
     let still = set(&mut truth.iter().cloned());
     let mut breath = Breath::default();
@@ -94,7 +99,11 @@ pub fn compare_idle(model: &Living, at_rest: &[Track], learned_from: &[Track]) -
     (1..others.len()).rev().for_each(|i| others.swap(i, rng.below(i + 1)));
     let others = set(&mut others.into_iter());
     let sets = [("learned", learned), ("formula", formula), ("no motion", nothing), ("other people, speaking", others)];
-    let distances = sets.into_iter().filter_map(|(name, set)| Some((name, frechet_distance(&set, &still)?))).collect();
+    let apart = |set: &[FeatureSet; 2]| {
+        let of = |i: usize| frechet_distance(&set[i], &still[i]);
+        Some([of(0)?, of(1)?])
+    };
+    let distances = sets.into_iter().filter_map(|(name, set)| Some((name, apart(&set)?))).collect();
     Ok(IdleFigures { n_windows: truth.len(), distances })
 }
 
@@ -147,10 +156,10 @@ mod tests {
         let scale = [1.0; N_CHANNELS];
         let together = bands(&window(1.0, 1.0), &scale);
         assert_eq!(together.len(), 48);
-        assert!(together[1] > -0.5 && together[0] < -3.5 && together[2] < -3.5, "{together:?}");
+        assert!(together[1] > -0.7 && together[0] < -3.5 && together[2] < -3.5, "{together:?}");
         assert!(together[40] > 0.99);
         let apart = bands(&window(6.0, 1.0), &scale);
-        assert!(apart[3] > -0.5 && apart[1] < -3.5 && apart[40].abs() < 0.01, "{apart:?}");
+        assert!(apart[3] > -0.7 && apart[1] < -3.5 && apart[40].abs() < 0.01, "{apart:?}");
         assert!(together[8..40].iter().all(|x| (*x + 4.0).abs() < 1e-3), "what stands still has no energy");
     }
 }

@@ -31,7 +31,14 @@ pub struct MotionOptions {
     pub rate: f64,
     /// Seed of everything that is drawn.
     pub seed: u64,
+    /// Models that learn, by the beginnings of their weights' names (`forecast`, `living`); the others stay as the program has
+    /// them. Empty is all.
+    pub only: Vec<String>,
 }
+
+/// Models, as the names of their weights begin.
+const FORECAST: &str = "forecast";
+const LIVING: &str = "living";
 
 /// The name of the file that the program reads.
 pub const FILE_NAME: &str = "motion.safetensors";
@@ -50,8 +57,26 @@ pub fn teach(
     if tracks.is_empty() {
         return Err(Error::new(ErrorKind::Config, "no recording of motion is long enough; two seconds are the least"));
     }
-    let mut rows = forecast::teach(options, tracks, device, stop, &report)?;
-    rows.extend(living::teach(options, tracks, device, stop, &report)?);
+    let learns =
+        |model: &str| options.only.is_empty() || options.only.iter().any(|only| model.starts_with(only.as_str()));
+    if !learns(FORECAST) && !learns(LIVING) {
+        let found = options.only.join(", ");
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("expected --only {FORECAST} or --only {LIVING}, found {found}"),
+        ));
+    }
+    let mut rows = Vec::new();
+    let kept = |model: &str| -> Result<Vec<Row>> {
+        let rows = weights::rows(weights::BUILT_IN)?;
+        Ok(rows.into_iter().filter(|(name, _, _)| name.starts_with(model)).collect())
+    };
+    rows.extend(if learns(FORECAST) {
+        forecast::teach(options, tracks, device, stop, &report)?
+    } else {
+        kept(FORECAST)?
+    });
+    rows.extend(if learns(LIVING) { living::teach(options, tracks, device, stop, &report)? } else { kept(LIVING)? });
     let path = options.output.join(FILE_NAME);
     write(&path, &rows)?;
     Ok(path)

@@ -43,6 +43,22 @@ pub fn open(bytes: &[u8]) -> Result<SafeTensors<'_>> {
         .or_error(ErrorKind::Model, || "the motion model is torn; install the program anew".to_owned())
 }
 
+/// Reads all rows, as (name, extents, values), in the order of their names.
+///
+/// # Errors
+/// As [`read`].
+pub fn rows(bytes: &[u8]) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+    let file = open(bytes)?;
+    let mut names = file.names();
+    names.sort_unstable();
+    let row = |name: &str| {
+        let shape = file.tensor(name).map(|tensor| tensor.shape().to_vec()).unwrap_or_default();
+        let values = read(&file, name, &shape)?;
+        Ok((name.to_owned(), shape, values))
+    };
+    names.into_iter().map(row).collect()
+}
+
 /// Writes rows, as (name, extents, values), into a file's bytes.
 ///
 /// # Errors

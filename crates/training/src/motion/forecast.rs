@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn options(n_steps: usize) -> MotionOptions {
-        MotionOptions { output: std::env::temp_dir(), n_steps, rate: 5e-3, seed: 3 }
+        MotionOptions { output: std::env::temp_dir(), n_steps, rate: 5e-3, seed: 3, only: Vec::new() }
     }
 
     #[test]
