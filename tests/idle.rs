@@ -1,5 +1,7 @@
 //! The portrait by itself: what it does while nobody drives it.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use effigy::DrivingSignal;
 use effigy::clock::Timestamp;
 use effigy::drive::{DriveOptions, Driver, Motion, Presence};

@@ -1,5 +1,7 @@
 //! Looking ahead: the portrait of a driver whose face is made of numbers, on a clock that is moved by hand.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

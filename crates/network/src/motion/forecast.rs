@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_ahead_takes_less_than_a_tenth_of_a_millisecond() {
+    fn a_look_ahead_costs_next_to_nothing() {
         let history = turning(60.0, 60, 1.0, 0.1);
         let (model, mut forecast) = (Forecaster::built_in().unwrap(), Forecast::default());
         let mut best = f64::INFINITY;
@@ -236,6 +236,6 @@ mod tests {
             }
             best = best.min(begun.elapsed().as_secs_f64() / 50.0);
         }
-        assert!(best < 1e-3, "{best} s, without optimization");
+        assert!(best < 1e-4, "{best} s");
     }
 }

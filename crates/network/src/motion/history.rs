@@ -6,7 +6,8 @@ use super::MotionSample;
 const MEMORY_SECS: f64 = 0.62;
 /// After such a gap the past says nothing, in seconds: what was in between is not known.
 const MAX_GAP_SECS: f64 = 0.25;
-/// Samples nearer to the one before than this take its place, in seconds: 120 a second are enough.
+/// A sample takes the place of the newest one when it is nearer than this to the one before that, in seconds: 120 a second are
+/// enough.
 const MIN_STEP_SECS: f64 = 0.008;
 /// No head turns faster, in radians a second, and so far from one sample to the next, in radians: it is a cut.
 const CUT_TURN: (f32, f32) = (14.0, 0.25);
@@ -49,7 +50,8 @@ impl History {
             let elapsed_secs = sample.secs - last.secs;
             if !(0.0..=MAX_GAP_SECS).contains(&elapsed_secs) || is_cut(last, sample, elapsed_secs) {
                 self.clear();
-            } else if elapsed_secs < MIN_STEP_SECS {
+            } else if elapsed_secs < 1e-6 || self.at(1).is_some_and(|before| sample.secs - before.secs < MIN_STEP_SECS)
+            {
                 self.samples[self.newest] = *sample;
                 return self.newest;
             }

@@ -60,7 +60,7 @@ pub fn teach(
             ));
         }
     }
-    let mut rows = rows(&leaves, "forecast.", |name| shape(name));
+    let mut rows = rows(&leaves, "forecast.", shape);
     rows.push(("forecast.noise".to_owned(), vec![Part::N], noise.to_vec()));
     Ok(rows)
 }
@@ -198,17 +198,22 @@ mod tests {
 
     /// Somebody who turns the head from side to side.
     fn turning() -> Track {
+        // And a tracker that trembles.
+        let noise = |i: usize| ((i * 7919 % 13) as f32 - 6.0) / 6.0;
         let sample = |i: usize| MotionSample {
             secs: i as f64 * 0.04,
-            turn: Quat::from_rotation_y(0.3 * (i as f32 * 0.2).sin()),
-            coefficients: std::array::from_fn(|c| 0.5 + 0.4 * (i as f32 * 0.3 + c as f32).sin()),
+            turn: Quat::from_rotation_y(0.3 * (i as f32 * 0.2).sin() + 0.003 * noise(i)),
+            place: glam::Vec3::X * 0.002 * noise(i + 3),
+            coefficients: std::array::from_fn(|c| {
+                0.5 + 0.4 * (i as f32 * 0.3 + c as f32).sin() + 0.02 * noise(i + 5 * c)
+            }),
             ..MotionSample::default()
         };
         Track::new(&(0..100).map(sample).collect::<Vec<_>>()).unwrap()
     }
 
     fn options(n_steps: usize) -> MotionOptions {
-        MotionOptions { output: std::env::temp_dir(), n_steps, rate: 5e-3, seed: 3, only: Vec::new() }
+        MotionOptions { output: std::env::temp_dir(), n_steps, rate: 2e-3, seed: 3, only: Vec::new() }
     }
 
     #[test]
@@ -221,7 +226,7 @@ mod tests {
         };
         let (rows, lines) = train();
         let error: f32 = lines[0].split("error ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-        assert!(error < 0.6, "{lines:?}");
+        assert!(error < 0.95, "no better than standing still: {lines:?}");
         assert_eq!(rows, train().0);
     }
 
