@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use super::checkpoint::replace;
 use super::leaves::Leaves;
 use effigy_base::error::{Error, ErrorKind, Result};
-use effigy_network::motion::weights;
+use effigy_network::motion::weights::{self, Row};
 
 pub use track::Track;
 
@@ -85,9 +85,6 @@ pub fn teach(
 fn write(path: &Path, rows: &[Row]) -> Result<()> {
     replace(path, &weights::to_bytes(rows)?)
 }
-
-/// A weight: name, extents, values.
-type Row = (String, Vec<usize>, Vec<f32>);
 
 /// The moving averages of leaves as rows of a file, their names behind `prefix`.
 fn rows(leaves: &Leaves, prefix: &str, shape: impl Fn(&str) -> Vec<usize>) -> Vec<Row> {

@@ -147,7 +147,9 @@ impl Differences {
             Part::Turn => (0..3).for_each(|axis| take(&|k| self.turn[k][axis])),
             Part::Place => (0..3).for_each(|axis| take(&|k| self.place[k][axis])),
             _ => {
-                (1..N_COEFFICIENTS).filter(|&c| self.parts[c] == part).for_each(|c| take(&|k| self.coefficients[k][c]))
+                for c in (1..N_COEFFICIENTS).filter(|&c| self.parts[c] == part) {
+                    take(&|k| self.coefficients[k][c]);
+                }
             }
         }
         let noise_square = noise * noise;

@@ -26,7 +26,7 @@ pub struct History {
 
 impl History {
     /// Samples that it holds: more than half a second at 120 a second.
-    pub const CAPACITY: usize = 80;
+    pub const CAPACITY: usize = 96;
 
     /// Forgets everything.
     pub fn clear(&mut self) {

@@ -43,11 +43,14 @@ pub fn open(bytes: &[u8]) -> Result<SafeTensors<'_>> {
         .or_error(ErrorKind::Model, || "the motion model is torn; install the program anew".to_owned())
 }
 
+/// A weight: name, extents, values.
+pub type Row = (String, Vec<usize>, Vec<f32>);
+
 /// Reads all rows, as (name, extents, values), in the order of their names.
 ///
 /// # Errors
 /// As [`read`].
-pub fn rows(bytes: &[u8]) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+pub fn rows(bytes: &[u8]) -> Result<Vec<Row>> {
     let file = open(bytes)?;
     let mut names = file.names();
     names.sort_unstable();
@@ -63,7 +66,7 @@ pub fn rows(bytes: &[u8]) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] when extents and values do not fit.
-pub fn to_bytes(rows: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>> {
+pub fn to_bytes(rows: &[Row]) -> Result<Vec<u8>> {
     let about = || "cannot write the motion model".to_owned();
     let halves: Vec<(&str, &[usize], Vec<u8>)> = rows
         .iter()
