@@ -74,7 +74,7 @@ fn swinging(rate_hz: f64, noise: f32) -> (Vec<Turn>, Vec<MotionSample>) {
     let mut unit = |(low, high): (f32, f32)| low + (high - low) * (random.below(1 << 20) as f32 / (1 << 20) as f32);
     let (mut turns, mut begin_secs, mut from_rads) = (Vec::new(), 1.0, 0.0);
     for i in 0..N_TURNS {
-        let to_rads = unit(REACH_RADS) * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let to_rads = unit(REACH_RADS) * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let length_secs = unit(TURN_SECS);
         turns.push(Turn { begin_secs, length_secs, from_rads, to_rads });
         begin_secs += length_secs + unit(REST_SECS);

@@ -207,7 +207,6 @@ mod tests {
             coefficients: std::array::from_fn(|c| {
                 0.5 + 0.4 * (i as f32 * 0.3 + c as f32).sin() + 0.02 * noise(i + 5 * c)
             }),
-            ..MotionSample::default()
         };
         Track::new(&(0..100).map(sample).collect::<Vec<_>>()).unwrap()
     }

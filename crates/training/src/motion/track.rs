@@ -122,7 +122,7 @@ mod tests {
     fn nodding(n: usize) -> Vec<MotionSample> {
         let sample = |i: usize| MotionSample {
             secs: i as f64 * 0.04,
-            turn: Quat::from_rotation_x(0.02 * i as f32 + if i % 2 == 0 { 1e-3 } else { -1e-3 }),
+            turn: Quat::from_rotation_x(0.02 * i as f32 + if i.is_multiple_of(2) { 1e-3 } else { -1e-3 }),
             ..MotionSample::default()
         };
         (0..n).map(sample).collect()
