@@ -6,6 +6,7 @@
 //! | [`e2e`], [`way`] | does that agree with what the pipeline says of itself |
 //! | [`pattern`] | something to give to any other program, so that it can be watched too |
 //! | [`lag`] | what time stamps cannot see: motion that a filter delays or weakens |
+//! | [`predict`] | what looking ahead takes away of it, and what that costs |
 //! | [`scenario`], [`record`], [`page`] | fixed scenes, their figures, and a page with plots |
 //! | [`compare`] | is one recording really faster than another |
 //! | [`degrade`] | how much a picture may suffer before its code is lost |
@@ -24,6 +25,7 @@ pub mod mark;
 pub mod memory;
 pub mod page;
 pub mod pattern;
+pub mod predict;
 pub mod reader;
 pub mod record;
 pub mod samples;

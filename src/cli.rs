@@ -309,11 +309,16 @@ pub(crate) struct StrengthArgs {
     /// How far the gaze is drawn to the viewer, 0 to 1: at 1 the portrait always looks at them
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) eye_contact: f32,
+    /// Show the portrait so many milliseconds ahead of the driver's frame, 0 to 120: a picture looks younger than it is, and
+    /// fast motion may shoot past its end a little. One to three frames are a good start, such as 66
+    #[arg(long, value_name = "MS", default_value_t = 0.0, value_parser = parse_predict)]
+    pub(crate) predict: f32,
 }
 
 impl StrengthArgs {
     pub(crate) fn strengths(&self) -> Strengths {
-        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _, eye_contact: _ } = self;
+        let &Self { strength: whole, head, gaze, lids, brows, mouth, keep_expression: _, eye_contact: _, predict: _ } =
+            self;
         Strengths { whole, head, gaze, lids, brows, mouth }
     }
 }
@@ -385,6 +390,13 @@ fn parse_share(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+pub(crate) fn parse_predict(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(ahead_ms) if (0.0..=effigy::drive::MAX_PREDICT_MS).contains(&ahead_ms) => Ok(ahead_ms),
+        _ => Err(format!("expected a number of milliseconds from 0 to {}", effigy::drive::MAX_PREDICT_MS)),
     }
 }
 

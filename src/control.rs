@@ -47,6 +47,8 @@ pub enum Control {
     KeepExpression(f32),
     /// Draws the gaze to the viewer by this share, 0..1.
     EyeContact(f32),
+    /// Shows the portrait so many milliseconds ahead of the driver's frame, 0..[`crate::drive::MAX_PREDICT_MS`].
+    Predict(f32),
     /// Ends the run.
     Quit,
 }

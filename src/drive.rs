@@ -16,9 +16,11 @@ pub(crate) use person::PersonShape;
 pub use presence::Presence;
 pub use puppet::MotionTracker;
 
+mod ahead;
 mod dense;
 mod expression;
 mod filter;
+mod idle;
 mod neutral;
 mod person;
 mod presence;
@@ -26,12 +28,16 @@ mod puppet;
 mod rehearsal;
 mod retarget;
 
+use ahead::LookAhead;
+pub use ahead::MAX_PREDICT_MS;
 use dense::DenseMean;
 pub(crate) use expression::default_emphasis;
 use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter};
 #[cfg(feature = "train")]
 pub(crate) use expression::{N_MODES, gaze_of};
 use filter::SignalFilter;
+pub(crate) use filter::pose_filter;
+use idle::IdleFace;
 use neutral::RestingPose;
 use presence::PresenceTimer;
 pub(crate) use rehearsal::Actor;
@@ -118,6 +124,8 @@ pub struct DriveOptions {
     pub keep_expression: f32,
     /// How far the gaze is drawn to the viewer, 0..1.
     pub eye_contact: f32,
+    /// How far ahead of the driver's frame the portrait shall be, in milliseconds, 0..[`MAX_PREDICT_MS`]; 0 shows what was seen.
+    pub predict_ms: f32,
     /// Whether the driver may change: else nobody is taken for somebody else, however the face jumps.
     pub may_change: bool,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
@@ -133,6 +141,7 @@ impl Default for DriveOptions {
             strengths: Strengths::default(),
             keep_expression: 0.0,
             eye_contact: 0.0,
+            predict_ms: 0.0,
             may_change: true,
             is_filtered: true,
             is_dense: true,
@@ -155,6 +164,8 @@ pub struct Driver {
     filter: SignalFilter,
     presence: PresenceTimer,
     dense_mean: DenseMean,
+    ahead: LookAhead,
+    idle: IdleFace,
     /// Since when somebody else drives, and what was shown then.
     taken_over: Option<Timestamp>,
     before: Box<DrivingSignal>,
@@ -171,20 +182,20 @@ impl Driver {
     /// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
     pub fn new(options: DriveOptions, identity: Arc<Identity>) -> Result<Self> {
         let rest = DrivingSignal::rest(&identity.shape, identity.size_px(), options.motion);
+        let portrait =
+            RestingPortrait::new(&identity.shape.points, identity.emphasis.as_deref(), options.keep_expression)?;
         Ok(Self {
             options,
             room: Room::of(&identity.matte),
-            portrait: RestingPortrait::new(
-                &identity.shape.points,
-                identity.emphasis.as_deref(),
-                options.keep_expression,
-            )?,
+            idle: IdleFace::new(&portrait)?,
+            portrait,
             resting: RestingDriver::new()?,
             pose: RestingPose::default(),
             retargeter: Retargeter::new()?,
             filter: SignalFilter::default(),
             presence: PresenceTimer::default(),
             dense_mean: DenseMean::default(),
+            ahead: LookAhead::new(options.predict_ms)?,
             taken_over: None,
             before: Box::new(rest.clone()),
             shown: Box::new(rest.clone()),
@@ -201,6 +212,7 @@ impl Driver {
         self.room = Room::of(&identity.matte);
         self.portrait =
             RestingPortrait::new(&identity.shape.points, identity.emphasis.as_deref(), self.options.keep_expression)?;
+        self.idle.settle(&self.portrait);
         self.retargeter.reset();
         self.identity = identity;
         *self.held = self.rest();
@@ -229,6 +241,7 @@ impl Driver {
     pub fn set_keep_expression(&mut self, kept: f32) {
         self.options.keep_expression = kept.clamp(0.0, 1.0);
         self.portrait.keep_expression(self.options.keep_expression);
+        self.idle.settle(&self.portrait);
     }
 
     /// How much of the photo's own expression stays, 0..1.
@@ -244,6 +257,16 @@ impl Driver {
     /// How far the gaze is drawn to the viewer, 0..1.
     pub fn eye_contact(&self) -> f32 {
         self.options.eye_contact
+    }
+
+    /// Sets how far ahead of the driver's frame the portrait is, in milliseconds, kept within 0..[`MAX_PREDICT_MS`].
+    pub fn set_predict_ms(&mut self, ahead_ms: f32) {
+        self.ahead.set_ahead_ms(ahead_ms);
+    }
+
+    /// How far ahead of the driver's frame the portrait is, in milliseconds.
+    pub fn predict_ms(&self) -> f32 {
+        self.ahead.ahead_ms()
     }
 
     /// Writes the signal for this moment and says how sure it is of the face.
@@ -264,7 +287,9 @@ impl Driver {
             *signal = match self.options.motion {
                 Motion::Relative => self.relative(&shape, seen, now),
                 Motion::Absolute => {
-                    DrivingSignal::absolute(&self.identity.shape, &shape, seen.frame_size_px, &seen.coefficients)
+                    let (shape, coefficients) =
+                        self.ahead.look(&shape, seen, now).unwrap_or((&shape, &seen.coefficients));
+                    DrivingSignal::absolute(&self.identity.shape, shape, seen.frame_size_px, coefficients)
                 }
             };
             if let Some(dense) = dense {
@@ -279,7 +304,8 @@ impl Driver {
             }
         } else {
             let rest = self.rest();
-            *signal = presence::unseen(presence, &self.held, &rest, now);
+            let (room, motion) = (self.room, self.options.motion);
+            *signal = presence::unseen(presence, &self.held, || self.idle.signal(&rest, room, motion, now));
         }
         if let Presence::Tracking { ease } = presence {
             // A face that comes back is eased in from what was shown.
@@ -317,13 +343,22 @@ impl Driver {
         if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
             self.retargeter.reset();
+            self.ahead.reset();
             *self.before = (*self.shown).clone();
             self.taken_over = Some(now);
         }
         self.pose.update(shape, self.resting.calm(), now);
+        // Rest is what was seen; what is shown is what comes.
+        let (shape, coefficients) = match self.ahead.look(shape, seen, now) {
+            Some((shape, coefficients)) => {
+                self.resting.express(&shape.points);
+                (shape, coefficients)
+            }
+            None => (shape, &seen.coefficients),
+        };
         let strengths = &self.options.strengths;
         let head = strengths.of(StrengthPart::Head);
-        let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, seen, head);
+        let mut signal = retarget::relative(&self.identity.shape, self.room, &self.pose, shape, coefficients, head);
         let contact =
             EyeContact { share: self.options.eye_contact, head: signal.rotation * self.identity.shape.rotation };
         let driven = self.retargeter.drive(&self.portrait, &self.resting, strengths, &shape.points, contact);

@@ -7,6 +7,7 @@ use glam::{Quat, Vec3};
 
 use crate::error::Result;
 use crate::geometry::{FaceObservation, N_COEFFICIENTS, rotation_from_frontal};
+use crate::motion::MotionSample;
 
 pub use file::MotionFileSink;
 pub(crate) use file::parse_line;
@@ -76,6 +77,19 @@ impl MotionFrame {
             let outward = if side == "Right" { -1.0 } else { 1.0 };
             [GAZE_RADS * outward * (at("Out") - at("In")), GAZE_RADS * (at("Up") - at("Down"))]
         })
+    }
+
+    /// The same as a sample of a motion, as models of motion take it; places count in the mean of faces' widths.
+    pub fn sample(&self) -> MotionSample {
+        /// The mean distance of the outer eye corners.
+        const FACE_WIDTH_CM: f32 = 9.0;
+        let place = self.head_cm.truncate() / FACE_WIDTH_CM;
+        MotionSample {
+            secs: self.secs,
+            turn: self.head_rotation,
+            place: place.extend(-self.head_cm.z.max(1.0).ln()),
+            coefficients: self.coefficients,
+        }
     }
 
     /// Sets a coefficient; what is no number is left as it was.

@@ -4,7 +4,7 @@
 
 use crate::composite::{Background, BackgroundKind, BadgeLanguage, BadgePlace, Framing, OFFSETS, Shown, ZOOMS};
 use crate::control::Control;
-use crate::drive::StrengthPart;
+use crate::drive::{MAX_PREDICT_MS, StrengthPart};
 
 pub use obs::{Moment, ObsLink, ObsSpec, SceneRule};
 pub use osc::{OscServer, OscSpec};
@@ -342,6 +342,20 @@ pub const CONTROLS: &[Entry] = &[
         },
         read: |shown| Some(shown.eye_contact.to_string()),
     },
+    Entry {
+        command: "predict",
+        part: None,
+        osc: "/effigy/predict",
+        key: "",
+        setting: "predict",
+        takes: Takes::Number(0.0, MAX_PREDICT_MS),
+        what: "how far ahead the portrait is, in milliseconds,",
+        make: |value| match value {
+            Value::Number(ahead_ms) => Some(Control::Predict(ahead_ms)),
+            _ => None,
+        },
+        read: |shown| Some(shown.predict_ms.to_string()),
+    },
 ];
 
 /// Words as a sentence lists them: a, b or c.
@@ -393,6 +407,7 @@ mod tests {
             Control::Zoom(_) => Some("/effigy/zoom"),
             Control::Offset(..) => Some("/effigy/offset"),
             Control::EyeContact(_) => Some("/effigy/eye-contact"),
+            Control::Predict(_) => Some("/effigy/predict"),
             // Enrolment, and the end of a run.
             Control::Add(_) | Control::Quit => None,
         }

@@ -11,5 +11,6 @@ pub use effigy_training::{
 pub mod augment;
 pub mod eval;
 pub mod feed;
+pub mod motion;
 pub mod prepare;
 pub mod sample;

@@ -193,7 +193,7 @@ fn a_run_allocates_nothing_once_it_has_warmed_up() {
         motion: Vec::new(),
         source: Box::new(Mover { pictures: pictures.collect(), nobody, n_delivered: 0, shown: shown_rx }),
         tracker: Box::new(FaceTracker::new(TrackerOptions::default()).unwrap()),
-        drive: DriveOptions::default(),
+        drive: DriveOptions { predict_ms: 66.0, ..DriveOptions::default() },
         generator: Box::new(Beside(WarpGenerator::new(512))),
         compositor,
         identities: vec![identity],

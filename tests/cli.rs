@@ -229,7 +229,7 @@ const RUN: &str = "run --identity me.effigy --source pattern --duration 0.7";
 
 #[test]
 fn help_names_commands_flags_values_and_examples() {
-    let table: [(&str, &[&str]); 20] = [
+    let table: [(&str, &[&str]); 21] = [
         (
             "",
             &[
@@ -355,7 +355,8 @@ fn help_names_commands_flags_values_and_examples() {
             &["<DEVICE|URL|FILE>", "window:TITLE", "pipewire[:NODE]", "--secs <SECONDS>", "--report", "Examples:"],
         ),
         ("bench pattern", &["--sink <SINK>", "[default: window]", "--size", "--secs", "Examples:"]),
-        ("bench lag", &["[CLIP]", "--no-filter", "--identity", "--backend", "Examples:"]),
+        ("bench predict", &["[FILE.jsonl]", "--ahead <MS>", "[default: 66]", "--rate <HZ>", "Examples:"]),
+        ("bench lag", &["[CLIP]", "--no-filter", "--predict <MS>", "--identity", "--backend", "Examples:"]),
         ("bench code", &["--pictures <N>", "[default: 200]", "Examples:"]),
         (
             "bench memory",
@@ -590,6 +591,9 @@ fn what_cannot_be_measured_is_told() {
         ("bench watch text.txt", 1, &["text.txt is no video"]),
         ("bench watch short.mp4", 1, &["no code in 14 pictures of short.mp4", "effigy bench pattern"]),
         ("bench watch http://127.0.0.1:1/x?token=abc", 1, &["cannot connect to http://127.0.0.1:1/x; is the program"]),
+        ("bench predict missing.jsonl", 1, &["cannot play the motion file missing.jsonl", "--sink motion:FILE.jsonl"]),
+        ("bench predict --ahead 121", 2, &["milliseconds from 0 to 120"]),
+        ("bench predict --rate 5", 2, &["frames a second from 10 to 240"]),
         ("bench lag short.mp4", 2, &["give a clip with more than 60"]),
     ]);
     if cfg!(target_os = "linux") {

@@ -29,12 +29,14 @@ mod frames;
 mod golden;
 mod http;
 mod identity;
+mod idle;
 mod modules;
 mod names;
 mod network;
 mod offline;
 mod photos;
 mod pipeline;
+mod predict;
 mod recorder;
 mod remembered;
 #[cfg(feature = "remote")]

@@ -166,20 +166,21 @@ const actions = {
   strength(value) { sliders.strength.set(value); },
 };
 
-/** A slider of a share in per cent: shows what holds, and does not move under the hand that holds it. Its command gets the value, or is made of it. */
+/** A slider, of a share in per cent unless it says its text itself: shows what holds, and does not move under the hand that holds it. Its command gets the value, or is made of it. */
 class Slider {
-  constructor(id, command, valueIn) {
+  constructor(id, command, valueIn, textOf = (value) => `${Math.round(value * 100)} %`) {
     this.input = $(id);
     this.output = $(`${id}-value`);
     this.command = command;
     this.valueIn = valueIn;
+    this.textOf = textOf;
     this.isHeld = false;
     this.input.addEventListener("input", () => { this.isHeld = true; this.set(Number(this.input.value)); });
     this.input.addEventListener("change", () => { this.isHeld = false; });
   }
   show(value) {
     this.input.value = value;
-    this.output.textContent = `${Math.round(value * 100)} %`;
+    this.output.textContent = this.textOf(value);
   }
   follow(state) {
     if (document.activeElement !== this.input || !this.isHeld) this.show(this.valueIn(state));
@@ -194,6 +195,7 @@ class Slider {
 const sliders = {
   strength: new Slider("strength", { do: "strength" }, (state) => state.strengths.whole),
   eyeContact: new Slider("eye-contact", { do: "eye-contact" }, (state) => state.eyeContact),
+  predict: new Slider("predict", { do: "predict" }, (state) => state.predictMs, (value) => `${Math.round(value)} ms`),
   keepExpression: new Slider("keep-expression", { do: "keep-expression" }, (state) => state.keepExpression),
 };
 sliders.zoom = new Slider("zoom", { do: "zoom" }, (state) => state.zoom);

@@ -4,7 +4,7 @@ use super::{Source, SourceOptions};
 use crate::error::Result;
 use crate::motion_link::MotionSourceSpec;
 
-pub use file::MotionFileSource;
+pub use file::{MotionFileSource, recorded};
 pub use network::MotionSource;
 
 mod file;

@@ -10,7 +10,7 @@ use effigy::bench::reader::{self, ReaderSpec};
 use effigy::bench::record::{Recording, RunRecord};
 use effigy::bench::scenario::{Engine, Length, Scenario};
 use effigy::bench::watch::Watch;
-use effigy::bench::{compare, cost, degrade, lag, pattern};
+use effigy::bench::{compare, cost, degrade, lag, pattern, predict};
 use effigy::capture::{self, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::drive::DriveOptions;
@@ -57,6 +57,8 @@ enum BenchCommand {
     Watch(WatchArgs),
     /// Show the test pattern with its code, for other programs
     Pattern(PatternArgs),
+    /// Compare ways of looking ahead: what each takes away of the lag, and what it costs
+    Predict(PredictArgs),
     /// Measure how late and how strongly motion arrives
     Lag(LagArgs),
     /// Say how much a picture may suffer before its code is lost
@@ -146,6 +148,7 @@ struct PatternArgs {
   effigy bench lag
   effigy bench lag --identity me.effigy talk.mp4
   effigy bench lag --no-filter
+  effigy bench lag --predict 66 talk.mp4
 
 A second tracker looks at the output; where its signals fit the driver's best is the lag.")]
 struct LagArgs {
@@ -154,8 +157,37 @@ struct LagArgs {
     /// Leave out the filter of `effigy run`, to see what it adds
     #[arg(long)]
     no_filter: bool,
+    /// Show the portrait so many milliseconds ahead, as `effigy run --predict`
+    #[arg(long, value_name = "MS", default_value_t = 0.0, value_parser = super::parse_predict)]
+    predict: f32,
     #[command(flatten)]
     engine: EngineArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  effigy bench predict
+  effigy bench predict --ahead 40 --rate 60
+  effigy bench predict talk.jsonl
+
+`effigy run --source talk.mp4 --every-frame --sink motion:talk.jsonl` makes a recording.")]
+struct PredictArgs {
+    /// Recordings of motion (.jsonl): what was said of each is compared with what came
+    #[arg(value_name = "FILE.jsonl")]
+    recordings: Vec<PathBuf>,
+    /// How far to look ahead, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 66.0, value_parser = super::parse_predict)]
+    ahead: f32,
+    /// Frames a second of the turns
+    #[arg(long, value_name = "HZ", default_value_t = 30.0, value_parser = parse_rate)]
+    rate: f64,
+}
+
+fn parse_rate(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (10.0..=240.0).contains(&rate) => Ok(rate),
+        _ => Err("expected frames a second from 10 to 240".to_owned()),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -203,6 +235,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         BenchCommand::Watch(args) => watch(args),
         BenchCommand::Pattern(args) => show_pattern(args),
         BenchCommand::Lag(args) => motion_lag(args),
+        BenchCommand::Predict(args) => look_ahead(args),
         BenchCommand::Code(args) => {
             let table = degrade::table(args.pictures as usize)?;
             terminal::print(table.to_string().as_bytes())
@@ -339,11 +372,24 @@ fn motion_lag(args: &LagArgs) -> Result<()> {
     let mut source = capture::open(&spec, &options)?;
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
-    let drive = DriveOptions { is_filtered: !args.no_filter, ..DriveOptions::default() };
+    let drive = DriveOptions { is_filtered: !args.no_filter, predict_ms: args.predict, ..DriveOptions::default() };
     let progress = terminal::spinner("driving and watching");
     let figures = lag::measure(&mut *source, &engine, drive);
     progress.finish_and_clear();
     terminal::print(figures?.text().as_bytes())
+}
+
+fn look_ahead(args: &PredictArgs) -> Result<()> {
+    let mut text = predict::turns_text(args.ahead, args.rate, &predict::turns(args.ahead, args.rate)?);
+    let mut recordings = Vec::new();
+    for path in &args.recordings {
+        recordings.extend(capture::recorded(path)?);
+    }
+    if !recordings.is_empty() {
+        text += "\n";
+        text += &predict::recordings_text(args.ahead, &predict::recordings(&recordings, args.ahead)?);
+    }
+    terminal::print(text.as_bytes())
 }
 
 fn compare_recordings(args: &CompareArgs) -> Result<()> {

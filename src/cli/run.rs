@@ -121,6 +121,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         strengths: args.strengths.strengths(),
         keep_expression: args.strengths.keep_expression,
         eye_contact: args.strengths.eye_contact,
+        predict_ms: args.strengths.predict,
         may_change: true,
         is_filtered: !args.every_frame,
         // Numbers have no picture to measure in.

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use effigy::Result;
+use effigy::error::OrError as _;
 use effigy::generate::network::Size;
+use effigy::motion::living::Living;
 use effigy::train::compute::Compute;
 use effigy::train::feed::DatasetFeed;
 use effigy::train::loss::LossWeights;
+use effigy::train::motion::{self, MotionOptions, Track, teach as teach_motion};
 use effigy::train::teach::{TeachOptions, teach};
+use effigy::{ErrorKind, Result};
 
 use super::{terminal, within};
 
@@ -19,15 +22,23 @@ use super::{terminal, within};
 #[command(after_help = "Examples:
   effigy train people -o run --picture 128 --steps 4000
   effigy train people -o run --picture 256 --steps 12000
+  effigy train recordings -o run --motion
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
-reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.")]
+reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples. The third learns how faces move, from recordings that
+`effigy run --source talk.mp4 --every-frame --sink motion:talk.jsonl` made, and writes motion.safetensors.")]
 pub(crate) struct TrainArgs {
-    /// The data set that `effigy prepare` made
+    /// The data set that `effigy prepare` made; with --motion, a folder of recordings of motion (*.jsonl)
     dataset: PathBuf,
     /// The folder to write to; a training that is there goes on
     #[arg(short, long)]
     output: PathBuf,
+    /// Train the models of motion instead of the generator: what `effigy run --predict` looks ahead by
+    #[arg(long)]
+    motion: bool,
+    /// With --motion: recordings of people at rest, which idle motion is then compared with
+    #[arg(long, value_name = "FOLDER", requires = "motion")]
+    against: Option<PathBuf>,
     /// Size of the network
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
@@ -42,7 +53,8 @@ pub(crate) struct TrainArgs {
     /// engine whose pictures are of 512 paints 256: a half of the picture teaches what is finer than the decoder's pixels
     #[arg(long, value_parser = picture_px)]
     decoded: Option<usize>,
-    /// Let only the weights learn whose names begin so, for example `decoder.out`; may be repeated
+    /// Let only the weights learn whose names begin so, for example `decoder.out`, or with --motion `forecast` or `living`; may
+    /// be repeated
     #[arg(long, value_name = "PREFIX")]
     only: Vec<String>,
     /// Frames of each portrait
@@ -102,6 +114,9 @@ fn picture_px(text: &str) -> std::result::Result<usize, String> {
 }
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    if args.motion {
+        return run_motion(args);
+    }
     let options = TeachOptions {
         output: args.output.clone(),
         size: match args.network {
@@ -139,4 +154,37 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     });
     bar.finish_and_clear();
     outcome
+}
+
+/// Trains the models of motion.
+fn run_motion(args: &TrainArgs) -> Result<()> {
+    std::fs::create_dir_all(&args.output)
+        .or_error(ErrorKind::Io, || format!("cannot make the folder {}", args.output.display()))?;
+    let tracks = motion::tracks(&args.dataset)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_interrupt = Arc::clone(&stop);
+    terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
+    let options = MotionOptions {
+        output: args.output.clone(),
+        n_steps: args.steps,
+        rate: args.rate,
+        seed: args.seed,
+        only: args.only.clone(),
+    };
+    let device = Compute::named(&args.compute).unwrap_or(Compute::best()).device();
+    let secs: f32 = tracks.iter().map(Track::secs).sum();
+    log::info!("{} stretches of motion, {secs:.0} s", tracks.len());
+    let path = teach_motion(&options, &tracks, &device, &stop, |line| log::info!("{line}"))?;
+    log::info!("{} written", path.display());
+    if let Some(folder) = &args.against {
+        let bytes = std::fs::read(&path).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
+        let figures = motion::compare_idle(&Living::from_bytes(&bytes)?, &motion::tracks(folder)?, &tracks)?;
+        let mut text = format!(
+            "idle motion, Fréchet distance over motion bands to {} windows of people at rest\n{:<24}{:>9}{:>9}\n",
+            figures.n_windows, "", "all", "turns"
+        );
+        text.extend(figures.distances.iter().map(|(name, [all, turns])| format!("{name:<24}{all:>9.2}{turns:>9.2}\n")));
+        terminal::print(text.as_bytes())?;
+    }
+    Ok(())
 }

@@ -26,6 +26,8 @@ pub struct Shown {
     pub keep_expression: f32,
     /// How far the gaze is drawn to the viewer, 0..1.
     pub eye_contact: f32,
+    /// How far the portrait is ahead of the driver's frame, in milliseconds.
+    pub predict_ms: f32,
     /// How the head is put into the frame.
     pub framing: Framing,
     /// Which part of the scene a filled frame shows.

@@ -11,7 +11,7 @@ pub(super) use gaze::EyeContact;
 #[cfg(feature = "train")]
 pub(crate) use gaze::gaze_of;
 pub(super) use portrait::RestingPortrait;
-pub(super) use puppet::PuppetFace;
+pub(super) use puppet::{PuppetFace, SHUT_BLINK_RANGE};
 
 use self::solver::{Goal, Solver, keep_finite};
 use super::{StrengthPart, Strengths};

@@ -15,6 +15,11 @@ const POINT_BETA: f32 = 60.0;
 /// Rise of the pose's cut-off with the head's speed: hertz for each half radian or face width a second.
 const POSE_BETA: f32 = 80.0;
 
+/// The filter of a rotation.
+pub(crate) const fn pose_filter() -> OneEuro<Vec4> {
+    OneEuro::new(MIN_CUTOFF_HZ, POSE_BETA)
+}
+
 /// One-Euro filters over all of a signal that jitters.
 pub(super) struct SignalFilter {
     rotation: OneEuro<Vec4>,
@@ -28,7 +33,7 @@ pub(super) struct SignalFilter {
 impl Default for SignalFilter {
     fn default() -> Self {
         Self {
-            rotation: OneEuro::new(MIN_CUTOFF_HZ, POSE_BETA),
+            rotation: pose_filter(),
             place: OneEuro::new(MIN_CUTOFF_HZ, POSE_BETA),
             points: Box::new([OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); N_LANDMARKS]),
             dense_points: Box::new([OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); N_LANDMARKS]),

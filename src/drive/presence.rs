@@ -1,9 +1,5 @@
 //! What happens while no face is seen: hold, then idle, then the card. Never a jump.
 
-use std::f32::consts::TAU;
-
-use glam::Quat;
-
 use super::DrivingSignal;
 use crate::clock::Timestamp;
 
@@ -66,23 +62,13 @@ impl PresenceTimer {
     }
 }
 
-/// The signal while no face is seen, from what was last shown and the portrait at rest.
-pub(super) fn unseen(presence: Presence, last: &DrivingSignal, rest: &DrivingSignal, now: Timestamp) -> DrivingSignal {
+/// The signal while no face is seen, from what was last shown and what the portrait does by itself.
+pub(super) fn unseen(presence: Presence, last: &DrivingSignal, idle: impl FnOnce() -> DrivingSignal) -> DrivingSignal {
     match presence {
         Presence::Holding => last.clone(),
-        Presence::Idle { ease } => last.lerp(&idle(rest, now), ease),
-        Presence::Tracking { .. } | Presence::Lost => idle(rest, now),
+        Presence::Idle { ease } => last.lerp(&idle(), ease),
+        Presence::Tracking { .. } | Presence::Lost => idle(),
     }
-}
-
-/// The portrait at rest, breathing: slow small turns that never repeat visibly.
-fn idle(rest: &DrivingSignal, now: Timestamp) -> DrivingSignal {
-    let t = (now.as_secs_f64() % 3600.0) as f32;
-    let sway = |period_secs: f32| (TAU * t / period_secs).sin();
-    let turn = Quat::from_rotation_y(0.020 * sway(7.3) + 0.012 * sway(3.1))
-        * Quat::from_rotation_x(0.012 * sway(5.9))
-        * Quat::from_rotation_z(0.008 * sway(9.7));
-    DrivingSignal { rotation: turn * rest.rotation, ..rest.clone() }
 }
 
 fn smooth(t: f32) -> f32 {

@@ -6,7 +6,7 @@ use super::expression::Driven;
 use super::neutral::RestingPose;
 use super::{DenseMotion, DrivingSignal};
 use crate::frame::Grey;
-use crate::geometry::{FaceObservation, FaceShape, N_LANDMARKS, mouth_openness};
+use crate::geometry::{FaceShape, N_COEFFICIENTS, N_LANDMARKS, mouth_openness};
 
 /// How far a portrait's head may turn from frontal, in radians: beyond, a photo has nothing to show.
 const MAX_YAW_RADS: f32 = 0.70;
@@ -42,9 +42,15 @@ impl Room {
         Self { sideways: 0.45, up: 0.25, down, min_scale }
     }
 
-    fn keep(&self, shift: Vec2) -> Vec2 {
+    /// Keeps a shift of the head, in face widths, where there is something to show.
+    pub(super) fn keep(&self, shift: Vec2) -> Vec2 {
         let vertical = if shift.y < 0.0 { self.up } else { self.down };
         Vec2::new(soft_limit(shift.x, self.sideways), soft_limit(shift.y, vertical))
+    }
+
+    /// Keeps a ratio of sizes where there is something to show.
+    pub(super) fn keep_scale(&self, scale: f32) -> f32 {
+        scale.clamp(self.min_scale, MAX_SCALE)
     }
 }
 
@@ -54,7 +60,7 @@ pub(super) fn relative(
     room: Room,
     rest: &RestingPose,
     shape: &FaceShape,
-    seen: &FaceObservation,
+    coefficients: &[f32; N_COEFFICIENTS],
     strength: f32,
 ) -> DrivingSignal {
     let turn = shape.rotation * rest.rotation.inverse();
@@ -66,12 +72,12 @@ pub(super) fn relative(
     DrivingSignal {
         rotation: rotation.normalize(),
         translation: room.keep(shift),
-        scale: scale.clamp(room.min_scale, MAX_SCALE),
+        scale: room.keep_scale(scale),
         is_relative: true,
         displacement: [Vec3::ZERO; N_LANDMARKS],
         eye_openness: [1.0; 2],
         mouth_openness: 0.0,
-        coefficients: seen.coefficients,
+        coefficients: *coefficients,
         dense: DenseMotion::NONE,
     }
 }

@@ -187,6 +187,7 @@ impl Portrayer {
                 Control::Strength(part, strength) => self.driver.set_strength(part, strength),
                 Control::KeepExpression(kept) => self.driver.set_keep_expression(kept),
                 Control::EyeContact(share) => self.driver.set_eye_contact(share),
+                Control::Predict(ahead_ms) => self.driver.set_predict_ms(ahead_ms),
                 Control::Quit => {
                     ending.ask();
                     return Ok(std::ops::ControlFlow::Break(()));
@@ -305,6 +306,7 @@ impl Portrayer {
             strengths: self.driver.strengths(),
             keep_expression: self.driver.keep_expression(),
             eye_contact: self.driver.eye_contact(),
+            predict_ms: self.driver.predict_ms(),
             framing: options.framing,
             view: options.view,
             is_badged: options.badge,

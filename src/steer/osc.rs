@@ -269,6 +269,7 @@ mod tests {
             ("/effigy/strength/mouth", OscType::Float(0.5), "Strength(Mouth, 0.5)"),
             ("/effigy/keep-expression", OscType::Float(0.25), "KeepExpression(0.25)"),
             ("/effigy/eye-contact", OscType::Float(0.75), "EyeContact(0.75)"),
+            ("/effigy/predict", OscType::Int(60), "Predict(60.0)"),
             ("/effigy/framing", text("fill"), "Framing(Fill)"),
             ("/effigy/zoom", OscType::Float(1.5), "Zoom(1.5)"),
             ("/effigy/badge/place", text("top-left"), "BadgePlace(TopLeft)"),

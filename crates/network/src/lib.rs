@@ -2,6 +2,7 @@
 //!
 //! [`network`] describes it as a [`plan`], which is data: ops with checked shapes. An executor replays a plan: [`twin`] in
 //! plain loops that are right by definition, [`cpu`] through ONNX Runtime, `cuda` and `wgpu` by kernels of our own.
+//! [`motion`] is the motion of a face as numbers, and a network that says how it goes on.
 //! No camera, no window, no server, no picture library.
 
 pub mod cards;
@@ -11,6 +12,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod kernels;
 pub mod models;
+pub mod motion;
 pub mod network;
 pub mod onnx;
 pub mod plan;

@@ -12,6 +12,7 @@ pub mod features;
 pub mod group;
 pub mod leaves;
 pub mod loss;
+pub mod motion;
 pub mod parameters;
 pub mod pick;
 pub mod picture;

@@ -9,12 +9,38 @@ use crate::capture::{MAX_READ_WAIT, RawFrame, Read, Source, SourceOptions};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files;
+use crate::motion::MotionSample;
 use crate::motion_link::{MotionFrame, parse_line};
 
 /// The longest line that is read, in bytes; a frame has 1600.
 const MAX_LINE_BYTES: u64 = 65_536;
 /// A reader later than this was asleep: the recording goes on from where it is.
 const MAX_CATCH_UP: Duration = Duration::from_secs(1);
+
+/// Reads a recording: the motion of each stretch in which one face was seen without a gap.
+///
+/// # Errors
+/// As [`MotionFileSource::open`], and [`ErrorKind::Io`] where a line is no frame.
+pub fn recorded(path: &Path) -> Result<Vec<Vec<MotionSample>>> {
+    const MAX_GAP_SECS: f64 = 0.15;
+    let mut source = MotionFileSource::open(path, &SourceOptions { paced: false, ..SourceOptions::default() })?;
+    let mut stretches: Vec<Vec<MotionSample>> = Vec::new();
+    let mut is_going_on = false;
+    while let Some(frame) = source.next.take() {
+        if frame.is_seen {
+            let sample = frame.sample();
+            match stretches.last_mut().filter(|_| is_going_on) {
+                Some(last) if last.last().is_some_and(|before| sample.secs - before.secs <= MAX_GAP_SECS) => {
+                    last.push(sample);
+                }
+                _ => stretches.push(vec![sample]),
+            }
+        }
+        is_going_on = frame.is_seen;
+        source.next = source.read_line(frame.secs)?;
+    }
+    Ok(stretches)
+}
 
 /// Plays a recording, like a camera or, unpaced, every frame.
 pub struct MotionFileSource {
@@ -193,6 +219,8 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
         assert_eq!(play(&path).unwrap().len(), 49);
+        let stretches: Vec<usize> = recorded(&path).unwrap().iter().map(Vec::len).collect();
+        assert_eq!(stretches, [7, 41], "the frame without a face stands between");
         std::fs::remove_file(path).unwrap();
     }
 

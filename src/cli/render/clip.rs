@@ -130,6 +130,7 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
         strengths: job.strengths,
         keep_expression: job.keep_expression,
         eye_contact: job.eye_contact,
+        predict_ms: job.predict_ms,
         may_change: true,
         is_filtered: false,
         is_dense: job.is_dense,

@@ -54,6 +54,8 @@ struct Line {
     #[serde(default)]
     eye_contact: f32,
     #[serde(default)]
+    predict: f32,
+    #[serde(default)]
     mesh_only: bool,
     background: Option<String>,
     #[serde(default)]
@@ -103,6 +105,7 @@ pub(super) struct Job {
     pub(super) strengths: Strengths,
     pub(super) keep_expression: f32,
     pub(super) eye_contact: f32,
+    pub(super) predict_ms: f32,
     pub(super) is_dense: bool,
     /// As `--background`; a file's name counts from the jobs' folder.
     pub(super) background: Option<String>,
@@ -160,7 +163,7 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
     if ![512, 1024].contains(&line_of.size) {
         return Err(format!("expected size 512 or 1024, found {}", line_of.size));
     }
-    let Line { strength: whole, head, gaze, lids, brows, mouth, keep_expression, eye_contact, .. } = line_of;
+    let Line { strength: whole, head, gaze, lids, brows, mouth, keep_expression, eye_contact, predict, .. } = line_of;
     for (key, value, most) in [
         ("strength", whole, 2.0),
         ("head", head, 2.0),
@@ -170,6 +173,7 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         ("mouth", mouth, 2.0),
         ("keep_expression", keep_expression, 1.0),
         ("eye_contact", eye_contact, 1.0),
+        ("predict", predict, effigy::drive::MAX_PREDICT_MS),
     ] {
         if !(0.0..=most).contains(&value) {
             return Err(format!("expected {key} from 0 to {most}, found {value}"));
@@ -194,6 +198,7 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         strengths: Strengths { whole, head, gaze, lids, brows, mouth },
         keep_expression,
         eye_contact,
+        predict_ms: predict,
         is_dense: !line_of.mesh_only,
         background: line_of.background,
         folder: folder.to_owned(),

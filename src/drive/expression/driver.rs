@@ -90,6 +90,11 @@ impl RestingDriver {
         self.is_asked = true;
     }
 
+    /// Takes what these points express for what the driver does, without learning from them: a face that was not seen yet.
+    pub(in crate::drive) fn express(&mut self, points: &Points) {
+        self.expressed = self.solver.read(points);
+    }
+
     /// Looks at a frame's face. Unless the driver `may_change` it is the same person's.
     pub(in crate::drive) fn update(&mut self, shape: &FaceShape, may_change: bool, now: Timestamp) -> Noticed {
         let points = &shape.points;

@@ -10,6 +10,8 @@ const N_STEPS: usize = 6;
 /// A lid is open as at rest up to this strength of its blink, and shut from [`SHUT_BLINK`] on.
 const OPEN_BLINK: f32 = 0.12;
 const SHUT_BLINK: f32 = 0.65;
+/// Both of them.
+pub(in crate::drive) const SHUT_BLINK_RANGE: [f32; 2] = [OPEN_BLINK, SHUT_BLINK];
 /// Lips may touch while the jaw is open by less than this.
 const SHUT_JAW: f32 = 0.08;
 
@@ -47,6 +49,12 @@ impl PuppetFace {
     pub(in crate::drive) fn reset(&mut self) {
         self.solver.weights.fill(0.0);
         self.is_new = true;
+    }
+
+    /// Takes another face at rest, in head space.
+    pub(in crate::drive) fn rest_as(&mut self, resting: &Points) {
+        *self.resting = *resting;
+        self.reset();
     }
 
     /// The points in head space of a face that expresses this.

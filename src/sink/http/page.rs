@@ -171,6 +171,7 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
         },
         "keepExpression": shown.keep_expression,
         "eyeContact": shown.eye_contact,
+        "predictMs": shown.predict_ms,
         "framing": shown.framing.name(),
         "zoom": shown.view.zoom,
         "offset": [shown.view.offset.x, shown.view.offset.y],

@@ -137,6 +137,8 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
     assert!(matches!(kept, Ok(Control::KeepExpression(share)) if share == 0.4));
     let contact = read(r#"{"do":"eye-contact","value":0.7}"#);
     assert!(matches!(contact, Ok(Control::EyeContact(share)) if share == 0.7));
+    let ahead = read(r#"{"do":"predict","value":66}"#);
+    assert!(matches!(ahead, Ok(Control::Predict(ahead_ms)) if ahead_ms == 66.0));
     let green = read(r##"{"do":"background","to":"#00b140"}"##);
     assert!(matches!(green, Ok(Control::Background(Background::Colour([0, 0xb1, 0x40])))));
     for wrong in [
@@ -152,6 +154,7 @@ fn commands_are_read_and_everything_else_is_refused_with_a_reason() {
         r#"{"do":"strength","part":"nose","value":1}"#,
         r#"{"do":"keep-expression","value":1.5}"#,
         r#"{"do":"eye-contact","value":-0.1}"#,
+        r#"{"do":"predict","value":121}"#,
         r#"{"do":"strength","value":1e999}"#,
         r#"{"do":"strength","value":null}"#,
         &"[".repeat(5000),

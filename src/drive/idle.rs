@@ -1,0 +1,121 @@
+//! The portrait by itself: it breathes, blinks and glances while nobody drives it.
+
+use glam::Quat;
+
+use super::expression::{Points, PuppetFace, RestingPortrait, SHUT_BLINK_RANGE};
+use super::retarget::Room;
+use super::{DrivingSignal, Motion};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+use crate::motion::living::{Breath, Idle, Living};
+
+/// What it does follows from this and the time alone: a clip that is rendered twice idles the same.
+const SEED: u64 = 1;
+/// After so long it begins anew, far from where anybody looks: numbers of seconds stay exact.
+const PERIOD_SECS: f64 = 1e7;
+
+/// A portrait that moves by itself.
+pub(super) struct IdleFace {
+    model: &'static Living,
+    breath: Breath,
+    face: PuppetFace,
+    /// The portrait's points at rest as the face makes them, and what they express.
+    still: Box<Points>,
+    rest: [f32; N_COEFFICIENTS],
+    places: Places,
+}
+
+/// Where the coefficients stand that move.
+#[derive(Clone, Copy)]
+struct Places {
+    blinks: [usize; 2],
+    /// Of each eye, what turns it to the picture's right and left.
+    right: [usize; 2],
+    left: [usize; 2],
+    up: [usize; 2],
+    down: [usize; 2],
+    brows: [usize; 3],
+}
+
+impl Places {
+    fn find() -> Self {
+        let at = |name: &str| COEFFICIENT_NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        Self {
+            blinks: [at("eyeBlinkRight"), at("eyeBlinkLeft")],
+            right: [at("eyeLookInLeft"), at("eyeLookOutRight")],
+            left: [at("eyeLookOutLeft"), at("eyeLookInRight")],
+            up: [at("eyeLookUpLeft"), at("eyeLookUpRight")],
+            down: [at("eyeLookDownLeft"), at("eyeLookDownRight")],
+            brows: [at("browInnerUp"), at("browOuterUpLeft"), at("browOuterUpRight")],
+        }
+    }
+}
+
+impl IdleFace {
+    /// Takes a portrait at rest.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Model`] when the program was built from a torn file.
+    pub(super) fn new(portrait: &RestingPortrait) -> Result<Self> {
+        let mut new = Self {
+            model: Living::built_in()?,
+            breath: Breath::default(),
+            face: PuppetFace::new(portrait.base())?,
+            still: Box::new(*portrait.base()),
+            rest: *portrait.coefficients(),
+            places: Places::find(),
+        };
+        new.settle(portrait);
+        Ok(new)
+    }
+
+    /// Takes another rest of the same portrait. Allocates nothing.
+    pub(super) fn settle(&mut self, portrait: &RestingPortrait) {
+        self.face.rest_as(portrait.base());
+        self.rest = *portrait.coefficients();
+        *self.still = *self.face.express(&self.rest);
+    }
+
+    /// What the portrait does at this moment; `rest` is the signal that shows it at rest.
+    pub(super) fn signal(&mut self, rest: &DrivingSignal, room: Room, motion: Motion, now: Timestamp) -> DrivingSignal {
+        let idle = self.model.at(SEED, now.as_secs_f64() % PERIOD_SECS, &mut self.breath);
+        let mut signal = rest.clone();
+        signal.rotation = (Quat::from_scaled_axis(idle.turn) * rest.rotation).normalize();
+        let shift = room.keep(idle.place.truncate());
+        signal.translation += shift * if motion == Motion::Relative { 1.0 } else { rest.scale };
+        signal.scale *= room.keep_scale(idle.place.z.exp());
+        if motion == Motion::Relative {
+            self.move_face(&idle, &mut signal);
+        }
+        signal
+    }
+
+    /// Moves lids, eyes and brows from where they rest.
+    fn move_face(&mut self, idle: &Idle, signal: &mut DrivingSignal) {
+        let mut asked = self.rest;
+        let Places { blinks, right, left, up, down, brows } = self.places;
+        let mut add = |places: &[usize], much: f32| {
+            places.iter().for_each(|&place| asked[place] = (asked[place] + much).clamp(0.0, 1.0));
+        };
+        add(&blinks, idle.blink);
+        let [aside, above] = idle.gaze;
+        add(&right, aside.max(0.0));
+        add(&left, (-aside).max(0.0));
+        add(&up, above.max(0.0));
+        add(&down, (-above).max(0.0));
+        add(&brows, idle.brows);
+        let points = self.face.express(&asked);
+        for ((shift, point), still) in signal.displacement.iter_mut().zip(points).zip(self.still.iter()) {
+            *shift += *point - *still;
+        }
+        let shut = |coefficient: f32| {
+            let [open, shut] = SHUT_BLINK_RANGE;
+            ((coefficient - open) / (shut - open)).clamp(0.0, 1.0)
+        };
+        signal.eye_openness = std::array::from_fn(|eye| {
+            signal.eye_openness[eye] * (1.0 - shut(asked[blinks[eye]])) / (1.0 - shut(self.rest[blinks[eye]])).max(0.1)
+        });
+        signal.coefficients = asked;
+    }
+}
