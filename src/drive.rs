@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::geometry::{FaceObservation, FaceShape};
 use crate::identity::Identity;
-pub use crate::signal::{DenseMotion, DrivingSignal, Motion};
+pub use crate::signal::{DenseMotion, DriverLatent, DrivingSignal, LatentMotion, Motion};
 
 pub(crate) use person::PersonShape;
 pub use presence::Presence;
@@ -19,6 +19,7 @@ pub use puppet::MotionTracker;
 mod dense;
 mod expression;
 mod filter;
+mod latent;
 mod neutral;
 mod person;
 mod presence;
@@ -32,6 +33,7 @@ use expression::{EyeContact, Noticed, RestingDriver, RestingPortrait, Retargeter
 #[cfg(feature = "train")]
 pub(crate) use expression::{N_MODES, gaze_of};
 use filter::SignalFilter;
+use latent::RestingLatent;
 use neutral::RestingPose;
 use presence::PresenceTimer;
 pub(crate) use rehearsal::Actor;
@@ -155,6 +157,7 @@ pub struct Driver {
     filter: SignalFilter,
     presence: PresenceTimer,
     dense_mean: DenseMean,
+    latent: RestingLatent,
     /// Since when somebody else drives, and what was shown then.
     taken_over: Option<Timestamp>,
     before: Box<DrivingSignal>,
@@ -185,6 +188,7 @@ impl Driver {
             filter: SignalFilter::default(),
             presence: PresenceTimer::default(),
             dense_mean: DenseMean::default(),
+            latent: RestingLatent::default(),
             taken_over: None,
             before: Box::new(rest.clone()),
             shown: Box::new(rest.clone()),
@@ -213,6 +217,12 @@ impl Driver {
     pub fn calibrate(&mut self) {
         self.resting.calibrate();
         self.pose.calibrate();
+        self.latent.calibrate();
+    }
+
+    /// Sees the latent of the frame that the next [`Self::drive`] is about; only generators that are driven by it need this.
+    pub fn see_latent(&mut self, latent: &DriverLatent) {
+        self.latent.see(latent);
     }
 
     /// Sets how strongly a part of the motion is carried over, kept within 0..2.
@@ -274,6 +284,7 @@ impl Driver {
                 let strength = if is_weakened { self.options.strengths.whole.min(1.0) } else { 1.0 };
                 signal.dense.take(dense, from, strength);
             }
+            signal.latent = self.latent.motion(self.options.strengths.whole);
             if self.options.is_filtered {
                 self.filter.smooth(signal, dense.is_some(), now);
             }
@@ -316,6 +327,7 @@ impl Driver {
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
         if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
+            self.latent.reset();
             self.retargeter.reset();
             *self.before = (*self.shown).clone();
             self.taken_over = Some(now);

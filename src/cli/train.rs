@@ -1,33 +1,41 @@
-//! `effigy train`: from a data set to the generator's weights.
+//! `effigy train`: from a data set to the generator's weights, or to those of a founding family.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use effigy::Result;
 use effigy::generate::network::Size;
-use effigy::train::compute::Compute;
+use effigy::train::compute::{Compute, Device};
 use effigy::train::feed::DatasetFeed;
 use effigy::train::loss::LossWeights;
 use effigy::train::teach::{TeachOptions, teach};
+use effigy::{Error, ErrorKind, Result};
 
 use super::{terminal, within};
+
+mod family;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   effigy train people -o run --picture 128 --steps 4000
   effigy train people -o run --picture 256 --steps 12000
+  effigy train people -o run-vae --family vae --steps 3000
+  effigy train --family dcgan-video --weights run/dcgan-video.safetensors --sample clips.png
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
-reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.")]
+reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.
+Of a founding family OUTPUT gets FAMILY.safetensors (vae and vae-gan: what `effigy run --model` reads) beside these.")]
 pub(crate) struct TrainArgs {
     /// The data set that `effigy prepare` made
-    dataset: PathBuf,
+    #[arg(required_unless_present = "sample")]
+    dataset: Option<PathBuf>,
     /// The folder to write to; a training that is there goes on
-    #[arg(short, long)]
-    output: PathBuf,
+    #[arg(short, long, required_unless_present = "sample")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    family: family::FamilyArgs,
     /// Size of the network
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
@@ -54,9 +62,9 @@ pub(crate) struct TrainArgs {
     /// Steps in all, with those of earlier runs
     #[arg(long, default_value_t = 20_000)]
     steps: usize,
-    /// Highest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = within(1e-9_f64, 1.0))]
-    rate: f64,
+    /// Highest learning rate [default: 1e-3; 2e-4 for dcgan-video]
+    #[arg(long, value_parser = within(1e-9_f64, 1.0))]
+    rate: Option<f64>,
     /// ImageNet weights of MobileNetV2 (mobilenet_v2-b0353104.pth) for the perceptual and adversarial parts of the loss
     #[arg(long, value_name = "FILE.pth")]
     features: Option<PathBuf>,
@@ -101,9 +109,16 @@ fn picture_px(text: &str) -> std::result::Result<usize, String> {
     }
 }
 
+/// The learning rate of all but `dcgan-video`.
+const RATE: f64 = 1e-3;
+
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    if let Some(name) = args.family.family {
+        return family::run(name, args);
+    }
+    let (dataset, output) = args.folders()?;
     let options = TeachOptions {
-        output: args.output.clone(),
+        output: output.to_owned(),
         size: match args.network {
             NetworkSize::Small => Size::Small,
             NetworkSize::Large => Size::Large,
@@ -112,7 +127,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         only: args.only.clone(),
         n_portraits: args.portraits.into(),
         n_steps: args.steps,
-        rate: args.rate,
+        rate: args.rate.unwrap_or(RATE),
         loss: match args.no_adversary {
             true => LossWeights { adversarial: 0.0, matching: 0.0, ..LossWeights::default() },
             false => LossWeights::default(),
@@ -123,13 +138,17 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         seed: args.seed,
     };
     let decoded_px = args.decoded.unwrap_or(args.picture).min(args.picture);
-    let feed = DatasetFeed::open(&args.dataset, args.picture, decoded_px, args.frames.into())?;
+    let feed = DatasetFeed::open(dataset, args.picture, decoded_px, args.frames.into())?;
+    with_progress(args, |stop, report| teach(&options, &feed, &args.device(), stop, report))
+}
+
+/// Runs a training that Ctrl-C stops and whose lines move a bar.
+fn with_progress(args: &TrainArgs, train: impl FnOnce(&AtomicBool, &dyn Fn(&str)) -> Result<()>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let on_interrupt = Arc::clone(&stop);
     terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
     let bar = terminal::bar(args.steps as u64, "steps");
-    let device = Compute::named(&args.compute).unwrap_or(Compute::best()).device();
-    let outcome = teach(&options, &feed, &device, &stop, |line| {
+    let outcome = train(&stop, &|line| {
         if let Some(step) = line.strip_prefix("step ").and_then(|rest| rest.split(':').next()) {
             bar.set_position(step.parse().unwrap_or_default());
         }
@@ -139,4 +158,21 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     });
     bar.finish_and_clear();
     outcome
+}
+
+impl TrainArgs {
+    /// Where to read and where to write; whatever else is asked for than samples needs both.
+    fn folders(&self) -> Result<(&Path, &Path)> {
+        match (&self.dataset, &self.output) {
+            (Some(dataset), Some(output)) => Ok((dataset, output)),
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                "expected a data set and -o OUTPUT; `effigy train --help` shows both",
+            )),
+        }
+    }
+
+    fn device(&self) -> Device {
+        Compute::named(&self.compute).unwrap_or(Compute::best()).device()
+    }
 }
