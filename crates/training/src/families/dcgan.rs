@@ -1,7 +1,9 @@
 //! `dcgan-video`: 100 random numbers become a clip of 16 frames, and a discriminator looks at each frame.
 //!
 //! The text's losses are linear in the scores, which its own min–max formula is not; here it is the formula:
-//! the discriminator makes `−ln D(x) − ln(1 − D(G(z)))` small, where D of a clip is the mean of its frames' probabilities.
+//! the discriminator makes `−ln D(x) − ln(1 − D(G(z)))` small, where D of a clip is the probability that the mean of
+//! its frames' scores stands for. (The mean of their probabilities would be content with one good frame: the others get no
+//! gradient.)
 //! The generator makes `−ln D(G(z))` small instead of `ln(1 − D(G(z)))`: the same fixed point, with a gradient from the
 //! start (Goodfellow et al. 2014). The text's stack (256·4·4, 128, 64, 3) ends at 32 pixels and its reshape makes one
 //! picture 16 times: one more transposed convolution leads to 64 pixels, and the last one has three channels for each of 16
@@ -9,9 +11,10 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use safetensors::SafeTensors;
 
+use super::critic::surprise;
 use super::layers::replay;
 use super::{Batch, Learner, Parts, averaging, number, rows_of};
 use crate::leaves::{AdamOptions, Leaves, StepOptions};
@@ -36,8 +39,6 @@ const CRITIC: &str = "critic/";
 const ADAM: AdamOptions = AdamOptions { beta_1: 0.5, beta_2: 0.999, decay: 0.0 };
 /// The largest file accepted, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 28;
-/// Probabilities keep so far from 0 and 1.
-const MARGIN: f64 = 1e-5;
 /// Clips that are made to look at.
 const N_SAMPLES: usize = 6;
 
@@ -67,14 +68,14 @@ impl Dcgan {
         clips.unwrap_or_else(|| Tensor::zeros([n, 3 * N_FRAMES, SIZE_PX, SIZE_PX], leaves.device()))
     }
 
-    /// The probability that clips are filmed, (n): the mean over their frames.
-    fn belief(&self, clips: Tensor<4>, learns: bool) -> Tensor<1> {
+    /// How surely clips are filmed, (n, 1): the mean over their frames. Above 0 is filmed, below is made.
+    fn scores(&self, clips: Tensor<4>, learns: bool) -> Tensor<2> {
         let n = clips.dims()[0];
         let frames = clips.reshape([n * N_FRAMES, 3, SIZE_PX, SIZE_PX]) * 2.0 - 1.0;
-        let beliefs = replay(&self.critic, &self.against, frames, learns).into_iter().next();
-        let beliefs = beliefs.unwrap_or_else(|| Tensor::zeros([n * N_FRAMES, 1, 1, 1], self.against.device()));
-        let mean: Tensor<2> = beliefs.reshape([n, N_FRAMES]).mean_dim(1);
-        mean.reshape([n]) * (1.0 - 2.0 * MARGIN) + MARGIN
+        let scores = replay(&self.critic, &self.against, frames, learns).into_iter().next();
+        let scores = scores.unwrap_or_else(|| Tensor::zeros([n * N_FRAMES, 1, 1, 1], self.against.device()));
+        let scores: Tensor<2> = scores.reshape([n, N_FRAMES]);
+        scores.mean_dim(1)
     }
 }
 
@@ -102,13 +103,13 @@ impl Learner for Dcgan {
     fn step(&mut self, batch: Batch) -> Parts {
         let Batch { pictures, step, rate, mut rng } = batch;
         let made = self.make(&self.leaves, noise(pictures.dims()[0], &mut rng, self.leaves.device()));
-        let (filmed, found) = (self.belief(pictures, true), self.belief(made.clone().detach(), true));
-        let beliefs = (number(filmed.clone().mean()), number(found.clone().mean()));
-        let opposition = -filmed.log().mean() - (-found + 1.0).log().mean();
+        let (filmed, found) = (self.scores(pictures, true), self.scores(made.clone().detach(), true));
+        let beliefs = (belief(filmed.clone()), belief(found.clone()));
+        let opposition = surprise(filmed) + surprise(-found);
         let discriminator = number(opposition.clone());
         let options = StepOptions { rate, max_norm: 5.0, averaging: 0.0 };
         self.against.step(opposition.backward(), &options);
-        let loss = -self.belief(made, false).log().mean();
+        let loss = surprise(self.scores(made, false));
         let generator = number(loss.clone());
         self.leaves.step(loss.backward(), &StepOptions { averaging: averaging(step), ..options });
         vec![
@@ -123,10 +124,9 @@ impl Learner for Dcgan {
         let device = self.leaves.device().clone().inner();
         let averaged = Leaves::new(tensors_of(&self.generator, self.leaves.means()), &device);
         let made = self.make(&averaged, noise(N_SAMPLES, &mut Rng::new(1, 0), &device));
-        let belief = |clips: Tensor<4>| {
-            number(self.belief(Tensor::from_data(clips.into_data(), self.against.device()), false).mean())
-        };
-        let figures = vec![("belief_filmed", belief(pictures)), ("belief_made", belief(made.clone()))];
+        let told =
+            |clips: Tensor<4>| belief(self.scores(Tensor::from_data(clips.into_data(), self.against.device()), false));
+        let figures = vec![("belief_filmed", told(pictures)), ("belief_made", told(made.clone()))];
         (figures, frames_of(&made))
     }
 
@@ -179,6 +179,11 @@ fn tensors_of<'a>(
     })
 }
 
+/// The probability that scores stand for, meaned.
+fn belief(scores: Tensor<2>) -> f32 {
+    number(activation::sigmoid(scores).mean())
+}
+
 fn noise(n: usize, rng: &mut Rng, device: &Device) -> Tensor<4> {
     let values: Vec<f32> = (0..n * N_NOISE).map(|_| rng.normal()).collect();
     Tensor::from_data(TensorData::new(values, [n, N_NOISE, 1, 1]), device)
@@ -202,7 +207,7 @@ fn critic() -> Plan {
     for (i, c) in [24, 48, 96, 96].into_iter().enumerate() {
         x = r.conv2d(&format!("critic.conv{}", i + 1), x, ConvSpec::new(c).stride(2));
     }
-    let y = r.linear("critic.linear", x, Shape::new(1, 1, 1), Activation::Sigmoid);
+    let y = r.linear("critic.linear", x, Shape::new(1, 1, 1), Activation::None);
     r.output(y);
     r.end()
 }
