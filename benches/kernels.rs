@@ -80,6 +80,7 @@ fn alone(plan: &Plan, layer: &str, op: &Op) -> Plan {
             spec.residual = op.residual.map(to);
             r.up_conv2d("y", to(op.x), spec)
         }
+        Op::Linear(op) => r.linear("y", to(op.x), out, op.activation),
         Op::Warp(op) => {
             let flow = match op.flow {
                 Flow::Stay => Flow::Stay,

@@ -62,7 +62,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-use backend::{Backend, Maker, MakerParser};
+use backend::{Backend, Maker, MakerParser, Model};
 use names::{Names, parse_name, parse_names};
 
 const EXAMPLES: &str = "Examples:
@@ -155,6 +155,7 @@ pub(crate) struct DemoArgs {
   effigy run --identity me.effigy --source talk.mp4 --sink file:out.mp4 --every-frame
   effigy run --identity me.effigy --background none --codec prores --sink file:out.mov
   effigy run --identity me.effigy --sink window --sink file:out.mp4 --microphone
+  effigy run --identity me.effigy --model vae-gan            a founding family instead of effigy's own network
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
   effigy run --identity me.effigy --source vmc:39540         motion of another program drives
@@ -211,6 +212,9 @@ pub(crate) struct RunArgs {
     /// remote:grpc://HOST:PORT[/MODEL] (grpcs, http, https), and this machine while that is silent (docs/remote.md)
     #[arg(long, default_value = "auto", value_name = "BACKEND", value_parser = MakerParser)]
     pub(crate) backend: Maker,
+    /// Which network makes it
+    #[arg(long, value_enum, value_name = "MODEL", default_value_t)]
+    pub(crate) model: Model,
     /// The network's weights, of `effigy train`; otherwise those inside the program
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) weights: Option<PathBuf>,

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::geometry::{FaceObservation, FaceShape};
 use crate::identity::Identity;
-pub use crate::signal::{DenseMotion, DrivingSignal, Motion};
+pub use crate::signal::{DenseMotion, DriverLatent, DrivingSignal, LatentMotion, Motion};
 
 pub(crate) use person::PersonShape;
 pub use presence::Presence;
@@ -21,6 +21,7 @@ mod dense;
 mod expression;
 mod filter;
 mod idle;
+mod latent;
 mod neutral;
 mod person;
 mod presence;
@@ -38,6 +39,7 @@ pub(crate) use expression::{N_MODES, gaze_of};
 use filter::SignalFilter;
 pub(crate) use filter::pose_filter;
 use idle::IdleFace;
+use latent::RestingLatent;
 use neutral::RestingPose;
 use presence::PresenceTimer;
 pub(crate) use rehearsal::Actor;
@@ -166,6 +168,7 @@ pub struct Driver {
     dense_mean: DenseMean,
     ahead: LookAhead,
     idle: IdleFace,
+    latent: RestingLatent,
     /// Since when somebody else drives, and what was shown then.
     taken_over: Option<Timestamp>,
     before: Box<DrivingSignal>,
@@ -196,6 +199,7 @@ impl Driver {
             presence: PresenceTimer::default(),
             dense_mean: DenseMean::default(),
             ahead: LookAhead::new(options.predict_ms)?,
+            latent: RestingLatent::default(),
             taken_over: None,
             before: Box::new(rest.clone()),
             shown: Box::new(rest.clone()),
@@ -225,6 +229,12 @@ impl Driver {
     pub fn calibrate(&mut self) {
         self.resting.calibrate();
         self.pose.calibrate();
+        self.latent.calibrate();
+    }
+
+    /// Sees the latent of the frame that the next [`Self::drive`] is about; only generators that are driven by it need this.
+    pub fn see_latent(&mut self, latent: &DriverLatent) {
+        self.latent.see(latent);
     }
 
     /// Sets how strongly a part of the motion is carried over, kept within 0..2.
@@ -299,6 +309,7 @@ impl Driver {
                 let strength = if is_weakened { self.options.strengths.whole.min(1.0) } else { 1.0 };
                 signal.dense.take(dense, from, strength);
             }
+            signal.latent = self.latent.motion(self.options.strengths.whole);
             if self.options.is_filtered {
                 self.filter.smooth(signal, dense.is_some(), now);
             }
@@ -342,6 +353,7 @@ impl Driver {
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
         if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
+            self.latent.reset();
             self.retargeter.reset();
             self.ahead.reset();
             *self.before = (*self.shown).clone();

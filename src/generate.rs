@@ -9,8 +9,9 @@ use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 use crate::trace::Away;
 
-pub use effigy_network::{cards, choose, cpu, network, plan, roofline, twin, weights};
+pub use effigy_network::{cards, choose, cpu, family, network, plan, roofline, twin, weights};
 
+pub mod latent;
 pub mod neural;
 pub mod views;
 pub mod warp;
@@ -26,7 +27,7 @@ pub struct Portrait {
 
 /// Makes pictures of one identity at a time.
 pub trait Generator: Send {
-    /// What it is, for the user and the report: `warp`, `small`, `large`.
+    /// What it is, for the user and the report: `warp`, `small`, `large`, `vae`, `vae-gan`.
     fn name(&self) -> &str;
 
     /// What it runs on, for the user and the report: `cpu`, `cuda`, `wgpu`.
@@ -40,6 +41,11 @@ pub trait Generator: Send {
     /// Whether the body goes along with the head, as far as the foot of the neck does; otherwise it stays where it is.
     fn moves_body(&self) -> bool {
         false
+    }
+
+    /// The family whose encoder's latents of the driver drive it; the signal has to have [`DrivingSignal::latent`] then.
+    fn family(&self) -> Option<&Arc<family::Family>> {
+        None
     }
 
     /// Makes `identity` the one shown. Slow: not for the frame path.

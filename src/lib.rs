@@ -80,6 +80,7 @@ pub mod generate;
 pub mod identity;
 mod jpeg;
 pub mod latency;
+pub mod latents;
 pub mod latest;
 pub mod mark;
 pub mod microphone;

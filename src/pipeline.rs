@@ -21,11 +21,12 @@ use crossbeam_channel::Receiver;
 use crate::capture::{RawFrame, Read, Source};
 use crate::clock::Clock;
 use crate::composite::{Compositor, OutFrame};
-use crate::drive::{DenseMotion, DriveOptions, Driver};
+use crate::drive::{DenseMotion, DriveOptions, Driver, DriverLatent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceObservation, Tracker};
 use crate::generate::Generator;
 use crate::identity::Identity;
+use crate::latents::LatentEncoder;
 use crate::latest::{Keep, Published, Publisher, Received, Subscriber, channel};
 use crate::motion_link::{MotionFrame, MotionSink};
 use crate::report::{DropCounts, LiveFigures, LiveMeter, Report, RunFacts, SinkMeter};
@@ -89,6 +90,8 @@ struct Observed {
     face: Box<FaceObservation>,
     /// What moves beside its mesh, where that is measured.
     dense: Option<Box<DenseMotion>>,
+    /// What an encoder makes of it, where the generator is driven by that.
+    latent: Option<Box<DriverLatent>>,
     trace: Trace,
 }
 
@@ -158,7 +161,8 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
 
     let is_dense = stages.drive.is_dense && stages.generator.is_dense();
     let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
-    let watcher = Watcher::new(stages.tracker, watch)?;
+    let encoder = stages.generator.family().map(LatentEncoder::new).transpose()?;
+    let watcher = Watcher::new(stages.tracker, encoder, watch)?;
     let driver = Driver::new(stages.drive, identity)?;
     let generator = stages.generator;
     let portrayer = Portrayer::new(

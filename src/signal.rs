@@ -5,8 +5,10 @@ use glam::{Quat, Vec2, Vec3};
 use crate::geometry::{FaceShape, HeadPlacement, Landmarks, N_COEFFICIENTS, N_LANDMARKS, eye_openness, mouth_openness};
 
 pub use dense::DenseMotion;
+pub use latent::{DriverLatent, LatentMotion};
 
 mod dense;
+mod latent;
 
 /// What the portrait shall do in one frame. Carries no picture.
 ///
@@ -34,6 +36,8 @@ pub struct DrivingSignal {
     pub coefficients: [f32; N_COEFFICIENTS],
     /// What moves beside the mesh.
     pub dense: DenseMotion,
+    /// How the latent of the driver's pictures changes, for generators that are driven by it.
+    pub latent: LatentMotion,
 }
 
 impl DrivingSignal {
@@ -54,6 +58,7 @@ impl DrivingSignal {
             mouth_openness: mouth_openness(&identity.points),
             coefficients: [0.0; N_COEFFICIENTS],
             dense: DenseMotion::NONE,
+            latent: LatentMotion::NONE,
         }
     }
 
@@ -81,6 +86,7 @@ impl DrivingSignal {
             mouth_openness: mouth_openness(&shape.points),
             coefficients: *coefficients,
             dense: DenseMotion::NONE,
+            latent: LatentMotion::NONE,
         }
     }
 
@@ -98,6 +104,7 @@ impl DrivingSignal {
             mouth_openness: mix(self.mouth_openness, other.mouth_openness),
             coefficients: std::array::from_fn(|i| mix(self.coefficients[i], other.coefficients[i])),
             dense: self.dense.lerp(&other.dense, t),
+            latent: self.latent.lerp(&other.latent, t),
         }
     }
 

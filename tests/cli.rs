@@ -544,7 +544,7 @@ fn a_size_or_number_that_is_refused_says_what_is_allowed() {
     refused("bench code --pictures", &["0", "1000001"], "is not in 1..=1000000");
     refused("bench memory --runs", &["1000001"], "is not in 0..=1000000");
     if cfg!(feature = "train") {
-        refused("eval clip.mp4 --size", &sides, "expected 256 or 512, the pixels of each side");
+        refused("eval clip.mp4 --size", &sides, "expected 64, 128, 256 or 512, the pixels of each side");
         let clip = "synth clip --head head.npz -o out.mp4";
         refused(
             &format!("{clip} --size"),

@@ -24,6 +24,7 @@ mod dense;
 mod eval;
 mod export;
 mod face;
+mod families;
 mod features;
 mod frames;
 mod golden;

@@ -15,6 +15,8 @@ use effigy::clock::{Clock, ManualClock, MonotonicClock};
 use effigy::composite::{CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
 use effigy::face::Tracker;
+use effigy::generate::family::{Family, Kind};
+use effigy::generate::latent::LatentGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::identity::Basis;
 use effigy::pipeline::{Control, Stages, run};
@@ -168,6 +170,8 @@ struct Play {
     drive: DriveOptions,
     is_dense: bool,
     references: Arc<Mutex<Vec<u32>>>,
+    /// In place of the warp.
+    family: Option<Family>,
 }
 
 impl Default for Play {
@@ -184,6 +188,7 @@ impl Default for Play {
             drive: DriveOptions::default(),
             is_dense: false,
             references: Arc::default(),
+            family: None,
         }
     }
 }
@@ -204,14 +209,17 @@ impl Play {
             source: Box::new(Script { steps: self.steps.into_iter() }),
             tracker: Box::new(Eyes { n_frames: 0, sees: self.sees }),
             drive: self.drive,
-            generator: Box::new(Painter {
-                warp: WarpGenerator::new(512),
-                delay: self.generate_delay,
-                fails_at: self.generate_fails_at,
-                n_frames: 0,
-                is_dense: self.is_dense,
-                references: self.references,
-            }),
+            generator: match self.family {
+                Some(family) => Box::new(LatentGenerator::new(family, 512).unwrap()),
+                None => Box::new(Painter {
+                    warp: WarpGenerator::new(512),
+                    delay: self.generate_delay,
+                    fails_at: self.generate_fails_at,
+                    n_frames: 0,
+                    is_dense: self.is_dense,
+                    references: self.references,
+                }),
+            },
             compositor: Compositor::new(CompositeOptions::default()).unwrap(),
             identities: vec![common::identity_on(Basis::Synthetic)],
             sinks: vec![Box::new(witness)],
@@ -392,6 +400,16 @@ fn the_cameras_picture_never_leaves() {
         assert_eq!(seen.n_camera_pixels.load(Ordering::Relaxed), 0);
         let keeps_one = references.lock().unwrap().contains(&1);
         assert_eq!(keeps_one, is_dense && sees(3).unwrap(), "whether a frame of the camera is kept");
+    }
+}
+
+#[test]
+fn a_family_looks_at_the_cameras_picture_and_shows_nothing_of_it() {
+    for kind in Kind::ALL {
+        let family = Some(Family::built_in(kind).unwrap());
+        let (report, seen) = Play { family, every_frame: true, ..Play::default() }.play(&MonotonicClock::new());
+        assert_eq!(report.unwrap().frames.presented, 30);
+        assert_eq!(seen.n_camera_pixels.load(Ordering::Relaxed), 0);
     }
 }
 

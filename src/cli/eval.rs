@@ -9,6 +9,8 @@ use clap::{Args, ValueEnum};
 use effigy::drive::Motion;
 use effigy::error::OrError as _;
 use effigy::generate::choose::{self, BACKENDS};
+use effigy::generate::family::{Family, Kind};
+use effigy::generate::latent::LatentGenerator;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
@@ -61,11 +63,12 @@ pub(crate) struct EvalArgs {
     /// How motion is carried over from one person to another
     #[arg(long, value_enum, default_value_t)]
     motion: CrossMotion,
-    /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu; may be repeated to compare
+    /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu, or a founding family, vae or
+    /// vae-gan, in its place; may be repeated to compare
     /// [default: warp, and the program's own weights on the processor]
     #[arg(long, value_name = "GENERATOR")]
     generator: Vec<GeneratorSpec>,
-    /// Size at which pictures are compared, in pixels a side: 256 or 512
+    /// Size at which pictures are compared, in pixels a side: 256 or 512, or 64 or 128 for the founding families
     #[arg(long, default_value = "256", value_name = "PIXELS", value_parser = parse_size)]
     size: usize,
     /// Measure one of N frames, in runs of two
@@ -113,7 +116,7 @@ enum CrossMotion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GeneratorSpec {
     label: Option<String>,
-    /// Backend and weights, or those of the program; `None` is the mesh warp.
+    /// Backend or founding family, and weights, or those of the program; `None` is the mesh warp.
     network: Option<(&'static str, Option<PathBuf>)>,
 }
 
@@ -121,8 +124,12 @@ impl FromStr for GeneratorSpec {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).collect();
-        let expected = || format!("expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend of {}", names.join(", "));
+        let families = Kind::ALL.iter().map(|kind| kind.name());
+        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).chain(families).collect();
+        let expected = || {
+            let names = names.join(", ");
+            format!("expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}")
+        };
         // A name ends before the backend: a path may hold an equals sign.
         let (label, rest) = match text.split_once('=') {
             Some((label, rest)) if !label.contains(':') => (Some(label.to_owned()), rest),
@@ -145,9 +152,11 @@ impl FromStr for GeneratorSpec {
 
 fn parse_size(text: &str) -> std::result::Result<usize, String> {
     match text {
+        "64" => Ok(64),
+        "128" => Ok(128),
         "256" => Ok(256),
         "512" => Ok(512),
-        _ => Err("expected 256 or 512, the pixels of each side".to_owned()),
+        _ => Err("expected 64, 128, 256 or 512, the pixels of each side".to_owned()),
     }
 }
 
@@ -329,6 +338,12 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
         let generator = Box::new(WarpGenerator::new(eval::OUTPUT_PX));
         return Ok(Contender { label: spec.label.clone().unwrap_or_else(|| "warp".to_owned()), generator });
     };
+    if let Some(kind) = Kind::named(backend) {
+        let family = path.as_deref().map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
+        let label = spec.label.clone().unwrap_or_else(|| kind.name().to_owned());
+        let generator = Box::new(LatentGenerator::new(family, eval::OUTPUT_PX)?);
+        return Ok(Contender { label, generator });
+    }
     let weights = path.as_deref().map_or_else(Weights::built_in, Weights::load)?;
     let choice = choose::named(backend, &network::frame(&FrameOptions::new(weights.size(), eval::OUTPUT_PX)))?;
     let file_label = || path.as_ref().map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());

@@ -37,7 +37,7 @@ const CLIP_BYTES: u64 = 700 << 20;
 Each line of the file is one clip as JSON; paths count from the file's own folder:
   {\"identity\": \"ann.effigy\", \"clip\": \"talk.mp4\", \"output\": \"out/ann-talk.mp4\"}
   {\"photo\": \"ben.jpg\", \"consent\": \"subject\", \"consent_by\": \"Ben Example\", \"clip\": \"talk.mp4\", \"output\": \"out/ben.mp4\"}
-Further keys are those of `effigy run`: size, backend, weights, codec, motion, strength, head, gaze, lids, brows, mouth,
+Further keys are those of `effigy run`: size, backend, model, weights, codec, motion, strength, head, gaze, lids, brows, mouth,
 keep_expression, eye_contact, predict, mesh_only, background, mirror, purpose, no_badge, badge_place, badge_language, unsigned,
 duration; of `effigy enroll`: framing, face.
 

@@ -14,6 +14,8 @@ use effigy::face::{FaceTracker, Tracker, TrackerOptions};
 use effigy::files;
 use effigy::generate::Generator;
 use effigy::generate::choose;
+use effigy::generate::family::{Family, Kind};
+use effigy::generate::latent::LatentGenerator;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
@@ -31,7 +33,7 @@ use super::steering::{Listeners, SteeringArgs};
 use super::{Backend, Maker, RunArgs, browser, keys, live_window, opener, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
-use checks::{check_every_frame, check_remote, check_sinks, keep_permitted, microphone};
+use checks::{check_every_frame, check_model, check_remote, check_sinks, keep_permitted, microphone};
 pub(super) use run_id::following_run_id;
 use run_id::run_id;
 
@@ -59,6 +61,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     check_sinks(args, sinks)?;
     check_every_frame(args, sinks)?;
     check_remote(args)?;
+    check_model(args)?;
     let microphone = microphone(args, sinks)?.cloned();
     args.steering.check()?;
     let files = remember::identity_files(args)?;
@@ -93,7 +96,11 @@ fn drive(args: &RunArgs) -> Result<()> {
     if let Some(length) = duration.filter(|_| args.every_frame) {
         source = Box::new(LimitedSource::new(source, length));
     }
-    let generator = open_generator(&args.backend, args.weights.as_deref(), frame.generated_px, args.every_frame)?;
+    let weights = args.weights.as_deref();
+    let generator = match args.model.family() {
+        Some(kind) => family_generator(kind, weights, frame.generated_px)?,
+        None => open_generator(&args.backend, weights, frame.generated_px, args.every_frame)?,
+    };
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
@@ -413,6 +420,14 @@ pub(crate) fn open_generator(
     let _ = waits;
     why.iter().for_each(|sentence| log::info!("generator: {sentence}"));
     Ok(generator)
+}
+
+/// A founding family, on the processor.
+pub(crate) fn family_generator(kind: Kind, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
+    let family = weights.map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
+    let px = family.size_px();
+    log::info!("generator: {} of {px} pixels on cpu, driven by latent differences (docs/families.md)", kind.name());
+    Ok(Box::new(LatentGenerator::new(family, size_px)?))
 }
 
 /// A server, and the best of this machine for when that is silent.

@@ -1,44 +1,47 @@
-//! `effigy train`: from a data set to the generator's weights.
+//! `effigy train`: from a data set to the generator's weights, or to those of a founding family.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use effigy::error::OrError as _;
 use effigy::generate::network::Size;
-use effigy::motion::living::Living;
-use effigy::train::compute::Compute;
+use effigy::train::compute::{Compute, Device};
 use effigy::train::feed::DatasetFeed;
 use effigy::train::loss::LossWeights;
-use effigy::train::motion::{self, MotionOptions, Track, teach as teach_motion};
 use effigy::train::teach::{TeachOptions, teach};
-use effigy::{ErrorKind, Result};
+use effigy::{Error, ErrorKind, Result};
 
 use super::{terminal, within};
+
+mod family;
+mod motion;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   effigy train people -o run --picture 128 --steps 4000
   effigy train people -o run --picture 256 --steps 12000
+  effigy train people -o run-vae --family vae --steps 3000
+  effigy train --family dcgan-video --weights run/dcgan-video.safetensors --sample clips.png
   effigy train recordings -o run --motion
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
-reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples. The third learns how faces move, from recordings that
-`effigy run --source talk.mp4 --every-frame --sink motion:talk.jsonl` made, and writes motion.safetensors.")]
+reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.
+Of a founding family OUTPUT gets FAMILY.safetensors (vae and vae-gan: what `effigy run --model` reads) beside these.
+The last learns how faces move, from recordings that `effigy run --source talk.mp4 --every-frame --sink
+motion:talk.jsonl` made, and writes motion.safetensors.")]
 pub(crate) struct TrainArgs {
     /// The data set that `effigy prepare` made; with --motion, a folder of recordings of motion (*.jsonl)
-    dataset: PathBuf,
+    #[arg(required_unless_present = "sample")]
+    dataset: Option<PathBuf>,
     /// The folder to write to; a training that is there goes on
-    #[arg(short, long)]
-    output: PathBuf,
-    /// Train the models of motion instead of the generator: what `effigy run --predict` looks ahead by
-    #[arg(long)]
-    motion: bool,
-    /// With --motion: recordings of people at rest, which idle motion is then compared with
-    #[arg(long, value_name = "FOLDER", requires = "motion")]
-    against: Option<PathBuf>,
+    #[arg(short, long, required_unless_present = "sample")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    family: family::FamilyArgs,
+    #[command(flatten)]
+    motion: motion::MotionArgs,
     /// Size of the network
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
@@ -66,9 +69,9 @@ pub(crate) struct TrainArgs {
     /// Steps in all, with those of earlier runs
     #[arg(long, default_value_t = 20_000)]
     steps: usize,
-    /// Highest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = within(1e-9_f64, 1.0))]
-    rate: f64,
+    /// Highest learning rate [default: 1e-3; 2e-4 for dcgan-video]
+    #[arg(long, value_parser = within(1e-9_f64, 1.0))]
+    rate: Option<f64>,
     /// ImageNet weights of MobileNetV2 (mobilenet_v2-b0353104.pth) for the perceptual and adversarial parts of the loss
     #[arg(long, value_name = "FILE.pth")]
     features: Option<PathBuf>,
@@ -113,12 +116,19 @@ fn picture_px(text: &str) -> std::result::Result<usize, String> {
     }
 }
 
+/// The learning rate of all but `dcgan-video`.
+const RATE: f64 = 1e-3;
+
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
-    if args.motion {
-        return run_motion(args);
+    if let Some(name) = args.family.family {
+        return family::run(name, args);
     }
+    if args.motion.motion {
+        return motion::run(args);
+    }
+    let (dataset, output) = args.folders()?;
     let options = TeachOptions {
-        output: args.output.clone(),
+        output: output.to_owned(),
         size: match args.network {
             NetworkSize::Small => Size::Small,
             NetworkSize::Large => Size::Large,
@@ -127,7 +137,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         only: args.only.clone(),
         n_portraits: args.portraits.into(),
         n_steps: args.steps,
-        rate: args.rate,
+        rate: args.rate.unwrap_or(RATE),
         loss: match args.no_adversary {
             true => LossWeights { adversarial: 0.0, matching: 0.0, ..LossWeights::default() },
             false => LossWeights::default(),
@@ -138,13 +148,17 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         seed: args.seed,
     };
     let decoded_px = args.decoded.unwrap_or(args.picture).min(args.picture);
-    let feed = DatasetFeed::open(&args.dataset, args.picture, decoded_px, args.frames.into())?;
+    let feed = DatasetFeed::open(dataset, args.picture, decoded_px, args.frames.into())?;
+    with_progress(args, |stop, report| teach(&options, &feed, &args.device(), stop, report))
+}
+
+/// Runs a training that Ctrl-C stops and whose lines move a bar.
+fn with_progress(args: &TrainArgs, train: impl FnOnce(&AtomicBool, &dyn Fn(&str)) -> Result<()>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let on_interrupt = Arc::clone(&stop);
     terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
     let bar = terminal::bar(args.steps as u64, "steps");
-    let device = Compute::named(&args.compute).unwrap_or(Compute::best()).device();
-    let outcome = teach(&options, &feed, &device, &stop, |line| {
+    let outcome = train(&stop, &|line| {
         if let Some(step) = line.strip_prefix("step ").and_then(|rest| rest.split(':').next()) {
             bar.set_position(step.parse().unwrap_or_default());
         }
@@ -156,35 +170,19 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     outcome
 }
 
-/// Trains the models of motion.
-fn run_motion(args: &TrainArgs) -> Result<()> {
-    std::fs::create_dir_all(&args.output)
-        .or_error(ErrorKind::Io, || format!("cannot make the folder {}", args.output.display()))?;
-    let tracks = motion::tracks(&args.dataset)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let on_interrupt = Arc::clone(&stop);
-    terminal::on_interrupt(move || on_interrupt.store(true, Ordering::Relaxed));
-    let options = MotionOptions {
-        output: args.output.clone(),
-        n_steps: args.steps,
-        rate: args.rate,
-        seed: args.seed,
-        only: args.only.clone(),
-    };
-    let device = Compute::named(&args.compute).unwrap_or(Compute::best()).device();
-    let secs: f32 = tracks.iter().map(Track::secs).sum();
-    log::info!("{} stretches of motion, {secs:.0} s", tracks.len());
-    let path = teach_motion(&options, &tracks, &device, &stop, |line| log::info!("{line}"))?;
-    log::info!("{} written", path.display());
-    if let Some(folder) = &args.against {
-        let bytes = std::fs::read(&path).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
-        let figures = motion::compare_idle(&Living::from_bytes(&bytes)?, &motion::tracks(folder)?, &tracks)?;
-        let mut text = format!(
-            "idle motion, Fréchet distance over motion bands to {} windows of people at rest\n{:<24}{:>9}{:>9}\n",
-            figures.n_windows, "", "all", "turns"
-        );
-        text.extend(figures.distances.iter().map(|(name, [all, turns])| format!("{name:<24}{all:>9.2}{turns:>9.2}\n")));
-        terminal::print(text.as_bytes())?;
+impl TrainArgs {
+    /// Where to read and where to write; whatever else is asked for than samples needs both.
+    fn folders(&self) -> Result<(&Path, &Path)> {
+        match (&self.dataset, &self.output) {
+            (Some(dataset), Some(output)) => Ok((dataset, output)),
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                "expected a data set and -o OUTPUT; `effigy train --help` shows both",
+            )),
+        }
     }
-    Ok(())
+
+    fn device(&self) -> Device {
+        Compute::named(&self.compute).unwrap_or(Compute::best()).device()
+    }
 }

@@ -4,7 +4,7 @@ use glam::{Quat, Vec2, Vec3};
 
 use super::expression::Driven;
 use super::neutral::RestingPose;
-use super::{DenseMotion, DrivingSignal};
+use super::{DenseMotion, DrivingSignal, LatentMotion};
 use crate::frame::Grey;
 use crate::geometry::{FaceShape, N_COEFFICIENTS, N_LANDMARKS, mouth_openness};
 
@@ -79,6 +79,7 @@ pub(super) fn relative(
         mouth_openness: 0.0,
         coefficients: *coefficients,
         dense: DenseMotion::NONE,
+        latent: LatentMotion::NONE,
     }
 }
 

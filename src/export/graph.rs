@@ -38,7 +38,8 @@ pub(super) struct Graph<'a> {
 
 /// Every convolution of a plan as one segment.
 pub(super) fn whole(plan: &Plan) -> Segment {
-    let is_convolution = |step: &usize| matches!(plan.steps()[*step].1, Op::Conv2d(_) | Op::UpConv2d(_));
+    let is_convolution =
+        |step: &usize| matches!(plan.steps()[*step].1, Op::Conv2d(_) | Op::UpConv2d(_) | Op::Linear(_));
     Segment { steps: (0..plan.steps().len()).filter(is_convolution).collect(), ..Segment::default() }
 }
 
@@ -128,6 +129,7 @@ impl<'a> Graph<'a> {
             match op {
                 Op::Conv2d(op) => self.lowering.conv2d(layer, op)?,
                 Op::UpConv2d(op) => self.lowering.up_conv2d(layer, op)?,
+                Op::Linear(op) => self.lowering.linear(layer, op)?,
                 Op::Warp(op) => self.warp(op)?,
                 Op::Raster(op) => self.raster(op)?,
                 Op::Motion(op) => self.motion(op),

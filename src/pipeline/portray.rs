@@ -253,6 +253,9 @@ impl Portrayer {
             begin = end;
         };
         let face = observed.is_seen.then_some(&*observed.face);
+        if let Some(latent) = observed.latent.as_deref().filter(|_| observed.is_seen) {
+            self.driver.see_latent(latent);
+        }
         let presence = self.driver.drive(face, observed.dense.as_deref(), trace.captured, &mut self.signal);
         done(&mut trace, Stage::Drive);
         let reason = if self.is_card_asked {

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::face::{FaceObservation, Tracker};
 use crate::flow::DenseTracker;
 use crate::latency;
+use crate::latents::LatentEncoder;
 use crate::latest::{Published, Publisher, Received, Subscriber};
 use crate::report::LiveFigures;
 use crate::trace::Stage;
@@ -28,6 +29,8 @@ pub(super) struct WatchOptions {
 pub(super) struct Watcher {
     tracker: Box<dyn Tracker>,
     dense: Option<DenseTracker>,
+    /// What makes a latent of the driver's face, where the generator is driven by one.
+    encoder: Option<LatentEncoder>,
     options: WatchOptions,
     /// The face of the last frame, and whether one was seen there.
     face: Box<FaceObservation>,
@@ -74,9 +77,14 @@ impl Restraint {
 }
 
 impl Watcher {
-    pub(super) fn new(tracker: Box<dyn Tracker>, options: WatchOptions) -> Result<Self> {
+    pub(super) fn new(
+        tracker: Box<dyn Tracker>,
+        encoder: Option<LatentEncoder>,
+        options: WatchOptions,
+    ) -> Result<Self> {
         Ok(Self {
             tracker,
+            encoder,
             dense: options.is_dense.then(DenseTracker::new).transpose()?,
             options,
             face: Box::default(),
@@ -138,6 +146,10 @@ impl Watcher {
         if let Some(dense) = &mut self.dense {
             dense.forget_who_left(captured.frame.captured(), &mut self.motion);
             observed.dense.get_or_insert_default().clone_from(&self.motion);
+        }
+        if let Some(encoder) = &mut self.encoder {
+            let face = self.is_seen.then_some(&*self.face);
+            encoder.encode(&captured.frame, face, observed.latent.get_or_insert_default())?;
         }
         observed.trace = captured.trace;
         if self.options.reads_stamps {

@@ -29,6 +29,7 @@ pub mod regions;
 pub mod report;
 
 mod case;
+mod eye;
 mod footage;
 mod instruments;
 mod part;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use effigy::clock::Timestamp;
-use effigy::drive::DenseMotion;
+use effigy::drive::{DenseMotion, LatentMotion};
 use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
 use effigy::identity::{Basis, Consent, Framing, Manifest, PhotoCrop, WholePhoto};
 use effigy::mark::{Embedder, Key, Message};
@@ -25,6 +25,7 @@ pub fn rest() -> DrivingSignal {
         mouth_openness: 0.0,
         coefficients: [0.0; N_COEFFICIENTS],
         dense: DenseMotion::NONE,
+        latent: LatentMotion::NONE,
     }
 }
 

@@ -83,6 +83,9 @@ impl CudaExecutor {
     }
 
     fn open(plan: Plan, is_recorded: bool) -> Result<Self> {
+        if let Some(layer) = plan.linear_layer() {
+            return Err(no_linear(layer));
+        }
         let device = Device::open()?;
         let memory = Memory::new(&plan);
         let kernels = device.load_kernels()?;
@@ -247,6 +250,14 @@ fn address(memory: &CudaSlice<u8>, stream: &CudaStream) -> u64 {
 /// As [`CudaExecutor::new`], without touching kernels or memory.
 pub fn probe() -> Result<String> {
     Device::open().map(|device| device.name().to_owned())
+}
+
+/// A layer that runs on the processor only.
+fn no_linear(layer: &str) -> Error {
+    unavailable(format!(
+        "{layer}: expected convolutions, found a linear layer, for which there is no CUDA kernel; choose \
+        --backend cpu"
+    ))
 }
 
 /// An op that the kernels do not know in this form.

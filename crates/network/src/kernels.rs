@@ -8,6 +8,8 @@
 pub mod conv2d;
 #[path = "../../../kernels/finish.rs"]
 pub mod finish;
+#[path = "../../../kernels/linear.rs"]
+pub mod linear;
 #[path = "../../../kernels/motion.rs"]
 pub mod motion;
 #[path = "../../../kernels/raster.rs"]

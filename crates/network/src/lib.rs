@@ -10,6 +10,7 @@ pub mod choose;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod family;
 pub mod kernels;
 pub mod models;
 pub mod motion;
@@ -17,6 +18,7 @@ pub mod network;
 pub mod onnx;
 pub mod plan;
 pub mod roofline;
+pub mod tensors;
 pub mod twin;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;

@@ -11,8 +11,8 @@
 pub use self::executor::{Adoption, Executor, TensorView, TensorViewMut};
 pub use self::layout::Layout;
 pub use self::ops::{
-    Activation, Conv2d, Drawing, Finish, Flow, Motion, Op, PLACES_PER_PX, PictureFormat, Raster, UNDRAWN, UpConv2d,
-    Warp,
+    Activation, Conv2d, Drawing, Finish, Flow, Linear, Motion, Op, PLACES_PER_PX, PictureFormat, Raster, UNDRAWN,
+    UpConv2d, Warp,
 };
 pub use self::photo_levels::PhotoLevels;
 pub use self::recorder::{ConvSpec, Recorder};
@@ -124,8 +124,8 @@ pub struct Tensor {
 pub struct Param {
     /// Layer and what it is, such as `decoder.up64.weight`; unique in the plan.
     pub name: String,
-    /// Extents: `[c_out, c_in, k, k]` for a convolution, `[4, c_out, c_in, 2, 2]` for an upsampling one, `[c_out]`
-    /// for a bias.
+    /// Extents: `[c_out, c_in, k, k]` for a convolution, `[4, c_out, c_in, 2, 2]` for an upsampling one,
+    /// `[n_out, n_in]` for a linear layer, `[c_out]` for a bias.
     pub dims: Vec<usize>,
 }
 
@@ -162,6 +162,11 @@ impl Plan {
     /// The layers' names and ops, in the order to run them.
     pub fn steps(&self) -> &[(String, Op)] {
         &self.steps
+    }
+
+    /// The first step that only the processor has a kernel for: a linear layer.
+    pub fn linear_layer(&self) -> Option<&str> {
+        self.steps.iter().find(|(_, op)| matches!(op, Op::Linear(_))).map(|(layer, _)| layer.as_str())
     }
 
     /// The tensors of one role, in the order that [`Executor`] wants their values.

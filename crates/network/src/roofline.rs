@@ -124,7 +124,7 @@ impl CardModel {
                 let n_blocks = (y.h * y.w).div_ceil(SMALLEST_BLOCK.0) * y.c.div_ceil(SMALLEST_BLOCK.1);
                 (n_blocks as f64 / self.n_multiprocessors as f64).min(1.0)
             }
-            Op::Warp(_) | Op::Motion(_) | Op::Raster(_) | Op::Finish(_) => 0.125,
+            Op::Linear(_) | Op::Warp(_) | Op::Motion(_) | Op::Raster(_) | Op::Finish(_) => 0.125,
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::plan::{Adoption, Element, Executor, Layout, Op, Plan, Role, TensorId, TensorView, TensorViewMut};
 use crate::kernels::conv2d::conv2d;
 use crate::kernels::finish::{FinishInputs, finish};
+use crate::kernels::linear::linear;
 use crate::kernels::motion::motion;
 use crate::kernels::raster::raster;
 use crate::kernels::upconv2d::upconv2d;
@@ -75,6 +76,10 @@ impl TwinExecutor {
                 let [weight, bias] = [op.weight, op.bias].map(|id| &self.params[id.index()]);
                 let residual = self.optional(op.residual);
                 upconv2d(&plan.up_conv2d_shape(op), self.values(op.x), weight, bias, residual, &mut y);
+            }
+            Op::Linear(op) => {
+                let [weight, bias] = [op.weight, op.bias].map(|id| &self.params[id.index()]);
+                linear(&plan.linear_shape(op), self.values(op.x), weight, bias, &mut y);
             }
             Op::Warp(op) => {
                 let [pose, map, mix] = op.flow.parts().map(|id| self.optional(id));

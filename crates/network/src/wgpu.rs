@@ -108,8 +108,11 @@ impl WgpuExecutor {
             let message = format!("{} stores no numbers in 16 bits", card.describe());
             return Err(Error::new(ErrorKind::BackendUnavailable, message));
         }
+        if let Some(layer) = plan.linear_layer() {
+            return Err(launch::no_linear(layer));
+        }
         let memory = Memory::new(&plan, precision);
-        let launches = launch::launches(&plan, &memory, precision);
+        let launches = launch::launches(&plan, &memory, precision)?;
         let pipelines: Vec<_> = launches.iter().map(|launch| card.pipeline(launch.variant)).collect::<Result<_>>()?;
         let (buffers, bindings, [upload, download]) =
             card.guarded(&format!("the memory of {}", plan.name()), || {

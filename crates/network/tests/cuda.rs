@@ -344,6 +344,18 @@ fn each_kernel_is_chosen_for_some_shape() {
 }
 
 #[test]
+fn a_linear_layer_is_refused_with_what_to_type() {
+    let _stand_in = StandIn::new("linear");
+    let mut r = Recorder::new("family");
+    let x = r.input("x", Shape::new(4, 2, 2), Element::Half);
+    let y = r.linear("heart", x, Shape::new(5, 1, 1), effigy_network::plan::Activation::None);
+    r.output(y);
+    let error = CudaExecutor::new(r.end()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BackendUnavailable, "{error}");
+    assert!(error.to_string().contains("heart: expected convolutions, found a linear layer"), "{error}");
+}
+
+#[test]
 fn structs_of_parameters_are_the_same_in_rust_and_in_cuda() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../kernels");
     let read = |name: String| std::fs::read_to_string(folder.join(name)).unwrap();

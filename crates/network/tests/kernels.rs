@@ -262,6 +262,32 @@ fn upsampling_convolutions() {
     }
 }
 
+/// Cards have no kernel for them: that they refuse one stands in `cuda.rs` and `wgsl.rs`.
+#[test]
+fn linear_layers_between_convolutions_on_the_processor() {
+    for (i, [c_in, h, w, c_out]) in [[1, 1, 1, 1], [3, 6, 10, 2], [8, 16, 16, 24]].into_iter().enumerate() {
+        let mut r = Recorder::new(format!("linear {c_in}x{h}x{w} to {c_out}"));
+        let x = r.input("x", Shape::new(c_in, h, w), Element::Half);
+        let x = r.conv2d("down", x, ConvSpec::new(c_out).stride(2));
+        let [a, b] = [Activation::None, Activation::Sigmoid]
+            .map(|activation| r.linear(&format!("{activation:?}"), x, Shape::new(7, 1, 1), activation));
+        let y = r.linear("back", b, Shape::new(c_out, 3, 5), Activation::Relu);
+        let y = r.up_conv2d("up", y, ConvSpec::new(3));
+        r.output(a);
+        r.output(y);
+        let plan = r.end();
+        let params = random_params(&plan, i as u64);
+        let expected = run(&mut TwinExecutor::new(plan.clone()), &params, 3);
+        let found = run(&mut CpuExecutor::new(plan.clone(), 2).unwrap(), &params, 3);
+        for ((found, _), (expected, _)) in found.iter().zip(&expected) {
+            assert!(expected.iter().any(|v| *v != 0.0), "{}", plan.name());
+            for (a, b) in found.iter().zip(expected) {
+                assert!((a - b).abs() < 2e-4 + 2e-4 * b.abs(), "{}: {a}, twin {b}", plan.name());
+            }
+        }
+    }
+}
+
 #[test]
 fn parts_of_a_concatenation_are_written_and_read_in_place() {
     for [first, second, c_out] in [[8, 16, 16], [3, 5, 6], [1, 1, 1], [12, 20, 9]] {

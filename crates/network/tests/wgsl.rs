@@ -629,6 +629,19 @@ fn a_lost_card_says_so() {
 }
 
 #[test]
+fn a_linear_layer_is_refused_with_what_to_type() {
+    let Some(card) = card() else { return };
+    let mut r = Recorder::new("family");
+    let x = r.input("x", Shape::new(4, 2, 2), Element::Half);
+    let y = r.linear("heart", x, Shape::new(5, 1, 1), Activation::None);
+    r.output(y);
+    let error = WgpuExecutor::new(card, r.end()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BackendUnavailable, "{error}");
+    assert!(error.to_string().contains("heart: expected convolutions, found a linear layer"), "{error}");
+    assert!(error.to_string().contains("choose --backend cpu"), "{error}");
+}
+
+#[test]
 fn a_network_too_large_for_the_card_is_refused() {
     let Some(card) = card() else { return };
     let mut r = Recorder::new("huge");

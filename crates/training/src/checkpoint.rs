@@ -6,6 +6,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::adversary::Adversary;
+use super::leaves::Leaves;
 use super::parameters::Parameters;
 use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 
@@ -17,22 +18,30 @@ const ADVERSARY: &str = "adversary/";
 /// # Errors
 /// [`ErrorKind::Io`] when the file cannot be written.
 pub fn save(path: &Path, parameters: &Parameters, adversary: Option<&Adversary>, n_steps: usize) -> Result<()> {
+    let networks = [("", parameters.leaves())].into_iter();
+    let networks = networks.chain(adversary.map(|adversary| (ADVERSARY, adversary.leaves())));
+    save_networks(path, parameters.size().name(), &networks.collect::<Vec<_>>(), n_steps)
+}
+
+/// The same for any networks, each with what its rows' names begin with; `of` says what is trained.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_networks(path: &Path, of: &str, networks: &[(&str, &Leaves)], n_steps: usize) -> Result<()> {
     let about = || format!("cannot write the checkpoint {}", path.display());
-    let of_adversary = adversary.map(|adversary| adversary.leaves().state()).unwrap_or_default();
-    let of_adversary = of_adversary.into_iter().map(|(name, values)| (format!("{ADVERSARY}{name}"), values));
-    let rows: Vec<(String, Vec<u8>)> = parameters
-        .leaves()
-        .state()
-        .into_iter()
-        .chain(of_adversary)
-        .map(|(name, values)| (name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+    let rows: Vec<(String, Vec<u8>)> = networks
+        .iter()
+        .flat_map(|(prefix, leaves)| leaves.state().into_iter().map(move |(name, values)| (prefix, name, values)))
+        .map(|(prefix, name, values)| {
+            (format!("{prefix}{name}"), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
         .collect();
     let views = rows
         .iter()
         .map(|(name, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
         .or_error(ErrorKind::Internal, about)?;
-    let header = [("size".to_owned(), parameters.size().name().to_owned()), ("steps".to_owned(), n_steps.to_string())];
+    let header = [("size".to_owned(), of.to_owned()), ("steps".to_owned(), n_steps.to_string())];
     let bytes =
         safetensors::serialize(views, Some(header.into_iter().collect())).or_error(ErrorKind::Internal, about)?;
     replace(path, &bytes)
@@ -44,14 +53,24 @@ pub fn save(path: &Path, parameters: &Parameters, adversary: Option<&Adversary>,
 /// # Errors
 /// [`ErrorKind::Model`] when it is torn or of another network.
 pub fn load(path: &Path, parameters: &mut Parameters, adversary: Option<&mut Adversary>) -> Result<usize> {
+    let of = parameters.size().name();
+    let networks = [("", parameters.leaves_mut())].into_iter();
+    let networks = networks.chain(adversary.map(|adversary| (ADVERSARY, adversary.leaves_mut())));
+    load_networks(path, of, &mut networks.collect::<Vec<_>>())
+}
+
+/// The same for a file of [`save_networks`]. A network that the file does not know begins anew, but for the first.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_networks(path: &Path, of: &str, networks: &mut [(&str, &mut Leaves)]) -> Result<usize> {
     let about = || format!("cannot go on from the checkpoint {}", path.display());
     let bytes = std::fs::read(path).or_error(ErrorKind::Io, about)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).or_error(ErrorKind::Model, about)?;
     let entry = |key: &str| header.metadata().as_ref().and_then(|m| m.get(key)).cloned().unwrap_or_default();
-    let (size, steps) = (entry("size"), entry("steps"));
-    if size != parameters.size().name() {
-        let expected = parameters.size().name();
-        let message = format!("{}: expected a network `{expected}`, found \"{size}\"", about());
+    let (found, steps) = (entry("size"), entry("steps"));
+    if found != of {
+        let message = format!("{}: expected a network `{of}`, found \"{found}\"", about());
         return Err(Error::new(ErrorKind::Model, message));
     }
     let n_steps = steps.parse().or_error(ErrorKind::Model, about)?;
@@ -60,9 +79,10 @@ pub fn load(path: &Path, parameters: &mut Parameters, adversary: Option<&mut Adv
         let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
         Some(tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
-    parameters.leaves_mut().restore(row, n_steps)?;
-    if let Some(adversary) = adversary.filter(|_| file.names().iter().any(|name| name.starts_with(ADVERSARY))) {
-        adversary.leaves_mut().restore(|name| row(&format!("{ADVERSARY}{name}")), n_steps)?;
+    for (i, (prefix, leaves)) in networks.iter_mut().enumerate() {
+        if i == 0 || file.names().iter().any(|name| name.starts_with(*prefix)) {
+            leaves.restore(|name| row(&format!("{prefix}{name}")), n_steps)?;
+        }
     }
     Ok(n_steps)
 }

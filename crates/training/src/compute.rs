@@ -1,6 +1,6 @@
 //! What the arithmetic of training runs on.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 /// One of Burn's backends that this build has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

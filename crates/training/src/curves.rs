@@ -62,6 +62,22 @@ pub fn draw(log: &Path, path: &Path) -> Result<()> {
     std::fs::write(path, plot::file(plots)).or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))
 }
 
+/// Draws the parts of a loss as SVG: those of the log's lines, a plot for each of `plots`, which says what is on its axis and
+/// which parts it shows.
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_parts(log: &Path, path: &Path, plots: &[(&str, &[&str])]) -> Result<()> {
+    let lines = log_lines(log)?;
+    let plots = plots.iter().filter_map(|(what, parts)| {
+        let curves: Vec<_> =
+            parts.iter().map(|part| (*part, curve(&lines, &[&format!("/parts/{part}")], |v| v[0]))).collect();
+        plotted(&curves, what)
+    });
+    let plots = plots.collect();
+    std::fs::write(path, plot::file(plots)).or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,14 +35,45 @@ pub struct StepOptions {
     pub averaging: f32,
 }
 
+/// How the optimizer remembers (Kingma and Ba 2015; Loshchilov and Hutter 2019).
+#[derive(Clone, Copy, Debug)]
+pub struct AdamOptions {
+    /// How much of the mean gradient stays in each step.
+    pub beta_1: f32,
+    /// How much of the mean square stays.
+    pub beta_2: f32,
+    /// By how much of itself times the learning rate each weight shrinks; 0 is plain Adam.
+    pub decay: f32,
+}
+
+impl Default for AdamOptions {
+    fn default() -> Self {
+        Self { beta_1: 0.9, beta_2: 0.99, decay: 1e-4 }
+    }
+}
+
 impl Leaves {
     /// Puts weights, as (name, extents, values), on a device that records gradients.
     pub fn new(rows: impl Iterator<Item = (String, Vec<usize>, Vec<f32>)>, device: &Device) -> Self {
+        Self::with_optimizer(rows, AdamOptions::default(), device)
+    }
+
+    /// The same with another memory of the optimizer.
+    pub fn with_optimizer(
+        rows: impl Iterator<Item = (String, Vec<usize>, Vec<f32>)>,
+        adam: AdamOptions,
+        device: &Device,
+    ) -> Self {
         let leaves = rows.map(|(name, dims, values)| {
             let leaf = Leaf { dims, values: leaf(values.clone(), device), state: None, mean: values, learns: true };
             (name, leaf)
         });
-        let optimizer = AdamWConfig::new().with_beta_2(0.99).with_epsilon(1e-8).with_weight_decay(1e-4).build();
+        let optimizer = AdamWConfig::new()
+            .with_beta_1(adam.beta_1)
+            .with_beta_2(adam.beta_2)
+            .with_epsilon(1e-8)
+            .with_weight_decay(adam.decay)
+            .build();
         Self { leaves: leaves.collect(), optimizer, device: device.clone() }
     }
 
@@ -59,6 +90,12 @@ impl Leaves {
         let Some(leaf) = self.leaves.get(name) else { panic!("the network has no weight {name}") };
         let dims: [usize; D] = std::array::from_fn(|i| leaf.dims[i]);
         leaf.values.clone().reshape(dims)
+    }
+
+    /// One weight in a row, as it learns: its gradient is found by it.
+    #[cfg(test)]
+    pub(crate) fn whole(&self, name: &str) -> Tensor<1> {
+        self.leaves[name].values.clone()
     }
 
     /// Lets only weights learn whose names begin with one of `prefixes`; answers how many.

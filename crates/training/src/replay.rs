@@ -71,6 +71,7 @@ impl<'a> Replay<'a> {
             let value = match op {
                 Op::Conv2d(op) => self.conv2d(layer, op),
                 Op::UpConv2d(op) => self.up_conv2d(layer, op),
+                Op::Linear(_) => panic!("{layer}: a family's plan is replayed by `families::layers`"),
                 Op::Motion(op) => motion(self.value(op.x)),
                 Op::Warp(op) => match op.flow {
                     Flow::Mixed { mix, map, .. } => {

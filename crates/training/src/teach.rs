@@ -1,7 +1,5 @@
 //! The training itself: draw, compare, follow the gradient, write down.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -15,6 +13,7 @@ use super::checkpoint;
 use super::curves;
 use super::features::FrozenFeatures;
 use super::group::Group;
+use super::log::Log;
 use super::loss::{Judges, LossWeights, loss, trust_prior};
 use super::parameters::{Parameters, StepOptions};
 use super::picture::{Plans, Tensors, make};
@@ -229,11 +228,11 @@ impl Training<'_> {
                 let scores = self.validate(parameters, step)?;
                 log.write(&scores.to_json(step))?;
                 report(&format!("step {step}: {}", scores.line()));
-                curves::draw(&log.path, &options.output.join("curves.svg"))?;
+                curves::draw(log.path(), &options.output.join("curves.svg"))?;
             }
         }
         self.keep(parameters, step, &checkpoint_path)?;
-        curves::draw(&log.path, &options.output.join("curves.svg"))
+        curves::draw(log.path(), &options.output.join("curves.svg"))
     }
 
     /// Writes what to go on from, and the averaged weights as the engine reads them.
@@ -256,26 +255,4 @@ fn rate(options: &TeachOptions, step: usize) -> f64 {
     let rise = ((step + 1) as f64 / WARM_UP as f64).min(1.0);
     let progress = step as f64 / options.n_steps as f64;
     options.rate * rise * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()))
-}
-
-/// One JSON object a line.
-struct Log {
-    path: PathBuf,
-    file: std::fs::File,
-}
-
-impl Log {
-    fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("log.jsonl");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))?;
-        Ok(Self { path, file })
-    }
-
-    fn write(&mut self, line: &serde_json::Value) -> Result<()> {
-        writeln!(self.file, "{line}").or_error(ErrorKind::Io, || format!("cannot write {}", self.path.display()))
-    }
 }

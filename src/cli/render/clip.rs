@@ -26,7 +26,7 @@ use effigy::{Error, ErrorKind, Identity, Result, photo};
 use super::job::{Job, Whom};
 use super::results::{Rendered, hash_of};
 use crate::cli::outputs::cannot_write;
-use crate::cli::run::{check_badge, following_run_id, generator_of};
+use crate::cli::run::{check_badge, family_generator, following_run_id, generator_of};
 use crate::cli::{keys, parse_background};
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
@@ -100,7 +100,11 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
     if let Some(secs) = job.duration_secs {
         source = Box::new(LimitedSource::new(source, Duration::from_secs_f64(secs)));
     }
-    let (mut generator, _) = generator_of(job.backend, job.weights.as_deref(), job.size_px)?;
+    let weights = job.weights.as_deref();
+    let mut generator = match job.model.family() {
+        Some(kind) => family_generator(kind, weights, job.size_px)?,
+        None => generator_of(job.backend, weights, job.size_px)?.0,
+    };
     let composite = CompositeOptions {
         size_px: job.size_px,
         background,

@@ -11,7 +11,7 @@ use effigy::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::Backend;
+use crate::cli::{Backend, Model};
 use effigy::drive::{Motion, Strengths};
 
 /// The largest file of jobs accepted, in bytes: about a million lines.
@@ -34,6 +34,7 @@ struct Line {
     #[serde(default = "default_size")]
     size: usize,
     backend: Option<String>,
+    model: Option<String>,
     weights: Option<PathBuf>,
     codec: Option<String>,
     motion: Option<String>,
@@ -99,6 +100,7 @@ pub(super) struct Job {
     pub(super) output: PathBuf,
     pub(super) size_px: usize,
     pub(super) backend: Backend,
+    pub(super) model: Model,
     pub(super) weights: Option<PathBuf>,
     pub(super) codec: Codec,
     pub(super) motion: Motion,
@@ -184,6 +186,11 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
     {
         return Err(format!("expected duration in seconds above 0, found {secs}"));
     }
+    let (backend, model): (Backend, Model) =
+        (word("backend", line_of.backend.as_deref())?, word("model", line_of.model.as_deref())?);
+    if model != Model::Own && !matches!(backend, Backend::Auto | Backend::Cpu) {
+        return Err("model vae and vae-gan run on the processor: leave backend out".to_owned());
+    }
     Ok(Job {
         line,
         hash,
@@ -191,7 +198,8 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
         clip: at(&line_of.clip),
         output: at(&line_of.output),
         size_px: line_of.size,
-        backend: word("backend", line_of.backend.as_deref())?,
+        backend,
+        model,
         weights: line_of.weights.as_deref().map(at),
         codec: line_of.codec.as_deref().unwrap_or("auto").parse().map_err(|error: Error| format!("codec: {error}"))?,
         motion: word("motion", line_of.motion.as_deref())?,

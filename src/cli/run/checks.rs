@@ -12,7 +12,7 @@ use effigy::{Error, ErrorKind, Identity, Result};
 
 use crate::cli::outputs::is_same_file;
 use crate::cli::settings::Origin;
-use crate::cli::{RunArgs, names};
+use crate::cli::{Backend, Maker, RunArgs, names};
 
 /// The visible mark may go only where nobody can be wronged.
 pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
@@ -28,6 +28,19 @@ pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) 
         )),
         _ => Ok(()),
     }
+}
+
+/// A founding family looks at the driver's picture, on this machine's processor.
+pub(super) fn check_model(args: &RunArgs) -> Result<()> {
+    let Some(kind) = args.model.family() else { return Ok(()) };
+    let why = if matches!(args.source, SourceSpec::Motion(_)) {
+        format!("is driven by pictures, and --source {} has none; give a camera or a clip", args.source)
+    } else if !matches!(args.backend, Maker::Here(Backend::Auto | Backend::Cpu)) {
+        format!("runs on the processor, and --backend {} was asked for; give --backend cpu", args.backend)
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Config, format!("--model {} {why}", kind.name())))
 }
 
 /// Rendering every frame makes sense from a clip to files.

@@ -31,9 +31,10 @@ use crate::frame::Rgb;
 use crate::generate::{Generator, Portrait};
 use crate::geometry::{FaceObservation, N_COEFFICIENTS};
 use crate::identity::{Enroller, Identity};
+use crate::latents::LatentEncoder;
 use crate::photo;
 use crate::rehearse::Rehearsal;
-use crate::signal::{DenseMotion, DrivingSignal, Motion};
+use crate::signal::{DenseMotion, DriverLatent, DrivingSignal, Motion};
 use crate::trace::Trace;
 
 pub use self::figures::{AcrossFigures, Arrival, Events};
@@ -349,6 +350,8 @@ impl Stage {
         let identity = self.enroll(&pair.portrait)?;
         generator.adopt(Arc::clone(&identity))?;
         self.compositor.adopt(&identity)?;
+        let mut encoder = generator.family().map(LatentEncoder::new).transpose()?;
+        let mut latent = DriverLatent::NONE;
         let mut driver = Driver::new(self.drive, Arc::clone(&identity))?;
         let mut signal = DrivingSignal::rest(&identity.shape, identity.size_px(), Motion::Relative);
         let options = SourceOptions { paced: false, ..SourceOptions::default() };
@@ -387,6 +390,10 @@ impl Stage {
             if is_dense {
                 self.dense.observe(&frame, seen, &mut motion)?;
                 self.dense.forget_who_left(frame.captured(), &mut motion);
+            }
+            if let Some(encoder) = &mut encoder {
+                encoder.encode(&frame, seen, &mut latent)?;
+                driver.see_latent(&latent);
             }
             let presence = driver.drive(seen, is_dense.then_some(&motion), frame.captured(), &mut signal);
             played.n_lost[0] += usize::from(!is_seen);

@@ -8,6 +8,7 @@ use std::time::Instant;
 use image::ImageEncoder as _;
 
 use super::case::{Ending, Offer, PartCase};
+use super::eye::Eye;
 use super::footage::{Footage, Moment, in_square};
 use super::instruments::Instruments;
 use super::metrics::{self, Difference, Step};
@@ -18,6 +19,7 @@ use super::reel::{self, Reel};
 use super::regions::{Labels, Region};
 use super::scores::{FrameScores, Tally};
 use super::{CaseReport, Contender, EvalOptions, OUTPUT_PX, Skipped, Suite, SuiteReport};
+use crate::capture::RawFrame;
 use crate::clock::Timestamp;
 use crate::composite::{CompositeOptions, Compositor, OutFrame, marked};
 use crate::drive::{DriveOptions, Driver};
@@ -233,6 +235,11 @@ impl<'a> Stage<'a> {
             driver.drive(Some(&face), None, Timestamp::default(), &mut signal);
         }
         let mut dense = DenseMotion::NONE;
+        let eyes = self.contenders.iter().map(|contender| Eye::of(&*contender.generator));
+        let mut eyes = eyes.collect::<Result<Vec<_>>>()?;
+        for eye in eyes.iter_mut().flatten() {
+            eye.rest(&moment.driver, &face)?;
+        }
 
         let mut tallies = vec![Tally::default(); self.contenders.len()];
         let mut footage = open()?;
@@ -269,7 +276,7 @@ impl<'a> Stage<'a> {
                 ignored_in_square = Some(in_square(rect, footage.video_size_px()));
             }
             let truth = self.truth(&moment, ignored_in_square)?;
-            let mut made = self.generate(&signal, &mut tallies)?;
+            let mut made = self.generate(&mut signal, (&moment.driver, seen), &mut eyes, &mut tallies)?;
             made.iter_mut().for_each(|made| truth.labels.restore(&truth.picture, made));
             let step = before.as_ref().filter(|_| moment.follows);
             self.measure(name, &moment, cast, &truth, &made, step, &mut tallies)?;
@@ -313,12 +320,21 @@ impl<'a> Stage<'a> {
     }
 
     /// Lets every contender make its picture over the portrait's own background, in the size that is measured.
-    fn generate(&mut self, signal: &DrivingSignal, tallies: &mut [Tally]) -> Result<Vec<Rgb>> {
+    fn generate(
+        &mut self,
+        signal: &mut DrivingSignal,
+        (frame, face): (&RawFrame, Option<&FaceObservation>),
+        eyes: &mut [Option<Eye>],
+        tallies: &mut [Tally],
+    ) -> Result<Vec<Rgb>> {
         let mut portrait = Portrait::default();
         let mut out = OutFrame::blank(OUTPUT_PX, OUTPUT_PX);
         let mut pictures = Vec::with_capacity(self.contenders.len());
-        for (contender, tally) in self.contenders.iter_mut().zip(tallies) {
+        for ((contender, eye), tally) in self.contenders.iter_mut().zip(eyes).zip(tallies) {
             let begin = Instant::now();
+            if let Some(eye) = eye {
+                eye.see(frame, face, signal)?;
+            }
             contender.generator.generate(signal, &mut portrait)?;
             let frame_ms = begin.elapsed().as_secs_f64() * 1e3;
             tally.add(&[("frame_ms", frame_ms)]);

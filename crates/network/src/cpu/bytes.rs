@@ -66,6 +66,7 @@ impl InBytes<'_> {
         match op {
             Op::Conv2d(op) => self.exact.conv2d(layer, op)?,
             Op::UpConv2d(op) => self.exact.up_conv2d(layer, op)?,
+            Op::Linear(op) => self.exact.linear(layer, op)?,
             _ => {}
         }
         self.in_floats.insert(y);

@@ -5,7 +5,7 @@ use super::segment::{Segment, Watched, dims, is_in_bytes, name, parts, watched};
 use crate::network::weights::Weights;
 use crate::network::{EMBEDDING, fold_upsampling};
 use crate::onnx::writer::{Attribute, ModelWriter};
-use crate::plan::{Activation, Conv2d, Op, Plan, TensorId, UpConv2d};
+use crate::plan::{Activation, Conv2d, Linear, Op, Plan, TensorId, UpConv2d};
 use effigy_base::error::Result;
 
 mod modulation;
@@ -54,6 +54,7 @@ pub(super) fn lower(plan: &Plan, segment: &Segment, form: Form) -> Result<Vec<u8
         match op {
             Op::Conv2d(op) => lowering.conv2d(layer, op)?,
             Op::UpConv2d(op) => lowering.up_conv2d(layer, op)?,
+            Op::Linear(op) => lowering.linear(layer, op)?,
             _ => {}
         }
     }
@@ -194,6 +195,31 @@ impl Lowering<'_> {
             }
         };
         self.finish(sum, op.residual, op.activation, op.y);
+        Ok(())
+    }
+
+    /// Writes a linear layer: a product with a row of numbers, shaped as the plan has it.
+    ///
+    /// # Errors
+    /// [`effigy_base::error::ErrorKind::Model`] when weights that are not folded lack this layer.
+    pub fn linear(&mut self, layer: &str, op: &Linear) -> Result<()> {
+        let (n_in, y) = (self.plan.tensor(op.x).shape.len(), self.plan.tensor(op.y).shape);
+        let (weight, bias) = match self.form {
+            Form::Folded(params) | Form::Watched(params) | Form::Rounded(params, _) => {
+                (params[op.weight.index()], params[op.bias.index()])
+            }
+            Form::Unfolded(weights) | Form::Modulated(weights) => (
+                weights.get(&format!("{layer}.weight"), &[y.len(), n_in])?,
+                weights.get(&format!("{layer}.bias"), &[y.len()])?,
+            ),
+        };
+        let weight = self.model.floats(&[y.len(), n_in], weight);
+        let bias = self.model.floats(&[y.len()], bias);
+        let row = self.model.node("Flatten", &[&name(op.x)], &[]);
+        let sum = self.model.node("Gemm", &[&row, &weight, &bias], &[("transB", Attribute::Int(1))]);
+        let extents = self.model.ints(&[-1, y.c as i64, y.h as i64, y.w as i64]);
+        let sum = self.model.node("Reshape", &[&sum, &extents], &[]);
+        self.finish(sum, None, op.activation, op.y);
         Ok(())
     }
 

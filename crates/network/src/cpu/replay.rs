@@ -74,7 +74,7 @@ impl CpuExecutor {
             }
             Op::Motion(op) => crate::kernels::motion::motion(&plan.motion_shape(op), read(op.x), y),
             Op::Raster(op) => native::raster(&plan.raster_shape(op), read(op.points), op.drawing.segments, y),
-            Op::Conv2d(_) | Op::UpConv2d(_) | Op::Finish(_) => {}
+            Op::Conv2d(_) | Op::UpConv2d(_) | Op::Linear(_) | Op::Finish(_) => {}
         }
         values[home.index()] = own;
     }

@@ -5,7 +5,7 @@ use crate::plan::{Activation, Conv2d, Op, Plan, Shape, TensorId, UpConv2d};
 /// One model: some steps of a plan, and what goes in and out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Segment {
-    /// Steps of the plan, convolutions all.
+    /// Steps of the plan, convolutions and linear layers all.
     pub steps: Vec<usize>,
     /// What others write and this reads.
     pub inputs: Vec<TensorId>,

@@ -17,7 +17,7 @@ pub(super) fn cut(plan: &Plan) -> (Vec<Stage>, Vec<Segment>) {
         }
     };
     for (step, (_, op)) in plan.steps().iter().enumerate() {
-        if matches!(op, Op::Conv2d(_) | Op::UpConv2d(_)) {
+        if matches!(op, Op::Conv2d(_) | Op::UpConv2d(_) | Op::Linear(_)) {
             open.push(step);
             continue;
         }

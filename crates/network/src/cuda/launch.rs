@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::from_ref;
 
 use super::memory::Memory;
-use super::unsupported;
+use super::{no_linear, unsupported};
 use crate::kernels::conv2d::Conv2dShape;
 use crate::kernels::finish::FinishShape;
 use crate::kernels::motion::MotionShape;
@@ -133,6 +133,7 @@ pub(super) fn launches(
             Op::UpConv2d(op) => vec![op.x],
             Op::Warp(op) => vec![op.x],
             Op::Motion(op) => vec![op.x],
+            Op::Linear(_) => return Err(no_linear(layer)),
             Op::Finish(op) => vec![op.decoded, op.gates],
             Op::Raster(_) => Vec::new(),
         };
@@ -179,6 +180,7 @@ pub(super) fn launches(
                     vec![at(op.x), maybe(pose), maybe(map), maybe(mix), at(op.y), Argument::Warp(s), pitches];
                 Launch { kernel: "warp", grid: [(s.h * s.w).div_ceil(64), 1, 1], arguments }
             }
+            Op::Linear(_) => return Err(no_linear(layer)),
             Op::Motion(op) => {
                 let s = plan.motion_shape(op);
                 let arguments = vec![at(op.x), at(op.y), Argument::Motion(s), Argument::Scalar(pitch(op.x))];

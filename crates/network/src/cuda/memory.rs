@@ -173,7 +173,7 @@ impl Memory {
             let x = match *op {
                 Op::Conv2d(conv) => conv.x,
                 Op::UpConv2d(UpConv2d { x, .. }) => x,
-                Op::Warp(_) | Op::Motion(_) | Op::Raster(_) | Op::Finish(_) => continue,
+                Op::Linear(_) | Op::Warp(_) | Op::Motion(_) | Op::Raster(_) | Op::Finish(_) => continue,
             };
             let dims = &plan.params()[weight.index()].dims;
             let to = &mut packed[self.params[weight.index()]..][..2 * pack::packed_len(dims)];

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use half::f16;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use super::{FrameOptions, Size};
 use crate::plan::Param;
+use crate::tensors::{self, misfit};
 use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 
 /// The largest file of weights accepted, in bytes: many times what a network has.
@@ -131,22 +130,7 @@ impl Weights {
             .into_iter()
             .find(|size| size.name() == named)
             .ok_or_else(|| model(format!("expected `size` small or large in the file's header, found \"{named}\"")))?;
-        let mut tensors = BTreeMap::new();
-        for Param { name, dims } in Self::expected(size) {
-            let tensor = file.tensor(&name).map_err(|_| misfit(&name, &dims, "nothing"))?;
-            if tensor.shape() != dims {
-                return Err(misfit(&name, &dims, &format!("{:?}", tensor.shape())));
-            }
-            let values = numbers(&tensor)
-                .ok_or_else(|| model(format!("{name}: expected f16 or f32, found {:?}", tensor.dtype())))?;
-            if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
-                return Err(model(format!("{name} holds {bad}: the file is torn or the training diverged")));
-            }
-            tensors.insert(name, (dims, values));
-        }
-        if let Some(foreign) = file.names().into_iter().find(|name| !tensors.contains_key(*name)) {
-            return Err(model(format!("{foreign} is no tensor of the network `{named}`")));
-        }
+        let tensors = tensors::read(&file, &Self::expected(size), &format!("the network `{named}`"))?;
         Ok(Self { size, tensors })
     }
 
@@ -155,32 +139,7 @@ impl Weights {
     /// # Errors
     /// [`ErrorKind::Internal`] only.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let data: Vec<(&str, &[usize], Vec<u8>)> = self
-            .iter()
-            .map(|(name, dims, values)| {
-                (name, dims, values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect())
-            })
-            .collect();
-        let about = || "cannot write the weights".to_owned();
-        let views = data
-            .iter()
-            .map(|(name, dims, bytes)| Ok((*name, TensorView::new(Dtype::F16, dims.to_vec(), bytes)?)))
-            .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-            .or_error(ErrorKind::Internal, about)?;
-        let header = [("size".to_owned(), self.size.name().to_owned())].into_iter().collect();
-        safetensors::serialize(views, Some(header)).or_error(ErrorKind::Internal, about)
-    }
-}
-
-fn misfit(name: &str, expected: &[usize], found: &str) -> Error {
-    Error::new(ErrorKind::Model, format!("weights: expected {name} as {expected:?}, found {found}"))
-}
-
-fn numbers(tensor: &TensorView) -> Option<Vec<f32>> {
-    match tensor.dtype() {
-        Dtype::F16 => Some(tensor.data().as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::F32 => Some(tensor.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
-        _ => None,
+        tensors::write(self.iter(), &[("size", self.size.name())])
     }
 }
 

@@ -39,7 +39,8 @@ pub struct Conv2d {
     pub activation: Activation,
 }
 
-/// `y = activation(conv3x3(nearest2x(x)) + bias + residual)` in its folded form: one 2×2 convolution of `x` for each
+/// `y = activation(conv3x3(nearest2x(x)) + bias + residual)` in its folded form, or any transposed convolution of kernel 4,
+/// stride 2 and padding 1, whose taps are those of the phases: one 2×2 convolution of `x` for each
 /// phase of `y`. Phase `2 a + b` makes the pixels (2 i + a, 2 j + b) from rows `i - 1 + a, i + a` and columns
 /// `j - 1 + b, j + b` of `x`; zero outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,21 @@ pub struct UpConv2d {
     /// Shaped as `y`; added before the activation.
     pub residual: Option<TensorId>,
     /// (c_out, 2 h, 2 w).
+    pub y: TensorId,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+/// `y = activation(weight x + bias)`: each number of `y` reads all of `x`. On the processor only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// (c, h, w), read in a row.
+    pub x: TensorId,
+    /// `[n_out, n_in]`: how many numbers `y` and `x` have.
+    pub weight: ParamId,
+    /// `[n_out]`.
+    pub bias: ParamId,
+    /// Of any extent.
     pub y: TensorId,
     /// Applied last.
     pub activation: Activation,
@@ -209,6 +225,8 @@ pub enum Op {
     Conv2d(Conv2d),
     /// See [`UpConv2d`].
     UpConv2d(UpConv2d),
+    /// See [`Linear`].
+    Linear(Linear),
     /// See [`Warp`].
     Warp(Warp),
     /// See [`Motion`].
@@ -226,6 +244,7 @@ impl Op {
         match *self {
             Self::Conv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
             Self::UpConv2d(op) => reads[..2].copy_from_slice(&[Some(op.x), op.residual]),
+            Self::Linear(op) => reads[0] = Some(op.x),
             Self::Warp(op) => {
                 reads[0] = Some(op.x);
                 let [pose, map, mix] = op.flow.parts();
@@ -247,6 +266,7 @@ impl Op {
         match self {
             Self::Conv2d(op) => op.y,
             Self::UpConv2d(op) => op.y,
+            Self::Linear(op) => op.y,
             Self::Warp(op) => op.y,
             Self::Motion(op) => op.y,
             Self::Raster(op) => op.y,
@@ -259,6 +279,7 @@ impl Op {
         match self {
             Self::Conv2d(op) => Some([op.weight, op.bias]),
             Self::UpConv2d(op) => Some([op.weight, op.bias]),
+            Self::Linear(op) => Some([op.weight, op.bias]),
             _ => None,
         }
     }

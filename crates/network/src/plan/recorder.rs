@@ -1,8 +1,8 @@
 //! Records a plan and checks every shape on the way.
 
 use super::{
-    Activation, Conv2d, Drawing, Element, Finish, Flow, Motion, Op, Param, ParamId, PhotoLevels, PictureFormat, Plan,
-    Raster, Role, Shape, Tensor, TensorId, UpConv2d, Warp,
+    Activation, Conv2d, Drawing, Element, Finish, Flow, Linear, Motion, Op, Param, ParamId, PhotoLevels, PictureFormat,
+    Plan, Raster, Role, Shape, Tensor, TensorId, UpConv2d, Warp,
 };
 
 /// How one convolution is made.
@@ -116,6 +116,15 @@ impl Recorder {
         let [weight, bias] = self.params(layer, vec![4, c_out, from.c, 2, 2], c_out);
         let y = self.tensor(layer, shape, Element::Half, Role::Inner);
         self.push(layer, Op::UpConv2d(UpConv2d { x, weight, bias, residual, y, activation }))
+    }
+
+    /// Records a layer in which each number of the answer, shaped as `shape`, reads all of `x`.
+    pub fn linear(&mut self, layer: &str, x: TensorId, shape: Shape, activation: Activation) -> TensorId {
+        let from = self.activations(layer, x);
+        let n_out = shape.len();
+        let [weight, bias] = self.params(layer, vec![n_out, from.len()], n_out);
+        let y = self.tensor(layer, shape, Element::Half, Role::Inner);
+        self.push(layer, Op::Linear(Linear { x, weight, bias, y, activation }))
     }
 
     /// Records a warp to `h` rows of `w` pixels.

@@ -1,8 +1,9 @@
 //! The scalars that a kernel gets, made from a plan's op.
 
-use super::{Conv2d, Finish, Flow, Motion, PhotoLevels, Plan, Raster, Shape, TensorId, UpConv2d, Warp};
+use super::{Conv2d, Finish, Flow, Linear, Motion, PhotoLevels, Plan, Raster, Shape, TensorId, UpConv2d, Warp};
 use crate::kernels::conv2d::Conv2dShape;
 use crate::kernels::finish::FinishShape;
+use crate::kernels::linear::LinearShape;
 use crate::kernels::motion::MotionShape;
 use crate::kernels::raster::RasterShape;
 use crate::kernels::upconv2d::UpConv2dShape;
@@ -37,6 +38,12 @@ impl Plan {
             activation: op.activation as u32,
             has_residual: u32::from(op.residual.is_some()),
         }
+    }
+
+    /// Scalars of a linear layer.
+    pub fn linear_shape(&self, op: &Linear) -> LinearShape {
+        let n = |id: TensorId| self.tensor(id).shape.len() as u32;
+        LinearShape { n_in: n(op.x), n_out: n(op.y), activation: op.activation as u32 }
     }
 
     /// Scalars of a warp.

@@ -12,6 +12,7 @@ impl Plan {
         let macs = match op {
             Op::Conv2d(op) => y.len() * c_in(op.x) * op.kernel * op.kernel,
             Op::UpConv2d(op) => y.len() * c_in(op.x) * 4,
+            Op::Linear(op) => y.len() * self.tensor(op.x).shape.len(),
             Op::Warp(op) => {
                 let flow = match op.flow {
                     Flow::Stay => 0,
@@ -97,6 +98,7 @@ fn kind(op: &Op) -> String {
             format!("conv{}{} {:?}{residual}", op.kernel, if op.stride == 2 { " /2" } else { "" }, op.activation)
         }
         Op::UpConv2d(op) => format!("upconv {:?}{}", op.activation, plus(op.residual.is_some())),
+        Op::Linear(op) => format!("linear {:?}", op.activation),
         Op::Warp(op) => match op.flow {
             Flow::Stay => "warp stay".to_owned(),
             Flow::Body { .. } => "warp body".to_owned(),

@@ -3,6 +3,7 @@
 use super::kernels::{Kernel, Precision, Tiling, Variant};
 use super::memory::{Memory, Store};
 use crate::plan::{Op, Plan, TensorId};
+use effigy_base::error::{Error, ErrorKind, Result};
 
 /// Scalars by name, each 32 bits; the order is that of `struct Scalars` in the kernel's text.
 pub(super) type Scalars = Vec<(&'static str, u32)>;
@@ -17,12 +18,23 @@ pub(super) struct Launch {
 }
 
 /// All launches of a plan, in order.
-pub(super) fn launches(plan: &Plan, memory: &Memory, precision: Precision) -> Vec<Launch> {
-    let ops = plan.steps().iter().map(|(_, op)| op).enumerate();
-    ops.map(|(i, op)| launch(plan, memory, precision, i, op)).collect()
+///
+/// # Errors
+/// [`ErrorKind::BackendUnavailable`] when there is no kernel for an op.
+pub(super) fn launches(plan: &Plan, memory: &Memory, precision: Precision) -> Result<Vec<Launch>> {
+    let steps = plan.steps().iter().enumerate();
+    steps.map(|(i, (layer, op))| launch(plan, memory, precision, i, layer, op)).collect()
 }
 
-fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op) -> Launch {
+/// A layer that runs on the processor only.
+pub(super) fn no_linear(layer: &str) -> Error {
+    let message = format!(
+        "{layer}: expected convolutions, found a linear layer, for which there is no kernel in WGSL; choose --backend cpu"
+    );
+    Error::new(ErrorKind::BackendUnavailable, message)
+}
+
+fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, layer: &str, op: &Op) -> Result<Launch> {
     let at = |id: TensorId| memory.first(id);
     // What is not there is not read.
     let at_any = |id: Option<TensorId>| id.map_or(0, at);
@@ -70,6 +82,7 @@ fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op)
             let [columns, rows, channels] = tiles(tiling, [s.c_out, s.h_in, s.w_in]);
             (Kernel::UpConv2d(tiling), x_is_exact(op.x), scalars, [columns, rows, 4 * channels])
         }
+        Op::Linear(_) => return Err(no_linear(layer)),
         Op::Warp(op) => {
             let s = plan.warp_shape(op);
             let [pose, map, mix] = op.flow.parts();
@@ -142,7 +155,7 @@ fn launch(plan: &Plan, memory: &Memory, precision: Precision, i: usize, op: &Op)
             (Kernel::Finish, x_is_exact(op.decoded), scalars, grid)
         }
     };
-    Launch { variant: Variant { kernel, precision, x_is_exact }, scalars, grid }
+    Ok(Launch { variant: Variant { kernel, precision, x_is_exact }, scalars, grid })
 }
 
 fn tiles(tiling: Tiling, [c, h, w]: [u32; 3]) -> [u32; 3] {
@@ -182,7 +195,7 @@ mod tests {
         let plan = plan();
         for precision in [Precision::F16, Precision::F32] {
             let memory = Memory::new(&plan, precision);
-            let launches = launches(&plan, &memory, precision);
+            let launches = launches(&plan, &memory, precision).unwrap();
             assert_eq!(launches.len(), 7);
             for launch in launches {
                 let ours: Vec<_> =

@@ -1,0 +1,76 @@
+//! What the motion of a latent counts from.
+
+use crate::signal::{DriverLatent, LatentMotion};
+
+/// The latent of the driver at rest: of the first frame that was seen of a square, or of one that was asked for.
+pub(super) struct RestingLatent {
+    rest: Box<DriverLatent>,
+    now: Box<DriverLatent>,
+    is_asked: bool,
+}
+
+impl Default for RestingLatent {
+    fn default() -> Self {
+        Self { rest: Box::new(DriverLatent::NONE), now: Box::new(DriverLatent::NONE), is_asked: false }
+    }
+}
+
+impl RestingLatent {
+    /// Takes the next latent for that at rest.
+    pub(super) fn calibrate(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// Begins anew with what is seen now: somebody else drives.
+    pub(super) fn reset(&mut self) {
+        self.rest.clone_from(&self.now);
+    }
+
+    /// Takes a frame's latent.
+    pub(super) fn see(&mut self, latent: &DriverLatent) {
+        if !latent.is_some() {
+            return;
+        }
+        (*self.now).clone_from(latent);
+        if std::mem::take(&mut self.is_asked) || !self.rest.is_like(latent) {
+            (*self.rest).clone_from(latent);
+        }
+    }
+
+    /// How far the frame's latent is from rest.
+    pub(super) fn motion(&self, strength: f32) -> LatentMotion {
+        LatentMotion::between(&self.rest, &self.now, strength)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn motion_counts_from_the_first_frame_of_a_square_until_another_is_asked_for() {
+        let latent = |reference, at: f32| {
+            let mut latent = DriverLatent::NONE;
+            latent.set(reference, &[at; 200]);
+            latent
+        };
+        let mut resting = RestingLatent::default();
+        assert_eq!(resting.motion(1.0), LatentMotion::NONE, "nobody was seen");
+        let mut at = |latent: &DriverLatent, is_asked: bool| {
+            if is_asked {
+                resting.calibrate();
+            }
+            resting.see(latent);
+            resting.motion(2.0).values()[9]
+        };
+        let found = [
+            at(&latent(1, 0.25), false),
+            at(&latent(1, 0.5), false),
+            at(&DriverLatent::NONE, false),
+            at(&latent(1, 0.75), true),
+            at(&latent(1, 0.5), false),
+            at(&latent(2, 0.5), false),
+        ];
+        assert_eq!(found, [0.0, 0.5, 0.5, 0.0, -0.5, 0.0]);
+    }
+}

@@ -1,0 +1,194 @@
+//! Makes a latent of the driver's face: the encoder of a founding family looks at the camera's picture.
+//!
+//! Runs on the face thread, beside the tracker. Only a [`DriverLatent`] leaves this place, of which nothing but differences
+//! can be had.
+
+use glam::{Vec2, Vec3};
+use opencv::core::{BORDER_REPLICATE, CV_64FC1, Mat, Scalar, Size};
+use opencv::imgproc::{INTER_AREA, resize};
+
+use crate::capture::RawFrame;
+use crate::error::Result;
+use crate::face::resample;
+use crate::frame::{Picture, Rgb};
+use crate::generate::family::{self, Family};
+use crate::generate::latent::{Network, into_planes};
+use crate::generate::plan::{TensorView, TensorViewMut};
+use crate::geometry::FaceObservation;
+use crate::signal::DriverLatent;
+
+/// Side of the square in face sizes, as at enrolment and in the data that families learn from.
+const SIDE_PER_FACE: f32 = 2.2;
+/// A square picture is taken whole when it is so many face sizes wide: it was framed by somebody.
+const WHOLE_SIDE_PER_FACE: std::ops::RangeInclusive<f32> = 1.3..=3.2;
+/// A square holds as long as the face's middle is within this part of its side from where it was, and its size within this
+/// factor: beyond that the head is hardly in the picture.
+const MAX_SHIFT: f32 = 0.3;
+const MAX_ZOOM: f32 = 1.5;
+/// The square is cut at this size, as the data are stored, and then made small.
+const CUT_PX: usize = 256;
+
+/// A square of the camera's picture, and the face it was put around.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Square {
+    top_left: Vec2,
+    side_px: f32,
+    face_middle: Vec2,
+    face_px: f32,
+}
+
+/// The encoder of a family.
+pub struct LatentEncoder {
+    network: Network,
+    square: Option<Square>,
+    /// How many squares there were.
+    reference: u32,
+    matrix: Mat,
+    cut: Rgb,
+    small: Rgb,
+    planes: Vec<f32>,
+    mean: Vec<f32>,
+    log_variance: Vec<f32>,
+}
+
+impl LatentEncoder {
+    /// Opens the encoder of a family on the processor.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
+    pub fn new(family: &std::sync::Arc<Family>) -> Result<Self> {
+        let px = family.size_px();
+        Ok(Self {
+            network: Network::new(family, family::encoder(px))?,
+            square: None,
+            reference: 0,
+            matrix: Mat::new_rows_cols_with_default(2, 3, CV_64FC1, Scalar::default())?,
+            cut: Picture::new(CUT_PX, CUT_PX),
+            small: Picture::new(px, px),
+            planes: vec![0.0; 3 * px * px],
+            mean: vec![0.0; family::N_LATENT],
+            log_variance: vec![0.0; family::N_LATENT],
+        })
+    }
+
+    /// Forgets who was seen: the next latent is of another square.
+    pub fn reset(&mut self) {
+        self.square = None;
+    }
+
+    /// Writes the latent of the face that the tracker has found in `frame`; leaves it as it is where there is none.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn encode(
+        &mut self,
+        frame: &RawFrame,
+        face: Option<&FaceObservation>,
+        latent: &mut DriverLatent,
+    ) -> Result<()> {
+        let picture = frame.picture();
+        let (Some(face), true) = (face, picture.width_px().min(picture.height_px()) > 1) else { return Ok(()) };
+        let Some(square) = self.follow(face) else { return Ok(()) };
+        let scale = square.side_px / CUT_PX as f32;
+        let start = square.top_left + Vec2::splat(0.5 * scale - 0.5);
+        let rows = [[scale, 0.0, start.x], [0.0, scale, start.y]];
+        resample(picture, rows, &mut self.matrix, BORDER_REPLICATE, &mut self.cut)?;
+        shrink(&self.cut, &mut self.small)?;
+        into_planes(&self.small, &mut self.planes);
+        let mut outputs = [TensorViewMut::F32(&mut self.mean), TensorViewMut::F32(&mut self.log_variance)];
+        self.network.run(&[TensorView::F32(&self.planes)], &mut outputs)?;
+        latent.set(self.reference, &self.mean);
+        Ok(())
+    }
+
+    /// The square that shows a face: the one before as long as the face is in it.
+    fn follow(&mut self, face: &FaceObservation) -> Option<Square> {
+        let (low, high) = bounds(&face.landmarks_px);
+        let (middle, size) = ((low + high) * 0.5, (high - low).max_element());
+        if !(middle.is_finite() && size.is_finite() && size > 1.0) {
+            return None;
+        }
+        let holds = |square: &Square| {
+            let zoom = size / square.face_px;
+            square.face_middle.distance(middle) < MAX_SHIFT * square.side_px && zoom < MAX_ZOOM && zoom > 1.0 / MAX_ZOOM
+        };
+        if let Some(square) = self.square.filter(holds) {
+            return Some(square);
+        }
+        let (width, height) = (face.frame_size_px.0 as f32, face.frame_size_px.1 as f32);
+        let is_whole = width == height && WHOLE_SIDE_PER_FACE.contains(&(width / size));
+        let (top_left, side_px) = if is_whole {
+            (Vec2::ZERO, width)
+        } else {
+            let side = SIDE_PER_FACE * size;
+            // Hair needs less room than neck and shoulders.
+            (middle + Vec2::new(0.0, 0.04 * side) - 0.5 * side, side)
+        };
+        self.reference = self.reference.wrapping_add(1).max(1);
+        self.square = Some(Square { top_left, side_px, face_middle: middle, face_px: size });
+        self.square
+    }
+}
+
+/// Makes a picture small: each pixel the mean of those it covers.
+fn shrink(from: &Rgb, to: &mut Rgb) -> Result<()> {
+    let size = Size::new(to.width_px() as i32, to.height_px() as i32);
+    resize(&from.as_mat()?, &mut to.as_mat_mut()?, size, 0.0, 0.0, INTER_AREA)?;
+    Ok(())
+}
+
+fn bounds(points: &[Vec3]) -> (Vec2, Vec2) {
+    let start = (Vec2::splat(f32::MAX), Vec2::splat(f32::MIN));
+    points.iter().map(|p| p.truncate()).fold(start, |(low, high), p| (low.min(p), high.max(p)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::generate::family::{Kind, random};
+    use crate::signal::LatentMotion;
+
+    fn face(x: f32, y: f32, radius: f32) -> FaceObservation {
+        let mut face = FaceObservation { frame_size_px: (640, 480), ..FaceObservation::default() };
+        for (i, p) in face.landmarks_px.iter_mut().enumerate() {
+            let angle = i as f32;
+            *p = Vec3::new(x + radius * angle.cos(), y + radius * angle.sin(), 0.0);
+        }
+        face
+    }
+
+    #[test]
+    fn what_the_driver_does_changes_the_latent_and_another_square_begins_anew() {
+        let tensors = random(&[&family::encoder(64), &family::decoder(64)], 3);
+        let family = Arc::new(Family::new(Kind::Vae, 64, tensors).unwrap());
+        let mut encoder = LatentEncoder::new(&family).unwrap();
+        let frame = |grey: u8| {
+            let mut picture = Rgb::new(640, 480);
+            for (i, sample) in picture.data_mut().iter_mut().enumerate() {
+                *sample = if i / 1920 > 240 { grey } else { 90 };
+            }
+            RawFrame::new(picture, Timestamp::default())
+        };
+        let mut latents = Vec::new();
+        for (grey, face) in [
+            (10, Some(face(300.0, 240.0, 50.0))),
+            (10, Some(face(310.0, 244.0, 52.0))),
+            (200, Some(face(310.0, 244.0, 52.0))),
+            (200, None),
+            (200, Some(face(500.0, 240.0, 50.0))),
+        ] {
+            let mut latent = latents.last().cloned().unwrap_or(DriverLatent::NONE);
+            encoder.encode(&frame(grey), face.as_ref(), &mut latent).unwrap();
+            latents.push(latent);
+        }
+        let moved = |a: usize, b: usize| LatentMotion::between(&latents[a], &latents[b], 1.0);
+        let length = |motion: LatentMotion| motion.values().iter().map(|v| v * v).sum::<f32>().sqrt();
+        assert_eq!(length(moved(0, 1)), 0.0, "the square stands still, whatever the tracker says");
+        assert!(length(moved(1, 2)) > 0.01);
+        assert_eq!(latents[2], latents[3], "nobody was seen");
+        assert!(!latents[3].is_like(&latents[4]), "the face left the square");
+    }
+}

@@ -1,0 +1,191 @@
+//! The founding families as a user meets them: trained, played, measured, and what wrong input is told.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use effigy::drive::{DriverLatent, LatentMotion};
+use effigy::generate::family::{Family, Kind, decoder, encoder, random};
+use effigy::generate::latent::LatentGenerator;
+use effigy::generate::network::Size;
+use effigy::generate::weights::Weights;
+use effigy::{Generator, Portrait};
+use serde_json::Value;
+
+use crate::common;
+
+fn lab(name: &str) -> PathBuf {
+    let lab = Path::new(env!("CARGO_TARGET_TMPDIR")).join("families").join(name);
+    let _ = std::fs::remove_dir_all(&lab);
+    std::fs::create_dir_all(&lab).unwrap();
+    lab
+}
+
+fn effigy(lab: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
+    command.args(arguments).current_dir(lab).env("XDG_DATA_HOME", crate::data_home::data_home());
+    let Output { status, stderr, .. } = command.output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn demo(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name).display().to_string()
+}
+
+static IDENTITY: LazyLock<String> = LazyLock::new(|| {
+    let lab = lab("identity");
+    let arguments = ["enroll", &demo("portrait_a.png"), "-o", "a.effigy", "--consent", "synthetic", "--no-rehearsal"];
+    let (code, said) = effigy(&lab, &arguments);
+    assert_eq!(code, 0, "{said}");
+    lab.join("a.effigy").display().to_string()
+});
+
+fn random_family(kind: Kind, size_px: usize) -> Family {
+    Family::new(kind, size_px, random(&[&encoder(size_px), &decoder(size_px)], 5)).unwrap()
+}
+
+#[test]
+fn a_driver_at_rest_shows_the_photos_own_picture_and_no_motion_can_be_had_from_one_latent() {
+    for size_px in [64, 128] {
+        let mut generator = LatentGenerator::new(random_family(Kind::Vae, size_px), 512).unwrap();
+        let identity = common::identity(512);
+        let mut signal = common::rest();
+        let mut shown = Portrait::default();
+        assert!(generator.generate(&signal, &mut shown).is_err(), "nobody was adopted");
+        generator.adopt(identity.clone()).unwrap();
+        generator.generate(&signal, &mut shown).unwrap();
+        let resting = shown.picture.clone();
+        assert_eq!((resting.width_px(), resting.height_px()), (512, 512));
+        // What is certainly background stays so.
+        let corner = resting.pixel(2, 2);
+        assert_eq!((corner[3], identity.matte.pixel(2, 2)), (0, [0]));
+        signal.latent = LatentMotion::between(&DriverLatent::NONE, &DriverLatent::NONE, 1.0);
+        generator.generate(&signal, &mut shown).unwrap();
+        assert_eq!(shown.picture.data(), resting.data());
+        assert_eq!((generator.name(), generator.family().unwrap().size_px()), ("vae", size_px));
+    }
+}
+
+#[test]
+fn a_clip_drives_a_family_through_the_whole_program() {
+    let lab = lab("run");
+    let clip = demo("driver.mp4");
+    for model in ["vae", "vae-gan"] {
+        let (file, report) = (format!("{model}.mp4"), format!("{model}.json"));
+        let sink = format!("file:{file}");
+        let run = ["run", "--identity", &IDENTITY, "--source", &clip, "--model", model, "--sink", &sink];
+        let more = ["--every-frame", "--duration", "0.8", "--report", &report, "--no-settings", "--unsigned"];
+        let (code, said) = effigy(&lab, &[&run[..], &more].concat());
+        assert_eq!(code, 0, "{said}");
+        assert!(
+            said.contains(&format!("generator: {model} of 64 pixels on cpu, driven by latent differences")),
+            "{said}"
+        );
+        let report: Value = serde_json::from_slice(&std::fs::read(lab.join(&report)).unwrap()).unwrap();
+        assert_eq!((&report["generator"], &report["backend"]), (&model.into(), &"cpu".into()));
+        assert!(report["frames"]["presented"].as_u64().unwrap() >= 20, "{report}");
+        // Marked as every picture that leaves is.
+        let (code, said) = effigy(&lab, &["verify", &file]);
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
+#[test]
+fn a_family_in_a_list_of_clips() {
+    let lab = lab("render");
+    let line = serde_json::json!({
+        "identity": *IDENTITY, "clip": demo("driver.mp4"), "output": "out.mp4", "model": "vae", "duration": 0.3,
+        "unsigned": true,
+    });
+    let mut wrong = line.clone();
+    wrong["backend"] = "wgpu".into();
+    std::fs::write(lab.join("jobs.jsonl"), format!("{line}\n")).unwrap();
+    std::fs::write(lab.join("wrong.jsonl"), format!("{wrong}\n")).unwrap();
+    let (code, said) = effigy(&lab, &["render", "jobs.jsonl"]);
+    assert_eq!(code, 0, "{said}");
+    let results = std::fs::read_to_string(lab.join("jobs.results.jsonl")).unwrap();
+    let result: Value = serde_json::from_str(results.lines().next().unwrap()).unwrap();
+    assert_eq!(result["generator"], "vae");
+    let (code, said) = effigy(&lab, &["render", "wrong.jsonl"]);
+    assert!(code != 0 && said.contains("model vae and vae-gan run on the processor: leave backend out"), "{said}");
+}
+
+#[test]
+fn wrong_input_is_told_what_was_expected_and_what_to_type() {
+    let lab = lab("wrong");
+    let gan = random_family(Kind::VaeGan, 64).to_bytes().unwrap();
+    std::fs::write(lab.join("gan.safetensors"), &gan).unwrap();
+    std::fs::write(lab.join("torn.safetensors"), &gan[..gan.len() / 3]).unwrap();
+    let own = Weights::random(Size::Small, 1).to_bytes().unwrap();
+    std::fs::write(lab.join("own.safetensors"), own).unwrap();
+    let clip = demo("driver.mp4");
+    let cases: &[(&[&str], &str)] = &[
+        (&["--weights", "gan.safetensors"], "expected the family `vae`, found `vae-gan`; give --model vae-gan"),
+        (&["--weights", "torn.safetensors"], "expected a safetensors file of a family"),
+        (&["--weights", "own.safetensors"], "found the generator's network `small`, which plays without --model"),
+        (&["--weights", "none.safetensors"], "cannot read the weights none.safetensors"),
+        (&["--backend", "cuda"], "--model vae runs on the processor, and --backend cuda was asked for"),
+        (&["--source", "vmc:39540"], "--model vae is driven by pictures, and --source vmc:127.0.0.1:39540 has none"),
+    ];
+    for (more, expected) in cases {
+        let source = if more.contains(&"--source") { vec![] } else { vec!["--source", clip.as_str()] };
+        let run = ["run", "--identity", &IDENTITY, "--model", "vae", "--sink", "null", "--no-settings"];
+        let (code, said) = effigy(&lab, &[&run[..], &source, more].concat());
+        assert!(code != 0 && said.contains(expected), "{more:?}: {said}");
+    }
+    // A family's weights are none of the generator's.
+    let run = ["run", "--identity", &IDENTITY, "--source", &clip, "--sink", "null", "--weights", "gan.safetensors"];
+    let (code, said) = effigy(&lab, &run);
+    assert!(code != 0 && said.contains("expected `size` small or large in the file's header"), "{said}");
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn a_family_is_trained_from_a_data_set_and_measured_beside_the_warp() {
+    let lab = lab("train");
+    let (code, said) = effigy(&lab, &["prepare", &demo("driver.mp4"), &demo("portrait_b.png"), "-o", "data"]);
+    assert_eq!(code, 0, "{said}");
+    let train =
+        |more: &[&str]| effigy(&lab, &[&["train", "data", "-o", "out", "--steps", "2", "--batch", "2"], more].concat());
+    let (code, said) = train(&["--family", "vae"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(lab.join("out/vae.safetensors").is_file() && lab.join("out/curves.svg").is_file());
+    let (code, said) = train(&["--family", "vae-gan"]);
+    assert!(code != 0 && said.contains("expected a network `vae-gan 64`, found \"vae 64\""), "{said}");
+    let (code, said) = train(&["--family", "dcgan-video", "--size", "128"]);
+    assert!(code != 0 && said.contains("--size is of vae and vae-gan; dcgan-video has 64 pixels"), "{said}");
+    let clips = ["train", "data", "-o", "clips", "--steps", "1", "--batch", "1", "--family", "dcgan-video"];
+    let (code, said) = effigy(&lab, &clips);
+    assert_eq!(code, 0, "{said}");
+    let sample = ["train", "--family", "dcgan-video", "--sample", "clips.png", "--weights"];
+    let (code, said) = effigy(&lab, &[&sample[..], &["clips/dcgan-video.safetensors"]].concat());
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(image::open(lab.join("clips.png")).unwrap().width(), 16 * 64);
+    let (code, said) = effigy(&lab, &[&sample[..], &["out/vae.safetensors"]].concat());
+    assert!(code != 0 && said.contains("expected a safetensors file of the family `dcgan-video`, found vae"), "{said}");
+
+    let (code, said) = effigy(
+        &lab,
+        &[
+            "eval",
+            &demo("driver.mp4"),
+            "--every",
+            "60",
+            "--size",
+            "64",
+            "--generator",
+            "warp",
+            "--generator",
+            "new=vae:out/vae.safetensors",
+            "--json",
+            "out.json",
+        ],
+    );
+    assert_eq!(code, 0, "{said}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.join("out.json")).unwrap()).unwrap();
+    let generators = &json["suites"][0]["generators"];
+    assert_eq!((&generators[1]["label"], &generators[1]["backend"]), (&"new".into(), &"cpu".into()));
+    let psnr = |i: usize| generators[i]["figures"]["psnr_db"]["mean"].as_f64().unwrap();
+    assert!(psnr(0) > psnr(1), "two steps teach nothing: {} against {}", psnr(0), psnr(1));
+}
