@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use effigy_network::cpu::CpuExecutor;
+use effigy_network::motion::{Forecast, Forecaster, History, MotionSample};
 use effigy_network::network::{FrameOptions, Size, frame};
 use effigy_network::plan::Element;
 use effigy_network::plan::{
@@ -47,6 +48,26 @@ fn main() {
             );
         }
     }
+    look_ahead();
+}
+
+/// What looking ahead adds to a frame.
+fn look_ahead() {
+    let mut history = History::default();
+    for i in 0..60_u8 {
+        history.push(&MotionSample { secs: f64::from(i) / 60.0, ..MotionSample::default() });
+    }
+    let (model, mut forecast) = (Forecaster::built_in().unwrap(), Forecast::default());
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let begin = Instant::now();
+            assert!(model.look_ahead(&history, 0.066, &mut forecast));
+            begin.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let [median, p99] = [times[RUNS / 2], times[RUNS - 1]].map(|time| time.as_secs_f64() * 1e3);
+    println!("looking 66 ms ahead  median {median:7.3} ms  p99 {p99:7.3} ms");
 }
 
 fn is_convolution(op: &Op) -> bool {

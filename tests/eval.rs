@@ -171,7 +171,7 @@ fn wrong_input_is_refused_with_what_to_do() {
         (&["--across", driver, driver, "--pair", "a:b"], 2, "no photo called a"),
         (&["--across", driver, driver, "--live"], 2, "cannot be used with"),
         (&[driver, "--pair", "a:b"], 2, "--across"),
-        (&[driver, "--size", "300"], 2, "expected 256 or 512"),
+        (&[driver, "--size", "300"], 2, "expected 64, 128, 256 or 512"),
         (&[driver, "--every", "0"], 2, "1..=10000"),
         (&[driver, "--generator", "small"], 2, "expected warp, or [NAME=]BACKEND[:WEIGHTS]"),
         (&[driver, "--generator", "cpu:torn.safetensors"], 1, "cannot read the weights torn.safetensors"),

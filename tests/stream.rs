@@ -84,7 +84,8 @@ fn a_stream_that_is_silent_for_ten_seconds_is_followed_again() {
     let url = serve(content, length);
 
     let line = format!(
-        "run --no-settings --identity me.effigy --source {url} --sink file:out.mkv --backend warp --size 256 --duration 24"
+        "run --no-settings --identity me.effigy --source {url} --sink file:out.mkv --sink motion:out.jsonl --backend warp \
+         --size 256 --duration 24"
     );
     let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
     command.args(line.split_whitespace()).current_dir(&folder).stdin(Stdio::null());
@@ -108,12 +109,20 @@ fn a_stream_that_is_silent_for_ten_seconds_is_followed_again() {
     assert!(last - first > 20.0, "{first} s to {last} s\n{text}");
     let longest = shown.windows(2).map(|pair| pair[1].secs - pair[0].secs).fold(0.0, f64::max);
     assert!(longest < 1.0, "{longest} s without a picture\n{text}");
-    let movement = |from_secs: f64, to_secs: f64| {
-        let seen = shown.iter().filter(|picture| (from_secs..to_secs).contains(&picture.secs));
-        let (least, most) =
-            seen.fold((f64::MAX, f64::MIN), |(a, b), picture| (a.min(picture.luma), b.max(picture.luma)));
-        most - least
+    // The driver is followed again, as he was before, and not in between, when the portrait moves by itself.
+    let motion = std::fs::read_to_string(folder.join("out.jsonl")).unwrap();
+    let frames: Vec<serde_json::Value> = motion.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let secs = |frame: &serde_json::Value| frame["secs"].as_f64().unwrap();
+    let (begin, end) = (secs(&frames[0]), secs(&frames[frames.len() - 1]));
+    let jaws = |from_secs: f64, to_secs: f64| -> Vec<f64> {
+        let within = frames.iter().filter(|frame| (from_secs..to_secs).contains(&secs(frame)) && frame["seen"] == true);
+        within.map(|frame| frame["coefficients"]["jawOpen"].as_f64().unwrap()).collect()
     };
-    let (silent, again) = (movement(8.0, 12.0), movement(last - 4.0, last));
-    assert!(again > 3.0 * silent, "{silent} {again}\n{text}");
+    let range =
+        |jaws: &[f64]| jaws.iter().fold(f64::MIN, |a, b| a.max(*b)) - jaws.iter().fold(f64::MAX, |a, b| a.min(*b));
+    let (before, silent, again) = (jaws(begin, begin + 4.0), jaws(begin + 5.0, begin + 11.5), jaws(end - 4.0, end));
+    let n = [&before, &silent, &again].map(Vec::len);
+    // A decoder gives its last pictures when the stream is given up.
+    assert!(n[0] > 40 && n[1] <= 4 && n[2] > 40, "{n:?} frames with the driver\n{text}");
+    assert!(range(&again) > 0.5 * range(&before) && range(&before) > 0.05, "{before:?}\n{again:?}\n{text}");
 }

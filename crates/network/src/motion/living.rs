@@ -117,7 +117,7 @@ impl Living {
     /// The one that belongs to the program.
     ///
     /// # Errors
-    /// [`effigy_base::ErrorKind::Model`] when the program was built from a torn file.
+    /// [`effigy_base::error::ErrorKind::Model`] when the program was built from a torn file.
     pub fn built_in() -> Result<&'static Self> {
         static MODEL: OnceLock<Living> = OnceLock::new();
         if let Some(model) = MODEL.get() {
@@ -130,7 +130,7 @@ impl Living {
     /// Reads a file's bytes.
     ///
     /// # Errors
-    /// [`effigy_base::ErrorKind::Model`] when they are torn or another model's.
+    /// [`effigy_base::error::ErrorKind::Model`] when they are torn or another model's.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let file = weights::open(bytes)?;
         let read = |name: &str, shape: &[usize]| weights::read(&file, &format!("living.{name}"), shape);
