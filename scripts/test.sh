@@ -33,6 +33,8 @@ cargo test --locked --workspace --features "$features" --no-run
 EFFIGY_DEVICES_TEST=$(scripts/test_program.sh devices)
 export EFFIGY_DEVICES_TEST
 kernels_test=$(scripts/test_program.sh kernels)
+# Where Cargo would look for libraries: the stand-ins of the CUDA driver.
+stand_ins=$(dirname "$(ls -t "$(dirname "$kernels_test")"/../build/effigy-network-*/out/libcuda.so | head -n 1)")
 
 run_tests() {
   phase "tests"
@@ -47,7 +49,7 @@ run_tests() {
   scripts/remote_test.sh target/debug/effigy
   if [ "$(uname -sm)" = "Linux x86_64" ]; then
     phase "CUDA kernels on the processor, against their twins"
-    (cd crates/network && EFFIGY_DEVICES=cuda "$kernels_test")
+    (cd crates/network && LD_LIBRARY_PATH=$stand_ins EFFIGY_DEVICES=cuda "$kernels_test")
   fi
 }
 phase "tests begin; lints beside them"
