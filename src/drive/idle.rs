@@ -12,6 +12,8 @@ use crate::motion::living::{Breath, Idle, Living};
 
 /// What it does follows from this and the time alone: a clip that is rendered twice idles the same.
 const SEED: u64 = 1;
+/// Steps of the solver in a frame: lids, gaze and brows move little from one to the next.
+const N_STEPS: usize = 2;
 /// After so long it begins anew, far from where anybody looks: numbers of seconds stay exact.
 const PERIOD_SECS: f64 = 1e7;
 
@@ -61,7 +63,7 @@ impl IdleFace {
         let mut new = Self {
             model: Living::built_in()?,
             breath: Breath::default(),
-            face: PuppetFace::new(portrait.base())?,
+            face: PuppetFace::new(portrait.base(), N_STEPS)?,
             still: Box::new(*portrait.base()),
             rest: *portrait.coefficients(),
             places: Places::find(),

@@ -15,6 +15,8 @@ use crate::motion_link::MotionFrame;
 
 /// The frame that the face is put into, (width, height) in pixels.
 const FRAME_PX: (usize, usize) = (640, 480);
+/// Steps of the solver in a frame: a driver's numbers may jump.
+const N_STEPS: usize = 6;
 /// Heads are taken to be within this distance from the camera, in centimetres.
 const DISTANCES_CM: (f32, f32) = (15.0, 300.0);
 
@@ -30,7 +32,7 @@ impl MotionTracker {
     /// [`crate::ErrorKind::Model`] when the program was built from a torn expression space.
     pub fn new(identity: &Identity) -> Result<Self> {
         let resting = RestingPortrait::new(&identity.shape.points, None, 0.0)?;
-        Ok(Self { face: PuppetFace::new(resting.base())? })
+        Ok(Self { face: PuppetFace::new(resting.base(), N_STEPS)? })
     }
 
     /// What the face stage would have seen of a face that does this.

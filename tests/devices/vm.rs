@@ -229,7 +229,7 @@ fn the_virtual_camera_is_read_back_with_its_age() {
     let folder = Folder::new("devices-vm-age");
     let report = Path::new("/out/e2e-vm.json");
     let mut command = effigy();
-    command.args("bench e2e --way vcam --no-face --backend warp --secs 14 --warm-up 1".split(' '));
+    command.args("bench e2e --way vcam --no-face --backend warp --secs 8 --warm-up 1".split(' '));
     command.args(["--identity", "/out/me.effigy", "--report"]).arg(report);
     let mut measured = Running::start_saying(&mut command, &folder.0.join("e2e.log"));
     assert_eq!(measured.wait(BOUND), 0, "{}", measured.said());

@@ -152,16 +152,8 @@ impl<'a> Replay<'a> {
         let (weight, bias) = self.layer(layer);
         let [c_out, c_in, _, _] = weight.dims();
         let phases = weight.reshape([c_out * c_in, 9]).matmul(folding(&self.parameters.device().clone().inner()));
-        let phases = phases.reshape([c_out, c_in, 4, 4]).permute([2, 0, 1, 3]).reshape([4 * c_out, c_in, 2, 2]);
-        let y = conv2d(self.value(op.x), phases, None, ConvOptions::new([1; 2], [1; 2], [1; 2], 1));
-        let [n, _, h, w] = y.dims();
-        let (h, w) = (h - 1, w - 1);
-        let phase =
-            |p: usize| -> Tensor<4> { y.clone().narrow(1, p * c_out, c_out).narrow(2, p / 2, h).narrow(3, p % 2, w) };
-        // (n, c, h, w) four times, to (n, c, h, 2, w, 2).
-        let rows = [0, 2].map(|p| Tensor::stack::<5>(vec![phase(p), phase(p + 1)], 4).reshape([n, c_out, h, 2 * w]));
-        let y: Tensor<5> = Tensor::stack(rows.to_vec(), 3);
-        let y = y.reshape([n, c_out, 2 * h, 2 * w]) + bias.reshape([1, c_out, 1, 1]);
+        let phases = phases.reshape([c_out, c_in, 4, 4]).permute([2, 0, 1, 3]).reshape([4, c_out, c_in, 2, 2]);
+        let y = convolve_phases(self.value(op.x), phases, bias);
         self.end(y, op.residual, op.activation)
     }
 
@@ -191,6 +183,22 @@ fn motion(x: Tensor<4>) -> Tensor<4> {
     let masks = activation::softmax(x.clone().narrow(1, 0, 4), 1);
     let residual = x.clone().narrow(1, 4, 2) / 64.0;
     Tensor::cat(vec![masks, residual, activation::sigmoid(x.narrow(1, 6, 1))], 1)
+}
+
+/// An upsampling convolution whose weight `[4, c_out, c_in, 2, 2]` holds the taps of each phase: one convolution makes all
+/// phases, and they are interleaved. A transposed convolution of kernel 4, stride 2 and padding 1 is of this form.
+pub fn convolve_phases(x: Tensor<4>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<4> {
+    let [_, c_out, c_in, _, _] = weight.dims();
+    let phases = weight.reshape([4 * c_out, c_in, 2, 2]);
+    let y = conv2d(x, phases, None, ConvOptions::new([1; 2], [1; 2], [1; 2], 1));
+    let [n, _, h, w] = y.dims();
+    let (h, w) = (h - 1, w - 1);
+    let phase =
+        |p: usize| -> Tensor<4> { y.clone().narrow(1, p * c_out, c_out).narrow(2, p / 2, h).narrow(3, p % 2, w) };
+    // (n, c, h, w) four times, to (n, c, h, 2, w, 2).
+    let rows = [0, 2].map(|p| Tensor::stack::<5>(vec![phase(p), phase(p + 1)], 4).reshape([n, c_out, h, 2 * w]));
+    let y: Tensor<5> = Tensor::stack(rows.to_vec(), 3);
+    y.reshape([n, c_out, 2 * h, 2 * w]) + bias.reshape([1, c_out, 1, 1])
 }
 
 /// (9, 16): which taps of a 3×3 kernel go into which of four 2×2 kernels.

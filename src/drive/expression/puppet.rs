@@ -5,8 +5,6 @@ use super::{LID_IMPORTANCE, LIP_IMPORTANCE, N_FIRST_STEPS, Points, SHUT_EYE, SHU
 use crate::error::Result;
 use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 
-/// Steps of the solver in a frame: it goes on from the frame before.
-const N_STEPS: usize = 6;
 /// A lid is open as at rest up to this strength of its blink, and shut from [`SHUT_BLINK`] on.
 const OPEN_BLINK: f32 = 0.12;
 const SHUT_BLINK: f32 = 0.65;
@@ -21,6 +19,7 @@ pub(in crate::drive) struct PuppetFace {
     goal: Goal,
     resting: Box<Points>,
     points: Box<Points>,
+    n_steps: usize,
     is_new: bool,
     /// Where the numbers that say more than strengths stand.
     blinks: [usize; 2],
@@ -28,8 +27,9 @@ pub(in crate::drive) struct PuppetFace {
 }
 
 impl PuppetFace {
-    /// Takes a face at rest, in head space.
-    pub(in crate::drive) fn new(resting: &Points) -> Result<Self> {
+    /// Takes a face at rest, in head space. In a frame the solver goes on from the frame before, in `n_steps`: each costs as
+    /// much as reading the expressions' network and its slopes.
+    pub(in crate::drive) fn new(resting: &Points, n_steps: usize) -> Result<Self> {
         let place = |name: &str| COEFFICIENT_NAMES.iter().position(|known| *known == name).unwrap_or_default();
         let mut goal = Goal::default();
         // The network's first answer is how neutral a face is, which the others say better.
@@ -39,6 +39,7 @@ impl PuppetFace {
             goal,
             resting: Box::new(*resting),
             points: Box::new(*resting),
+            n_steps,
             is_new: true,
             blinks: [place("eyeBlinkRight"), place("eyeBlinkLeft")],
             jaw: place("jawOpen"),
@@ -73,7 +74,7 @@ impl PuppetFace {
             self.goal.feature_importance[feature] = 0.3 * LIP_IMPORTANCE * shut;
         }
         *self.points = *self.resting;
-        let n_steps = if std::mem::take(&mut self.is_new) { N_FIRST_STEPS } else { N_STEPS };
+        let n_steps = if std::mem::take(&mut self.is_new) { N_FIRST_STEPS } else { self.n_steps };
         self.solver.solve(&self.goal, n_steps, &mut self.points);
         keep_finite(&mut self.points, &self.resting);
         &self.points

@@ -120,11 +120,7 @@ impl Living {
     /// [`effigy_base::error::ErrorKind::Model`] when the program was built from a torn file.
     pub fn built_in() -> Result<&'static Self> {
         static MODEL: OnceLock<Living> = OnceLock::new();
-        if let Some(model) = MODEL.get() {
-            return Ok(model);
-        }
-        let model = Self::from_bytes(weights::BUILT_IN)?;
-        Ok(MODEL.get_or_init(|| model))
+        weights::built_in(&MODEL, Self::from_bytes)
     }
 
     /// Reads a file's bytes.

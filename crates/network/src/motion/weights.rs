@@ -1,5 +1,7 @@
 //! Weights of motion models in their file: rows of 16-bit numbers, read without trust.
 
+use std::sync::OnceLock;
+
 use half::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -8,6 +10,18 @@ use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 
 /// The file that belongs to the program.
 pub const BUILT_IN: &[u8] = include_bytes!("../../../../models/motion.safetensors");
+
+/// The model of the program's own file, read when it is first asked for.
+///
+/// # Errors
+/// [`ErrorKind::Model`] when the program was built from a torn file.
+pub(super) fn built_in<T>(model: &'static OnceLock<T>, read: fn(&[u8]) -> Result<T>) -> Result<&'static T> {
+    if let Some(model) = model.get() {
+        return Ok(model);
+    }
+    let read = read(BUILT_IN)?;
+    Ok(model.get_or_init(|| read))
+}
 
 /// Reads a row of the given extents.
 ///

@@ -8,12 +8,13 @@ use burn::tensor::ops::ConvTransposeOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::dcgan::{self, Dcgan};
-use super::layers::{replay, transposed};
+use super::layers::replay;
 use super::pictures::Pictures;
 use super::vae::{Vae, VaeWeights};
 use super::{FamilyOptions, Learner, train};
 use crate::curves::{curve, log_lines};
 use crate::leaves::Leaves;
+use crate::replay::convolve_phases;
 use effigy_base::error::Result;
 use effigy_base::random::Rng;
 use effigy_network::family::{self, Family, Kind, N_LATENT};
@@ -234,7 +235,7 @@ fn a_transposed_convolution_in_phases_is_the_one_of_the_books() {
     let bias = Tensor::<1>::from_data(TensorData::new(bias, [c_out]), &device);
     let x = tensor(&x, [2, c_in, 6, 7]);
     let weight = Tensor::<5>::from_data(TensorData::new(phases, [4, c_out, c_in, 2, 2]), &device);
-    let ours = transposed(x.clone(), weight, bias.clone());
+    let ours = convolve_phases(x.clone(), weight, bias.clone());
     let options = ConvTransposeOptions::new([2; 2], [1; 2], [0; 2], [1; 2], 1);
     let theirs = conv_transpose2d(x, tensor(&books, [c_in, c_out, 4, 4]), Some(bias), options);
     assert_eq!(ours.dims(), theirs.dims());
