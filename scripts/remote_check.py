@@ -210,8 +210,8 @@ class Run:
         return False
 
     def after(self, what, words):
-        """Milliseconds from an event to the first line after it with these words."""
-        at = next(at for at, name in self.events if name == what)
+        """Milliseconds from an event to the first line after it with these words; none if either did not come."""
+        at = next((at for at, name in self.events if name == what), float("inf"))
         return next(((said - at) * 1e3 for said, line in self.said if said >= at and words in line), None)
 
     def away(self):
@@ -228,8 +228,8 @@ class Run:
         pairs = zip(zip(frames["at_ms"], network), zip(frames["at_ms"][1:], network[1:]))
         return max((b[0] - a[0] for a, b in pairs if a[1] < 0 or b[1] < 0), default=0.0)
 
-    def story(self):
-        """Each stretch of pictures made at one place: from, to, where, how many, the median age."""
+    def stretches(self):
+        """Each stretch of pictures made at one place: begin and end in milliseconds, where, the ages."""
         frames, stretches = self.run["frames"], []
         network = frames.get("network_ms") or [-1] * len(frames["at_ms"])
         for at, age, ms in zip(frames["at_ms"], frames["age_ms"], network):
@@ -238,8 +238,12 @@ class Run:
                 stretches.append([at, at, where, []])
             stretches[-1][1] = at
             stretches[-1][3].append(age)
+        return stretches
+
+    def story(self):
+        """A line for each stretch: from, to, where, how many, the median age."""
         return [f"{a / 1e3:7.2f} to {b / 1e3:6.2f} s  {where:<6} {len(ages):4} pictures, age p50 {sorted(ages)[len(ages) // 2]:5.1f} ms"
-                for a, b, where, ages in stretches]
+                for a, b, where, ages in self.stretches()]
 
 
 def main():
@@ -283,14 +287,26 @@ def check(args, work, servers):
         sys.stdout.flush()
         return run
 
+    def until(holds, attempt):
+        """Repeats a run until what was looked for came about. Where program and server share two busy cores, one answer may come
+        so late that the server counts as lost for the rest of a run: five such runs are a fault, with --idle the first is."""
+        for _ in range(1 if args.idle else 5):
+            run = attempt()
+            assert run.code == 0, run.said
+            if holds(run):
+                return run
+        raise AssertionError(run.said)
+
+    def served(name, backend, share_if_idle, env=None):
+        return until(lambda run: run.away()[0] > (share_if_idle if args.idle else 0), lambda: play(name, backend, env=env))
+
     export("-o", "ml", "--layout", "mlserver", "--device", "cpu", "--window-ms", "0")
     server = mlserver(work / "ml" / "effigy", work / "mlserver.log")
     servers.append(server)
     rpc, http = server.ports["grpc"], server.ports["http"]
 
     for name, backend in [("grpc", f"remote:grpc://127.0.0.1:{rpc}"), ("http", f"remote:http://127.0.0.1:{http}")]:
-        run = play(name, backend)
-        assert run.code == 0 and run.away()[0] > (0.5 if args.idle else 0), run.said
+        served(name, backend, 0.5)
 
     # Another weight, another model, another place: said at once, and nothing is run.
     run = play("no-model", f"remote:grpc://127.0.0.1:{rpc}/other")
@@ -306,8 +322,7 @@ def check(args, work, servers):
     https = Network(http, tls=context, token="open-sesame")
     trusted = {"EFFIGY_REMOTE_CA": str(authority), "EFFIGY_REMOTE_TOKEN": "open-sesame"}
     for name, backend in [("grpcs", f"remote:grpcs://localhost:{port}"), ("https", f"remote:https://localhost:{https.port}")]:
-        run = play(name, backend, secs=3, env=trusted)
-        assert run.code == 0 and run.away()[0] > (0.3 if args.idle else 0), run.said
+        served(name, backend, 0.3, env=trusted)
     run = play("wrong-token", f"remote:grpcs://localhost:{port}", env=trusted | {"EFFIGY_REMOTE_TOKEN": "open"})
     assert run.code != 0 and any("EFFIGY_REMOTE_TOKEN" in line for _, line in run.said), run.said
     run = play("not-trusted", f"remote:grpcs://localhost:{port}", secs=2, env={"EFFIGY_REMOTE_TOKEN": "open-sesame"})
@@ -317,28 +332,31 @@ def check(args, work, servers):
     # A slow and lossy network, and one that falls silent.
     network = Network(rpc)
     network.delay_s, network.stall_share = 0.015, 0.002
-    run = play("far", f"remote:grpc://127.0.0.1:{network.port}")
-    assert run.code == 0 and run.away()[0] > (0.3 if args.idle else 0), run.said
+    served("far", f"remote:grpc://127.0.0.1:{network.port}", 0.3)
     network = Network(rpc)
     network.rate = 12.5e6
-    run = play("100-mbit", f"remote:grpc://127.0.0.1:{network.port}")
-    assert run.code == 0 and run.away()[0] > (0.3 if args.idle else 0), run.said
+    served("100-mbit", f"remote:grpc://127.0.0.1:{network.port}", 0.3)
     network = Network(rpc)
     events = [(3.0, "silent", lambda: setattr(network, "is_silent", True)), (6.0, "back", lambda: setattr(network, "is_silent", False))]
-    run = play("silent", f"remote:grpc://127.0.0.1:{network.port}", secs=12, events=events)
+    run = until(
+        lambda run: None not in (run.after("silent", "no picture from"), run.after("back", "again after")),
+        lambda: play("silent", f"remote:grpc://127.0.0.1:{network.port}", secs=12, events=events),
+    )
     print("\n".join("  " + line for line in run.story()))
     print(f"  longest pause at a change {run.longest_pause():.0f} ms; said {run.after('silent', 'no picture from'):.0f} ms after silence, "
           f"back {run.after('back', 'again after'):.0f} ms after the network")
 
     # The server killed, and started again.
     events = [(4.0, "killed", server.kill), (7.0, "started", lambda: threading.Thread(target=server.start).start())]
-    run = play("killed", f"remote:grpc://127.0.0.1:{rpc}", secs=24, events=events)
+    def was_taken_over_and_back(run):
+        makers = [maker for _, _, maker, _ in run.stretches()]
+        heard = None not in (run.after("killed", "no picture from"), run.after("started", "again after"))
+        return heard and makers[:1] == makers[-1:] == ["server"] and "here" in makers
+
+    run = until(was_taken_over_and_back, lambda: play("killed", f"remote:grpc://127.0.0.1:{rpc}", secs=24, events=events))
     print("\n".join("  " + line for line in run.story()))
     said, back = run.after("killed", "no picture from"), run.after("started", "again after")
     print(f"  said {said:.0f} ms after the kill; back {back:.0f} ms after the start; longest pause at a change {run.longest_pause():.0f} ms")
-    assert run.code == 0 and back is not None, run.said
-    stretches = [line.split()[4] for line in run.story()]
-    assert stretches[0] == "server" and "here" in stretches and stretches[-1] == "server", run.story()
 
     if args.kserve:
         export("-o", "plain")
