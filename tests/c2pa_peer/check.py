@@ -236,7 +236,7 @@ def main():
         "c2pa-python": by_sdk,
         "by hand, openssl": lambda path: by_hand(path, folder / "certificates.pem")[0],
     }
-    unread = {("c2pa-ts", ".avi"), ("c2pa-ts", ".mkv"), ("c2pa-python", ".mkv")}
+    unread = {("c2pa-ts", ".avi"), ("c2pa-ts", ".mkv"), ("c2pa-python", ".mkv"), ("encypher-c2pa", ".mkv")}
     n_wrong = 0
     for path in sorted((folder / "signed").iterdir()):
         if path.suffix not in MIME:
