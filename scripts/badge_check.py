@@ -108,13 +108,13 @@ def main():
         # The head fills the picture and moves behind the badge.
         near = ["--source", given.clips[0], "--framing", "fill", "--zoom", "3", "--background", "#ffff00"]
         cases += [("a moving head", language, place, near) for language, place in zip(LANGUAGES, PLACES + PLACES)]
-        lines = [f"{'':34}{'word':6}{'corner':14}kbit/s   contrast: least, median"]
+        lines = [f"{'':38}{'word':6}{'corner':14}kbit/s   contrast: least, median"]
         strips, least = [], 1e9
         for name, language, place, options in cases:
             options = base + options + ["--badge-language", language, "--badge-place", place]
             worst, median, size, frame, box = measure(effigy, options, given.kbits, 30)
             least = min(least, worst)
-            lines.append(f"{name:34}{language:6}{place:14}{size:6.0f}   {worst:5.1f}, {median:.1f}")
+            lines.append(f"{name:38}{language:6}{place:14}{size:6.0f}   {worst:5.1f}, {median:.1f}")
             print(lines[-1], flush=True)
             strip = frame[box[0], box[1]]
             strips.append(np.pad(strip[:80, :220], ((0, 80 - min(80, strip.shape[0])), (0, 220 - min(220, strip.shape[1])), (0, 0))))

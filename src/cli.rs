@@ -28,6 +28,7 @@ pub(crate) mod keys;
 mod live_window;
 pub(crate) mod manual;
 pub(crate) mod merge;
+mod model;
 mod names;
 mod opener;
 mod outputs;
@@ -62,7 +63,8 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-use backend::{Backend, Maker, MakerParser, Model};
+use backend::{Backend, Maker, MakerParser};
+use model::{Model, ModelParser};
 use names::{Names, parse_name, parse_names};
 
 const EXAMPLES: &str = "Examples:
@@ -212,8 +214,8 @@ pub(crate) struct RunArgs {
     /// remote:grpc://HOST:PORT[/MODEL] (grpcs, http, https), and this machine while that is silent (docs/remote.md)
     #[arg(long, default_value = "auto", value_name = "BACKEND", value_parser = MakerParser)]
     pub(crate) backend: Maker,
-    /// Which network makes it
-    #[arg(long, value_enum, value_name = "MODEL", default_value_t)]
+    /// Which network makes it; or pack:DIR, networks of others as ONNX files (docs/packs.md)
+    #[arg(long, value_name = "MODEL", default_value = "own", value_parser = ModelParser)]
     pub(crate) model: Model,
     /// The network's weights, of `effigy train`; otherwise those inside the program
     #[arg(long, value_name = "FILE.safetensors")]

@@ -35,6 +35,7 @@ mod modules;
 mod names;
 mod network;
 mod offline;
+mod packs;
 mod photos;
 mod pipeline;
 mod predict;

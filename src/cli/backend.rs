@@ -6,7 +6,6 @@ use std::fmt;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, ValueEnum};
-use effigy::generate::family::Kind;
 
 /// What makes the picture on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -22,29 +21,6 @@ pub(crate) enum Backend {
     Cpu,
     /// The mesh warp on the processor, without a network
     Warp,
-}
-
-/// Which network makes the picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Model {
-    /// Effigy's own
-    #[default]
-    Own,
-    /// A founding family of 64 or 128 pixels, driven by latent differences: a variational autoencoder (docs/families.md)
-    Vae,
-    /// The same, taught with a discriminator
-    VaeGan,
-}
-
-impl Model {
-    /// The founding family, if it is one.
-    pub(crate) fn family(self) -> Option<Kind> {
-        match self {
-            Self::Own => None,
-            Self::Vae => Some(Kind::Vae),
-            Self::VaeGan => Some(Kind::VaeGan),
-        }
-    }
 }
 
 /// What makes the picture, on this machine or another.

@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, ValueEnum};
 use effigy::drive::Motion;
 use effigy::error::OrError as _;
+use effigy::generate::Generator as _;
 use effigy::generate::choose::{self, BACKENDS};
 use effigy::generate::family::{Family, Kind};
 use effigy::generate::latent::LatentGenerator;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
+use effigy::generate::pack::PackGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
+use effigy::onnx::Provider;
 use effigy::shard::Shard;
 use effigy::train::eval::{
     self, Contender, EvalOptions, Evaluation, Instruments, MetricFiles, Part, Progress, Suite, report,
@@ -112,6 +115,9 @@ enum CrossMotion {
     Both,
 }
 
+/// Before the folder of a pack.
+const PACK: &str = "pack";
+
 /// What `--generator` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GeneratorSpec {
@@ -125,10 +131,10 @@ impl FromStr for GeneratorSpec {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let families = Kind::ALL.iter().map(|kind| kind.name());
-        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).chain(families).collect();
+        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).chain(families).chain([PACK]).collect();
         let expected = || {
             let names = names.join(", ");
-            format!("expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}")
+            format!("expected warp, pack:DIR, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}")
         };
         // A name ends before the backend: a path may hold an equals sign.
         let (label, rest) = match text.split_once('=') {
@@ -143,7 +149,7 @@ impl FromStr for GeneratorSpec {
         }
         let (backend, file) = rest.split_once(':').map_or((rest, None), |(backend, file)| (backend, Some(file)));
         let backend = names.iter().find(|name| **name == backend).ok_or_else(expected)?;
-        if file == Some("") {
+        if file == Some("") || (*backend == PACK && file.is_none()) {
             return Err(expected());
         }
         Ok(Self { label, network: Some((backend, file.map(PathBuf::from))) })
@@ -338,6 +344,11 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
         let generator = Box::new(WarpGenerator::new(eval::OUTPUT_PX));
         return Ok(Contender { label: spec.label.clone().unwrap_or_else(|| "warp".to_owned()), generator });
     };
+    if let (&PACK, Some(folder)) = (backend, path) {
+        let generator = Box::new(PackGenerator::open(folder, Provider::Cpu, eval::OUTPUT_PX)?);
+        let label = spec.label.clone().unwrap_or_else(|| generator.name().to_owned());
+        return Ok(Contender { label, generator });
+    }
     if let Some(kind) = Kind::named(backend) {
         let family = path.as_deref().map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
         let label = spec.label.clone().unwrap_or_else(|| kind.name().to_owned());

@@ -27,7 +27,7 @@ use super::{RunArgs, browser, keys, live_window, opener, people, remember, termi
 
 pub(super) use checks::check_badge;
 use checks::{check_every_frame, check_model, check_remote, check_sinks, keep_permitted, microphone};
-pub(crate) use generator::{family_generator, generator_of, open_generator};
+pub(crate) use generator::{generator_of, generator_of_others, open_generator};
 pub(super) use run_id::following_run_id;
 use run_id::run_id;
 
@@ -92,8 +92,10 @@ fn drive(args: &RunArgs) -> Result<()> {
         source = Box::new(LimitedSource::new(source, length));
     }
     let weights = args.weights.as_deref();
-    let generator = match args.model.family() {
-        Some(kind) => family_generator(kind, weights, frame.generated_px)?,
+    let backend = if let Maker::Here(backend) = args.backend { backend } else { Backend::Auto };
+    let of_others = generator_of_others(&args.model, backend, weights, frame.generated_px)?;
+    let generator = match of_others {
+        Some(generator) => generator,
         None => open_generator(&args.backend, weights, frame.generated_px, args.every_frame)?,
     };
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);

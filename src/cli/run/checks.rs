@@ -30,17 +30,26 @@ pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) 
     }
 }
 
-/// A founding family looks at the driver's picture, on this machine's processor.
+/// A network of others looks at the driver's picture, on this machine.
 pub(super) fn check_model(args: &RunArgs) -> Result<()> {
-    let Some(kind) = args.model.family() else { return Ok(()) };
+    if args.model == Model::Own {
+        return Ok(());
+    }
     let why = if matches!(args.source, SourceSpec::Motion(_)) {
         format!("is driven by pictures, and --source {} has none; give a camera or a clip", args.source)
-    } else if !matches!(args.backend, Maker::Here(Backend::Auto | Backend::Cpu)) {
-        format!("runs on the processor, and --backend {} was asked for; give --backend cpu", args.backend)
+    } else if matches!(args.model, Model::Pack(_)) && args.weights.is_some() {
+        "has its weights in its folder; leave --weights out".to_owned()
     } else {
-        return Ok(());
+        return match args.backend {
+            Maker::Here(backend) => args.model.provider(backend).map(drop),
+            #[cfg(feature = "remote")]
+            Maker::Remote(_) => Err(Error::new(
+                ErrorKind::Config,
+                format!("--model {} runs on this machine; leave --backend out", args.model),
+            )),
+        };
     };
-    Err(Error::new(ErrorKind::Config, format!("--model {} {why}", kind.name())))
+    Err(Error::new(ErrorKind::Config, format!("--model {} {why}", args.model)))
 }
 
 /// Rendering every frame makes sense from a clip to files.

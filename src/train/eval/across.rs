@@ -350,7 +350,7 @@ impl Stage {
         let identity = self.enroll(&pair.portrait)?;
         generator.adopt(Arc::clone(&identity))?;
         self.compositor.adopt(&identity)?;
-        let mut encoder = generator.family().map(LatentEncoder::new).transpose()?;
+        let mut encoder = LatentEncoder::of(generator)?;
         let mut latent = DriverLatent::NONE;
         let mut driver = Driver::new(self.drive, Arc::clone(&identity))?;
         let mut signal = DrivingSignal::rest(&identity.shape, identity.size_px(), Motion::Relative);
