@@ -33,6 +33,17 @@ pub(crate) enum Maker {
     Remote(effigy::remote::Address),
 }
 
+impl Maker {
+    /// What makes it on this machine.
+    pub(crate) fn here(&self) -> Backend {
+        match self {
+            Self::Here(backend) => *backend,
+            #[cfg(feature = "remote")]
+            Self::Remote(_) => Backend::Auto,
+        }
+    }
+}
+
 impl fmt::Display for Maker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

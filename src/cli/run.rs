@@ -92,8 +92,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         source = Box::new(LimitedSource::new(source, length));
     }
     let weights = args.weights.as_deref();
-    let backend = if let Maker::Here(backend) = args.backend { backend } else { Backend::Auto };
-    let of_others = generator_of_others(&args.model, backend, weights, frame.generated_px)?;
+    let of_others = generator_of_others(&args.model, args.backend.here(), weights, frame.generated_px)?;
     let generator = match of_others {
         Some(generator) => generator,
         None => open_generator(&args.backend, weights, frame.generated_px, args.every_frame)?,

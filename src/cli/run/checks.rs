@@ -12,7 +12,7 @@ use effigy::{Error, ErrorKind, Identity, Result};
 
 use crate::cli::outputs::is_same_file;
 use crate::cli::settings::Origin;
-use crate::cli::{Backend, Maker, RunArgs, names};
+use crate::cli::{Maker, Model, RunArgs, names};
 
 /// The visible mark may go only where nobody can be wronged.
 pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {

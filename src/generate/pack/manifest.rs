@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files;
 
 /// What the manifest is called.
-pub const FILE: &str = "pack.json";
+const FILE: &str = "pack.json";
 const MAX_BYTES: u64 = 1 << 16;
 /// The largest network accepted, in bytes: ONNX files cannot be larger.
 const MAX_NETWORK_BYTES: u64 = 1 << 31;
