@@ -7,7 +7,7 @@ use super::talker::Talker;
 use crate::capture::{MAX_READ_WAIT, RawFrame, Read, Source};
 use crate::clock::{Clock, MonotonicClock, Timestamp};
 use crate::error::Result;
-use crate::microphone::{Listening, MicrophoneSpec, SoundBlock, SoundFeed, listen};
+use crate::microphone::{Listening, Microphone, MicrophoneSpec, SoundBlock, SoundFeed, listen};
 use crate::speech::SpeechListener;
 
 /// Sound whose own time is further off than this did not follow what was heard before.
@@ -27,7 +27,7 @@ pub struct MicrophoneSource {
     heard: Option<Heard>,
     mono: Vec<f32>,
     // After what reads it.
-    _listening: Listening,
+    _listening: Option<Listening>,
 }
 
 /// Sound that was heard without a gap.
@@ -54,8 +54,13 @@ impl MicrophoneSource {
     pub fn open(spec: &MicrophoneSpec) -> Result<Self> {
         let clock = MonotonicClock::new();
         let listening = listen(spec, clock)?;
-        let microphone = listening.microphone();
+        let microphone = listening.microphone().clone();
         log::info!("microphone: what {} hears moves the mouth", microphone.name());
+        Self::of(&microphone, Some(listening), clock)
+    }
+
+    /// Follows a microphone whose sound has its times by `clock`.
+    fn of(microphone: &Microphone, listening: Option<Listening>, clock: MonotonicClock) -> Result<Self> {
         Ok(Self {
             name: format!("microphone {}", microphone.name()),
             feed: microphone.feed(),
@@ -133,5 +138,71 @@ impl Source for MicrophoneSource {
 
     fn frame_rate_hz(&self) -> Option<f64> {
         Some(RATE_HZ)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::microphone::SoundInlet;
+
+    const RATE_HZ: u32 = 48_000;
+
+    /// Sound of ten milliseconds: harmonics of a voice at 120 Hz, loud where those of an "ah" are.
+    fn say(inlet: &mut SoundInlet, n: u64, is_loud: bool, rate_hz: u32) {
+        let n_samples = u64::from(rate_hz) / 100;
+        let sample = |i: u64| {
+            let t = (n * n_samples + i) as f64 / f64::from(rate_hz);
+            let part = |hz: f64| {
+                let near = |formant: f64| (-((hz - formant) / 150.0).powi(2)).exp();
+                (near(730.0) + 0.5 * near(1090.0) + 0.1 * near(2440.0) + 0.05) * (std::f64::consts::TAU * hz * t).sin()
+            };
+            let voice = (1..40).map(|i| part(120.0 * f64::from(i))).sum::<f64>();
+            [if is_loud { 0.05 * voice as f32 } else { 0.0 }; 2]
+        };
+        inlet.push(Timestamp::from_nanos(5_000_000_000 + n * 10_000_000), rate_hz, (0..n_samples).map(sample));
+    }
+
+    fn hear(source: &mut MicrophoneSource) -> Option<f64> {
+        while let Ok(block) = source.feed.try_recv() {
+            source.take(&block).unwrap();
+        }
+        source.newest()
+    }
+
+    #[test]
+    fn a_frame_comes_a_tenth_of_a_second_after_its_sound_and_goes_on_after_a_gap() {
+        let (microphone, mut inlet) = Microphone::new("test".to_owned());
+        let mut source = MicrophoneSource::of(&microphone, None, MonotonicClock::new()).unwrap();
+        let mut frames = Vec::new();
+        // Half a second of silence, half of a vowel, half of silence; nothing for a second; the same of another rate.
+        for n in (0..150).chain(250..400) {
+            say(&mut inlet, n, (50..100).contains(&(n % 250)), if n < 200 { RATE_HZ } else { 16_000 });
+            if let Some(secs) = hear(&mut source) {
+                let heard = source.heard.as_ref().unwrap();
+                frames.push((heard.first_secs + secs - 5.0, heard.end_secs() - 5.0, heard.listener.mouth(secs)[0]));
+            }
+        }
+        assert!((70..=75).contains(&frames.len()), "{} frames of three seconds", frames.len());
+        let lags = frames.iter().map(|(at, end, _)| end - at);
+        let (least, most) = lags.fold((f64::MAX, f64::MIN), |(a, b), lag| (a.min(lag), b.max(lag)));
+        assert!(least > 0.08 && most < 0.125, "{least} to {most} s from the sound to the frame");
+        for round_secs in [0.0, 2.5] {
+            let jaw = |from: f64, to: f64| {
+                let within = |(at, _, _): &&(f64, f64, f32)| (from..to).contains(&(at - round_secs));
+                frames.iter().filter(within).map(|(_, _, jaw)| *jaw).fold(0.0, f32::max)
+            };
+            assert!(jaw(0.0, 0.35) < 0.05 && jaw(1.2, 1.5) < 0.05, "shut while nobody speaks");
+            assert!(jaw(0.6, 0.95) > 0.15, "open in the vowel: {}", jaw(0.6, 0.95));
+        }
+    }
+
+    #[test]
+    fn a_microphone_that_is_gone_is_waited_for() {
+        let (microphone, _inlet) = Microphone::new("test".to_owned());
+        let mut source = MicrophoneSource::of(&microphone, None, MonotonicClock::new()).unwrap();
+        let (mut frame, begin) = (RawFrame::default(), Instant::now());
+        assert_eq!(source.read(&mut frame, &MonotonicClock::new()).unwrap(), Read::Idle);
+        assert!(begin.elapsed() < Duration::from_secs(2));
     }
 }

@@ -138,3 +138,44 @@ impl Source for SoundSource {
         self.reader.stated_secs().map(|secs| (secs * RATE_HZ).ceil() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    /// Two seconds in which somebody says "mama, papa".
+    const MAMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mama.wav");
+
+    #[test]
+    fn a_file_is_heard_frame_by_frame_in_its_own_time_and_again() {
+        let options = SourceOptions { paced: false, ..SourceOptions::default() };
+        let (clock, mut frame) = (ManualClock::new(), RawFrame::default());
+        let mut source = SoundSource::open(Path::new(MAMA), &options).unwrap();
+        assert_eq!(source.n_frames(), Some(50));
+        let mut jaws = Vec::new();
+        let jaw = crate::geometry::COEFFICIENT_NAMES.iter().position(|name| *name == "jawOpen").unwrap();
+        while source.read(&mut frame, &clock).unwrap() == Read::Fresh {
+            assert!((frame.captured().as_secs_f64() - jaws.len() as f64 * 0.04).abs() < 1e-6);
+            jaws.push(frame.motion().unwrap().coefficients[jaw]);
+        }
+        assert_eq!(jaws.len(), 50);
+        // Paced and again and again, with a reader that is late now and then.
+        let options = SourceOptions { paced: true, looped: true, ..SourceOptions::default() };
+        let mut source = SoundSource::open(Path::new(MAMA), &options).unwrap();
+        let sound = source.sound().unwrap();
+        let mut n_frames = 0;
+        for step in 0..400 {
+            if source.read(&mut frame, &clock).unwrap() == Read::Fresh {
+                n_frames += 1;
+                let secs = sound.clip_secs(frame.captured()).unwrap();
+                let place = (secs * RATE_HZ).round() as usize;
+                assert!((secs * RATE_HZ - place as f64).abs() < 1e-3);
+                assert_eq!(frame.motion().unwrap().coefficients[jaw], jaws[place], "the same in every round");
+            }
+            clock.advance(Duration::from_millis(if step % 100 == 50 { 200 } else { 20 }));
+        }
+        // Nearly ten seconds: five rounds, and what was left out.
+        assert!((200..=230).contains(&n_frames), "{n_frames}");
+    }
+}

@@ -11,15 +11,6 @@ pub type Powers = Vec<[f32; N_BANDS]>;
 
 /// Changes rows of speech whose mean power where somebody speaks is `loud`.
 pub fn augment(powers: &mut Powers, loud: f32, rng: &mut Rng) {
-    if rng.chance(0.8) {
-        resize_throat(powers, rng);
-    }
-    if rng.chance(0.7) {
-        contrast(powers, rng.range(0.7, 1.2));
-    }
-    if rng.chance(0.5) {
-        breathe(powers, rng);
-    }
     if rng.chance(0.5) {
         reverberate(powers, rng);
     }
@@ -47,45 +38,6 @@ pub fn noise_alone(powers: &mut Powers, rng: &mut Rng) {
 
 fn decibels(level: f32) -> f32 {
     10_f32.powf(0.1 * level)
-}
-
-/// Another throat, shorter or longer by up to a seventh: all of its resonances move together (Jaitly and Hinton 2013).
-fn resize_throat(powers: &mut Powers, rng: &mut Rng) {
-    /// Where the first band is on the mel scale, and how far one is from the next.
-    const MEL: (f32, f32) = (202.0, 81.0);
-    // What is far above 700 Hz moves by so many bands, what is far below hardly.
-    let shift = 2595.0 / MEL.1 * rng.range(0.87_f32, 1.15).log10();
-    let places: [f32; N_BANDS] = std::array::from_fn(|band| {
-        let share = 1.0 - 10_f32.powf(-(MEL.0 + MEL.1 * band as f32) / 2595.0);
-        (band as f32 + shift * share).clamp(0.0, (N_BANDS - 1) as f32)
-    });
-    for row in powers {
-        let was = *row;
-        *row = places.map(|place| {
-            let below = place as usize;
-            let share = place - below as f32;
-            was[below] + (was[(below + 1).min(N_BANDS - 1)] - was[below]) * share
-        });
-    }
-}
-
-/// Resonances that are broader or sharper than a machine's.
-fn contrast(powers: &mut Powers, factor: f32) {
-    for row in powers {
-        let logs = row.map(|power| (power + 1e-12).ln());
-        let mean = logs.iter().sum::<f32>() / N_BANDS as f32;
-        *row = logs.map(|log| (mean + factor * (log - mean)).exp());
-    }
-}
-
-/// Breath that goes with the voice.
-fn breathe(powers: &mut Powers, rng: &mut Rng) {
-    let (share, tilt) = (rng.range(0.0, 0.05) / N_BANDS as f32, rng.range(-20.0, 10.0));
-    let shape: [f32; N_BANDS] = std::array::from_fn(|band| decibels(tilt * band as f32 / (N_BANDS - 1) as f32));
-    for row in powers {
-        let breath = share * row.iter().sum::<f32>();
-        row.iter_mut().zip(shape).for_each(|(power, shape)| *power += breath * shape * (0.7 * rng.normal()).exp());
-    }
 }
 
 /// A room: of each row a part stays and dies away, in a fifth of a second to more than half of one.
