@@ -63,7 +63,7 @@ fn a_recording_moves_the_mouth_in_its_own_time() {
     assert_eq!(clips::pictures(&home.0.join("a.mkv")).len(), 50);
     let n_pictures = std::fs::read_dir(home.0.join("pictures")).unwrap().count();
     assert_eq!(n_pictures, 50, "and one PNG each");
-    let recording = ffmpeg_next::format::input(home.0.join("a.mkv")).unwrap();
+    let recording = ffmpeg_next::format::input(&home.0.join("a.mkv")).unwrap();
     let sound = recording.streams().best(ffmpeg_next::media::Type::Audio).map(|sound| sound.parameters().id());
     assert_eq!(sound, Some(ffmpeg_next::codec::Id::PCM_MULAW));
 }
