@@ -13,7 +13,7 @@ use crate::home::Home;
 const MAMA: &[u8] = include_bytes!("data/mama.wav");
 /// When it is silent, when the lips meet, and when a vowel is long and open, in seconds: as espeak-ng says.
 const SILENT_SECS: [f64; 4] = [0.08, 0.16, 1.8, 1.92];
-const SHUT_SECS: [f64; 4] = [0.44, 0.72, 1.08, 1.4];
+const SHUT_SECS: [f64; 3] = [0.44, 0.72, 1.08];
 const OPEN_SECS: [f64; 2] = [0.56, 1.24];
 
 /// A home with the recording in it.
