@@ -161,6 +161,8 @@ pub(crate) struct DemoArgs {
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
   effigy run --identity me.effigy --source vmc:39540         motion of another program drives
+  effigy run --identity me.effigy --source audio:talk.mp3 --sink file:out.mp4 --every-frame
+  effigy run --identity me.effigy --source audio:microphone  your voice moves the mouth; no camera
   effigy run --identity me.effigy --sink vmc:127.0.0.1:39539 the driver's motion to VSeeFace, Warudo
   effigy run --profile stream --dry-run                      what holds, and where from
 
@@ -182,7 +184,8 @@ pub(crate) struct RunArgs {
     pub(crate) first: usize,
     /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, an address (rtsp://, http://, srt:// …),
     /// or - (a file from standard input);
-    /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl.
+    /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl;
+    /// or a voice, which moves the mouth: audio:FILE (.wav, .mp3, a clip with sound), audio:microphone[:NAME].
     /// A file that is called like one of these words is meant by ./camera
     #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,

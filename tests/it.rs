@@ -45,6 +45,7 @@ mod remembered;
 mod remote;
 mod sealed;
 mod sink;
+mod speech;
 mod stream;
 mod verify;
 mod views;

@@ -209,6 +209,7 @@ impl Stage {
         let listening = self.microphone.as_ref().map(|spec| microphone::listen(spec, clock)).transpose()?;
         let microphone = listening.as_ref().map(Listening::microphone);
         if let Some(microphone) = microphone {
+            log::info!("microphone: it is heard in what is recorded; silent while the card is asked for");
             figures.set_microphone(microphone.clone());
         }
         // Files are made last, when nothing else can fail.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use effigy::capture::SourceSpec;
 use effigy::microphone::MicrophoneSpec;
-use effigy::motion_link::{MotionSinkSpec, MotionSourceSpec};
+use effigy::motion_link::MotionSinkSpec;
 use effigy::sink::SinkSpec;
 use effigy::steer::OscSpec;
 use effigy::{Error, ErrorKind, Identity, Result};
@@ -78,7 +78,8 @@ pub(super) fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()
 pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     let config = |message: String| Err(Error::new(ErrorKind::Config, message));
     let source = match &args.source {
-        SourceSpec::File(path) | SourceSpec::Motion(MotionSourceSpec::File(path)) => Some(path),
+        SourceSpec::File(path) => Some(path),
+        SourceSpec::Motion(motion) => motion.file(),
         _ => None,
     };
     let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
