@@ -16,7 +16,7 @@ pub enum Better {
     Lower,
     /// Nearer to this is better.
     Near(f64),
-    /// It says something of the clips, and is the same for all.
+    /// No value is better than another: it is of the clips, or says what pictures are taken for.
     Neither,
 }
 
@@ -79,7 +79,7 @@ pub const METRICS: [Metric; 28] = [
     metric("mobilenet_distance", "LPIPS-like distance (MobileNetV2, unlearned)", Lower, 4),
     metric("frechet", "Fréchet distance (MobileNetV2, 96 features)", Lower, 3),
     metric("fvd_like", "FVD-like distance (MobileNetV2, 16 frames)", Lower, 4),
-    metric("class_score", "Inception-score-like (MobileNetV2's classes)", Higher, 2),
+    metric("class_score", "Inception-score-like (MobileNetV2's classes)", Neither, 2),
     metric("class_score_truth", "the same of the truth", Neither, 2),
     metric("akd_px", "AKD (px of 256)", Lower, 3),
     metric("expression", "expression distance (52 coefficients)", Lower, 4),

@@ -104,13 +104,14 @@ impl Stage<'_> {
         picture: &Rgb,
         scores: &mut FrameScores,
     ) -> Result<()> {
+        let smile = metrics::smile(true_face);
+        scores.push(("smile_truth", smile));
         let face = self.instruments.find_face(picture)?;
         scores.push(("face_lost", f64::from(u8::from(face.is_none()))));
         let Some(face) = face else { return Ok(()) };
         scores.push(("akd_px", metrics::landmark_distance_px(true_face, &face)));
         scores.push(("expression", metrics::expression_distance(true_face, &face)));
-        let smiles = [true_face, &face].map(metrics::smile);
-        scores.extend([("smile", smiles[1] - smiles[0]), ("smile_truth", smiles[0])]);
+        scores.push(("smile", metrics::smile(&face) - smile));
         scores.push(("pose_degs", metrics::pose_error_degs(true_face, &face)));
         scores.push(("gaze_degs", metrics::gaze_error_degs(true_face, &face)));
         if let (Some(recognizer), Some(descriptor)) = (&mut self.instruments.recognizer, descriptor) {
