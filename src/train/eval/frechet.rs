@@ -17,15 +17,6 @@ impl FeatureSet {
         self.values.extend_from_slice(vector);
     }
 
-    /// Adds all vectors of another set; they must be of the same length.
-    pub fn append(&mut self, other: &Self) {
-        if !other.is_empty() {
-            debug_assert!(self.is_empty() || self.n_features == other.n_features, "vectors of one length");
-            self.n_features = other.n_features;
-            self.values.extend_from_slice(&other.values);
-        }
-    }
-
     /// How many vectors there are.
     pub fn len(&self) -> usize {
         self.values.len() / self.n_features.max(1)
