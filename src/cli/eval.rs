@@ -39,13 +39,15 @@ const MAX_PART_BYTES: u64 = 1 << 36;
   effigy eval test-clips --every 5 --generator old=cpu:a.safetensors --generator new=cpu:b.safetensors
   effigy synth data --head ict_facekit.npz -o pairs --people 20 --frames 20 --first 9000 --size 512 --cross
   effigy eval --cross pairs
+  effigy eval test-clips --size 64 --generator warp --generator cpu --generator vae --generator vae-gan
   effigy eval --across photos clips -o worst.png --json across.json
   effigy eval --across photos clips --pair ann:talk --pair ben:talk
 
 A clip is its own answer: one frame of it is enrolled, the others drive it. Pairs of synthetic
 people that differ in the person alone answer what one looks like doing what the other does.
 Across filmed people there is no true picture: 52 coefficients of driver and result are compared.
-A folder's manifest.json may name rectangles of clips to leave out (clips: file, ignore_rect).")]
+Of two clips or more each figure has the interval in which 95 % of figures would lie, by bootstrap over
+clips. A folder's manifest.json may name rectangles of clips to leave out (clips: file, ignore_rect).")]
 pub(crate) struct EvalArgs {
     /// Clips, or folders of clips
     #[arg(value_name = "CLIP", required_unless_present_any = ["cross", "across"])]
@@ -55,7 +57,7 @@ pub(crate) struct EvalArgs {
     cross: Option<PathBuf>,
     /// Let clips drive other people's photos: how far, how truly and how late expression arrives. Each photo with two clips
     #[arg(long, num_args = 2, value_names = ["PHOTOS", "CLIPS"], conflicts_with_all = ["clips", "cross", "motion", "size", "every",
-        "live", "features", "recognition", "html", "strip"])]
+        "live", "features", "html", "strip"])]
     across: Option<Vec<PathBuf>>,
     /// With --across, this photo with this clip, named without their endings; may be repeated
     #[arg(long, value_name = "PHOTO:CLIP")]
@@ -80,10 +82,11 @@ pub(crate) struct EvalArgs {
     /// Let motion come as it does live: without jitter, and what moves beside the face's mesh a frame late
     #[arg(long, conflicts_with = "cross")]
     live: bool,
-    /// MobileNetV2's ImageNet weights of torchvision, for feature distance and Fréchet distance
+    /// MobileNetV2's ImageNet weights of torchvision, for what is measured by features: LPIPS-like, Fréchet and FVD-like
+    /// distances and the Inception-score-like figure. The FVD-like one needs every frame, and 16 or more that follow each other
     #[arg(long, value_name = "FILE.pth")]
     features: Option<PathBuf>,
-    /// dlib's 128-d face recognition network, for identity similarity
+    /// dlib's 128-d face recognition network, for identity similarity; with --across to the photo and to the driver
     #[arg(long, value_name = "FILE.onnx")]
     recognition: Option<PathBuf>,
     /// Write all figures to this file
