@@ -111,8 +111,11 @@ impl Source for MicrophoneSource {
     fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
         let begin = Instant::now();
         loop {
-            // What waits already is heard first: the newest counts.
-            while let Ok(block) = self.feed.try_recv() {
+            // What waits already is heard first: the newest counts. A device that gives sound faster than time passes, as ALSA's
+            // `null` does, would keep this busy for ever.
+            while begin.elapsed() < MAX_READ_WAIT
+                && let Ok(block) = self.feed.try_recv()
+            {
                 self.take(&block)?;
             }
             if let Some(secs) = self.newest()
@@ -195,6 +198,26 @@ mod tests {
             assert!(jaw(0.0, 0.35) < 0.05 && jaw(1.2, 1.5) < 0.05, "shut while nobody speaks");
             assert!(jaw(0.6, 0.95) > 0.15, "open in the vowel: {}", jaw(0.6, 0.95));
         }
+    }
+
+    #[test]
+    fn a_flood_of_sound_does_not_keep_a_reading_from_its_end() {
+        let (microphone, mut inlet) = Microphone::new("test".to_owned());
+        let mut source = MicrophoneSource::of(&microphone, None, MonotonicClock::new()).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let begin = Instant::now();
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) && begin.elapsed() < Duration::from_secs(20) {
+                    (0..400).for_each(|n| say(&mut inlet, n, true, RATE_HZ));
+                }
+            });
+            let (mut frame, begin) = (RawFrame::default(), Instant::now());
+            let read = (0..3).try_for_each(|_| source.read(&mut frame, &MonotonicClock::new()).map(drop));
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            read.unwrap();
+            assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        });
     }
 
     #[test]
