@@ -69,7 +69,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_enum, default_value_t)]
     motion: CrossMotion,
     /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu, or a founding family, vae or
-    /// vae-gan, in its place; may be repeated to compare
+    /// vae-gan, or a pack, pack:DIR (docs/packs.md), in its place; may be repeated to compare
     /// [default: warp, and the program's own weights on the processor]
     #[arg(long, value_name = "GENERATOR")]
     generator: Vec<GeneratorSpec>,
@@ -136,8 +136,10 @@ impl FromStr for GeneratorSpec {
         let families = Kind::ALL.iter().map(|kind| kind.name());
         let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).chain(families).chain([PACK]).collect();
         let expected = || {
-            let names = names.join(", ");
-            format!("expected warp, pack:DIR, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}")
+            let names = names[..names.len() - 1].join(", ");
+            format!(
+                "expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}, or pack:DIR"
+            )
         };
         // A name ends before the backend: a path may hold an equals sign.
         let (label, rest) = match text.split_once('=') {
@@ -391,7 +393,10 @@ mod tests {
         assert_eq!(spec("cpu:a/b.safetensors").unwrap(), network(None, "a/b.safetensors"));
         assert_eq!(spec("new=cpu:b.safetensors").unwrap(), network(Some("new"), "b.safetensors"));
         assert_eq!(spec("cpu:steps=9.safetensors").unwrap(), network(None, "steps=9.safetensors"));
-        for wrong in ["", "cpu:", "tpu:a", "=warp", "a.safetensors"] {
+        let pack =
+            GeneratorSpec { label: Some("fomm".to_owned()), network: Some(("pack", Some(PathBuf::from("a/b")))) };
+        assert_eq!(spec("fomm=pack:a/b").unwrap(), pack);
+        for wrong in ["", "cpu:", "tpu:a", "=warp", "a.safetensors", "pack", "pack:"] {
             assert!(spec(wrong).unwrap_err().contains("expected warp, or [NAME=]BACKEND[:WEIGHTS]"), "{wrong}");
         }
     }

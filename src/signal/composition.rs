@@ -1,8 +1,10 @@
 //! How numbers that were read off the driver's picture change from the driver at rest to the driver now.
 
+use effigy_network::family::N_LATENT;
 use glam::{Mat2, Mat3};
 
-use super::latent::N_NUMBERS;
+/// How many numbers there are at most.
+pub const N_NUMBERS: usize = N_LATENT;
 
 /// What the numbers are, and so what their change is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

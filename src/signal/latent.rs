@@ -1,9 +1,6 @@
 //! How numbers read off the driver's pictures change: what drives a founding family (`vae`, `vae-gan`) or a pack.
 
-use super::composition::Composition;
-
-/// How many numbers there are at most.
-pub const N_NUMBERS: usize = effigy_network::family::N_LATENT;
+use super::composition::{Composition, N_NUMBERS};
 
 /// What an encoder made of a picture of the driver: at most 200 numbers, of which a decoder could make that picture again.
 ///
