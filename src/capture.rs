@@ -30,7 +30,7 @@ pub use crate::video::sound::ClipSound;
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
-pub use motion::{MotionFileSource, MotionSource, recorded};
+pub use motion::{MicrophoneSource, MotionFileSource, MotionSource, SoundSource, recorded};
 pub use options::{CameraChoice, SourceOptions};
 pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{SourceSpec, open};

@@ -28,6 +28,7 @@ pub(crate) mod keys;
 mod live_window;
 pub(crate) mod manual;
 pub(crate) mod merge;
+mod model;
 mod names;
 mod opener;
 mod outputs;
@@ -62,7 +63,8 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-use backend::{Backend, Maker, MakerParser, Model};
+use backend::{Backend, Maker, MakerParser};
+use model::{Model, ModelParser};
 use names::{Names, parse_name, parse_names};
 
 const EXAMPLES: &str = "Examples:
@@ -159,6 +161,8 @@ pub(crate) struct DemoArgs {
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
 
   effigy run --identity me.effigy --source vmc:39540         motion of another program drives
+  effigy run --identity me.effigy --source audio:talk.mp3 --sink file:out.mp4 --every-frame
+  effigy run --identity me.effigy --source audio:microphone  your voice moves the mouth; no camera
   effigy run --identity me.effigy --sink vmc:127.0.0.1:39539 the driver's motion to VSeeFace, Warudo
   effigy run --profile stream --dry-run                      what holds, and where from
 
@@ -180,7 +184,8 @@ pub(crate) struct RunArgs {
     pub(crate) first: usize,
     /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, an address (rtsp://, http://, srt:// …),
     /// or - (a file from standard input);
-    /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl.
+    /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl;
+    /// or a voice, which moves the mouth: audio:FILE (.wav, .mp3, a clip with sound), audio:microphone[:NAME].
     /// A file that is called like one of these words is meant by ./camera
     #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = parse_name::<SourceSpec>())]
     pub(crate) source: SourceSpec,
@@ -212,8 +217,8 @@ pub(crate) struct RunArgs {
     /// remote:grpc://HOST:PORT[/MODEL] (grpcs, http, https), and this machine while that is silent (docs/remote.md)
     #[arg(long, default_value = "auto", value_name = "BACKEND", value_parser = MakerParser)]
     pub(crate) backend: Maker,
-    /// Which network makes it
-    #[arg(long, value_enum, value_name = "MODEL", default_value_t)]
+    /// Which network makes it; or pack:DIR, networks of others as ONNX files (docs/packs.md)
+    #[arg(long, value_name = "MODEL", default_value = "own", value_parser = ModelParser)]
     pub(crate) model: Model,
     /// The network's weights, of `effigy train`; otherwise those inside the program
     #[arg(long, value_name = "FILE.safetensors")]

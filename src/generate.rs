@@ -11,10 +11,16 @@ use crate::trace::Away;
 
 pub use effigy_network::{cards, choose, cpu, family, network, plan, roofline, twin, weights};
 
+mod canvas;
 pub mod latent;
 pub mod neural;
+pub mod pack;
+mod reader;
 pub mod views;
 pub mod warp;
+
+pub(crate) use canvas::into_planes;
+pub use reader::DriverReader;
 
 /// The generated person without background: colour, and alpha where the person is.
 ///
@@ -27,7 +33,8 @@ pub struct Portrait {
 
 /// Makes pictures of one identity at a time.
 pub trait Generator: Send {
-    /// What it is, for the user and the report: `warp`, `small`, `large`, `vae`, `vae-gan`.
+    /// What it is, for the user and the report: `warp`, `small`, `large`, `vae`, `vae-gan`, or what a
+    /// pack calls itself.
     fn name(&self) -> &str;
 
     /// What it runs on, for the user and the report: `cpu`, `cuda`, `wgpu`.
@@ -43,9 +50,13 @@ pub trait Generator: Send {
         false
     }
 
-    /// The family whose encoder's latents of the driver drive it; the signal has to have [`DrivingSignal::latent`] then.
-    fn family(&self) -> Option<&Arc<family::Family>> {
-        None
+    /// Opens what reads the driver's picture for it, where numbers of that drive it: the signal has to have
+    /// [`DrivingSignal::latent`] then.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    fn reader(&self) -> Result<Option<DriverReader>> {
+        Ok(None)
     }
 
     /// Makes `identity` the one shown. Slow: not for the frame path.

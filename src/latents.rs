@@ -1,6 +1,6 @@
-//! Makes a latent of the driver's face: the encoder of a founding family looks at the camera's picture.
+//! Makes a latent of the driver's face: the encoder of a founding family, or a pack's, looks at the camera's picture.
 //!
-//! Runs on the face thread, beside the tracker. Only a [`DriverLatent`] leaves this place, of which nothing but differences
+//! Runs on the face thread, beside the tracker. Only a [`DriverLatent`] leaves this place, of which nothing but changes
 //! can be had.
 
 use glam::{Vec2, Vec3};
@@ -11,11 +11,9 @@ use crate::capture::RawFrame;
 use crate::error::Result;
 use crate::face::resample;
 use crate::frame::{Picture, Rgb};
-use crate::generate::family::{self, Family};
-use crate::generate::latent::{Network, into_planes};
-use crate::generate::plan::{TensorView, TensorViewMut};
+use crate::generate::{DriverReader, Generator, into_planes};
 use crate::geometry::FaceObservation;
-use crate::signal::DriverLatent;
+use crate::signal::{DriverLatent, N_NUMBERS};
 
 /// Side of the square in face sizes, as at enrolment and in the data that families learn from.
 const SIDE_PER_FACE: f32 = 2.2;
@@ -37,9 +35,9 @@ struct Square {
     face_px: f32,
 }
 
-/// The encoder of a family.
+/// The encoder of a generator that is driven by latents.
 pub struct LatentEncoder {
-    network: Network,
+    reader: DriverReader,
     square: Option<Square>,
     /// How many squares there were.
     reference: u32,
@@ -47,28 +45,27 @@ pub struct LatentEncoder {
     cut: Rgb,
     small: Rgb,
     planes: Vec<f32>,
-    mean: Vec<f32>,
-    log_variance: Vec<f32>,
+    numbers: [f32; N_NUMBERS],
 }
 
 impl LatentEncoder {
-    /// Opens the encoder of a family on the processor.
+    /// Opens that of a generator, if it has one.
     ///
     /// # Errors
     /// [`crate::ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
-    pub fn new(family: &std::sync::Arc<Family>) -> Result<Self> {
-        let px = family.size_px();
-        Ok(Self {
-            network: Network::new(family, family::encoder(px))?,
+    pub fn of(generator: &dyn Generator) -> Result<Option<Self>> {
+        let Some(reader) = generator.reader()? else { return Ok(None) };
+        let px = reader.size_px();
+        Ok(Some(Self {
+            reader,
             square: None,
             reference: 0,
             matrix: Mat::new_rows_cols_with_default(2, 3, CV_64FC1, Scalar::default())?,
             cut: Picture::new(CUT_PX, CUT_PX),
             small: Picture::new(px, px),
             planes: vec![0.0; 3 * px * px],
-            mean: vec![0.0; family::N_LATENT],
-            log_variance: vec![0.0; family::N_LATENT],
-        })
+            numbers: [0.0; N_NUMBERS],
+        }))
     }
 
     /// Forgets who was seen: the next latent is of another square.
@@ -95,9 +92,8 @@ impl LatentEncoder {
         resample(picture, rows, &mut self.matrix, BORDER_REPLICATE, &mut self.cut)?;
         shrink(&self.cut, &mut self.small)?;
         into_planes(&self.small, &mut self.planes);
-        let mut outputs = [TensorViewMut::F32(&mut self.mean), TensorViewMut::F32(&mut self.log_variance)];
-        self.network.run(&[TensorView::F32(&self.planes)], &mut outputs)?;
-        latent.set(self.reference, &self.mean);
+        self.reader.read(&self.planes, &mut self.numbers)?;
+        latent.set(self.reference, self.reader.composition(), &self.numbers);
         Ok(())
     }
 
@@ -144,11 +140,10 @@ fn bounds(points: &[Vec3]) -> (Vec2, Vec2) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::clock::Timestamp;
-    use crate::generate::family::{Kind, random};
+    use crate::generate::family::{self, Family, Kind, random};
+    use crate::generate::latent::LatentGenerator;
     use crate::signal::LatentMotion;
 
     fn face(x: f32, y: f32, radius: f32) -> FaceObservation {
@@ -163,8 +158,8 @@ mod tests {
     #[test]
     fn what_the_driver_does_changes_the_latent_and_another_square_begins_anew() {
         let tensors = random(&[&family::encoder(64), &family::decoder(64)], 3);
-        let family = Arc::new(Family::new(Kind::Vae, 64, tensors).unwrap());
-        let mut encoder = LatentEncoder::new(&family).unwrap();
+        let generator = LatentGenerator::new(Family::new(Kind::Vae, 64, tensors).unwrap(), 64).unwrap();
+        let mut encoder = LatentEncoder::of(&generator).unwrap().unwrap();
         let frame = |grey: u8| {
             let mut picture = Rgb::new(640, 480);
             for (i, sample) in picture.data_mut().iter_mut().enumerate() {

@@ -105,7 +105,7 @@ pub mod verify;
 mod video;
 
 pub use effigy_base::{clock, error, files, frame, geometry};
-pub use effigy_network::{kernels, models, motion, onnx};
+pub use effigy_network::{kernels, models, motion, onnx, speech};
 pub use effigy_photo as photo;
 
 pub use capture::{RawFrame, Source};

@@ -12,7 +12,7 @@ use crate::motion::MotionSample;
 pub use file::MotionFileSink;
 pub(crate) use file::parse_line;
 pub use protocol::Protocol;
-pub use spec::{MotionSinkSpec, MotionSourceSpec};
+pub use spec::{Heard, MotionSinkSpec, MotionSourceSpec};
 pub use udp::UdpMotionSink;
 
 mod file;

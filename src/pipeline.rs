@@ -161,7 +161,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
 
     let is_dense = stages.drive.is_dense && stages.generator.is_dense();
     let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
-    let encoder = stages.generator.family().map(LatentEncoder::new).transpose()?;
+    let encoder = LatentEncoder::of(&*stages.generator)?;
     let watcher = Watcher::new(stages.tracker, encoder, watch)?;
     let driver = Driver::new(stages.drive, identity)?;
     let generator = stages.generator;

@@ -4,9 +4,11 @@ use glam::{Quat, Vec2, Vec3};
 
 use crate::geometry::{FaceShape, HeadPlacement, Landmarks, N_COEFFICIENTS, N_LANDMARKS, eye_openness, mouth_openness};
 
+pub use composition::{Composition, N_NUMBERS, jacobian, rotation};
 pub use dense::DenseMotion;
 pub use latent::{DriverLatent, LatentMotion};
 
+mod composition;
 mod dense;
 mod latent;
 

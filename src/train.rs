@@ -14,3 +14,4 @@ pub mod feed;
 pub mod motion;
 pub mod prepare;
 pub mod sample;
+pub mod speech;

@@ -14,6 +14,7 @@ pub(crate) mod codec;
 mod colour;
 pub(crate) mod deadline;
 mod file;
+pub(crate) mod hear;
 pub(crate) mod heard;
 mod live_sound;
 mod pack;

@@ -1,6 +1,7 @@
 //! `effigy eval` as a user meets it: a table, the files, and what it says to wrong input.
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::print_stderr, reason = "a test that could not look says so")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -60,12 +61,47 @@ fn two_generators_are_compared_in_a_table_json_a_page_and_a_strip() {
     assert!(mean(warp, "psnr_db") > mean(new, "psnr_db"));
     assert!(warp["figures"]["flicker"]["n"].as_u64().unwrap() >= 4, "frames are measured in runs of two");
 
+    for key in ["vif", "fine_detail"] {
+        let share = mean(warp, key);
+        assert!((0.2..1.2).contains(&share), "{key} {share}");
+    }
+    assert!(table.contains("no intervals: one clip says nothing of others"), "{table}");
+    assert!(warp["figures"]["vif"].get("interval_95").is_none(), "{warp:#}");
+
     let page = std::fs::read_to_string(lab.join("out.html")).unwrap();
     assert!(page.contains("data:image/jpeg;base64,") && !page.contains("src=\"http"));
     let strip = image::open(lab.join("out.png")).unwrap();
     // Portrait, truth, two generators, two errors.
     assert_eq!(strip.width(), 6 * 256);
     assert!(strip.height() >= 3 * 256);
+}
+
+#[test]
+fn figures_by_features_say_how_many_frames_they_need() {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let shared = std::env::var_os("EFFIGY_SHARED").map_or_else(beside, std::path::PathBuf::from);
+    let weights = shared.join("data/models/mobilenet_v2-b0353104.pth");
+    if !weights.exists() {
+        eprintln!("no {}: figures by features are not tested", weights.display());
+        return;
+    }
+    let lab = lab("features");
+    let weights = weights.display().to_string();
+    let driver = driver();
+    let arguments = [driver.as_str(), "--every", "60", "--generator", "warp", "--size", "64", "--features", &weights];
+    let output = eval(&lab, &[&arguments[..], &["--json", "out.json"]].concat());
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(table.contains("LPIPS-like distance (MobileNetV2, unlearned)"), "{table}");
+    assert!(
+        table.contains("needs two windows or more of 16 neighbouring frames, found 0: longer clips, and --every 1")
+    );
+    assert!(!table.contains("  FVD-like distance"), "{table}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.join("out.json")).unwrap()).unwrap();
+    let figures = &json["suites"][0]["generators"][0]["figures"];
+    // One face is one class or few.
+    assert!((1.0..2.0).contains(&figures["class_score"]["mean"].as_f64().unwrap()), "{figures:#}");
+    assert!(figures.get("fvd_like").is_none(), "{figures:#}");
 }
 
 #[test]
@@ -96,11 +132,20 @@ fn parts_are_joined_to_what_one_process_measures() {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let times: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].contains("\"frame_ms\"")).collect();
         assert_eq!(times.len(), 4, "of all cases and of each");
-        times.iter().for_each(|i| lines[i + 1].clear());
+        for at in times {
+            lines[at + 1..].iter_mut().take_while(|line| !line.contains('}')).for_each(String::clear);
+        }
         lines.join("\n")
     };
     assert_eq!(read("joined.json"), read("whole.json"));
     assert!(read("joined.json").contains("\"case\": \"torn\""));
+    // Three clips that are the same one: whichever are drawn, the figure is the same.
+    let table = text(&whole.stdout);
+    assert!(table.contains("by bootstrap over 3 clips; so few make it too narrow"), "{table}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.join("whole.json")).unwrap()).unwrap();
+    let vif = &json["suites"][0]["generators"][0]["figures"]["vif"];
+    let near = |end: &Value| (end.as_f64().unwrap() - vif["mean"].as_f64().unwrap()).abs() < 1e-9;
+    assert!(vif["interval_95"].as_array().unwrap().iter().all(near) && table.contains("VIF (pixel domain)"), "{vif:#}");
     assert!(std::fs::read(lab.join("joined.png")).unwrap() == std::fs::read(lab.join("whole.png")).unwrap());
 
     let missing = merge(&["0.json", "-o", "x.json"]);
@@ -141,6 +186,9 @@ fn expression_across_people_is_measured_as_a_table_json_and_a_sheet() {
     assert!((0.4..1.3).contains(&figure("gain")) && figure("correlation") > 0.6, "{table}");
     assert!((0.005..0.08).contains(&figure("error")) && figure("lag_frames").abs() < 1.0, "{table}");
     assert!(figure("jitter") < 1.6, "{table}");
+    let smile = all["smile"].as_array().unwrap();
+    assert!(smile.iter().all(|smile| (0.0..1.0).contains(&smile.as_f64().unwrap())), "{table}");
+    assert!(all["likeness"].is_null() && table.contains("like: the photo / the driver"), "{table}");
     let n_of = |what: &str| {
         let events = &all[what];
         ["hits", "misses"].map(|key| events[key].as_u64().unwrap()).iter().sum::<u64>()

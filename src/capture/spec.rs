@@ -21,10 +21,11 @@ use crate::video::deadline::Deadline;
 
 /// What can be given.
 const TAKES: &str = "`--source` takes camera, camera:N, camera:NAME, pattern, a clip or picture file, an address such as \
-                     rtsp://HOST/PATH, - for standard input, vmc:PORT, ifm:PORT or motion:FILE.jsonl";
+                     rtsp://HOST/PATH, - for standard input, vmc:PORT, ifm:PORT, motion:FILE.jsonl, audio:FILE or \
+                     audio:microphone";
 
 /// Where the driver's picture comes from: `camera`, `camera:N`, `camera:NAME`, `pattern`, `-`, an address or a file; or the
-/// driver's motion: `vmc:PORT`, `ifm:PORT`, `motion:FILE.jsonl`.
+/// driver's motion: `vmc:PORT`, `ifm:PORT`, `motion:FILE.jsonl`, `audio:FILE`, `audio:microphone`.
 ///
 /// The words win: a file that happens to be called `camera`, `pattern`, `vmc:1` or `-` is meant by `./camera`. What begins
 /// with a scheme and `://` is an address. Every other name is a file's, whatever it begins with and whatever colons it holds.

@@ -6,7 +6,6 @@ use std::fmt;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, ValueEnum};
-use effigy::generate::family::Kind;
 
 /// What makes the picture on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -24,29 +23,6 @@ pub(crate) enum Backend {
     Warp,
 }
 
-/// Which network makes the picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Model {
-    /// Effigy's own
-    #[default]
-    Own,
-    /// A founding family of 64 or 128 pixels, driven by latent differences: a variational autoencoder (docs/families.md)
-    Vae,
-    /// The same, taught with a discriminator
-    VaeGan,
-}
-
-impl Model {
-    /// The founding family, if it is one.
-    pub(crate) fn family(self) -> Option<Kind> {
-        match self {
-            Self::Own => None,
-            Self::Vae => Some(Kind::Vae),
-            Self::VaeGan => Some(Kind::VaeGan),
-        }
-    }
-}
-
 /// What makes the picture, on this machine or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Maker {
@@ -55,6 +31,17 @@ pub(crate) enum Maker {
     /// A server, as long as it answers; the best of this machine otherwise.
     #[cfg(feature = "remote")]
     Remote(effigy::remote::Address),
+}
+
+impl Maker {
+    /// What makes it on this machine.
+    pub(crate) fn here(&self) -> Backend {
+        match self {
+            Self::Here(backend) => *backend,
+            #[cfg(feature = "remote")]
+            Self::Remote(_) => Backend::Auto,
+        }
+    }
 }
 
 impl fmt::Display for Maker {

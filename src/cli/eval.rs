@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, ValueEnum};
 use effigy::drive::Motion;
 use effigy::error::OrError as _;
+use effigy::generate::Generator as _;
 use effigy::generate::choose::{self, BACKENDS};
 use effigy::generate::family::{Family, Kind};
 use effigy::generate::latent::LatentGenerator;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
+use effigy::generate::pack::PackGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
+use effigy::onnx::Provider;
 use effigy::shard::Shard;
 use effigy::train::eval::{
     self, Contender, EvalOptions, Evaluation, Instruments, MetricFiles, Part, Progress, Suite, report,
@@ -36,13 +39,15 @@ const MAX_PART_BYTES: u64 = 1 << 36;
   effigy eval test-clips --every 5 --generator old=cpu:a.safetensors --generator new=cpu:b.safetensors
   effigy synth data --head ict_facekit.npz -o pairs --people 20 --frames 20 --first 9000 --size 512 --cross
   effigy eval --cross pairs
+  effigy eval test-clips --size 64 --generator warp --generator cpu --generator vae --generator vae-gan
   effigy eval --across photos clips -o worst.png --json across.json
   effigy eval --across photos clips --pair ann:talk --pair ben:talk
 
 A clip is its own answer: one frame of it is enrolled, the others drive it. Pairs of synthetic
 people that differ in the person alone answer what one looks like doing what the other does.
 Across filmed people there is no true picture: 52 coefficients of driver and result are compared.
-A folder's manifest.json may name rectangles of clips to leave out (clips: file, ignore_rect).")]
+Of two clips or more each figure has the interval in which 95 % of figures would lie, by bootstrap over
+clips. A folder's manifest.json may name rectangles of clips to leave out (clips: file, ignore_rect).")]
 pub(crate) struct EvalArgs {
     /// Clips, or folders of clips
     #[arg(value_name = "CLIP", required_unless_present_any = ["cross", "across"])]
@@ -52,7 +57,7 @@ pub(crate) struct EvalArgs {
     cross: Option<PathBuf>,
     /// Let clips drive other people's photos: how far, how truly and how late expression arrives. Each photo with two clips
     #[arg(long, num_args = 2, value_names = ["PHOTOS", "CLIPS"], conflicts_with_all = ["clips", "cross", "motion", "size", "every",
-        "live", "features", "recognition", "html", "strip"])]
+        "live", "features", "html", "strip"])]
     across: Option<Vec<PathBuf>>,
     /// With --across, this photo with this clip, named without their endings; may be repeated
     #[arg(long, value_name = "PHOTO:CLIP")]
@@ -64,7 +69,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_enum, default_value_t)]
     motion: CrossMotion,
     /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu, or a founding family, vae or
-    /// vae-gan, in its place; may be repeated to compare
+    /// vae-gan, or a pack, pack:DIR (docs/packs.md), in its place; may be repeated to compare
     /// [default: warp, and the program's own weights on the processor]
     #[arg(long, value_name = "GENERATOR")]
     generator: Vec<GeneratorSpec>,
@@ -77,10 +82,11 @@ pub(crate) struct EvalArgs {
     /// Let motion come as it does live: without jitter, and what moves beside the face's mesh a frame late
     #[arg(long, conflicts_with = "cross")]
     live: bool,
-    /// MobileNetV2's ImageNet weights of torchvision, for feature distance and Fréchet distance
+    /// MobileNetV2's ImageNet weights of torchvision, for what is measured by features: LPIPS-like, Fréchet and FVD-like
+    /// distances and the Inception-score-like figure. The FVD-like one needs every frame, and 16 or more that follow each other
     #[arg(long, value_name = "FILE.pth")]
     features: Option<PathBuf>,
-    /// dlib's 128-d face recognition network, for identity similarity
+    /// dlib's 128-d face recognition network, for identity similarity; with --across to the photo and to the driver
     #[arg(long, value_name = "FILE.onnx")]
     recognition: Option<PathBuf>,
     /// Write all figures to this file
@@ -112,6 +118,9 @@ enum CrossMotion {
     Both,
 }
 
+/// Before the folder of a pack.
+const PACK: &str = "pack";
+
 /// What `--generator` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GeneratorSpec {
@@ -125,10 +134,12 @@ impl FromStr for GeneratorSpec {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let families = Kind::ALL.iter().map(|kind| kind.name());
-        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).chain(families).collect();
+        let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).chain(families).chain([PACK]).collect();
         let expected = || {
-            let names = names.join(", ");
-            format!("expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}")
+            let names = names[..names.len() - 1].join(", ");
+            format!(
+                "expected warp, or [NAME=]BACKEND[:WEIGHTS] with a backend or founding family of {names}, or pack:DIR"
+            )
         };
         // A name ends before the backend: a path may hold an equals sign.
         let (label, rest) = match text.split_once('=') {
@@ -143,7 +154,7 @@ impl FromStr for GeneratorSpec {
         }
         let (backend, file) = rest.split_once(':').map_or((rest, None), |(backend, file)| (backend, Some(file)));
         let backend = names.iter().find(|name| **name == backend).ok_or_else(expected)?;
-        if file == Some("") {
+        if file == Some("") || (*backend == PACK && file.is_none()) {
             return Err(expected());
         }
         Ok(Self { label, network: Some((backend, file.map(PathBuf::from))) })
@@ -338,6 +349,11 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
         let generator = Box::new(WarpGenerator::new(eval::OUTPUT_PX));
         return Ok(Contender { label: spec.label.clone().unwrap_or_else(|| "warp".to_owned()), generator });
     };
+    if let (&PACK, Some(folder)) = (backend, path) {
+        let generator = Box::new(PackGenerator::open(folder, Provider::Cpu, eval::OUTPUT_PX)?);
+        let label = spec.label.clone().unwrap_or_else(|| generator.name().to_owned());
+        return Ok(Contender { label, generator });
+    }
     if let Some(kind) = Kind::named(backend) {
         let family = path.as_deref().map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
         let label = spec.label.clone().unwrap_or_else(|| kind.name().to_owned());
@@ -377,7 +393,10 @@ mod tests {
         assert_eq!(spec("cpu:a/b.safetensors").unwrap(), network(None, "a/b.safetensors"));
         assert_eq!(spec("new=cpu:b.safetensors").unwrap(), network(Some("new"), "b.safetensors"));
         assert_eq!(spec("cpu:steps=9.safetensors").unwrap(), network(None, "steps=9.safetensors"));
-        for wrong in ["", "cpu:", "tpu:a", "=warp", "a.safetensors"] {
+        let pack =
+            GeneratorSpec { label: Some("fomm".to_owned()), network: Some(("pack", Some(PathBuf::from("a/b")))) };
+        assert_eq!(spec("fomm=pack:a/b").unwrap(), pack);
+        for wrong in ["", "cpu:", "tpu:a", "=warp", "a.safetensors", "pack", "pack:"] {
             assert!(spec(wrong).unwrap_err().contains("expected warp, or [NAME=]BACKEND[:WEIGHTS]"), "{wrong}");
         }
     }

@@ -27,7 +27,7 @@ use super::{RunArgs, browser, keys, live_window, opener, people, remember, termi
 
 pub(super) use checks::check_badge;
 use checks::{check_every_frame, check_model, check_remote, check_sinks, keep_permitted, microphone};
-pub(crate) use generator::{family_generator, generator_of, open_generator};
+pub(crate) use generator::{generator_of, generator_of_others, open_generator};
 pub(super) use run_id::following_run_id;
 use run_id::run_id;
 
@@ -92,8 +92,9 @@ fn drive(args: &RunArgs) -> Result<()> {
         source = Box::new(LimitedSource::new(source, length));
     }
     let weights = args.weights.as_deref();
-    let generator = match args.model.family() {
-        Some(kind) => family_generator(kind, weights, frame.generated_px)?,
+    let of_others = generator_of_others(&args.model, args.backend.here(), weights, frame.generated_px)?;
+    let generator = match of_others {
+        Some(generator) => generator,
         None => open_generator(&args.backend, weights, frame.generated_px, args.every_frame)?,
     };
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
@@ -208,6 +209,7 @@ impl Stage {
         let listening = self.microphone.as_ref().map(|spec| microphone::listen(spec, clock)).transpose()?;
         let microphone = listening.as_ref().map(Listening::microphone);
         if let Some(microphone) = microphone {
+            log::info!("microphone: it is heard in what is recorded; silent while the card is asked for");
             figures.set_microphone(microphone.clone());
         }
         // Files are made last, when nothing else can fail.

@@ -17,6 +17,7 @@ use super::{terminal, within};
 
 mod family;
 mod motion;
+mod speech;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -25,14 +26,17 @@ mod motion;
   effigy train people -o run-vae --family vae --steps 3000
   effigy train --family dcgan-video --weights run/dcgan-video.safetensors --sample clips.png
   effigy train recordings -o run --motion
+  effigy train speech -o run --speech --steps 4000
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
 reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.
 Of a founding family OUTPUT gets FAMILY.safetensors (vae and vae-gan: what `effigy run --model` reads) beside these.
-The last learns how faces move, from recordings that `effigy run --source talk.mp4 --every-frame --sink
-motion:talk.jsonl` made, and writes motion.safetensors.")]
+The fifth learns how faces move, from recordings that `effigy run --source talk.mp4 --every-frame --sink
+motion:talk.jsonl` made, and writes motion.safetensors. The last learns how mouths
+move by what is heard, from what scripts/speech_data.py made, and writes speech.safetensors.")]
 pub(crate) struct TrainArgs {
-    /// The data set that `effigy prepare` made; with --motion, a folder of recordings of motion (*.jsonl)
+    /// The data set that `effigy prepare` made; with --motion, a folder of recordings of motion (*.jsonl); with
+    /// --speech, one of utterances
     #[arg(required_unless_present = "sample")]
     dataset: Option<PathBuf>,
     /// The folder to write to; a training that is there goes on
@@ -42,6 +46,8 @@ pub(crate) struct TrainArgs {
     family: family::FamilyArgs,
     #[command(flatten)]
     motion: motion::MotionArgs,
+    #[command(flatten)]
+    speech: speech::SpeechArgs,
     /// Size of the network
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
@@ -125,6 +131,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     }
     if args.motion.motion {
         return motion::run(args);
+    }
+    if args.speech.speech {
+        return speech::run(args);
     }
     let (dataset, output) = args.folders()?;
     let options = TeachOptions {

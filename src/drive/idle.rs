@@ -7,8 +7,8 @@ use super::retarget::Room;
 use super::{DrivingSignal, Motion};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
-use crate::motion::living::{Breath, Idle, Living};
+use crate::geometry::N_COEFFICIENTS;
+use crate::motion::living::{Breath, Idle, IdlePlaces, Living};
 
 /// What it does follows from this and the time alone: a clip that is rendered twice idles the same.
 const SEED: u64 = 1;
@@ -25,33 +25,7 @@ pub(super) struct IdleFace {
     /// The portrait's points at rest as the face makes them, and what they express.
     still: Box<Points>,
     rest: [f32; N_COEFFICIENTS],
-    places: Places,
-}
-
-/// Where the coefficients stand that move.
-#[derive(Clone, Copy)]
-struct Places {
-    blinks: [usize; 2],
-    /// Of each eye, what turns it to the picture's right and left.
-    right: [usize; 2],
-    left: [usize; 2],
-    up: [usize; 2],
-    down: [usize; 2],
-    brows: [usize; 3],
-}
-
-impl Places {
-    fn find() -> Self {
-        let at = |name: &str| COEFFICIENT_NAMES.iter().position(|known| *known == name).unwrap_or_default();
-        Self {
-            blinks: [at("eyeBlinkRight"), at("eyeBlinkLeft")],
-            right: [at("eyeLookInLeft"), at("eyeLookOutRight")],
-            left: [at("eyeLookOutLeft"), at("eyeLookInRight")],
-            up: [at("eyeLookUpLeft"), at("eyeLookUpRight")],
-            down: [at("eyeLookDownLeft"), at("eyeLookDownRight")],
-            brows: [at("browInnerUp"), at("browOuterUpLeft"), at("browOuterUpRight")],
-        }
-    }
+    places: IdlePlaces,
 }
 
 impl IdleFace {
@@ -66,7 +40,7 @@ impl IdleFace {
             face: PuppetFace::new(portrait.base(), N_STEPS)?,
             still: Box::new(*portrait.base()),
             rest: *portrait.coefficients(),
-            places: Places::find(),
+            places: IdlePlaces::default(),
         };
         new.settle(portrait);
         Ok(new)
@@ -96,21 +70,12 @@ impl IdleFace {
     /// Moves lids, eyes and brows from where they rest.
     fn move_face(&mut self, idle: &Idle, signal: &mut DrivingSignal) {
         let mut asked = self.rest;
-        let Places { blinks, right, left, up, down, brows } = self.places;
-        let mut add = |places: &[usize], much: f32| {
-            places.iter().for_each(|&place| asked[place] = (asked[place] + much).clamp(0.0, 1.0));
-        };
-        add(&blinks, idle.blink);
-        let [aside, above] = idle.gaze;
-        add(&right, aside.max(0.0));
-        add(&left, (-aside).max(0.0));
-        add(&up, above.max(0.0));
-        add(&down, (-above).max(0.0));
-        add(&brows, idle.brows);
+        self.places.add(idle, &mut asked);
         let points = self.face.express(&asked);
         for ((shift, point), still) in signal.displacement.iter_mut().zip(points).zip(self.still.iter()) {
             *shift += *point - *still;
         }
+        let blinks = self.places.blinks;
         let shut = |coefficient: f32| {
             let [open, shut] = SHUT_BLINK_RANGE;
             ((coefficient - open) / (shut - open)).clamp(0.0, 1.0)

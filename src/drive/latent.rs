@@ -46,12 +46,13 @@ impl RestingLatent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::Composition;
 
     #[test]
     fn motion_counts_from_the_first_frame_of_a_square_until_another_is_asked_for() {
         let latent = |reference, at: f32| {
             let mut latent = DriverLatent::NONE;
-            latent.set(reference, &[at; 200]);
+            latent.set(reference, Composition::Differences, &[at; 200]);
             latent
         };
         let mut resting = RestingLatent::default();

@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
-use opencv::core::Size;
-use opencv::imgproc::{INTER_AREA, INTER_CUBIC, INTER_LINEAR, blur_def, resize};
-
+use super::canvas::{Canvas, planes_of};
 use super::cpu::CpuExecutor;
 use super::family::{self, Family, N_LATENT};
 use super::plan::{Adoption, Executor, Plan, TensorView, TensorViewMut};
+use super::reader::{DriverReader, Reads};
 use super::{Generator, Portrait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Grey, Picture, Rgb};
 use crate::identity::Identity;
-use crate::signal::DrivingSignal;
-
-/// How far the edge of the person is softened, in sides of the picture: what moves stays within.
-const SOFT: f32 = 0.06;
+use crate::signal::{Composition, DrivingSignal, N_NUMBERS};
 
 /// A network of a family with its weights, on the processor.
-pub(crate) struct Network {
+struct Network {
     executor: Box<dyn Executor>,
 }
 
@@ -27,7 +22,7 @@ impl Network {
     ///
     /// # Errors
     /// [`ErrorKind::BackendUnavailable`] when that is missing.
-    pub(crate) fn new(family: &Family, plan: Plan) -> Result<Self> {
+    fn new(family: &Family, plan: Plan) -> Result<Self> {
         let params = family.params(&plan)?;
         let mut executor = Box::new(CpuExecutor::new(plan, 1)?.in_f32());
         executor.adopt(&Adoption { params, constants: Vec::new() })?;
@@ -38,26 +33,52 @@ impl Network {
     ///
     /// # Errors
     /// When ONNX Runtime fails.
-    pub(crate) fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
+    fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
         self.executor.run(inputs, outputs)
+    }
+}
+
+/// A family's encoder.
+struct Encoder {
+    network: Network,
+    size_px: usize,
+    log_variance: Vec<f32>,
+}
+
+impl Encoder {
+    fn new(family: &Family) -> Result<Self> {
+        let size_px = family.size_px();
+        let network = Network::new(family, family::encoder(size_px))?;
+        Ok(Self { network, size_px, log_variance: vec![0.0; N_LATENT] })
+    }
+}
+
+impl Reads for Encoder {
+    fn size_px(&self) -> usize {
+        self.size_px
+    }
+
+    fn composition(&self) -> Composition {
+        Composition::Differences
+    }
+
+    fn read(&mut self, planes: &[f32], numbers: &mut [f32; N_NUMBERS]) -> Result<()> {
+        let mut outputs = [TensorViewMut::F32(numbers), TensorViewMut::F32(&mut self.log_variance)];
+        self.network.run(&[TensorView::F32(planes)], &mut outputs)
     }
 }
 
 /// Plays a family: pictures of 64 or 128 pixels, enlarged.
 pub struct LatentGenerator {
-    family: Arc<Family>,
-    encoder: Network,
+    family: Family,
+    encoder: Encoder,
     decoder: Network,
-    size_px: usize,
     shown: Option<Arc<Identity>>,
     /// The photo's latent.
-    own: Vec<f32>,
+    own: [f32; N_LATENT],
     latent: Vec<f32>,
     planes: Vec<f32>,
-    small: Rgb,
-    large: Rgb,
-    /// Where the person is.
-    alpha: Grey,
+    canvas: Canvas,
 }
 
 impl LatentGenerator {
@@ -68,17 +89,14 @@ impl LatentGenerator {
     pub fn new(family: Family, size_px: usize) -> Result<Self> {
         let px = family.size_px();
         Ok(Self {
-            encoder: Network::new(&family, family::encoder(px))?,
+            encoder: Encoder::new(&family)?,
             decoder: Network::new(&family, family::decoder(px))?,
-            family: Arc::new(family),
-            size_px,
+            family,
             shown: None,
-            own: vec![0.0; N_LATENT],
+            own: [0.0; N_LATENT],
             latent: vec![0.0; N_LATENT],
             planes: vec![0.0; 3 * px * px],
-            small: Picture::new(px, px),
-            large: Picture::new(size_px, size_px),
-            alpha: Picture::new(size_px, size_px),
+            canvas: Canvas::new(px, size_px),
         })
     }
 }
@@ -92,30 +110,19 @@ impl Generator for LatentGenerator {
         "cpu"
     }
 
-    fn family(&self) -> Option<&Arc<Family>> {
-        Some(&self.family)
+    fn reader(&self) -> Result<Option<DriverReader>> {
+        Ok(Some(DriverReader::new(Encoder::new(&self.family)?)))
     }
 
     fn adopt(&mut self, identity: Arc<Identity>) -> Result<()> {
         if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &identity)) {
             return Ok(());
         }
-        fit(&identity.portrait, &mut self.small, INTER_AREA)?;
-        into_planes(&self.small, &mut self.planes);
-        let mut log_variance = [0.0; N_LATENT];
-        let mut outputs = [TensorViewMut::F32(&mut self.own), TensorViewMut::F32(&mut log_variance)];
-        self.encoder.run(&[TensorView::F32(&self.planes)], &mut outputs)?;
+        self.encoder.read(&planes_of(&identity, self.family.size_px())?, &mut self.own)?;
         if self.own.iter().any(|value| !value.is_finite()) {
             return Err(Error::new(ErrorKind::Model, "the encoder's latent is not finite: the weights are torn"));
         }
-        let mut matte = Grey::new(self.size_px, self.size_px);
-        fit(&identity.matte, &mut matte, INTER_LINEAR)?;
-        let reach = ((SOFT * self.size_px as f32) as i32) | 1;
-        blur_def(&matte.as_mat()?, &mut self.alpha.as_mat_mut()?, Size::new(reach, reach))?;
-        // What is half seen at the softened edge is the family's whole: it moves there.
-        for alpha in self.alpha.data_mut() {
-            *alpha = alpha.saturating_mul(2);
-        }
+        self.canvas.adopt(&identity)?;
         self.shown = Some(identity);
         Ok(())
     }
@@ -128,34 +135,6 @@ impl Generator for LatentGenerator {
             *to = own + moved;
         }
         self.decoder.run(&[TensorView::F32(&self.latent)], &mut [TensorViewMut::F32(&mut self.planes)])?;
-        let n = self.planes.len() / 3;
-        for (i, pixel) in self.small.data_mut().as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            *pixel = std::array::from_fn(|c| (self.planes[c * n + i].clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
-        }
-        fit(&self.small, &mut self.large, INTER_CUBIC)?;
-        portrait.picture.reshape(self.size_px, self.size_px);
-        let pixels = portrait.picture.data_mut().as_chunks_mut::<4>().0.iter_mut();
-        for ((to, [red, green, blue]), alpha) in pixels.zip(self.large.data().as_chunks::<3>().0).zip(self.alpha.data())
-        {
-            *to = [*red, *green, *blue, *alpha];
-        }
-        Ok(())
-    }
-}
-
-/// Resamples a picture to the size of another.
-fn fit<const C: usize>(from: &Picture<C>, to: &mut Picture<C>, method: i32) -> Result<()> {
-    let size = Size::new(to.width_px() as i32, to.height_px() as i32);
-    resize(&from.as_mat()?, &mut to.as_mat_mut()?, size, 0.0, 0.0, method)?;
-    Ok(())
-}
-
-/// Writes a picture in planes, 0..1.
-pub(crate) fn into_planes(picture: &Rgb, planes: &mut [f32]) {
-    let n = planes.len() / 3;
-    for (i, rgb) in picture.data().as_chunks::<3>().0.iter().take(n).enumerate() {
-        for (c, &sample) in rgb.iter().enumerate() {
-            planes[c * n + i] = f32::from(sample) / 255.0;
-        }
+        self.canvas.paint(&self.planes, portrait)
     }
 }

@@ -111,11 +111,7 @@ fn follow<C: Clock + 'static>(
     };
     let (microphone, mut stream) = match open() {
         Ok((microphone, config, stream)) => {
-            log::info!(
-                "microphone: {} is on, {} Hz, and heard in what is recorded; silent while the card is asked for",
-                microphone.name(),
-                config.sample_rate
-            );
+            log::info!("microphone: {} is on, {} Hz", microphone.name(), config.sample_rate);
             if opened.send(Ok(microphone.clone())).is_err() {
                 return;
             }
@@ -190,7 +186,9 @@ fn find(spec: &MicrophoneSpec) -> Result<Device> {
         let mut names: Vec<_> = inputs.iter().map(name_of).collect();
         names.dedup();
         let message = match (names.is_empty(), spec) {
-            (true, _) => "there is no microphone; plug one in, or leave out --microphone".to_owned(),
+            (true, _) => {
+                "there is no microphone; plug one in, or run without --microphone and audio:microphone".to_owned()
+            }
             (false, spec) => format!("no microphone is called {:?}; there are: {}", spec.to_string(), names.join(", ")),
         };
         Error::new(ErrorKind::NoDevice, message)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Protocol;
 use crate::error::{Error, ErrorKind, Result};
+use crate::microphone::MicrophoneSpec;
 
 /// Where motion goes: `vmc:[HOST:]PORT`, `ifm:[HOST:]PORT`, `motion:FILE.jsonl`, `motion:FILE.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +17,57 @@ pub enum MotionSinkSpec {
     File(PathBuf),
 }
 
-/// Where motion comes from: `vmc:[ADDRESS:]PORT`, `ifm:[ADDRESS:]PORT`, `motion:FILE.jsonl`.
+/// Where motion comes from: `vmc:[ADDRESS:]PORT`, `ifm:[ADDRESS:]PORT`, `motion:FILE.jsonl`, `audio:FILE`,
+/// `audio:microphone[:NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MotionSourceSpec {
     /// From a program or phone that sends to this address.
     Udp(Protocol, SocketAddr),
     /// From a recording.
     File(PathBuf),
+    /// From what is heard: the mouth speaks it.
+    Sound(Heard),
+}
+
+/// What is heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The sound of a file, of any kind that FFmpeg reads; a file that is called `microphone` is meant by `audio:./microphone`.
+    File(PathBuf),
+    /// A microphone.
+    Microphone(MicrophoneSpec),
+}
+
+/// What begins a source of sound, and what stands for the microphone behind it.
+const SOUND: &str = "audio:";
+const MICROPHONE: &str = "microphone";
+
+impl Heard {
+    /// # Errors
+    /// [`ErrorKind::Config`] with what can be typed.
+    fn parse(text: &str) -> Result<Self> {
+        let config = |what: &str| {
+            let takes = "give `--source audio:FILE`, `--source audio:microphone` or `--source audio:microphone:NAME`";
+            Err(Error::new(ErrorKind::Config, format!("{what}; {takes}")))
+        };
+        match text.split_once(':') {
+            _ if text.is_empty() => config("`audio:` lacks a file or microphone"),
+            _ if text == MICROPHONE => Ok(Self::Microphone(MicrophoneSpec::First)),
+            Some((MICROPHONE, "")) => config("`audio:microphone:` lacks a part of the microphone's name"),
+            Some((MICROPHONE, name)) => Ok(Self::Microphone(MicrophoneSpec::Name(name.to_owned()))),
+            _ => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{SOUND}{}", path.display()),
+            Self::Microphone(MicrophoneSpec::First) => write!(f, "{SOUND}{MICROPHONE}"),
+            Self::Microphone(MicrophoneSpec::Name(name)) => write!(f, "{SOUND}{MICROPHONE}:{name}"),
+        }
+    }
 }
 
 /// What begins motion's words.
@@ -85,6 +130,9 @@ impl MotionSourceSpec {
     /// # Errors
     /// [`ErrorKind::Config`] with what can be typed.
     pub fn parse(text: &str) -> Option<Result<Self>> {
+        if let Some(heard) = text.strip_prefix(SOUND) {
+            return Some(Heard::parse(heard).map(Self::Sound));
+        }
         let (protocol, rest) = split(text)?;
         let Some(protocol) = protocol else {
             let message = "`motion:` lacks a file; give `--source motion:FILE.jsonl`";
@@ -121,7 +169,15 @@ impl MotionSourceSpec {
 
     /// Whether it comes as it happens.
     pub fn is_live(&self) -> bool {
-        matches!(self, Self::Udp(..))
+        matches!(self, Self::Udp(..) | Self::Sound(Heard::Microphone(_)))
+    }
+
+    /// The file that it is read from.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(path) | Self::Sound(Heard::File(path)) => Some(path),
+            Self::Udp(..) | Self::Sound(Heard::Microphone(_)) => None,
+        }
     }
 }
 
@@ -130,6 +186,7 @@ impl fmt::Display for MotionSourceSpec {
         match self {
             Self::Udp(protocol, address) => write!(f, "{}:{address}", protocol.word()),
             Self::File(path) => write!(f, "motion:{}", path.display()),
+            Self::Sound(heard) => heard.fmt(f),
         }
     }
 }
@@ -159,13 +216,22 @@ mod tests {
             ("vmc:1", "vmc:127.0.0.1:1"),
             ("ifm:0.0.0.0", "ifm:0.0.0.0:49983"),
             ("motion:a.jsonl", "motion:a.jsonl"),
+            ("audio:a b.wav", "audio:a b.wav"),
+            ("audio:microphone", "audio:microphone"),
+            ("audio:microphone:USB: 2", "audio:microphone:USB: 2"),
+            ("audio:./microphone", "audio:./microphone"),
         ] {
             assert_eq!(MotionSourceSpec::parse(text).unwrap().unwrap().to_string(), written);
         }
-        for wrong in ["vmc:x", "ifm:example.org:1", "motion:"] {
+        for wrong in ["vmc:x", "ifm:example.org:1", "motion:", "audio:", "audio:microphone:"] {
             assert!(MotionSourceSpec::parse(wrong).unwrap().is_err(), "{wrong}");
         }
-        for other in ["camera", "vmcs", "motion", "me.mp4", "file:vmc"] {
+        for (live, text) in
+            [(true, "audio:microphone"), (false, "audio:a.wav"), (true, "vmc"), (false, "motion:a.jsonl")]
+        {
+            assert_eq!(MotionSourceSpec::parse(text).unwrap().unwrap().is_live(), live, "{text}");
+        }
+        for other in ["camera", "vmcs", "motion", "me.mp4", "file:vmc", "audio", "Audio:a.wav"] {
             assert!(MotionSinkSpec::parse(other).is_none() && MotionSourceSpec::parse(other).is_none(), "{other}");
         }
         assert!(MotionSourceSpec::parse("vmc:0.0.0.0:1").unwrap().unwrap().is_remote());

@@ -1,10 +1,11 @@
-//! How a latent of the driver's pictures changes: what drives a founding family (`vae`, `vae-gan`).
+//! How numbers read off the driver's pictures change: what drives a founding family (`vae`, `vae-gan`) or a pack.
 
-use effigy_network::family::N_LATENT;
+use super::composition::{Composition, N_NUMBERS};
 
-/// What an encoder made of a picture of the driver: 200 numbers, of which a decoder could make that picture again.
+/// What an encoder made of a picture of the driver: at most 200 numbers, of which a decoder could make that picture again.
 ///
-/// Nobody can read them: [`LatentMotion::between`] answers with the difference of two, and that is all that can be had.
+/// Nobody can read them: [`LatentMotion::between`] answers with the change from one to another, and that is all that can be
+/// had.
 ///
 /// ```compile_fail,E0616
 /// fn driver(latent: &effigy::drive::DriverLatent) -> &[f32; 200] {
@@ -15,7 +16,8 @@ use effigy_network::family::N_LATENT;
 pub struct DriverLatent {
     /// Latents of one number are of the same square of the camera's picture: only those can be compared.
     reference: u32,
-    values: [f32; N_LATENT],
+    composition: Composition,
+    values: [f32; N_NUMBERS],
 }
 
 impl Default for DriverLatent {
@@ -26,7 +28,7 @@ impl Default for DriverLatent {
 
 impl DriverLatent {
     /// That of nobody.
-    pub const NONE: Self = Self { reference: 0, values: [0.0; N_LATENT] };
+    pub const NONE: Self = Self { reference: 0, composition: Composition::Differences, values: [0.0; N_NUMBERS] };
 
     /// Whether somebody was seen.
     pub fn is_some(&self) -> bool {
@@ -34,16 +36,17 @@ impl DriverLatent {
     }
 
     /// Takes over what an encoder wrote; `reference` is not 0.
-    pub(crate) fn set(&mut self, reference: u32, values: &[f32]) {
+    pub(crate) fn set(&mut self, reference: u32, composition: Composition, values: &[f32]) {
         self.reference = reference;
+        self.composition = composition;
         for (to, value) in self.values.iter_mut().zip(values) {
             *to = *value;
         }
     }
 
-    /// Whether two are of the same square.
+    /// Whether two are of the same square, by the same encoder.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        self.reference == other.reference
+        self.reference == other.reference && self.composition == other.composition
     }
 }
 
@@ -51,12 +54,12 @@ impl DriverLatent {
 /// no picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatentMotion {
-    values: [f32; N_LATENT],
+    values: [f32; N_NUMBERS],
 }
 
 impl LatentMotion {
     /// The driver rests.
-    pub const NONE: Self = Self { values: [0.0; N_LATENT] };
+    pub const NONE: Self = Self { values: [0.0; N_NUMBERS] };
 
     /// From one latent to another, `strength` times; nothing where they cannot be compared.
     #[must_use]
@@ -64,7 +67,7 @@ impl LatentMotion {
         if !rest.is_some() || !rest.is_like(now) {
             return Self::NONE;
         }
-        Self { values: std::array::from_fn(|i| (now.values[i] - rest.values[i]) * strength) }
+        Self { values: now.composition.change(&rest.values, &now.values, strength) }
     }
 
     /// The motion between two others: `t` = 0 is `self`, 1 is `other`.
@@ -73,8 +76,8 @@ impl LatentMotion {
         Self { values: std::array::from_fn(|i| self.values[i] + (other.values[i] - self.values[i]) * t) }
     }
 
-    /// What is added to the portrait's latent.
-    pub fn values(&self) -> &[f32; N_LATENT] {
+    /// What is added to the portrait's latent; for a pack what its points change by.
+    pub fn values(&self) -> &[f32; N_NUMBERS] {
         &self.values
     }
 }
@@ -87,7 +90,7 @@ mod tests {
     fn differences_add_up_to_the_way_from_rest() {
         let latent = |reference, at: f32| {
             let mut latent = DriverLatent::NONE;
-            latent.set(reference, &[at; N_LATENT]);
+            latent.set(reference, Composition::Differences, &[at; N_NUMBERS]);
             latent
         };
         let frames = [latent(1, 0.5), latent(1, 0.8), latent(1, -0.2), latent(1, 0.1)];

@@ -27,8 +27,12 @@ pub mod frechet;
 pub mod metrics;
 pub mod regions;
 pub mod report;
+pub mod vif;
 
+mod blur;
+mod bootstrap;
 mod case;
+mod classes;
 mod eye;
 mod footage;
 mod instruments;
@@ -39,6 +43,8 @@ mod recognition;
 mod record;
 mod reel;
 mod scores;
+mod summary;
+mod windows;
 
 /// Generators make pictures of this many pixels a side, whatever they are measured at.
 pub const OUTPUT_PX: usize = 512;

@@ -2,7 +2,7 @@
 //!
 //! [`network`] describes it as a [`plan`], which is data: ops with checked shapes. An executor replays a plan: [`twin`] in
 //! plain loops that are right by definition, [`cpu`] through ONNX Runtime, `cuda` and `wgpu` by kernels of our own.
-//! [`motion`] is the motion of a face as numbers, and a network that says how it goes on.
+//! [`motion`] is the motion of a face as numbers, and a network that says how it goes on; [`speech`] a mouth that moves as it is heard.
 //! No camera, no window, no server, no picture library.
 
 pub mod cards;
@@ -18,6 +18,7 @@ pub mod network;
 pub mod onnx;
 pub mod plan;
 pub mod roofline;
+pub mod speech;
 pub mod tensors;
 pub mod twin;
 #[cfg(feature = "wgpu")]

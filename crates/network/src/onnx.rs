@@ -3,7 +3,7 @@
 use effigy_base::error::Result;
 
 pub use batch::{BatchSession, Input, Values};
-pub use session::Session;
+pub use session::{Provider, Session};
 
 mod batch;
 mod heap;

@@ -2,7 +2,7 @@
 //!
 //! [`FrozenFeatures`] is the first part of MobileNetV2 (Sandler et al. 2018) with torchvision's ImageNet weights.
 //! A perceptual loss or distance compares its activations instead of pixels. It is not LPIPS, whose networks and
-//! human judgements are others: numbers are called "MobileNetV2 feature distance", and compare among themselves only.
+//! human judgements are others: what is measured by it names it, and compares with itself only. [`Classifier`] is the rest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,9 @@ use self::state_dict::Array;
 use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 use effigy_base::hex::hex;
 
+pub use self::classifier::{Classifier, N_CLASSES};
+
+mod classifier;
 mod state_dict;
 
 /// The weights' file: torchvision's `MobileNet_V2_Weights.IMAGENET1K_V1`.
@@ -63,6 +66,21 @@ struct Bottleneck {
     has_shortcut: bool,
 }
 
+/// The tensors of the weights' file.
+fn state_of(path: &Path) -> Result<BTreeMap<String, Array>> {
+    let about =
+        || format!("cannot read the frozen features {}; give the path of torchvision's {FILE_NAME}", path.display());
+    let bytes = effigy_base::files::read(path, 1 << 30).or_error(ErrorKind::Model, about)?;
+    let found = hex(&Sha256::digest(&bytes));
+    // Checked before the file is looked into: what is read then is known.
+    if found != SHA256 {
+        let problem =
+            format!("expected SHA-256 {SHA256}, found {found} over {} bytes: torn, or another file", bytes.len());
+        return Err(Error::new(ErrorKind::Model, about()).because(problem));
+    }
+    state_dict::read(&bytes).map_err(|error| Error::new(ErrorKind::Model, about()).because(error))
+}
+
 impl FrozenFeatures {
     /// Reads the weights onto a device. Autodiff of the device does not matter: the weights are constants.
     ///
@@ -70,19 +88,7 @@ impl FrozenFeatures {
     /// [`ErrorKind::Model`] when the file is missing or is not the one expected ([`SHA256`]); the message says how
     /// to get it.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let about = || {
-            format!("cannot read the frozen features {}; give the path of torchvision's {FILE_NAME}", path.display())
-        };
-        let bytes = effigy_base::files::read(path, 1 << 30).or_error(ErrorKind::Model, about)?;
-        let found = hex(&Sha256::digest(&bytes));
-        // Checked before the file is looked into: what is read then is known.
-        if found != SHA256 {
-            let problem =
-                format!("expected SHA-256 {SHA256}, found {found} over {} bytes: torn, or another file", bytes.len());
-            return Err(Error::new(ErrorKind::Model, about()).because(problem));
-        }
-        let state = state_dict::read(&bytes).map_err(|error| Error::new(ErrorKind::Model, about()).because(error))?;
-        Self::from_state(&state, device)
+        Self::from_state(&state_of(path)?, device)
     }
 
     /// Activations at [`TAPS`] of pictures `[n, 3, h, w]` in −1..1, RGB: tensors of `[n, TAP_CHANNELS, h / stride,
@@ -106,30 +112,13 @@ impl FrozenFeatures {
         // Weights that belong to no autodiff graph are constants in any.
         let device = &device.clone().without_autodiff();
         let channels = |values: [f32; 3]| Tensor::<1>::from_floats(values, device).reshape([1, 3, 1, 1]);
-        let layer = |convolution: &str, norm: &str, stride, is_clamped| {
-            Convolution::fold(state, convolution, norm, stride, is_clamped, device)
-        };
-        let mut bottlenecks = Vec::with_capacity(STRIDES.len());
-        for (i, &stride) in STRIDES.iter().enumerate() {
-            let block = format!("features.{}.conv", i + 1);
-            let mut layers = Vec::with_capacity(3);
-            let mut n = 0;
-            // The first bottleneck does not expand.
-            if i > 0 {
-                layers.push(layer(&format!("{block}.0.0"), &format!("{block}.0.1"), 1, true)?);
-                n = 1;
-            }
-            layers.push(layer(&format!("{block}.{n}.0"), &format!("{block}.{n}.1"), stride, true)?);
-            layers.push(layer(&format!("{block}.{}", n + 1), &format!("{block}.{}", n + 2), 1, false)?);
-            let n_in = if i > 0 { layers[0].weight.dims()[1] } else { layers[0].weight.dims()[0] };
-            let n_out = layers[layers.len() - 1].weight.dims()[0];
-            bottlenecks.push(Bottleneck { layers, has_shortcut: stride == 1 && n_in == n_out });
-        }
+        let blocks = STRIDES.iter().zip(1..);
+        let bottlenecks = blocks.map(|(&stride, i)| Bottleneck::from_state(state, i, stride, device));
         Ok(Self {
             scale: channels(std::array::from_fn(|c| 0.5 / DEVIATION[c])),
             shift: channels(std::array::from_fn(|c| (0.5 - MEAN[c]) / DEVIATION[c])),
-            stem: layer("features.0.0", "features.0.1", 2, true)?,
-            bottlenecks,
+            stem: Convolution::fold(state, "features.0.0", "features.0.1", 2, true, device)?,
+            bottlenecks: bottlenecks.collect::<Result<_>>()?,
         })
     }
 }
@@ -181,6 +170,22 @@ impl Convolution {
 }
 
 impl Bottleneck {
+    /// The network's `i`th one, counted from 1.
+    fn from_state(state: &BTreeMap<String, Array>, i: usize, stride: usize, device: &Device) -> Result<Self> {
+        let layer = |n: &str, norm: &str, stride, is_clamped| {
+            let names = [n, norm].map(|part| format!("features.{i}.conv.{part}"));
+            Convolution::fold(state, &names[0], &names[1], stride, is_clamped, device)
+        };
+        let layers = match i {
+            // The first one does not expand.
+            1 => vec![layer("0.0", "0.1", stride, true)?, layer("1", "2", 1, false)?],
+            _ => vec![layer("0.0", "0.1", 1, true)?, layer("1.0", "1.1", stride, true)?, layer("2", "3", 1, false)?],
+        };
+        let n_in = layers[0].weight.dims()[if i == 1 { 0 } else { 1 }];
+        let n_out = layers[layers.len() - 1].weight.dims()[0];
+        Ok(Self { layers, has_shortcut: stride == 1 && n_in == n_out })
+    }
+
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = self.layers.iter().fold(x.clone(), |x, layer| layer.forward(x));
         if self.has_shortcut { y + x } else { y }

@@ -20,6 +20,7 @@ pub mod pick;
 pub mod picture;
 pub mod replay;
 pub mod sheet;
+pub mod speech;
 pub mod teach;
 pub mod tracker;
 pub mod validate;

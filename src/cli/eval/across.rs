@@ -28,8 +28,12 @@ pub(super) fn run(args: &EvalArgs, folders: &[std::path::PathBuf]) -> Result<()>
     let mut contender = open(&spec)?;
     let is_stopped = super::stop_on_interrupt();
     let bar = terminal::bar(1, "");
-    let report =
-        across::across(&pairs, &mut *contender.generator, DriveOptions::default(), &mut |(name, i, n, n_frames)| {
+    let report = across::across(
+        &pairs,
+        &mut *contender.generator,
+        DriveOptions::default(),
+        args.recognition.as_deref(),
+        &mut |(name, i, n, n_frames)| {
             if n_frames == 0 {
                 bar.set_length(across::MAX_FRAMES as u64);
                 bar.set_message(format!("frames of {name} ({} of {n})", i + 1));
@@ -37,7 +41,8 @@ pub(super) fn run(args: &EvalArgs, folders: &[std::path::PathBuf]) -> Result<()>
             }
             bar.set_position(n_frames as u64);
             !is_stopped.load(std::sync::atomic::Ordering::Relaxed)
-        })?;
+        },
+    )?;
     bar.finish_and_clear();
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&report)
@@ -63,5 +68,5 @@ fn check_outputs(args: &EvalArgs, pairs: &[AcrossPair]) -> Result<()> {
     let outputs: Vec<_> = [&args.json, &args.output].into_iter().flatten().collect();
     let read = pairs.iter().flat_map(|pair| [&pair.portrait, &pair.clip]);
     let weights = args.generator.iter().filter_map(|spec| spec.network.as_ref().and_then(|(_, path)| path.as_ref()));
-    refuse_overwriting(&outputs, &read.chain(weights).collect::<Vec<_>>())
+    refuse_overwriting(&outputs, &read.chain(weights).chain(args.recognition.iter()).collect::<Vec<_>>())
 }

@@ -26,7 +26,7 @@ use effigy::{Error, ErrorKind, Identity, Result, photo};
 use super::job::{Job, Whom};
 use super::results::{Rendered, hash_of};
 use crate::cli::outputs::cannot_write;
-use crate::cli::run::{check_badge, family_generator, following_run_id, generator_of};
+use crate::cli::run::{check_badge, following_run_id, generator_of, generator_of_others};
 use crate::cli::{keys, parse_background};
 
 /// Renders a clip; after `stop` what it returns means nothing, and no file appears.
@@ -101,8 +101,9 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
         source = Box::new(LimitedSource::new(source, Duration::from_secs_f64(secs)));
     }
     let weights = job.weights.as_deref();
-    let mut generator = match job.model.family() {
-        Some(kind) => family_generator(kind, weights, job.size_px)?,
+    let of_others = generator_of_others(&job.model, job.backend, weights, job.size_px)?;
+    let mut generator = match of_others {
+        Some(generator) => generator,
         None => generator_of(job.backend, weights, job.size_px)?.0,
     };
     let composite = CompositeOptions {

@@ -186,10 +186,16 @@ fn job(line: usize, text: &str, folder: &Path) -> std::result::Result<Job, Strin
     {
         return Err(format!("expected duration in seconds above 0, found {secs}"));
     }
-    let (backend, model): (Backend, Model) =
-        (word("backend", line_of.backend.as_deref())?, word("model", line_of.model.as_deref())?);
-    if model != Model::Own && !matches!(backend, Backend::Auto | Backend::Cpu) {
-        return Err("model vae and vae-gan run on the processor: leave backend out".to_owned());
+    let backend: Backend = word("backend", line_of.backend.as_deref())?;
+    let model = match line_of.model.as_deref().map_or(Ok(Model::Own), Model::named)? {
+        Model::Pack(_) if line_of.weights.is_some() => {
+            return Err("a pack has its weights in its folder: leave weights out".to_owned());
+        }
+        Model::Pack(folder) => Model::Pack(at(&folder)),
+        model => model,
+    };
+    if model != Model::Own {
+        model.provider(backend).map_err(|error| error.to_string())?;
     }
     Ok(Job {
         line,

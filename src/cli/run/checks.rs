@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use effigy::capture::SourceSpec;
 use effigy::microphone::MicrophoneSpec;
-use effigy::motion_link::{MotionSinkSpec, MotionSourceSpec};
+use effigy::motion_link::MotionSinkSpec;
 use effigy::sink::SinkSpec;
 use effigy::steer::OscSpec;
 use effigy::{Error, ErrorKind, Identity, Result};
 
 use crate::cli::outputs::is_same_file;
 use crate::cli::settings::Origin;
-use crate::cli::{Backend, Maker, RunArgs, names};
+use crate::cli::{Maker, Model, RunArgs, names};
 
 /// The visible mark may go only where nobody can be wronged.
 pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
@@ -30,17 +30,26 @@ pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) 
     }
 }
 
-/// A founding family looks at the driver's picture, on this machine's processor.
+/// A network of others looks at the driver's picture, on this machine.
 pub(super) fn check_model(args: &RunArgs) -> Result<()> {
-    let Some(kind) = args.model.family() else { return Ok(()) };
+    if args.model == Model::Own {
+        return Ok(());
+    }
     let why = if matches!(args.source, SourceSpec::Motion(_)) {
         format!("is driven by pictures, and --source {} has none; give a camera or a clip", args.source)
-    } else if !matches!(args.backend, Maker::Here(Backend::Auto | Backend::Cpu)) {
-        format!("runs on the processor, and --backend {} was asked for; give --backend cpu", args.backend)
+    } else if matches!(args.model, Model::Pack(_)) && args.weights.is_some() {
+        "has its weights in its folder; leave --weights out".to_owned()
     } else {
-        return Ok(());
+        return match args.backend {
+            Maker::Here(backend) => args.model.provider(backend).map(drop),
+            #[cfg(feature = "remote")]
+            Maker::Remote(_) => Err(Error::new(
+                ErrorKind::Config,
+                format!("--model {} runs on this machine; leave --backend out", args.model),
+            )),
+        };
     };
-    Err(Error::new(ErrorKind::Config, format!("--model {} {why}", kind.name())))
+    Err(Error::new(ErrorKind::Config, format!("--model {} {why}", args.model)))
 }
 
 /// Rendering every frame makes sense from a clip to files.
@@ -69,7 +78,8 @@ pub(super) fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()
 pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     let config = |message: String| Err(Error::new(ErrorKind::Config, message));
     let source = match &args.source {
-        SourceSpec::File(path) | SourceSpec::Motion(MotionSourceSpec::File(path)) => Some(path),
+        SourceSpec::File(path) => Some(path),
+        SourceSpec::Motion(motion) => motion.file(),
         _ => None,
     };
     let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();

@@ -9,12 +9,13 @@ use effigy::generate::family::{Family, Kind};
 use effigy::generate::latent::LatentGenerator;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
+use effigy::generate::pack::PackGenerator;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
 #[cfg(feature = "remote")]
 use effigy::{Error, ErrorKind};
 
-use crate::cli::{Backend, Maker};
+use crate::cli::{Backend, Maker, Model};
 
 /// Opens what makes the picture and says which and why. With `waits` a server is waited for at every picture.
 pub(crate) fn open_generator(
@@ -34,8 +35,29 @@ pub(crate) fn open_generator(
     Ok(generator)
 }
 
+/// What makes the picture where that is not effigy's own network; nothing for that.
+pub(crate) fn generator_of_others(
+    model: &Model,
+    backend: Backend,
+    weights: Option<&Path>,
+    size_px: usize,
+) -> Result<Option<Box<dyn Generator>>> {
+    match model {
+        Model::Own => Ok(None),
+        Model::Family(kind) => {
+            model.provider(backend)?;
+            family_generator(*kind, weights, size_px).map(Some)
+        }
+        Model::Pack(folder) => {
+            let pack = PackGenerator::open(folder, model.provider(backend)?, size_px)?;
+            log::info!("generator: the pack {} on {} (docs/packs.md)", pack.name(), pack.backend());
+            Ok(Some(Box::new(pack)))
+        }
+    }
+}
+
 /// A founding family, on the processor.
-pub(crate) fn family_generator(kind: Kind, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
+fn family_generator(kind: Kind, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
     let family = weights.map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
     let px = family.size_px();
     log::info!("generator: {} of {px} pixels on cpu, driven by latent differences (docs/families.md)", kind.name());

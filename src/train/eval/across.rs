@@ -7,7 +7,9 @@
 //! Over the 20 coefficients that drivers move most: *gain*, the slope of the result over the driver with each pair's means
 //! removed; *correlation*; *jitter*, the power of the result's velocity above a quarter of the frame rate over the driver's.
 //! Over all 52: *error*, the mean distance, offset included. *Lag* is where both fit best. Of lips that meet and eyes that
-//! blink it is counted how many the result has too, lacks, or has by itself.
+//! blink it is counted how many the result has too, lacks, or has by itself. *Smile* is the mean coefficient of both corners in
+//! driver and in result. *Like* is how like the result is to the photo and to the driver, as a recognition network has it: a
+//! generator that lets the driver's face through would be like the driver.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,9 +18,11 @@ use glam::Vec3;
 use serde::Serialize;
 
 use self::figures::{Both, N_TOP, Powers, Rows, STRIDE, Seen};
+use self::onlookers::Onlookers;
 use super::footage::square;
 use super::perceptual::scaled;
 use super::play::enrolment;
+use super::recognition::Recognizer;
 use super::{OUTPUT_PX, Skipped};
 use crate::capture::{ClipSource, RawFrame, Read, Source as _, SourceOptions};
 use crate::clock::ManualClock;
@@ -41,6 +45,7 @@ pub use self::figures::{AcrossFigures, Arrival, Events};
 pub use self::report::{sheet, table};
 
 mod figures;
+mod onlookers;
 mod report;
 
 /// Of a clip no more frames are played: a quarter of a minute.
@@ -168,7 +173,8 @@ pub type AcrossProgress<'a> = (&'a str, usize, usize, usize);
 
 /// Plays every pair; `progress` may stop the work by returning `false`.
 ///
-/// A pair that cannot be played is skipped and listed with the reason.
+/// A pair that cannot be played is skipped and listed with the reason. `recognition` is the network of
+/// [`super::MetricFiles::recognition`], which tells whom the result looks like.
 ///
 /// # Errors
 /// When a network is missing or a generator fails.
@@ -176,9 +182,10 @@ pub fn across(
     pairs: &[AcrossPair],
     generator: &mut dyn Generator,
     drive: DriveOptions,
+    recognition: Option<&Path>,
     progress: &mut dyn FnMut(AcrossProgress<'_>) -> bool,
 ) -> Result<AcrossReport> {
-    let mut stage = Stage::new(drive)?;
+    let mut stage = Stage::new(drive, recognition.map(Recognizer::open).transpose()?)?;
     let (mut rows, mut n_pieces) = (Rows::default(), 0.0);
     let mut powers: Powers = [[0.0; 3]; N_COEFFICIENTS];
     let (mut reports, mut skipped, mut is_cut_short) = (Vec::<PairReport>::new(), Vec::new(), false);
@@ -233,6 +240,11 @@ fn over_all(reports: &[PairReport], rows: &Rows, powers: &Powers) -> AcrossFigur
     let mut all = figures_of(rows.arrivals(powers), powers);
     all.error = mean(&|figures| Some(figures.error)).unwrap_or(0.0);
     (all.lag_frames, all.lag_ms) = (mean(&|figures| figures.lag_frames), mean(&|figures| figures.lag_ms));
+    let mean_of_both = |of: fn(&AcrossFigures) -> Option<[f64; 2]>| {
+        Some([mean(&|figures| of(figures).map(|both| both[0]))?, mean(&|figures| of(figures).map(|both| both[1]))?])
+    };
+    all.smile = mean_of_both(|figures| figures.smile);
+    all.likeness = mean_of_both(|figures| figures.likeness);
     (all.lip_contacts, all.blinks) = (events(|figures| figures.lip_contacts), events(|figures| figures.blinks));
     all
 }
@@ -258,6 +270,8 @@ fn figures_of(coefficients: Vec<Arrival>, powers: &Powers) -> AcrossFigures {
         jitter_asked,
         lip_contacts: Events::default(),
         blinks: Events::default(),
+        smile: None,
+        likeness: None,
         coefficients,
     }
 }
@@ -275,37 +289,10 @@ struct Stage {
     compositor: Compositor,
 }
 
-/// Those who look at driver and result now and then, each from where the face was in the glance before: the judge of how far
-/// and how truly expression arrives, apart from the tracker that drives.
-struct Onlookers {
-    tracker: FaceTracker,
-    before: Option<[Box<FaceObservation>; 2]>,
-}
-
-impl Onlookers {
-    fn new() -> Result<Self> {
-        // A hand before the face makes no difference to who was following it.
-        let options = TrackerOptions { n_threads: 2, min_presence: 0.0 };
-        Ok(Self { tracker: FaceTracker::new(options)?, before: None })
-    }
-
-    fn glance(&mut self, pictures: [&Rgb; 2]) -> Result<Option<[Seen; 2]>> {
-        let before = self.before.take();
-        let mut now = [Box::<FaceObservation>::default(), Box::default()];
-        for (i, (picture, face)) in pictures.into_iter().zip(&mut now).enumerate() {
-            if !self.tracker.glance(picture, before.as_ref().map(|before| &*before[i]), face)? {
-                self.before = before;
-                return Ok(None);
-            }
-        }
-        let seen = [Seen::of(&now[0]), Seen::of(&now[1])];
-        self.before = Some(now);
-        Ok(Some(seen))
-    }
-}
-
 /// A pair that was played.
 struct Played {
+    /// How like the result is to photo and driver, if anybody can tell.
+    likeness: Option<[f64; 2]>,
     /// What the onlookers saw.
     compared: Vec<[Seen; 2]>,
     /// What was followed, frame by frame.
@@ -319,7 +306,7 @@ struct Played {
 }
 
 impl Stage {
-    fn new(drive: DriveOptions) -> Result<Self> {
+    fn new(drive: DriveOptions, recognizer: Option<Recognizer>) -> Result<Self> {
         let tracker = || FaceTracker::new(TrackerOptions { n_threads: 2, ..TrackerOptions::default() });
         let composite = CompositeOptions { size_px: OUTPUT_PX, badge: false, ..CompositeOptions::default() };
         Ok(Self {
@@ -328,7 +315,7 @@ impl Stage {
             rehearsal: Rehearsal::new()?,
             followers: [tracker()?, tracker()?],
             dense: DenseTracker::new()?,
-            onlookers: Onlookers::new()?,
+            onlookers: Onlookers::new(recognizer)?,
             expression: Expression::new()?,
             compositor: Compositor::new(composite)?,
         })
@@ -350,13 +337,14 @@ impl Stage {
         let identity = self.enroll(&pair.portrait)?;
         generator.adopt(Arc::clone(&identity))?;
         self.compositor.adopt(&identity)?;
-        let mut encoder = generator.family().map(LatentEncoder::new).transpose()?;
+        let mut encoder = LatentEncoder::of(generator)?;
         let mut latent = DriverLatent::NONE;
         let mut driver = Driver::new(self.drive, Arc::clone(&identity))?;
         let mut signal = DrivingSignal::rest(&identity.shape, identity.size_px(), Motion::Relative);
         let options = SourceOptions { paced: false, ..SourceOptions::default() };
         let mut source = ClipSource::open(&pair.clip, &options)?;
         let mut played = Played {
+            likeness: None,
             compared: Vec::new(),
             frames: Vec::new(),
             n_frames: 0,
@@ -366,7 +354,7 @@ impl Stage {
             kept: Vec::new(),
         };
         self.dense.reset();
-        self.onlookers.before = None;
+        self.onlookers.meet(&identity.portrait)?;
         self.followers.iter_mut().for_each(FaceTracker::reset);
         let is_dense = self.drive.is_dense && generator.is_dense();
         let (mut frame, mut far_frame, clock) = (RawFrame::default(), RawFrame::default(), ManualClock::new());
@@ -423,6 +411,7 @@ impl Stage {
                 played.frames.push((number, Seen::of(&face), Seen::of(&far_face), coefficients));
             }
         }
+        played.likeness = self.onlookers.likeness();
         Ok(Some(played))
     }
 }
@@ -457,6 +446,8 @@ impl Played {
         figures.lag_ms = figures.lag_frames.map(|frames| frames * 1e3 / self.rate_hz);
         figures.lip_contacts = figures::lip_contacts(&self.frames);
         figures.blinks = figures::blinks(&self.frames);
+        figures.smile = figures::smile(&self.compared);
+        figures.likeness = self.likeness;
         self.kept.sort_by(|a, b| b.1.total_cmp(&a.1));
         PairReport {
             name,

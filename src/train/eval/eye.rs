@@ -17,9 +17,8 @@ pub(super) struct Eye {
 impl Eye {
     /// That of a generator, if it is driven by a latent.
     pub(super) fn of(generator: &dyn Generator) -> Result<Option<Self>> {
-        let Some(family) = generator.family() else { return Ok(None) };
-        let encoder = LatentEncoder::new(family)?;
-        Ok(Some(Self { encoder, rest: DriverLatent::NONE, now: DriverLatent::NONE }))
+        let encoder = LatentEncoder::of(generator)?;
+        Ok(encoder.map(|encoder| Self { encoder, rest: DriverLatent::NONE, now: DriverLatent::NONE }))
     }
 
     /// Takes the driver of the moment that the portrait shows for the driver at rest.

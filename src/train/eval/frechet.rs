@@ -1,4 +1,6 @@
 //! The Fréchet distance between two sets of feature vectors, each taken for a Gaussian.
+//!
+//! A Gaussian is kept as [`Moments`], which are merged without the vectors that they are of.
 
 /// Feature vectors of one set, one after the other.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -13,15 +15,6 @@ impl FeatureSet {
         debug_assert!(self.values.is_empty() || self.n_features == vector.len(), "vectors of one length");
         self.n_features = vector.len();
         self.values.extend_from_slice(vector);
-    }
-
-    /// Adds all vectors of another set; they must be of the same length.
-    pub fn append(&mut self, other: &Self) {
-        if !other.is_empty() {
-            debug_assert!(self.is_empty() || self.n_features == other.n_features, "vectors of one length");
-            self.n_features = other.n_features;
-            self.values.extend_from_slice(&other.values);
-        }
     }
 
     /// How many vectors there are.
@@ -39,27 +32,70 @@ impl FeatureSet {
         self.n_features
     }
 
-    fn mean_and_covariance(&self) -> (Vec<f64>, Matrix) {
+    /// Mean and spread of its vectors.
+    pub fn moments(&self) -> Moments {
         let (d, n) = (self.n_features, self.len() as f64);
-        let mut mean = vec![0.0; d];
+        let mut moments = Moments { n, mean: vec![0.0; d], spread: Matrix::zero(d) };
+        if self.is_empty() {
+            return moments;
+        }
         for row in self.values.chunks_exact(d) {
-            mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += f64::from(*value) / n);
+            moments.mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += f64::from(*value) / n);
         }
-        let mut covariance = Matrix::zero(d);
         for row in self.values.chunks_exact(d) {
-            let off: Vec<f64> = row.iter().zip(&mean).map(|(value, mean)| f64::from(*value) - mean).collect();
-            for i in 0..d {
-                for j in 0..=i {
-                    covariance.0[i * d + j] += off[i] * off[j] / (n - 1.0);
-                }
-            }
+            let off: Vec<f64> = row.iter().zip(&moments.mean).map(|(value, mean)| f64::from(*value) - mean).collect();
+            moments.spread.add_square(&off, 1.0);
         }
-        for i in 0..d {
-            for j in 0..i {
-                covariance.0[j * d + i] = covariance.0[i * d + j];
-            }
+        moments
+    }
+}
+
+/// How many vectors a set has, their mean, and the sum of squares and products of their distances from it.
+#[derive(Clone, Debug, Default)]
+pub struct Moments {
+    n: f64,
+    mean: Vec<f64>,
+    spread: Matrix,
+}
+
+impl Moments {
+    /// Adds all vectors of another set, each so many times (Chan, Golub and LeVeque 1979).
+    pub fn add(&mut self, other: &Self, times: f64) {
+        let n_other = other.n * times;
+        if n_other == 0.0 {
+            return;
         }
-        (mean, covariance)
+        if self.n == 0.0 {
+            *self = Self { n: 0.0, mean: other.mean.clone(), spread: Matrix::zero(other.mean.len()) };
+        }
+        debug_assert!(self.mean.len() == other.mean.len(), "vectors of one length");
+        let n = self.n + n_other;
+        let between: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(other, own)| other - own).collect();
+        self.spread.0.iter_mut().zip(&other.spread.0).for_each(|(own, other)| *own += other * times);
+        self.spread.add_square(&between, self.n * n_other / n);
+        self.mean.iter_mut().zip(&between).for_each(|(mean, off)| *mean += off * n_other / n);
+        self.n = n;
+    }
+
+    /// How many vectors there are.
+    pub fn n(&self) -> f64 {
+        self.n
+    }
+
+    /// Numbers in each vector.
+    pub fn n_features(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The covariance. With `n_prior` vectors more that have these variances and no correlation: few vectors know the
+    /// variances of many features, but not how these go together.
+    fn covariance(&self, n_prior: f64) -> Matrix {
+        let (d, kept) = (self.mean.len(), self.n / (self.n + n_prior));
+        let mut covariance = Matrix(self.spread.0.iter().map(|sum| kept * sum / (self.n - 1.0)).collect());
+        for i in (0..d).map(|i| i * d + i) {
+            covariance.0[i] = self.spread.0[i] / (self.n - 1.0);
+        }
+        covariance
     }
 }
 
@@ -69,12 +105,18 @@ impl FeatureSet {
 /// `None` of sets with fewer than two vectors. With fewer vectors than features the covariances have no full rank
 /// and the number is too small; compare it only among sets of the same size.
 pub fn frechet_distance(a: &FeatureSet, b: &FeatureSet) -> Option<f64> {
-    if a.len() < 2 || b.len() < 2 || a.n_features != b.n_features {
+    frechet_of(&a.moments(), &b.moments(), 0.0)
+}
+
+/// As [`frechet_distance`], with covariances drawn towards their diagonals as by `n_prior` vectors more without any
+/// correlation: the rank is full, and variances stay as they are.
+pub fn frechet_of(a: &Moments, b: &Moments, n_prior: f64) -> Option<f64> {
+    let d = a.n_features();
+    if a.n < 2.0 || b.n < 2.0 || d != b.n_features() {
         return None;
     }
-    let d = a.n_features;
-    let ((mean_a, cov_a), (mean_b, cov_b)) = (a.mean_and_covariance(), b.mean_and_covariance());
-    let between: f64 = mean_a.iter().zip(&mean_b).map(|(a, b)| (a - b).powi(2)).sum();
+    let (cov_a, cov_b) = (a.covariance(n_prior), b.covariance(n_prior));
+    let between: f64 = a.mean.iter().zip(&b.mean).map(|(a, b)| (a - b).powi(2)).sum();
     let root = cov_a.root(d);
     let middle = root.times(&cov_b, d).times(&root, d);
     let (eigenvalues, _) = middle.eigen(d);
@@ -84,12 +126,19 @@ pub fn frechet_distance(a: &FeatureSet, b: &FeatureSet) -> Option<f64> {
 }
 
 /// A square matrix, row by row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Matrix(Vec<f64>);
 
 impl Matrix {
     fn zero(d: usize) -> Self {
         Self(vec![0.0; d * d])
+    }
+
+    /// Adds a vector times itself, so many times.
+    fn add_square(&mut self, vector: &[f64], times: f64) {
+        for (row, factor) in self.0.chunks_exact_mut(vector.len().max(1)).zip(vector) {
+            row.iter_mut().zip(vector).for_each(|(sum, value)| *sum += times * factor * value);
+        }
     }
 
     fn trace(&self, d: usize) -> f64 {
@@ -211,10 +260,35 @@ mod tests {
                 .collect();
             set.push(&row);
         }
-        let (_, covariance) = set.mean_and_covariance();
+        let covariance = set.moments().covariance(0.0);
         let root = covariance.root(d);
         let again = root.times(&root, d);
         let worst = again.0.iter().zip(&covariance.0).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-12, "{worst}");
+    }
+
+    #[test]
+    fn merged_moments_are_those_of_all_vectors_and_count_as_often_as_they_are_told() {
+        let rows: [&[f32]; 5] = [&[1.0, 5.0], &[2.0, -3.0], &[4.0, 0.5], &[9.0, 2.0], &[-6.0, 1.0]];
+        let whole = set(&[rows[0], rows[1], rows[2], rows[3], rows[4], rows[3], rows[4]]).moments();
+        let mut merged = Moments::default();
+        merged.add(&set(&rows[..3]).moments(), 1.0);
+        merged.add(&set(&rows[3..]).moments(), 2.0);
+        merged.add(&set(&rows[..1]).moments(), 0.0);
+        merged.add(&FeatureSet::default().moments(), 3.0);
+        assert_eq!((merged.n(), merged.n_features()), (7.0, 2));
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(near(&merged.mean, &whole.mean) && near(&merged.spread.0, &whole.spread.0), "{merged:?} {whole:?}");
+    }
+
+    #[test]
+    fn a_prior_keeps_variances_and_halves_correlations_at_as_many_vectors() {
+        let a = set(&[&[0.0, 0.0], &[2.0, 2.0], &[4.0, 4.0]]).moments();
+        let covariance = a.covariance(3.0);
+        assert_eq!(covariance.0, [4.0, 2.0, 2.0, 4.0]);
+        // Along another line: without a prior nothing overlaps, with a large one the variances are all that counts.
+        let b = set(&[&[0.0, 4.0], &[2.0, 2.0], &[4.0, 0.0]]).moments();
+        let found = [0.0, 1e9].map(|n_prior| frechet_of(&a, &b, n_prior).unwrap());
+        assert!((found[0] - 16.0).abs() < 1e-5 && found[1] < 1e-5, "{found:?}");
     }
 }

@@ -52,7 +52,10 @@ impl Instruments {
                 "needs MobileNetV2's ImageNet weights: download torchvision's {} and name it with --features FILE",
                 features::FILE_NAME
             );
-            left_out.push(LeftOut { metrics: vec!["mobilenet_distance", "frechet"], why });
+            left_out.push(LeftOut {
+                metrics: vec!["mobilenet_distance", "frechet", "fvd_like", "class_score", "class_score_truth"],
+                why,
+            });
         }
         if files.recognition.is_none() {
             let why = "needs dlib's 128-d face recognition network as ONNX (150×150 RGB in 0..255, as \

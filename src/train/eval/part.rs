@@ -16,7 +16,7 @@ use crate::shard::Shard;
 use crate::signal::Motion;
 
 /// Number of the format; other numbers are refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct PartSuite {

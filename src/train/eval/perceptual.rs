@@ -9,14 +9,17 @@ use opencv::imgproc::{INTER_AREA, INTER_CUBIC, resize};
 use super::regions::Labels;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Rgb;
-use crate::train::features::FrozenFeatures;
+use crate::train::features::{Classifier, FrozenFeatures};
 
 /// Pictures are brought to this size before the network sees them, whatever `--size` is.
 const SIDE_PX: usize = 256;
+/// The tap that motion is seen in: 32 channels of stride 8. The last one has more, and half the places along each side.
+const MOTION_TAP: usize = 3;
 
 /// The frozen network, ready to compare pictures.
 pub(super) struct Perceptual {
     network: FrozenFeatures,
+    classifier: Classifier,
     device: Device,
 }
 
@@ -24,6 +27,8 @@ pub(super) struct Perceptual {
 pub(super) struct Seen {
     /// For each tap: channels, width, height, activations.
     taps: Vec<(usize, [usize; 2], Vec<f32>)>,
+    /// The probability of each class of ImageNet.
+    pub(super) classes: Vec<f32>,
 }
 
 impl Perceptual {
@@ -33,7 +38,8 @@ impl Perceptual {
     /// [`ErrorKind::Model`] when the file is missing or another one.
     pub(super) fn load(path: &Path) -> Result<Self> {
         let device = Device::flex();
-        Ok(Self { network: FrozenFeatures::load(path, &device)?, device })
+        let (network, classifier) = (FrozenFeatures::load(path, &device)?, Classifier::load(path, &device)?);
+        Ok(Self { network, classifier, device })
     }
 
     /// Looks at several square pictures.
@@ -52,11 +58,19 @@ impl Perceptual {
         }
         let data = TensorData::new::<f32, _>(values, [pictures.len(), 3, SIDE_PX, SIDE_PX]);
         let taps = self.network.features(Tensor::from_data(data, &self.device));
-        let mut seen: Vec<Seen> = pictures.iter().map(|_| Seen { taps: Vec::new() }).collect();
+        let numbers = |data: TensorData| {
+            let values = data.try_into_vec::<f32>().map_err(|error| error.to_string());
+            values.or_error(ErrorKind::Internal, || "cannot read the features".to_owned())
+        };
+        let classes = match taps.last() {
+            Some(last) => numbers(self.classifier.probabilities(last.clone()).into_data())?,
+            None => Vec::new(),
+        };
+        let of_each = classes.chunks_exact(classes.len() / pictures.len().max(1));
+        let mut seen: Vec<Seen> = of_each.map(|classes| Seen { taps: Vec::new(), classes: classes.to_vec() }).collect();
         for tap in taps {
             let [_, channels, height, width] = tap.dims();
-            let values = tap.into_data().try_into_vec::<f32>().map_err(|error| error.to_string());
-            let values = values.or_error(ErrorKind::Internal, || "cannot read the features".to_owned())?;
+            let values = numbers(tap.into_data())?;
             for (seen, values) in seen.iter_mut().zip(values.chunks_exact(channels * width * height)) {
                 seen.taps.push((channels, [width, height], values.to_vec()));
             }
@@ -98,13 +112,37 @@ impl Seen {
 
     /// The last tap's mean over places that count: 96 numbers for the Fréchet distance.
     pub(super) fn pooled(&self, labels: &Labels) -> Vec<f32> {
-        let Some((channels, [width, height], values)) = self.taps.last() else { return Vec::new() };
-        let places: Vec<usize> = places(labels, *width, *height).collect();
-        let mean = |c: usize| {
-            places.iter().map(|place| values[c * width * height + place]).sum::<f32>() / places.len().max(1) as f32
-        };
-        (0..*channels).map(mean).collect()
+        self.taps.last().map_or_else(Vec::new, |tap| means(tap, labels, |i| tap.2[i]))
     }
+
+    /// The mean of each channel of stride 8 over places that count: 32 numbers.
+    pub(super) fn shown(&self, labels: &Labels) -> Vec<f32> {
+        self.taps.get(MOTION_TAP).map_or_else(Vec::new, |tap| means(tap, labels, |i| tap.2[i]))
+    }
+
+    /// How much each of these channels changed since the frame before, in the mean over places that count.
+    pub(super) fn change(&self, before: &Self, labels: &Labels) -> Vec<f32> {
+        let taps = self.taps.get(MOTION_TAP).zip(before.taps.get(MOTION_TAP));
+        taps.map_or_else(Vec::new, |(now, before)| means(now, labels, |i| (now.2[i] - before.2[i]).abs()))
+    }
+
+    /// Activations of the tap that motion is seen in, and none of the others.
+    #[cfg(test)]
+    pub(super) fn of_motion(n_channels: usize, size: [usize; 2], values: Vec<f32>) -> Self {
+        let mut taps = vec![(0, [0, 0], Vec::new()); MOTION_TAP];
+        taps.push((n_channels, size, values));
+        Self { taps, classes: Vec::new() }
+    }
+}
+
+/// For each channel of a tap, the mean of a number over the places that count.
+fn means(tap: &(usize, [usize; 2], Vec<f32>), labels: &Labels, number: impl Fn(usize) -> f32) -> Vec<f32> {
+    let &(n_channels, [width, height], _) = tap;
+    let places: Vec<usize> = places(labels, width, height).collect();
+    let mean = |c: usize| {
+        places.iter().map(|place| number(c * width * height + place)).sum::<f32>() / places.len().max(1) as f32
+    };
+    (0..n_channels).map(mean).collect()
 }
 
 /// Indices of the places of a map whose middle counts.
@@ -138,7 +176,7 @@ mod tests {
     #[test]
     fn the_distance_is_the_angle_between_activations_and_ignores_their_length() {
         // Two places, two channels: equal direction at the first, a right angle at the second.
-        let seen = |values: [f32; 4]| Seen { taps: vec![(2, [2, 1], values.to_vec())] };
+        let seen = |values: [f32; 4]| Seen { taps: vec![(2, [2, 1], values.to_vec())], classes: Vec::new() };
         let (a, b) = (seen([3.0, 1.0, 4.0, 0.0]), seen([6.0, 0.0, 8.0, 2.0]));
         let mut labels = Labels::all(2, Region::Rest);
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-6, "{found} {expected}");

@@ -11,17 +11,17 @@ use super::case::{Ending, Offer, PartCase};
 use super::eye::Eye;
 use super::footage::{Footage, Moment, in_square};
 use super::instruments::Instruments;
-use super::metrics::{self, Difference, Step};
-use super::perceptual::{Seen, scaled};
-use super::recognition::{Descriptor, similarity_of};
+use super::perceptual::scaled;
+use super::recognition::Descriptor;
 use super::record::{Played, Record};
-use super::reel::{self, Reel};
-use super::regions::{Labels, Region};
-use super::scores::{FrameScores, Tally};
+use super::reel::Reel;
+use super::regions::Labels;
+use super::scores::Tally;
+use super::windows::Windows;
 use super::{CaseReport, Contender, EvalOptions, OUTPUT_PX, Skipped, Suite, SuiteReport};
 use crate::capture::RawFrame;
 use crate::clock::Timestamp;
-use crate::composite::{CompositeOptions, Compositor, OutFrame, marked};
+use crate::composite::{CompositeOptions, Compositor, OutFrame};
 use crate::drive::{DriveOptions, Driver};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::face::{is_calm, unrest};
@@ -29,9 +29,10 @@ use crate::frame::Rgb;
 use crate::generate::Portrait;
 use crate::geometry::FaceObservation;
 use crate::identity::{Basis, EnrollOptions, Framing, Identity};
-use crate::photo;
 use crate::signal::{DenseMotion, DrivingSignal, Motion};
 use crate::trace::Trace;
+
+mod measure;
 
 /// The portrait of a clip is looked for in so many frames.
 const PORTRAIT_FRAMES: u64 = 75;
@@ -66,6 +67,17 @@ struct Truth {
     labels: Labels,
     face: Option<FaceObservation>,
     descriptor: Option<Descriptor>,
+}
+
+/// What is gathered while a case is played.
+#[derive(Default)]
+struct Course {
+    /// The frame before, if it was measured: the truth, and what was made.
+    before: Option<(Rgb, Vec<Rgb>)>,
+    /// One for each contender.
+    tallies: Vec<Tally>,
+    /// Of the truth, then of each contender.
+    windows: Vec<Windows>,
 }
 
 /// What frame by frame is told about the progress: case, frames read, frames in all; `false` stops.
@@ -241,11 +253,10 @@ impl<'a> Stage<'a> {
             eye.rest(&moment.driver, &face)?;
         }
 
-        let mut tallies = vec![Tally::default(); self.contenders.len()];
+        let mut course = Course { tallies: vec![Tally::default(); self.contenders.len()], ..Course::default() };
         let mut footage = open()?;
         let n_frames = footage.n_frames();
         let mut moment = Moment::default();
-        let mut before: Option<(Rgb, Vec<Rgb>)> = None;
         let mut flow = ControlFlow::Continue(());
         let mut ignored_in_square = None;
         while footage.next(&mut moment)? {
@@ -269,21 +280,20 @@ impl<'a> Stage<'a> {
             let is_measured = (moment.index / 2).is_multiple_of(self.options.every) && moment.index != cast.frame;
             if !is_measured || !is_seen {
                 self.n_driver_lost += u64::from(is_measured && !is_seen);
-                before = None;
+                course.before = None;
                 continue;
             }
             if let (Some(rect), None) = (ignored, ignored_in_square) {
                 ignored_in_square = Some(in_square(rect, footage.video_size_px()));
             }
             let truth = self.truth(&moment, ignored_in_square)?;
-            let mut made = self.generate(&mut signal, (&moment.driver, seen), &mut eyes, &mut tallies)?;
+            let mut made = self.generate(&mut signal, (&moment.driver, seen), &mut eyes, &mut course.tallies)?;
             made.iter_mut().for_each(|made| truth.labels.restore(&truth.picture, made));
-            let step = before.as_ref().filter(|_| moment.follows);
-            self.measure(name, &moment, cast, &truth, &made, step, &mut tallies)?;
-            before = Some((truth.picture, made));
+            self.measure(name, &moment, cast, &truth, &made, &mut course)?;
+            course.before = Some((truth.picture, made));
         }
         self.cases.push(CaseReport { name: name.to_owned(), portrait_frame: cast.frame });
-        self.by_case.push(tallies);
+        self.by_case.push(course.tallies);
         Ok(flow)
     }
 
@@ -344,85 +354,6 @@ impl<'a> Stage<'a> {
         Ok(pictures)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of a frame meets here")]
-    fn measure(
-        &mut self,
-        case: &str,
-        moment: &Moment,
-        cast: &Cast,
-        truth: &Truth,
-        made: &[Rgb],
-        before: Option<&(Rgb, Vec<Rgb>)>,
-        tallies: &mut [Tally],
-    ) -> Result<()> {
-        let pictures: Vec<&Rgb> = std::iter::once(&truth.picture).chain(made).collect();
-        let seen = self.instruments.perceptual.as_ref().map(|network| network.look(&pictures)).transpose()?;
-        let mut mouths = Vec::with_capacity(made.len());
-        for (i, picture) in made.iter().enumerate() {
-            let mut scores = FrameScores::new();
-            let differences = metrics::differences(&truth.picture, picture, &truth.labels);
-            mouths.push(differences[Region::Mouth as usize]);
-            add_differences(&differences, &mut scores);
-            scores.extend(metrics::ssim(&truth.picture, picture, &truth.labels).map(|ssim| ("ssim", ssim)));
-            if let Some((truth_before, made_before)) = before {
-                let step = Step { truth: [truth_before, &truth.picture], made: [&made_before[i], picture] };
-                scores.extend(metrics::flicker(step, &truth.labels).map(|flicker| ("flicker", flicker)));
-            }
-            if let Some(true_face) = &truth.face {
-                self.compare_faces(true_face, truth.descriptor.as_ref(), picture, &mut scores)?;
-            }
-            if let Some([truth_seen, made_seen @ ..]) = seen.as_deref() {
-                scores.push(("mobilenet_distance", truth_seen.distance(&made_seen[i], &truth.labels)));
-                let features = [truth_seen, &made_seen[i]].map(|seen: &Seen| seen.pooled(&truth.labels));
-                tallies[i].add_features(&features[0], &features[1]);
-            }
-            tallies[i].add(&scores);
-        }
-        let (Some(mouth_l1), size_px) = (mouths.last().and_then(Difference::l1), self.options.size_px) else {
-            return Ok(());
-        };
-        let psnr: Vec<f64> = mouths.iter().filter_map(Difference::psnr_db).collect();
-        let (driver, is_cross) = (moment.driver.picture(), self.is_cross);
-        let cells = || {
-            let errors = made.iter().map(|made| reel::error_picture(&truth.picture, made));
-            let mut cells = vec![cast.picture.clone()];
-            if is_cross {
-                cells.push(scaled(driver, size_px)?);
-            }
-            cells.push(truth.picture.clone());
-            cells.extend(made.iter().map(marked));
-            cells.extend(errors.collect::<Result<Vec<_>>>()?);
-            cells.iter().map(photo::jpeg).collect::<Result<Vec<_>>>()
-        };
-        match &mut self.offers {
-            Some(offers) => {
-                offers.push(Offer { frame: moment.index, mouth_l1, mouth_psnr_db: psnr, cells: cells()? });
-                Ok(())
-            }
-            None => self.reel.offer((case, moment.index), mouth_l1, &psnr, cells),
-        }
-    }
-
-    fn compare_faces(
-        &mut self,
-        true_face: &FaceObservation,
-        descriptor: Option<&Descriptor>,
-        picture: &Rgb,
-        scores: &mut FrameScores,
-    ) -> Result<()> {
-        let face = self.instruments.find_face(picture)?;
-        scores.push(("face_lost", f64::from(u8::from(face.is_none()))));
-        let Some(face) = face else { return Ok(()) };
-        scores.push(("akd_px", metrics::landmark_distance_px(true_face, &face)));
-        scores.push(("expression", metrics::expression_distance(true_face, &face)));
-        scores.push(("pose_degs", metrics::pose_error_degs(true_face, &face)));
-        scores.push(("gaze_degs", metrics::gaze_error_degs(true_face, &face)));
-        if let (Some(recognizer), Some(descriptor)) = (&mut self.instruments.recognizer, descriptor) {
-            scores.push(("identity", similarity_of(descriptor, &recognizer.describe(picture, &face)?)));
-        }
-        Ok(())
-    }
-
     /// The suite's report.
     pub(super) fn finish(self, suite: &Suite) -> SuiteReport {
         let contenders = self.contenders.iter().map(|contender| Played {
@@ -439,21 +370,6 @@ impl<'a> Stage<'a> {
             reel: self.reel,
         }
         .report(suite, self.options)
-    }
-}
-
-fn add_differences(differences: &[Difference; Region::ALL.len()], scores: &mut FrameScores) {
-    const KEYS: [[&str; 2]; Region::ALL.len()] = [
-        ["mouth_l1", "mouth_psnr_db"],
-        ["eyes_l1", "eyes_psnr_db"],
-        ["hair_l1", "hair_psnr_db"],
-        ["rest_l1", "rest_psnr_db"],
-    ];
-    let whole = differences.iter().fold(Difference::default(), |sum, difference| sum.plus(difference));
-    for ([l1_key, psnr_key], difference) in KEYS.iter().zip(differences).chain([(&["l1", "psnr_db"], &whole)]) {
-        if let (Some(l1), Some(psnr_db)) = (difference.l1(), difference.psnr_db()) {
-            scores.extend([(*l1_key, l1), (*psnr_key, psnr_db)]);
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::reel::Reel;
 use super::scores::Tally;
+use super::summary::{self, Summary};
+use super::windows::N_FRAMES;
 use super::{CaseReport, EvalOptions, GeneratorReport, Skipped, Suite, SuiteReport};
 use crate::signal::Motion;
 
@@ -26,35 +28,31 @@ pub(super) struct Record {
 impl Record {
     /// The suite's report.
     pub(super) fn report(self, suite: &Suite, options: EvalOptions) -> SuiteReport {
-        let mut totals = vec![Tally::default(); self.contenders.len()];
-        for tallies in &self.by_case {
-            for (total, tally) in totals.iter_mut().zip(tallies) {
-                total.merge(tally);
-            }
-        }
-        let n_frames = totals.first().map_or(0, |total| total.n_of("l1"));
+        let by_contender: Vec<Vec<Summary>> = (0..self.contenders.len())
+            .map(|i| self.by_case.iter().map(|tallies| Summary::of(&tallies[i])).collect())
+            .collect();
+        let first = by_contender.first().map(|cases| Summary::of_all(cases)).unwrap_or_default();
         let labels: Vec<&str> = self.contenders.iter().map(|contender| contender.label.as_str()).collect();
         let is_cross = matches!(suite, Suite::CrossIdentity(..));
         let fixed = if is_cross { &["portrait", "driver", "truth"][..] } else { &["portrait", "truth"] };
         let titles = fixed.iter().map(|title| (*title).to_owned());
         let titles = titles.chain(labels.iter().map(|label| (*label).to_owned()));
         let titles = titles.chain(labels.iter().map(|label| format!("error of {label}, 4×")));
-        let generators =
-            self.contenders.iter().zip(&totals).enumerate().map(|(i, (contender, total))| GeneratorReport {
-                label: contender.label.clone(),
-                generator: contender.generator.clone(),
-                backend: contender.backend.clone(),
-                figures: total.figures(true),
-                cases: self.by_case.iter().map(|tallies| tallies[i].figures(false)).collect(),
-            });
+        let generators = self.contenders.iter().zip(&by_contender).map(|(contender, cases)| GeneratorReport {
+            label: contender.label.clone(),
+            generator: contender.generator.clone(),
+            backend: contender.backend.clone(),
+            figures: summary::figures(cases),
+            cases: cases.iter().map(Summary::means).collect(),
+        });
         SuiteReport {
             name: suite.name(),
-            notes: notes(suite, options, totals.first()),
+            notes: notes(suite, options, &first, by_contender.first().map_or(0, Vec::len)),
             generators: generators.collect(),
             cell_titles: titles.collect(),
             cases: self.cases,
             skipped: self.skipped,
-            n_frames,
+            n_frames: first.n_of("l1"),
             n_driver_lost: self.n_driver_lost,
             rows: self.reel.rows(),
         }
@@ -62,7 +60,7 @@ impl Record {
 }
 
 /// What to know when reading a suite's figures.
-fn notes(suite: &Suite, options: EvalOptions, total: Option<&Tally>) -> Vec<String> {
+fn notes(suite: &Suite, options: EvalOptions, total: &Summary, n_cases: usize) -> Vec<String> {
     let mut notes = match suite {
         Suite::SelfReenactment(_) => vec![],
         Suite::CrossIdentity(_, Motion::Relative) => {
@@ -75,12 +73,25 @@ fn notes(suite: &Suite, options: EvalOptions, total: Option<&Tally>) -> Vec<Stri
     if options.is_live {
         notes.push("motion as it comes live: filtered, and what moves beside the mesh a frame late".to_owned());
     }
-    let (n_vectors, n_features) = total.map_or((0, 0), Tally::feature_counts);
-    if (1..n_features + 1).contains(&n_vectors) {
+    let [(n_pictures, n_features), (n_windows, _)] = total.set_sizes();
+    if n_pictures > 0.0 && (n_pictures as usize) < n_features + 1 {
         notes.push(format!(
-            "the Fréchet distance is over {n_vectors} frames for {n_features} features: too few for the number to mean \
+            "the Fréchet distance is over {n_pictures} frames for {n_features} features: too few for the number to mean \
              anything beyond this run"
         ));
     }
+    if n_pictures > 0.0 && n_windows < 2.0 {
+        notes.push(format!(
+            "the FVD-like distance needs two windows or more of {N_FRAMES} neighbouring frames, found {n_windows}: longer \
+             clips, and --every 1"
+        ));
+    }
+    notes.push(match n_cases {
+        0 | 1 => "no intervals: one clip says nothing of others".to_owned(),
+        n => format!(
+            "in brackets: 95 % of figures would lie there, by bootstrap over {n} clips{}",
+            if n < 10 { "; so few make it too narrow" } else { "" }
+        ),
+    });
     notes
 }

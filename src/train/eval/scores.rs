@@ -4,16 +4,42 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::frechet::{FeatureSet, frechet_distance};
+use super::classes::Classes;
+use super::frechet::FeatureSet;
 
 /// Which way a metric gets better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Better {
     /// Larger is better.
     Higher,
     /// Smaller is better.
     Lower,
+    /// Nearer to this is better.
+    Near(f64),
+    /// No value is better than another: it is of the clips, or says what pictures are taken for.
+    Neither,
+}
+
+impl Better {
+    /// A number that is less where the value is better; `None` where none is.
+    pub(super) fn rank(self, value: f64) -> Option<f64> {
+        match self {
+            Self::Higher => Some(-value),
+            Self::Lower => Some(value),
+            Self::Near(aim) => Some((value - aim).abs()),
+            Self::Neither => None,
+        }
+    }
+
+    /// How tables say it.
+    pub(super) fn sign(self) -> String {
+        match self {
+            Self::Higher => "↑".to_owned(),
+            Self::Lower => "↓".to_owned(),
+            Self::Near(aim) => format!("→ {aim}"),
+            Self::Neither => String::new(),
+        }
+    }
 }
 
 /// A number that is measured.
@@ -33,13 +59,15 @@ const fn metric(key: &'static str, title: &'static str, better: Better, n_digits
     Metric { key, title, better, n_digits }
 }
 
-use Better::{Higher, Lower};
+use Better::{Higher, Lower, Near, Neither};
 
 /// Every metric, in the order of tables.
-pub const METRICS: [Metric; 21] = [
+pub const METRICS: [Metric; 28] = [
     metric("l1", "L1 (0..1)", Lower, 4),
     metric("psnr_db", "PSNR (dB)", Higher, 2),
     metric("ssim", "SSIM", Higher, 4),
+    metric("vif", "VIF (pixel domain)", Higher, 4),
+    metric("fine_detail", "fine detail (share of the truth's)", Near(1.0), 3),
     metric("mouth_psnr_db", "mouth PSNR (dB)", Higher, 2),
     metric("mouth_l1", "mouth L1", Lower, 4),
     metric("eyes_psnr_db", "eyes PSNR (dB)", Higher, 2),
@@ -48,10 +76,15 @@ pub const METRICS: [Metric; 21] = [
     metric("hair_l1", "hair L1", Lower, 4),
     metric("rest_psnr_db", "rest PSNR (dB)", Higher, 2),
     metric("rest_l1", "rest L1", Lower, 4),
-    metric("mobilenet_distance", "MobileNetV2 feature distance", Lower, 4),
+    metric("mobilenet_distance", "LPIPS-like distance (MobileNetV2, unlearned)", Lower, 4),
     metric("frechet", "Fréchet distance (MobileNetV2, 96 features)", Lower, 3),
+    metric("fvd_like", "FVD-like distance (MobileNetV2, 16 frames)", Lower, 4),
+    metric("class_score", "Inception-score-like (MobileNetV2's classes)", Neither, 2),
+    metric("class_score_truth", "the same of the truth", Neither, 2),
     metric("akd_px", "AKD (px of 256)", Lower, 3),
     metric("expression", "expression distance (52 coefficients)", Lower, 4),
+    metric("smile", "smile, result less truth (0..1)", Near(0.0), 3),
+    metric("smile_truth", "smile of the truth (0..1)", Neither, 3),
     metric("pose_degs", "pose error (degrees)", Lower, 2),
     metric("gaze_degs", "gaze error (degrees)", Lower, 2),
     metric("identity", "identity similarity (128-d cosine)", Higher, 4),
@@ -73,8 +106,13 @@ pub(super) type FrameScores = Vec<(&'static str, f64)>;
 pub struct Figure {
     /// The mean over frames.
     pub mean: f64,
-    /// How many frames have this number: not each has a face, or one before it.
+    /// How many frames have this number: not each has a face, or one before it. Of distances between sets, how many pictures
+    /// or windows each set has.
     pub n: u64,
+    /// Where the number would lie in 95 of 100 cases if other clips of the kind had been measured: by bootstrap over clips.
+    /// None of one clip, or of one clip's own figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval_95: Option<[f64; 2]>,
 }
 
 /// Means of everything that was measured, by key.
@@ -84,8 +122,12 @@ pub type Figures = BTreeMap<&'static str, Figure>;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "StoredTally", into = "StoredTally")]
 pub(super) struct Tally {
-    sums: BTreeMap<&'static str, (f64, u64)>,
-    features: [FeatureSet; 2],
+    pub(super) sums: BTreeMap<&'static str, (f64, u64)>,
+    /// Of each picture: of the truth, of what was made.
+    pub(super) features: [FeatureSet; 2],
+    /// Of each window, likewise.
+    pub(super) windows: [FeatureSet; 2],
+    pub(super) classes: [Classes; 2],
 }
 
 /// A tally in a file: sums as their bits, so that none is lost on the way through text.
@@ -93,12 +135,14 @@ pub(super) struct Tally {
 struct StoredTally {
     sums: BTreeMap<String, (u64, u64)>,
     features: [FeatureSet; 2],
+    windows: [FeatureSet; 2],
+    classes: [Classes; 2],
 }
 
 impl From<Tally> for StoredTally {
     fn from(tally: Tally) -> Self {
         let sums = tally.sums.into_iter().map(|(key, (sum, n))| (key.to_owned(), (sum.to_bits(), n)));
-        Self { sums: sums.collect(), features: tally.features }
+        Self { sums: sums.collect(), features: tally.features, windows: tally.windows, classes: tally.classes }
     }
 }
 
@@ -106,7 +150,7 @@ impl From<StoredTally> for Tally {
     fn from(stored: StoredTally) -> Self {
         let sums = stored.sums.into_iter();
         let known = sums.filter_map(|(key, (sum, n))| Some((metric_of(&key)?.key, (f64::from_bits(sum), n))));
-        Self { sums: known.collect(), features: stored.features }
+        Self { sums: known.collect(), features: stored.features, windows: stored.windows, classes: stored.classes }
     }
 }
 
@@ -119,41 +163,21 @@ impl Tally {
         }
     }
 
-    /// Adds what another summed up.
-    pub(super) fn merge(&mut self, other: &Self) {
-        for (key, (sum, n)) in &other.sums {
-            let own = self.sums.entry(key).or_default();
-            own.0 += sum;
-            own.1 += n;
-        }
-        for (own, others) in self.features.iter_mut().zip(&other.features) {
-            own.append(others);
-        }
-    }
-
-    /// How many frames have this number.
-    pub(super) fn n_of(&self, key: &str) -> u64 {
-        self.sums.get(key).map_or(0, |(_, n)| *n)
-    }
-
     /// Features of the truth and of what was made, for the Fréchet distance.
     pub(super) fn add_features(&mut self, truth: &[f32], made: &[f32]) {
         self.features[0].push(truth);
         self.features[1].push(made);
     }
 
-    /// How many feature vectors there are, and of how many numbers.
-    pub(super) fn feature_counts(&self) -> (usize, usize) {
-        (self.features[0].len(), self.features[0].n_features())
+    /// The same of a window of frames, for the FVD-like distance.
+    pub(super) fn add_window(&mut self, truth: &[f32], made: &[f32]) {
+        self.windows[0].push(truth);
+        self.windows[1].push(made);
     }
 
-    /// The means; the Fréchet distance where it was asked for.
-    pub(super) fn figures(&self, with_frechet: bool) -> Figures {
-        let mean = |&(sum, n): &(f64, u64)| Figure { mean: sum / n as f64, n };
-        let mut figures: Figures = self.sums.iter().map(|(key, sum)| (*key, mean(sum))).collect();
-        if with_frechet && let Some(mean) = frechet_distance(&self.features[0], &self.features[1]) {
-            figures.insert("frechet", Figure { mean, n: self.features[0].len() as u64 });
-        }
-        figures
+    /// The probabilities of classes in the truth and in what was made.
+    pub(super) fn add_classes(&mut self, truth: &[f32], made: &[f32]) {
+        self.classes[0].push(truth);
+        self.classes[1].push(made);
     }
 }

@@ -9,6 +9,7 @@ use glam::Vec3;
 
 use super::weights;
 use effigy_base::error::Result;
+use effigy_base::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
 use effigy_base::random::Rng;
 
 /// Numbers of a moment: turn, place and size, blink, gaze, brows.
@@ -71,6 +72,49 @@ impl Idle {
     pub fn channels(&self) -> [f32; N_CHANNELS] {
         let ([a, b, c], [d, e, f]) = (self.turn.to_array(), self.place.to_array());
         [a, b, c, d, e, f, self.blink, self.gaze[0], self.gaze[1], self.brows]
+    }
+}
+
+/// Where the numbers of lids, gaze and brows stand among a face's coefficients.
+#[derive(Clone, Copy, Debug)]
+pub struct IdlePlaces {
+    /// Of the right eye and the left.
+    pub blinks: [usize; 2],
+    /// Of each eye, what turns it to the picture's right and left.
+    right: [usize; 2],
+    left: [usize; 2],
+    up: [usize; 2],
+    down: [usize; 2],
+    brows: [usize; 3],
+}
+
+impl Default for IdlePlaces {
+    fn default() -> Self {
+        let at = |name: &str| COEFFICIENT_NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        Self {
+            blinks: [at("eyeBlinkRight"), at("eyeBlinkLeft")],
+            right: [at("eyeLookInLeft"), at("eyeLookOutRight")],
+            left: [at("eyeLookOutLeft"), at("eyeLookInRight")],
+            up: [at("eyeLookUpLeft"), at("eyeLookUpRight")],
+            down: [at("eyeLookDownLeft"), at("eyeLookDownRight")],
+            brows: [at("browInnerUp"), at("browOuterUpLeft"), at("browOuterUpRight")],
+        }
+    }
+}
+
+impl IdlePlaces {
+    /// Adds what lids, eyes and brows do to the coefficients of a face at rest.
+    pub fn add(&self, idle: &Idle, coefficients: &mut [f32; N_COEFFICIENTS]) {
+        let mut add = |places: &[usize], much: f32| {
+            places.iter().for_each(|&place| coefficients[place] = (coefficients[place] + much).clamp(0.0, 1.0));
+        };
+        add(&self.blinks, idle.blink);
+        let [aside, above] = idle.gaze;
+        add(&self.right, aside.max(0.0));
+        add(&self.left, (-aside).max(0.0));
+        add(&self.up, above.max(0.0));
+        add(&self.down, (-above).max(0.0));
+        add(&self.brows, idle.brows);
     }
 }
 

@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 
 use ort::AsPointer;
+use ort::ep::CUDA;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{IoBinding, Session as OrtSession};
 use ort::value::{Outlet, Tensor, ValueType};
@@ -11,6 +12,16 @@ use ort::value::{Outlet, Tensor, ValueType};
 use effigy_base::error::{Error, ErrorKind, OrError, Result};
 
 use super::runtime;
+
+/// Which of ONNX Runtime's providers runs a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA card: needs an ONNX Runtime that was built for it.
+    Cuda,
+}
 
 /// An opened model with fixed shapes and its own `f32` buffers for inputs and outputs.
 ///
@@ -33,9 +44,30 @@ impl Session {
     /// [`ErrorKind::Model`] when ONNX Runtime is missing, refuses the model, or an input or output is not a
     /// tensor of `f32` with a fixed shape, but for its first extent.
     pub fn open(name: &str, bytes: &[u8], n_threads: usize) -> Result<Self> {
+        Self::open_on(Provider::Cpu, name, bytes, n_threads)
+    }
+
+    /// The same on a provider of the caller's choice; buffers stay in the processor's memory.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; [`ErrorKind::BackendUnavailable`] when this ONNX Runtime has no such provider, or the provider
+    /// finds no card.
+    pub fn open_on(provider: Provider, name: &str, bytes: &[u8], n_threads: usize) -> Result<Self> {
         let (environment, _) = runtime::environment()?;
+        let with_provider = |builder: SessionBuilder| match provider {
+            Provider::Cpu => Ok(builder),
+            Provider::Cuda => builder
+                .with_execution_providers([CUDA::default().build().error_on_failure()])
+                .map_err(|error| ort::Error::new(error.to_string())),
+        };
+        let builder = (|| -> ort::Result<SessionBuilder> { with_provider(OrtSession::builder(&environment)?) })()
+            .or_error(ErrorKind::BackendUnavailable, || {
+                "ONNX Runtime cannot use an NVIDIA card; name the libonnxruntime.so of an onnxruntime-gpu in EFFIGY_ONNXRUNTIME, \
+                 or give --backend cpu"
+                    .to_owned()
+            })?;
         let session = (|| -> ort::Result<OrtSession> {
-            let builder: SessionBuilder = OrtSession::builder(&environment)?
+            let builder: SessionBuilder = builder
                 .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_intra_threads(n_threads.max(1))?
                 .with_inter_threads(1)?
@@ -75,6 +107,16 @@ impl Session {
     /// How many inputs it has.
     pub fn n_inputs(&self) -> usize {
         self.inputs.len()
+    }
+
+    /// Inputs in order: name and extents.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &[i64])> {
+        self.session.inputs().iter().map(Outlet::name).zip(self.inputs.iter().map(|tensor| &**tensor.shape()))
+    }
+
+    /// Outputs in order: name and extents.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, &[i64])> {
+        self.session.outputs().iter().map(Outlet::name).zip(self.outputs.iter().map(|tensor| &**tensor.shape()))
     }
 
     /// The buffer of input `index` (0 is the first), to be filled before a run; it keeps its values after.

@@ -180,6 +180,16 @@ fn the_true_weights_give_the_numbers_of_another_program() {
     }
     let device = Device::flex();
     let found = FrozenFeatures::load(&path, &device).unwrap().features(picture(&device));
+    // The same program goes on to the classes.
+    let last = found[found.len() - 1].clone();
+    let classes =
+        Classifier::load(&path, &device).unwrap().probabilities(last).into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(classes.len(), N_CLASSES);
+    for (class, expected) in [(508, 4.652_637e-3), (673, 4.297_501e-3), (0, 5.149_784e-4), (999, 2.336_789e-3)] {
+        assert!((classes[class] / expected - 1.0).abs() < 1e-3, "{class}: {} {expected}", classes[class]);
+    }
+    let entropy: f64 = classes.iter().map(|&p| -f64::from(p) * f64::from(p).ln()).sum();
+    assert!((entropy - 6.742_157_4).abs() < 1e-4, "{entropy}");
     let expected: [(f64, f64, [f64; 4]); 5] = [
         (0.314_678_9, 0.394_680_3, [0.0, 0.677_545_1, 0.0, 0.0]),
         (0.012_519_7, 1.443_647_4, [0.635_798_6, -2.414_534_2, 0.335_506_3, -2.744_466_8]),

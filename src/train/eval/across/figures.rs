@@ -111,6 +111,11 @@ pub struct AcrossFigures {
     pub lip_contacts: Events,
     /// Eyes that blink.
     pub blinks: Events,
+    /// How much the driver and the result smile in the mean, in 0..1.
+    pub smile: Option<[f64; 2]>,
+    /// How like the result is to the photo and to the driver: the cosine of 128-d descriptors, 1 is the same. None without a
+    /// recognition network.
+    pub likeness: Option<[f64; 2]>,
     /// The coefficients that count, the most moved first.
     pub coefficients: Vec<Arrival>,
 }
@@ -176,6 +181,15 @@ impl Rows {
 /// Mean distance of all coefficients.
 pub(super) fn error(compared: &[[Seen; 2]]) -> f64 {
     compared.iter().map(|[driver, result]| driver.distance(result)).sum::<f64>() / compared.len().max(1) as f64
+}
+
+/// How much driver and result smile in the mean: both corners' coefficients.
+pub(super) fn smile(compared: &[[Seen; 2]]) -> Option<[f64; 2]> {
+    let [left, right] = ["mouthSmileLeft", "mouthSmileRight"]
+        .map(|name| COEFFICIENT_NAMES.iter().position(|other| *other == name).unwrap_or(0));
+    let of = |seen: &Seen| f64::from(seen.coefficients[left] + seen.coefficients[right]) / 2.0;
+    let mean = |i: usize| compared.iter().map(|both| of(&both[i])).sum::<f64>() / compared.len() as f64;
+    (!compared.is_empty()).then(|| [mean(0), mean(1)])
 }
 
 /// How many frames later the result moves, where anything moves.

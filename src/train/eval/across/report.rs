@@ -11,7 +11,7 @@ pub fn table(report: &AcrossReport) -> String {
     let width = report.pairs.iter().map(|pair| pair.name.chars().count()).max().unwrap_or(0).max(9);
     let _ = writeln!(
         text,
-        "  {:width$}  frames   gain  least   corr  least   error      lag  jitter  asked   lips meet    blinks",
+        "  {:width$}  frames   gain  least   corr  least   error      lag  jitter  asked   lips meet    blinks      smile       like",
         ""
     );
     for pair in &report.pairs {
@@ -20,7 +20,11 @@ pub fn table(report: &AcrossReport) -> String {
     if let Some(all) = &report.all {
         let n_frames: usize = report.pairs.iter().map(|pair| pair.n_frames).sum();
         let _ = writeln!(text, "  {:width$}  {n_frames:6}  {}", "all", row(all));
-        let _ = writeln!(text, "  lips and blinks: the driver's that came / that did not / the result's own\n");
+        let _ = writeln!(text, "  lips and blinks: the driver's that came / that did not / the result's own");
+        let _ = writeln!(
+            text,
+            "  smile: the driver's / the result's; like: the photo / the driver (1 is the same person)\n"
+        );
         let _ = writeln!(text, "  the most moved first    gain   corr  jitter  asked");
         for arrival in &all.coefficients {
             let _ = writeln!(
@@ -48,9 +52,10 @@ pub fn table(report: &AcrossReport) -> String {
 }
 
 fn row(figures: &AcrossFigures) -> String {
+    let both = |both: Option<[f64; 2]>| both.map_or("–".to_owned(), |[a, b]| format!("{a:.2}/{b:.2}"));
     let events = |events: Events| format!("{}/{}/{}", events.hits, events.misses, events.extra);
     format!(
-        "{:5.3}  {:5.2}  {:5.3}  {:5.2}  {:6.4}  {:>4} ms  {:>6}  {:>5}  {:>10}  {:>8}",
+        "{:5.3}  {:5.2}  {:5.3}  {:5.2}  {:6.4}  {:>4} ms  {:>6}  {:>5}  {:>10}  {:>8}  {:>9}  {:>9}",
         figures.gain,
         figures.gain_min,
         figures.correlation,
@@ -61,6 +66,8 @@ fn row(figures: &AcrossFigures) -> String {
         optional(figures.jitter_asked, 2),
         events(figures.lip_contacts),
         events(figures.blinks),
+        both(figures.smile),
+        both(figures.likeness),
     )
 }
 
