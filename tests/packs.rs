@@ -1,8 +1,7 @@
 //! Packs as a user meets them: small networks in both layouts, played; and what a pack that does not fit is told.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
 use effigy::drive::{DriverLatent, LatentMotion};
 use effigy::generate::pack::PackGenerator;
@@ -12,25 +11,13 @@ use effigy::{Generator, Portrait};
 use serde_json::{Value, json};
 
 use crate::common;
+use crate::home::Home;
 
 const PX: usize = 32;
+const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/driver.mp4");
 
-fn lab(name: &str) -> PathBuf {
-    let lab = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packs").join(name);
-    let _ = std::fs::remove_dir_all(&lab);
-    std::fs::create_dir_all(&lab).unwrap();
-    lab
-}
-
-fn effigy(lab: &Path, arguments: &[&str]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
-    command.args(arguments).current_dir(lab).env("XDG_DATA_HOME", crate::data_home::data_home());
-    let Output { status, stderr, .. } = command.output().unwrap();
-    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
-}
-
-fn demo(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name).display().to_string()
+fn home(name: &str) -> Home {
+    Home::new("packs", name, &["me"], &common::identity(512))
 }
 
 /// A network that answers with what depends on the mean colour of a picture: outputs of these names and extents.
@@ -80,11 +67,11 @@ fn once() -> Vec<u8> {
     w.finish("once")
 }
 
-fn first_order(lab: &Path) -> Value {
+fn first_order(folder: &Path) -> Value {
     let jacobians: (&str, &[usize]) = ("jacobian", &[1, 2, 2, 2]);
-    std::fs::write(lab.join("motion.onnx"), motion(&[("value", &[1, 2, 2]), jacobians])).unwrap();
+    std::fs::write(folder.join("motion.onnx"), motion(&[("value", &[1, 2, 2]), jacobians])).unwrap();
     let more: [(&str, &[usize]); 2] = [("photo_jacobians", &[1, 2, 2, 2]), ("jacobians", &[1, 2, 2, 2])];
-    std::fs::write(lab.join("frame.onnx"), frame("photo", "photo_points", "points", &[1, 2, 2], &more)).unwrap();
+    std::fs::write(folder.join("frame.onnx"), frame("photo", "photo_points", "points", &[1, 2, 2], &more)).unwrap();
     json!({
         "name": "small first order", "layout": "first-order", "licence": "none", "size_px": PX, "n_points": 2,
         "motion": { "file": "motion.onnx", "names": { "points": "value", "jacobians": "jacobian" } },
@@ -92,7 +79,7 @@ fn first_order(lab: &Path) -> Value {
     })
 }
 
-fn live_portrait(lab: &Path) -> Value {
+fn live_portrait(folder: &Path) -> Value {
     let answers: [(&str, &[usize]); 7] = [
         ("pitch", &[1, 66]),
         ("yaw", &[1, 66]),
@@ -102,17 +89,17 @@ fn live_portrait(lab: &Path) -> Value {
         ("displacements", &[1, 6]),
         ("points", &[1, 6]),
     ];
-    std::fs::write(lab.join("motion.onnx"), motion(&answers)).unwrap();
-    std::fs::write(lab.join("once.onnx"), once()).unwrap();
-    std::fs::write(lab.join("frame.onnx"), frame("features", "photo_points", "points", &[1, 2, 3], &[])).unwrap();
+    std::fs::write(folder.join("motion.onnx"), motion(&answers)).unwrap();
+    std::fs::write(folder.join("once.onnx"), once()).unwrap();
+    std::fs::write(folder.join("frame.onnx"), frame("features", "photo_points", "points", &[1, 2, 3], &[])).unwrap();
     json!({
         "name": "small live portrait", "layout": "live-portrait", "size_px": PX, "n_points": 2,
         "motion": { "file": "motion.onnx" }, "once": { "file": "once.onnx" }, "frame": { "file": "frame.onnx" },
     })
 }
 
-fn write(lab: &Path, manifest: &Value) {
-    std::fs::write(lab.join("pack.json"), manifest.to_string()).unwrap();
+fn write(folder: &Path, manifest: &Value) {
+    std::fs::write(folder.join("pack.json"), manifest.to_string()).unwrap();
 }
 
 /// A folder with networks, and its manifest.
@@ -122,9 +109,9 @@ const LAYOUTS: [(&str, Made); 2] = [("small first order", first_order), ("small 
 #[test]
 fn a_driver_at_rest_leaves_the_photo_as_it_is() {
     for (name, made) in LAYOUTS {
-        let lab = lab(&format!("rest of {name}"));
-        write(&lab, &made(&lab));
-        let mut generator = PackGenerator::open(&lab, Provider::Cpu, 256).unwrap();
+        let Home(folder) = &home(&format!("rest of {name}"));
+        write(folder, &made(folder));
+        let mut generator = PackGenerator::open(folder, Provider::Cpu, 256).unwrap();
         assert_eq!((generator.name(), generator.backend()), (name, "cpu"));
         assert!(generator.reader().unwrap().is_some(), "it is driven by the driver's picture");
         let identity = common::identity(512);
@@ -161,38 +148,25 @@ fn a_driver_at_rest_leaves_the_photo_as_it_is() {
 #[test]
 fn a_clip_drives_a_pack_through_the_whole_program() {
     for (name, made) in LAYOUTS {
-        let lab = lab(&format!("run of {name}"));
-        write(&lab, &made(&lab));
-        let (code, said) = effigy(
-            &lab,
-            &["enroll", &demo("portrait_a.png"), "-o", "a.effigy", "--consent", "synthetic", "--no-rehearsal"],
-        );
-        assert_eq!(code, 0, "{said}");
-        let clip = demo("driver.mp4");
-        let run = ["run", "--identity", "a.effigy", "--source", &clip, "--model", "pack:.", "--sink", "file:out.mp4"];
-        let more = ["--every-frame", "--duration", "0.8", "--report", "run.json", "--no-settings", "--unsigned"];
-        let (code, said) = effigy(&lab, &[&run[..], &more].concat());
-        assert_eq!(code, 0, "{said}");
+        let home = home(&format!("run of {name}"));
+        write(&home.0, &made(&home.0));
+        let run = "run --identity me.effigy --model pack:. --sink file:out.mp4 --every-frame --duration 0.8 --report run.json \
+                   --no-settings --unsigned";
+        let said = home.said(home.command(run).args(["--source", CLIP]), 0);
         assert!(said.contains(&format!("generator: the pack {name} on cpu")), "{said}");
-        let report: Value = serde_json::from_slice(&std::fs::read(lab.join("run.json")).unwrap()).unwrap();
+        let report: Value = serde_json::from_slice(&std::fs::read(home.0.join("run.json")).unwrap()).unwrap();
         assert_eq!((&report["generator"], &report["backend"]), (&name.into(), &"cpu".into()));
         assert!(report["frames"]["presented"].as_u64().unwrap() >= 20, "{report}");
         // Marked as every picture that leaves is.
-        let (code, said) = effigy(&lab, &["verify", "out.mp4"]);
-        assert_eq!(code, 0, "{said}");
+        home.says("verify out.mp4", 0);
     }
 }
 
 #[test]
 fn what_does_not_fit_is_told_what_was_expected_and_what_to_type() {
-    let lab = lab("wrong");
-    let (code, said) = effigy(
-        &lab,
-        &["enroll", &demo("portrait_a.png"), "-o", "a.effigy", "--consent", "synthetic", "--no-rehearsal"],
-    );
-    assert_eq!(code, 0, "{said}");
+    let home = home("wrong");
     let changed = |name: &str, change: &dyn Fn(&mut Value, &Path)| {
-        let folder = lab.join(name);
+        let folder = home.0.join(name);
         std::fs::create_dir(&folder).unwrap();
         let mut manifest = first_order(&folder);
         change(&mut manifest, &folder);
@@ -215,13 +189,16 @@ fn what_does_not_fit_is_told_what_was_expected_and_what_to_type() {
     changed("no-jacobians", &|_, folder| {
         std::fs::write(folder.join("motion.onnx"), motion(&[("value", &[1, 2, 2])])).unwrap();
     });
+    changed("half-the-jacobians", &|_, folder| {
+        let more: [(&str, &[usize]); 1] = [("photo_jacobians", &[1, 2, 2, 2])];
+        std::fs::write(folder.join("frame.onnx"), frame("photo", "photo_points", "points", &[1, 2, 2], &more)).unwrap();
+    });
     changed("one-input-more", &|_, folder| {
         let more: [(&str, &[usize]); 3] =
             [("photo_jacobians", &[1, 2, 2, 2]), ("jacobians", &[1, 2, 2, 2]), ("mood", &[1, 1])];
         std::fs::write(folder.join("frame.onnx"), frame("photo", "photo_points", "points", &[1, 2, 2], &more)).unwrap();
     });
-    std::fs::create_dir(lab.join("empty")).unwrap();
-    let clip = demo("driver.mp4");
+    std::fs::create_dir(home.0.join("empty")).unwrap();
     let cases: &[(&str, &[&str], &str)] = &[
         ("empty", &[], "a pack is a folder with that file and ONNX networks"),
         ("nowhere", &[], "cannot read nowhere/pack.json"),
@@ -236,21 +213,26 @@ fn what_does_not_fit_is_told_what_was_expected_and_what_to_type() {
         ("once-too-many", &[], "the layout first-order has no network `once`"),
         ("torn", &[], "ONNX Runtime refuses the model frame of the pack"),
         ("no-jacobians", &[], "has Jacobians and the other has none"),
+        ("half-the-jacobians", &[], "has Jacobians and the other has none"),
         ("one-input-more", &[], "has an input `mood` that nothing in this layout fills"),
         ("good", &["--backend", "wgpu"], "runs on the processor or an NVIDIA card, and --backend wgpu was asked for"),
         ("good", &["--backend", "cuda"], "name the libonnxruntime.so of an onnxruntime-gpu in EFFIGY_ONNXRUNTIME"),
-        ("good", &["--weights", "a.effigy"], "has its weights in its folder; leave --weights out"),
+        ("good", &["--weights", "me.effigy"], "has its weights in its folder; leave --weights out"),
         ("good", &["--source", "vmc:39540"], "is driven by pictures, and --source vmc:127.0.0.1:39540 has none"),
     ];
     for (folder, more, expected) in cases {
-        let source = if more.contains(&"--source") { vec![] } else { vec!["--source", clip.as_str()] };
-        let model = format!("pack:{folder}");
-        let run = ["run", "--identity", "a.effigy", "--model", &model, "--sink", "null", "--no-settings"];
-        let (code, said) = effigy(&lab, &[&run[..], &source, more].concat());
-        assert!(code != 0 && said.contains(expected), "{folder} {more:?}: {said}");
+        let mut command = home.command("run --identity me.effigy --sink null --no-settings");
+        command.args(["--model", &format!("pack:{folder}")]).args(*more);
+        if !more.contains(&"--source") {
+            command.args(["--source", CLIP]);
+        }
+        let code = if more.is_empty() || more.contains(&"cuda") { 1 } else { 2 };
+        let said = home.said(&mut command, code);
+        assert!(said.contains(expected), "{folder} {more:?}: {said}");
     }
-    let line = json!({ "identity": "a.effigy", "clip": clip, "output": "out.mp4", "model": "pack:good", "duration": 0.2, "unsigned": true });
-    std::fs::write(lab.join("jobs.jsonl"), format!("{line}\n")).unwrap();
-    let (code, said) = effigy(&lab, &["render", "jobs.jsonl"]);
-    assert_eq!(code, 0, "{said}");
+    let line = json!({
+        "identity": "me.effigy", "clip": CLIP, "output": "out.mp4", "model": "pack:good", "duration": 0.2, "unsigned": true,
+    });
+    std::fs::write(home.0.join("jobs.jsonl"), format!("{line}\n")).unwrap();
+    home.says("render jobs.jsonl", 0);
 }

@@ -49,8 +49,9 @@ impl MotionReader {
         Ok(Self { layout, session, size_px, n_points, outputs })
     }
 
-    fn answers(&self) -> Vec<&[f32]> {
-        self.outputs.iter().map(|output| output.map_or(&[][..], |output| self.session.output(output))).collect()
+    /// What it answered for a role of the layout; nothing where that is missing.
+    fn answer(&self, role: usize) -> &[f32] {
+        self.outputs[role].map_or(&[][..], |output| self.session.output(output))
     }
 
     fn has_jacobians(&self) -> bool {
@@ -70,11 +71,7 @@ impl Reads for MotionReader {
     fn read(&mut self, planes: &[f32], numbers: &mut [f32; N_NUMBERS]) -> Result<()> {
         self.session.input_mut(0).copy_from_slice(planes);
         self.session.run()?;
-        let mut answers = [&[][..]; 7];
-        for (answer, output) in answers.iter_mut().zip(&self.outputs) {
-            *answer = output.map_or(&[][..], |output| self.session.output(output));
-        }
-        self.layout.numbers(&answers, numbers);
+        self.layout.numbers(|role| self.answer(role), numbers);
         Ok(())
     }
 }
@@ -135,7 +132,8 @@ impl PackGenerator {
         let made_px = wiring.picture_output(PICTURE);
         wiring.all_inputs_are_known();
         wiring.finish()?;
-        if manifest.layout == Layout::FirstOrder && inputs[1].is_some() != motion.has_jacobians() {
+        let takes_jacobians = |role: usize| inputs[role].is_some();
+        if manifest.layout == Layout::FirstOrder && [1, 3].map(takes_jacobians) != [motion.has_jacobians(); 2] {
             let message = "one of the pack's networks motion and frame has Jacobians and the other has none: they do not belong \
                            together";
             return Err(Error::new(ErrorKind::Model, message));
@@ -195,7 +193,7 @@ impl Generator for PackGenerator {
         }
         let planes = planes_of(&identity, self.manifest.size_px)?;
         self.motion.read(&planes, &mut self.own)?;
-        self.rest = self.motion.answers().last().map(|rest| rest.to_vec()).unwrap_or_default();
+        self.rest = self.motion.answer(self.motion.outputs.len() - 1).to_vec();
         if self.own.iter().chain(&self.rest).any(|value| !value.is_finite()) {
             let message = format!("the motion that the pack {} sees in the photo is not finite", self.manifest.name);
             return Err(Error::new(ErrorKind::Model, message));

@@ -98,8 +98,8 @@ impl Layout {
         }
     }
 
-    /// Puts what the network `motion` answered, in the order of [`Layout::motion`], into numbers.
-    pub(super) fn numbers(self, answers: &[&[f32]], numbers: &mut [f32; N_NUMBERS]) {
+    /// Puts into numbers what the network `motion` answered for each role of [`Layout::motion`].
+    pub(super) fn numbers<'a>(self, answer: impl Fn(usize) -> &'a [f32], numbers: &mut [f32; N_NUMBERS]) {
         let mut put = |at: usize, values: &[f32]| {
             for (to, value) in numbers[at.min(N_NUMBERS)..].iter_mut().zip(values) {
                 *to = *value;
@@ -107,17 +107,17 @@ impl Layout {
         };
         match self {
             Self::FirstOrder => {
-                put(0, answers[0]);
-                put(answers[0].len(), answers[1]);
+                put(0, answer(0));
+                put(answer(0).len(), answer(1));
             }
             Self::LivePortrait => {
-                let [pitch, yaw, roll] = [0, 1, 2].map(|i| angle_degs(answers[i]).to_radians());
+                let [pitch, yaw, roll] = [0, 1, 2].map(|role| angle_degs(answer(role)).to_radians());
                 let turn = Mat3::from_rotation_z(roll) * Mat3::from_rotation_y(yaw) * Mat3::from_rotation_x(pitch);
                 // Points are rows, and are multiplied from the left: the transpose, row by row.
                 put(0, &turn.to_cols_array());
-                put(Composition::TRANSLATION, answers[3]);
-                put(Composition::SCALE, answers[4]);
-                put(Composition::DISPLACEMENTS, answers[5]);
+                put(Composition::TRANSLATION, answer(3));
+                put(Composition::SCALE, answer(4));
+                put(Composition::DISPLACEMENTS, answer(5));
             }
         }
     }
@@ -195,7 +195,7 @@ mod tests {
         let (pitch, yaw, roll) = ([10.0], [-20.0], [5.0]);
         let answers: [&[f32]; 6] = [&pitch, &yaw, &roll, &[0.1, 0.2, 9.0], &[1.5], &[0.01, 0.02, 0.03]];
         let mut own = [0.0; N_NUMBERS];
-        Layout::LivePortrait.numbers(&answers, &mut own);
+        Layout::LivePortrait.numbers(|role| answers[role], &mut own);
         let mut points = [0.0; 3];
         let rest = [0.0, 0.0, 1.0];
         Layout::LivePortrait.points(&own, &[0.0; N_NUMBERS], &rest, Placed { points: &mut points, jacobians: &mut [] });
@@ -205,7 +205,8 @@ mod tests {
         assert!(Vec3::from(points).abs_diff_eq(expected, 1e-5), "{points:?} {expected:?}");
 
         let mut own = [0.0; N_NUMBERS];
-        Layout::FirstOrder.numbers(&[&at[..2], &[1.0, 2.0, 3.0, 4.0]], &mut own);
+        let answers: [&[f32]; 2] = [&at[..2], &[1.0, 2.0, 3.0, 4.0]];
+        Layout::FirstOrder.numbers(|role| answers[role], &mut own);
         let (mut points, mut jacobians) = ([0.0; 2], [0.0; 4]);
         let placed = Placed { points: &mut points, jacobians: &mut jacobians };
         Layout::FirstOrder.points(&own, &[0.0; N_NUMBERS], &[], placed);

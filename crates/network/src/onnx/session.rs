@@ -54,18 +54,19 @@ impl Session {
     /// finds no card.
     pub fn open_on(provider: Provider, name: &str, bytes: &[u8], n_threads: usize) -> Result<Self> {
         let (environment, _) = runtime::environment()?;
-        let with_provider = |builder: SessionBuilder| match provider {
-            Provider::Cpu => Ok(builder),
-            Provider::Cuda => builder
-                .with_execution_providers([CUDA::default().build().error_on_failure()])
-                .map_err(|error| ort::Error::new(error.to_string())),
-        };
-        let builder = (|| -> ort::Result<SessionBuilder> { with_provider(OrtSession::builder(&environment)?) })()
-            .or_error(ErrorKind::BackendUnavailable, || {
-                "ONNX Runtime cannot use an NVIDIA card; name the libonnxruntime.so of an onnxruntime-gpu in EFFIGY_ONNXRUNTIME, \
-                 or give --backend cpu"
-                    .to_owned()
-            })?;
+        let mut builder = OrtSession::builder(&environment)
+            .or_error(ErrorKind::Model, || format!("ONNX Runtime has no room for the model {name}"))?;
+        if provider == Provider::Cuda {
+            let card = CUDA::default().build().error_on_failure();
+            builder = builder.with_execution_providers([card]).map_err(ort::Error::<()>::from).or_error(
+                ErrorKind::BackendUnavailable,
+                || {
+                    "ONNX Runtime cannot use an NVIDIA card; name the libonnxruntime.so of an onnxruntime-gpu in \
+                 EFFIGY_ONNXRUNTIME, or give --backend cpu"
+                        .to_owned()
+                },
+            )?;
+        }
         let session = (|| -> ort::Result<OrtSession> {
             let builder: SessionBuilder = builder
                 .with_optimization_level(GraphOptimizationLevel::All)?
