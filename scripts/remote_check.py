@@ -287,9 +287,12 @@ def check(args, work, servers):
         sys.stdout.flush()
         return run
 
+    # Where program and server share two busy cores, an answer comes too late while the program still prepares who takes over, and
+    # the server counts as lost for five to ten seconds: what is looked for comes after that. With --idle it is there at once.
+    late_s = 0 if args.idle else 12
+
     def until(holds, attempt):
-        """Repeats a run until what was looked for came about. Where program and server share two busy cores, one answer may come
-        so late that the server counts as lost for the rest of a run: five such runs are a fault, with --idle the first is."""
+        """Repeats a run until what was looked for came about: five runs without are a fault, with --idle the first is."""
         for _ in range(1 if args.idle else 5):
             run = attempt()
             assert run.code == 0, run.said
@@ -298,7 +301,10 @@ def check(args, work, servers):
         raise AssertionError(run.said)
 
     def served(name, backend, share_if_idle, env=None):
-        return until(lambda run: run.away()[0] > (share_if_idle if args.idle else 0), lambda: play(name, backend, env=env))
+        return until(
+            lambda run: run.away()[0] > (share_if_idle if args.idle else 0),
+            lambda: play(name, backend, secs=args.secs + late_s, env=env),
+        )
 
     export("-o", "ml", "--layout", "mlserver", "--device", "cpu", "--window-ms", "0")
     server = mlserver(work / "ml" / "effigy", work / "mlserver.log")
@@ -337,23 +343,31 @@ def check(args, work, servers):
     network.rate = 12.5e6
     served("100-mbit", f"remote:grpc://127.0.0.1:{network.port}", 0.3)
     network = Network(rpc)
-    events = [(3.0, "silent", lambda: setattr(network, "is_silent", True)), (6.0, "back", lambda: setattr(network, "is_silent", False))]
+    events = [
+        (3.0 + late_s, "silent", lambda: setattr(network, "is_silent", True)),
+        (6.0 + late_s, "back", lambda: setattr(network, "is_silent", False)),
+    ]
     run = until(
         lambda run: None not in (run.after("silent", "no picture from"), run.after("back", "again after")),
-        lambda: play("silent", f"remote:grpc://127.0.0.1:{network.port}", secs=12, events=events),
+        lambda: play("silent", f"remote:grpc://127.0.0.1:{network.port}", secs=12 + 2 * late_s, events=events),
     )
     print("\n".join("  " + line for line in run.story()))
     print(f"  longest pause at a change {run.longest_pause():.0f} ms; said {run.after('silent', 'no picture from'):.0f} ms after silence, "
           f"back {run.after('back', 'again after'):.0f} ms after the network")
 
     # The server killed, and started again.
-    events = [(4.0, "killed", server.kill), (7.0, "started", lambda: threading.Thread(target=server.start).start())]
+    events = [
+        (4.0 + late_s, "killed", server.kill),
+        (7.0 + late_s, "started", lambda: threading.Thread(target=server.start).start()),
+    ]
     def was_taken_over_and_back(run):
         makers = [maker for _, _, maker, _ in run.stretches()]
+        if late_s and makers[:1] == ["here"]:
+            makers.pop(0)
         heard = None not in (run.after("killed", "no picture from"), run.after("started", "again after"))
         return heard and makers[:1] == makers[-1:] == ["server"] and "here" in makers
 
-    run = until(was_taken_over_and_back, lambda: play("killed", f"remote:grpc://127.0.0.1:{rpc}", secs=24, events=events))
+    run = until(was_taken_over_and_back, lambda: play("killed", f"remote:grpc://127.0.0.1:{rpc}", secs=24 + 2 * late_s, events=events))
     print("\n".join("  " + line for line in run.story()))
     said, back = run.after("killed", "no picture from"), run.after("started", "again after")
     print(f"  said {said:.0f} ms after the kill; back {back:.0f} ms after the start; longest pause at a change {run.longest_pause():.0f} ms")
