@@ -88,12 +88,17 @@ fn forms(size: Size, weights: &Weights, peak: f64) {
     let words: Vec<Vec<u32>> = inputs.iter().map(|t| vec![u32::MAX; t.shape.len()]).collect();
     let example = (0..inputs.len())
         .map(|i| if inputs[i].name == "map" { TensorView::Words(&words[i]) } else { TensorView::F32(&numbers[i]) });
-    bytes.settle(&adoption, &[example.collect()]).unwrap();
-    let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
+    let example = [example.collect()];
+    bytes.settle(&adoption, &example).unwrap();
+    let mut in_onnx = CpuExecutor::new(folded.plan().clone(), n_threads()).unwrap().in_onnx();
+    in_onnx.adopt(&adoption).unwrap();
+    in_onnx.settle(&adoption, &example).unwrap();
+    let (mut a, mut b, mut c, mut d) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..FRAMES {
         a.extend(measure(1, || folded.run_models().unwrap()));
         b.extend(measure(1, || unfolded.run_models().unwrap()));
         c.extend(measure(1, || bytes.run_models().unwrap()));
+        d.extend(measure(1, || in_onnx.run_models().unwrap()));
     }
     let (fast, slow) = (at(&mut a, 0.5), at(&mut b, 0.5));
     let rate = macs as f64 * 1e-6 / at(&mut a, 0.0);
@@ -101,6 +106,12 @@ fn forms(size: Size, weights: &Weights, peak: f64) {
     print("folded", &mut a);
     print("unfolded", &mut b);
     print(bytes.backend(), &mut c);
+    println!(
+        "    {} of {} parts in loops of our own; all in ONNX Runtime:",
+        bytes.n_models().1,
+        bytes.n_models().0 + bytes.n_models().1
+    );
+    print(in_onnx.backend(), &mut d);
     println!("  {}: {:.2} times as fast as folded in f32", bytes.backend(), fast / at(&mut c, 0.5));
     println!("  folding: {:.2} times; at best {rate:.0} GMAC/s, {:.0} % of the peak", slow / fast, rate / peak * 100.0);
 }

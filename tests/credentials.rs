@@ -10,6 +10,7 @@ use effigy::credentials::{self, Credentials, ManifestState, RecordingKey, SOURCE
 use serde_json::Value;
 
 use crate::clips;
+use crate::damage::{Random, damaged, n_runs};
 use crate::folder::Folder;
 
 /// What a run of a few frames leaves in each kind of file.
@@ -202,6 +203,35 @@ fn a_torn_or_odd_manifest_is_told_and_never_intact() {
     std::fs::write(folder.0.join("b.mkv"), "no clip").unwrap();
     let found = credentials::read(&folder.0.join("b.mkv"), true).unwrap().unwrap();
     assert!(matches!(found.state, ManifestState::Unreadable(_)) && found.is_sidecar, "{found:?}");
+}
+
+/// Whatever is damaged in a signed still: it is told or refused, and what counts as intact shows the picture that was signed.
+///
+/// `EFFIGY_FUZZ_MANIFESTS` sets how many are tried, `EFFIGY_FUZZ_SEED` which.
+#[test]
+fn no_damaged_manifest_does_harm() {
+    let folder = Folder::new("credentials-damaged");
+    let still = std::fs::read(LAB.home.join("signed/still_3.png")).unwrap();
+    let picture = |bytes: &[u8]| effigy::photo::decode(bytes);
+    let signed = picture(&still).unwrap();
+    // Mostly the manifest itself: it stands before the pictures.
+    let begin = still.windows(4).position(|word| word == b"caBX").unwrap();
+    let end = begin + u32::from_be_bytes(still[begin - 4..begin].try_into().unwrap()) as usize;
+    let (path, mut random, mut n_told) = (folder.0.join("a.png"), Random::new(), 0);
+    for run in 0..n_runs("EFFIGY_FUZZ_MANIFESTS", 300) {
+        let bytes = match run % 4 {
+            0 => damaged(&still, &mut random),
+            _ => [&still[..begin], &damaged(&still[begin..end], &mut random), &still[end..]].concat(),
+        };
+        std::fs::write(&path, &bytes).unwrap();
+        match credentials::read(&path, true).unwrap() {
+            Some(found) if found.is_intact() => {
+                assert!(picture(&bytes).is_ok_and(|shown| shown == signed), "run {run}: intact, and another picture");
+            }
+            found => n_told += usize::from(found.is_some()),
+        }
+    }
+    assert!(n_told > 50, "{n_told} were told");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::folder::Folder;
 use effigy::RawFrame;
 use effigy::capture::{self, Read, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
-use effigy::identity::{Basis, Opener, Signer};
+use effigy::identity::{Basis, Opener, Seal, Signer};
 use effigy::mark::{Detector, Embedder, Key, Message, NormalMap};
 use effigy::verify::{Subject, VerifyOptions, VerifySpec, examine};
 
@@ -58,6 +58,30 @@ fn no_damaged_photo_does_harm() {
     for run in 0..n_runs("EFFIGY_FUZZ_RUNS", 20_000) {
         let _ = effigy::photo::decode(&damaged(&photos[run % photos.len()], &mut random));
     }
+}
+
+#[test]
+fn no_damaged_sealed_file_does_harm() {
+    let (secret, public) = effigy::identity::new_key();
+    let mut opener = Opener::default();
+    opener.add_keys(&secret).unwrap();
+    let seal = Seal::to_keys([&*public]).unwrap();
+    let plain: Vec<u8> = (0..70_000).map(|i| (i % 251) as u8).collect();
+    // What is sealed goes in blocks of 64 KiB: one that is short, and two.
+    let sealed = [&plain[..300], &plain].map(|plain| seal.apply(plain).unwrap());
+    let (mut random, mut n_refused) = (Random::new(), 0);
+    let n_runs = n_runs("EFFIGY_FUZZ_RUNS", 20_000);
+    for run in 0..n_runs {
+        let which = usize::from(run % 50 == 0);
+        let file = damaged(&sealed[which], &mut random);
+        match opener.open(Path::new("x.effigy"), file.clone(), 100_000) {
+            // What does not begin as a sealed file does is a file like another.
+            Ok(opened) if !effigy::identity::is_sealed(&file) => assert!(opened == file, "run {run}"),
+            Ok(opened) => assert!(opened == plain[..[300, 70_000][which]], "run {run}: opened, and something else"),
+            Err(error) => n_refused += usize::from(!error.to_string().is_empty()),
+        }
+    }
+    assert!(n_refused > n_runs / 2, "{n_refused} refused");
 }
 
 #[test]

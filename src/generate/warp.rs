@@ -108,6 +108,12 @@ impl WarpGenerator {
         self.canvas.row(y)
     }
 
+    /// The same as it was drawn, without the gaps of one pixel filled: places, and distances, `f32::MAX` where nothing was
+    /// drawn.
+    pub(crate) fn drawn_row(&self, y: usize) -> (&[Vec2], &[f32]) {
+        self.canvas.drawn_row(y)
+    }
+
     /// The adopted portrait as it is read: RGBA with a margin of an eighth of its size on each side; empty without one.
     pub(crate) fn source_pixels(&self) -> &[u32] {
         self.adopted.as_ref().map_or(&[], |adopted| adopted.source.pixels())

@@ -6,8 +6,8 @@
 //! the next model's input.
 //!
 //! Where the processor multiplies bytes, an executor that is shown examples runs most convolutions in
-//! 8 bits (`bytes`, with scales from `ranges`): as many as leave its pictures of the examples close to those in f32 (`settle`,
-//! which climbs the `ladder`).
+//! 8 bits (with scales from `ranges`): as many as leave its pictures of the examples close to those in f32 (`settle`,
+//! which climbs the `ladder`). On AVX-512 loops of our own do that (`direct`), else ONNX Runtime (`bytes`).
 
 use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
 use crate::onnx::Session;
@@ -17,13 +17,20 @@ pub use self::ladder::Rung;
 pub use self::lower::Form;
 pub use self::ranges::Ranges;
 
+use self::model::Model;
 use self::native::{FinishLoop, WarpLoop};
 use self::second::SecondThread;
 use self::segment::Segment;
 
 mod bytes;
+#[cfg(target_arch = "x86_64")]
+mod direct;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "cpu/elsewhere.rs"]
+mod direct;
 mod ladder;
 pub mod lower;
+mod model;
 pub mod native;
 mod ranges;
 mod replay;
@@ -56,9 +63,10 @@ pub struct CpuExecutor {
     n_threads: usize,
     stages: Vec<Stage>,
     segments: Vec<Segment>,
-    sessions: Vec<Session>,
-    /// Whether 8 bits may be tried, and how much of `sessions` runs in them.
+    models: Vec<Model>,
+    /// Whether 8 bits may be tried, in loops of our own, and how much of `models` runs in them.
     may_use_bytes: bool,
+    may_use_loops: bool,
     rung: Option<Rung>,
     places: Vec<Place>,
     /// By tensor; empty for what lives elsewhere.
@@ -104,8 +112,9 @@ impl CpuExecutor {
             n_threads,
             stages,
             segments,
-            sessions: Vec::new(),
+            models: Vec::new(),
             may_use_bytes: settle::multiplies_bytes(),
+            may_use_loops: true,
             rung: None,
             places,
             values,
@@ -124,6 +133,19 @@ impl CpuExecutor {
     pub fn in_f32(mut self) -> Self {
         self.may_use_bytes = false;
         self
+    }
+
+    /// The same, with 8 bits by ONNX Runtime where loops of our own would run them: for benches.
+    #[must_use]
+    pub fn in_onnx(mut self) -> Self {
+        self.may_use_loops = false;
+        self
+    }
+
+    /// How many parts of the network ONNX Runtime runs, and how many loops of our own.
+    pub fn n_models(&self) -> (usize, usize) {
+        let n_onnx = self.models.iter().filter(|model| matches!(model, Model::Onnx(_))).count();
+        (n_onnx, self.models.len() - n_onnx)
     }
 
     /// How much runs in 8 bits; nothing in f32.
@@ -148,27 +170,29 @@ impl CpuExecutor {
                 TensorView::Words(values) => self.constant_words[k] = values.to_vec(),
             }
         }
-        self.take(sessions);
+        self.take(sessions.into_iter().map(Model::Onnx).collect());
         self.rung = None;
         Ok(())
     }
 
     /// Opens a model for each segment.
     fn open(&self, lower: impl Fn(&Segment) -> Result<Vec<u8>>) -> Result<Vec<Session>> {
-        let open = |(i, segment)| {
-            Session::open(&format!("{} part {}", self.plan.name(), i + 1), &lower(segment)?, self.n_threads)
-        };
-        self.segments.iter().enumerate().map(open).collect()
+        self.segments.iter().enumerate().map(|(i, segment)| self.open_one(i, &lower(segment)?)).collect()
+    }
+
+    /// Opens the model of segment `i`.
+    fn open_one(&self, i: usize, model: &[u8]) -> Result<Session> {
+        Session::open(&format!("{} part {}", self.plan.name(), i + 1), model, self.n_threads)
     }
 
     /// Runs on these models from now on; returns those before.
-    fn take(&mut self, sessions: Vec<Session>) -> Vec<Session> {
-        let before = std::mem::replace(&mut self.sessions, sessions);
+    fn take(&mut self, models: Vec<Model>) -> Vec<Model> {
+        let before = std::mem::replace(&mut self.models, models);
         // A constant that a model reads is copied into its input now and never again.
         for id in self.plan.of_role(Role::Constant) {
             for (model, segment) in self.segments.iter().enumerate() {
                 if let Some(input) = segment.inputs.iter().position(|&read| read == id) {
-                    self.sessions[model].input_mut(input).copy_from_slice(&self.constants[self.ordinals[id.index()]]);
+                    self.models[model].input_mut(input).copy_from_slice(&self.constants[self.ordinals[id.index()]]);
                 }
             }
         }
@@ -180,7 +204,7 @@ impl CpuExecutor {
     /// # Errors
     /// As [`Executor::run`].
     pub fn run_models(&mut self) -> Result<()> {
-        self.sessions.iter_mut().try_for_each(Session::run)
+        self.models.iter_mut().try_for_each(|model| model.run(&self.second))
     }
 }
 
@@ -213,7 +237,7 @@ impl Executor for CpuExecutor {
     }
 
     fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
-        if self.sessions.len() != self.segments.len() {
+        if self.models.len() != self.segments.len() {
             return Err(Error::new(ErrorKind::Internal, "asked to run a network before anything was adopted"));
         }
         self.plan.check_run(inputs, outputs);

@@ -1,6 +1,7 @@
 //! The candidate motions of one frame, as the network wants them.
 
 use glam::{Vec2, Vec3};
+use pulp::Arch;
 
 use crate::generate::network::margin_px;
 use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
@@ -51,24 +52,39 @@ impl Maps {
         let size = self.output_px;
         let finest = self.features_px[2];
         let n = finest * finest;
-        let step = (size / finest / READS).max(1);
+        let per_cell = (size / finest).max(1);
+        let step = (per_cell / READS).max(1);
         self.coarse[2].fill(0.0);
         for (y, row) in self.full.chunks_exact_mut(size).enumerate() {
+            let (places, depths) = mapper.drawn_row(y);
+            let has_gaps = Arch::new().dispatch(|| pack_row(places, depths, row));
+            if has_gaps {
+                for (packed, place) in row.iter_mut().zip(mapper.map_row(y)) {
+                    *packed = place.map_or(UNDRAWN, pack);
+                }
+            }
+            if !y.is_multiple_of(step) {
+                continue;
+            }
             let (sums, drawn) = self.coarse[2].split_at_mut(2 * n);
             let (sums_u, sums_v) = sums.split_at_mut(n);
-            let is_read = y.is_multiple_of(step);
-            let first = y * finest / size * finest;
-            for (x, (packed, place)) in row.iter_mut().zip(mapper.map_row(y)).enumerate() {
-                let Some(place) = place else {
-                    *packed = UNDRAWN;
-                    continue;
-                };
-                *packed = pack(place);
-                if is_read && x.is_multiple_of(step) {
-                    let at = first + x * finest / size;
-                    sums_u[at] += place.x;
-                    sums_v[at] += place.y;
-                    drawn[at] += 1.0;
+            let first = y / per_cell * finest;
+            let mut add = |at: usize, place: Vec2| {
+                sums_u[at] += place.x;
+                sums_v[at] += place.y;
+                drawn[at] += 1.0;
+            };
+            if has_gaps {
+                for (x, place) in mapper.map_row(y).enumerate().step_by(step) {
+                    if let Some(place) = place {
+                        add(first + x / per_cell, place);
+                    }
+                }
+            } else {
+                for (cell, places) in places.chunks_exact(per_cell).enumerate() {
+                    for place in places.iter().step_by(step) {
+                        add(first + cell, *place);
+                    }
                 }
             }
         }
@@ -92,7 +108,19 @@ impl Maps {
     }
 }
 
+/// Packs a row of places; whether some pixels of it were not drawn.
+#[inline(always)]
+fn pack_row(places: &[Vec2], depths: &[f32], row: &mut [u32]) -> bool {
+    let mut has_gaps = false;
+    for ((packed, place), &depth) in row.iter_mut().zip(places).zip(depths) {
+        has_gaps |= depth == f32::MAX;
+        *packed = pack(*place);
+    }
+    has_gaps
+}
+
 /// A place in the photo in 1/32 of its pixels.
+#[inline(always)]
 fn pack(place: Vec2) -> u32 {
     // Saturates below zero; the photo is less than 2048 pixels wide, so that the upper end is never UNDRAWN.
     let steps = |v: f32| ((v * PLACES_PER_PX + 0.5) as u32).min(0xfffe);

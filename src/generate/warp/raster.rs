@@ -58,15 +58,24 @@ impl Canvas {
     /// Where each pixel of row `y` comes from; `None` where nothing was drawn.
     pub(super) fn row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
         let from = y * self.size_px;
-        (from..from + self.size_px).map(|i| {
-            if self.depth[i] < f32::MAX {
-                return Some(self.source_from_output[i]);
-            }
-            // A gap of one pixel is a rounding error between two triangles, not background.
-            let drawn = |i: usize| self.depth.get(i).is_some_and(|&depth| depth < f32::MAX);
-            let before = |by: usize| i.checked_sub(by).filter(|&i| drawn(i) && drawn(i + 2 * by));
-            before(1).or_else(|| before(self.size_px)).map(|i| self.source_from_output[i])
-        })
+        (from..from + self.size_px).map(|i| self.place(i))
+    }
+
+    /// Row `y` as it was drawn: where pixels come from, and how far they are, `f32::MAX` where nothing was drawn.
+    pub(super) fn drawn_row(&self, y: usize) -> (&[Vec2], &[f32]) {
+        let row = y * self.size_px..(y + 1) * self.size_px;
+        (&self.source_from_output[row.clone()], &self.depth[row])
+    }
+
+    /// Where pixel `i` comes from, counted along the rows.
+    fn place(&self, i: usize) -> Option<Vec2> {
+        if self.depth[i] < f32::MAX {
+            return Some(self.source_from_output[i]);
+        }
+        // A gap of one pixel is a rounding error between two triangles, not background.
+        let drawn = |i: usize| self.depth.get(i).is_some_and(|&depth| depth < f32::MAX);
+        let before = |by: usize| i.checked_sub(by).filter(|&i| drawn(i) && drawn(i + 2 * by));
+        before(1).or_else(|| before(self.size_px)).map(|i| self.source_from_output[i])
     }
 
     /// Draws a triangle where it is nearer than what is there; `push` is added to its depth.
@@ -126,11 +135,13 @@ pub(super) fn scan<const N: usize>(
         low[i] = vp[i].min(vq[i]).min(vr[i]);
         high[i] = vp[i].max(vq[i]).max(vr[i]);
     }
-    let edge = |a: Vec2, b: Vec2, y: f32| a.x + (y - a.y) * ((b.x - a.x) / (b.y - a.y));
+    let slope = |a: Vec2, b: Vec2| (a, (b.x - a.x) / (b.y - a.y));
+    let edge = |(a, slope): (Vec2, f32), y: f32| a.x + (y - a.y) * slope;
+    let (whole, upper, lower) = (slope(p, r), slope(p, q), slope(q, r));
     for y in top as usize..bottom as usize {
         let middle = y as f32 + 0.5;
-        let long = edge(p, r, middle);
-        let short = if middle < q.y { edge(p, q, middle) } else { edge(q, r, middle) };
+        let long = edge(whole, middle);
+        let short = edge(if middle < q.y { upper } else { lower }, middle);
         let begin = (long.min(short) - 0.5).ceil().max(0.0);
         let end = (long.max(short) - 0.5).ceil().min(size_px as f32);
         // False for NaN as well.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::ladder::Rung;
+use super::model::Model;
 use super::segment::{self, Segment, Watched, watched};
-use crate::onnx::Session;
 use crate::plan::{Plan, TensorId};
 
 /// The least and the largest of all values seen, and zero, which every padding holds.
@@ -64,10 +64,16 @@ impl Ranges {
         Self { tensors: none.clone(), sums: none.clone(), totals: none, kept: BTreeSet::new() }
     }
 
+    /// Sets what was seen of a tensor.
+    #[cfg(test)]
+    pub(super) fn set(&mut self, id: TensorId, (least, most): (f32, f32)) {
+        self.tensors[id.index()] = Range { least, most };
+    }
+
     /// Takes in what a run of a watched model left.
-    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, session: &mut Session) {
+    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, model: &mut Model) {
         for (i, &id) in segment.inputs.iter().enumerate() {
-            self.tensors[plan.home(id).0.index()].see(session.input_mut(i));
+            self.tensors[plan.home(id).0.index()].see(model.input_mut(i));
         }
         let outputs = segment.outputs.iter().map(|&id| (Watched::Tensor, id));
         for (i, (what, id)) in outputs.chain(watched(plan, segment)).enumerate() {
@@ -76,7 +82,7 @@ impl Ranges {
                 Watched::Total => &mut self.totals[id.index()],
                 Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
             };
-            range.see(session.output(i));
+            range.see(model.output(i));
         }
     }
 

@@ -9,25 +9,25 @@ impl CpuExecutor {
     /// Runs a model: what it reads goes in, what it writes comes out.
     pub(super) fn run_model(&mut self, model: usize, inputs: &[TensorView]) -> Result<()> {
         let segment = &self.segments[model];
-        let session = &mut self.sessions[model];
+        let runs = &mut self.models[model];
         for (i, &id) in segment.inputs.iter().enumerate() {
             let tensor = self.plan.tensor(id);
             match (tensor.role, self.places[id.index()]) {
                 (Role::Constant, _) | (_, Place::Input(..)) => {}
                 (Role::Input, Place::Own) => {
-                    session.input_mut(i).copy_from_slice(number(&inputs[self.ordinals[id.index()]]));
+                    runs.input_mut(i).copy_from_slice(number(&inputs[self.ordinals[id.index()]]));
                 }
                 (Role::Inner | Role::Output, Place::Own) => {
                     let (home, first) = self.plan.home(id);
                     let values = &self.values[home.index()][first..][..tensor.shape.len()];
-                    session.input_mut(i).copy_from_slice(values);
+                    runs.input_mut(i).copy_from_slice(values);
                 }
             }
         }
-        session.run()?;
+        runs.run(&self.second)?;
         for (i, &id) in segment.outputs.iter().enumerate() {
             let (home, first) = self.plan.home(id);
-            let from = session.output(i);
+            let from = runs.output(i);
             let shape = self.plan.tensor(id).shape;
             let to = &mut self.values[home.index()][first..][..shape.len()];
             if from.len() == to.len() {
@@ -41,7 +41,7 @@ impl CpuExecutor {
 
     /// Runs a step of the plan in a loop of our own.
     pub(super) fn run_native(&mut self, step: usize, inputs: &[TensorView], outputs: &mut [TensorViewMut]) {
-        let Self { plan, sessions, places, values, constants, constant_words, ordinals, .. } = self;
+        let Self { plan, models, places, values, constants, constant_words, ordinals, .. } = self;
         let op = &plan.steps()[step].1;
         if let Op::Finish(op) = op {
             let read = |id: TensorId| read(plan, values, constants, ordinals, inputs, id);
@@ -62,8 +62,8 @@ impl CpuExecutor {
         let read = |id: TensorId| read(plan, values, constants, ordinals, inputs, id);
         let part = places[op.writes().index()];
         let y = match (part, places[home.index()]) {
-            (Place::Input(model, input), _) => sessions[model].input_mut(input),
-            (_, Place::Input(model, input)) => &mut sessions[model].input_mut(input)[first..][..len],
+            (Place::Input(model, input), _) => models[model].input_mut(input),
+            (_, Place::Input(model, input)) => &mut models[model].input_mut(input)[first..][..len],
             _ => &mut own[first..][..len],
         };
         match op {

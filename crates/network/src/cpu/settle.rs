@@ -2,8 +2,10 @@
 
 use super::CpuExecutor;
 use super::bytes;
+use super::direct::DirectModel;
 use super::ladder::{Rung, climb};
 use super::lower::{self, Form};
+use super::model::Model;
 use super::ranges::Ranges;
 use crate::plan::{Element, Executor as _, Role, TensorView, TensorViewMut};
 use effigy_base::error::Result;
@@ -31,7 +33,7 @@ impl CpuExecutor {
         if !self.may_use_bytes || self.rung.is_some() || examples.is_empty() || !self.makes_one_picture() {
             return Ok(());
         }
-        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        let watching = self.watching(params)?;
         let exact = self.take(watching);
         let climbed = self.climb(params, examples);
         if let Ok((Some(rung), _)) = climbed {
@@ -59,7 +61,7 @@ impl CpuExecutor {
     /// # Errors
     /// As [`super::Executor::settle`].
     pub fn settle_at(&mut self, rung: Rung, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<f64> {
-        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        let watching = self.watching(params)?;
         self.take(watching);
         let mut expected = Vec::with_capacity(examples.len());
         let mut ranges = self.watch(examples, |picture| expected.push(picture))?;
@@ -81,7 +83,7 @@ impl CpuExecutor {
     /// # Errors
     /// When ONNX Runtime fails.
     pub fn ranges_of(&mut self, rung: Rung, params: &[&[f32]], examples: &[Vec<TensorView>]) -> Result<Ranges> {
-        let watching = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        let watching = self.watching(params)?;
         let exact = self.take(watching);
         let watched = self.watch(examples, |_| ());
         self.take(exact);
@@ -90,14 +92,20 @@ impl CpuExecutor {
         Ok(ranges)
     }
 
+    /// Models that show what is rounded in 8 bits.
+    fn watching(&self, params: &[&[f32]]) -> Result<Vec<Model>> {
+        let sessions = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
+        Ok(sessions.into_iter().map(Model::Onnx).collect())
+    }
+
     /// Runs the examples on watched models; `see` is shown each picture.
     fn watch(&mut self, examples: &[Vec<TensorView>], mut see: impl FnMut(Vec<u8>)) -> Result<Ranges> {
         let mut ranges = Ranges::new(&self.plan);
         for example in examples {
             let mut picture = vec![0; self.n_picture_bytes()];
             self.run(example, &mut [TensorViewMut::Bytes(&mut picture)])?;
-            for (segment, session) in self.segments.iter().zip(&mut self.sessions) {
-                ranges.see(&self.plan, segment, session);
+            for (segment, model) in self.segments.iter().zip(&mut self.models) {
+                ranges.see(&self.plan, segment, model);
             }
             see(picture);
         }
@@ -139,8 +147,15 @@ impl CpuExecutor {
 
     /// Takes models in 8 bits.
     fn enter(&mut self, params: &[&[f32]], ranges: &Ranges) -> Result<()> {
-        let sessions = self.open(|segment| bytes::lower(&self.plan, segment, params, ranges))?;
-        self.take(sessions);
+        let model = |(i, segment)| {
+            let direct = self.may_use_loops.then(|| DirectModel::new(&self.plan, segment, params, ranges)).flatten();
+            match direct {
+                Some(model) => Ok(Model::Direct(model)),
+                None => self.open_one(i, &bytes::lower(&self.plan, segment, params, ranges)?).map(Model::Onnx),
+            }
+        };
+        let models = self.segments.iter().enumerate().map(model).collect::<Result<_>>()?;
+        self.take(models);
         Ok(())
     }
 }
