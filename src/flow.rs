@@ -308,7 +308,7 @@ impl DenseTracker {
             if !rows.contains(&y) {
                 continue;
             }
-            for (x, ((to, flow), place)) in row.iter_mut().zip(flow).zip(self.double.map_row(y)).enumerate() {
+            for (x, ((to, flow), place)) in row.iter_mut().zip(flow).zip(self.double.canvas().row(y)).enumerate() {
                 if !columns.contains(&x) || !place.is_some_and(is_person) {
                     continue;
                 }

@@ -13,7 +13,8 @@ use self::edges::Edges;
 use self::eyes::Eyes;
 use self::mesh::Triangle;
 use self::mouth::Mouth;
-use self::raster::{Canvas, Corner, Part};
+pub(crate) use self::raster::Canvas;
+use self::raster::{Corner, Part};
 use self::source::Source;
 use self::surround::{Surround, smoothstep};
 
@@ -79,11 +80,16 @@ struct Adopted {
 impl WarpGenerator {
     /// Makes a generator of square pictures of `size_px` pixels.
     pub fn new(size_px: usize) -> Self {
+        Self::over(Canvas::new(size_px, false))
+    }
+
+    fn over(canvas: Canvas) -> Self {
+        let size_px = canvas.size_px();
         Self {
             is_source_of_output_size: false,
             is_dense: false,
             triangles: mesh::triangles(),
-            canvas: Canvas::new(size_px),
+            canvas,
             edges: Edges::new(size_px),
             target: [Vec3::ZERO; N_LANDMARKS],
             adopted: None,
@@ -92,9 +98,10 @@ impl WarpGenerator {
     }
 
     /// Makes one whose map a network follows: the source is as large as the output, whatever the portrait is, and what
-    /// moves beside the mesh is in the map; a network can refuse it, the bare warp cannot.
+    /// moves beside the mesh is in the map; a network can refuse it, the bare warp cannot. A second thread shares the drawing.
     pub(crate) fn for_network(size_px: usize) -> Self {
-        Self { is_source_of_output_size: true, is_dense: true, ..Self::new(size_px) }
+        let is_shared = std::thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+        Self { is_source_of_output_size: true, is_dense: true, ..Self::over(Canvas::new(size_px, is_shared)) }
     }
 
     /// Where the face's points are in the last generated picture: pixels, z away from the camera.
@@ -102,16 +109,9 @@ impl WarpGenerator {
         &self.target
     }
 
-    /// Where each pixel of row `y` comes from, in pixels of [`Self::source_pixels`], after [`Self::follow`]; `None` where
-    /// nothing was drawn.
-    pub(crate) fn map_row(&self, y: usize) -> impl Iterator<Item = Option<Vec2>> {
-        self.canvas.row(y)
-    }
-
-    /// The same as it was drawn, without the gaps of one pixel filled: places, and distances, `f32::MAX` where nothing was
-    /// drawn.
-    pub(crate) fn drawn_row(&self, y: usize) -> (&[Vec2], &[f32]) {
-        self.canvas.drawn_row(y)
+    /// Where each pixel comes from, in pixels of [`Self::source_pixels`], after [`Self::follow`].
+    pub(crate) fn canvas(&self) -> &Canvas {
+        &self.canvas
     }
 
     /// The adopted portrait as it is read: RGBA with a margin of an eighth of its size on each side; empty without one.
@@ -176,6 +176,7 @@ impl WarpGenerator {
         self.canvas.clear();
         draw_face(&self.triangles, adopted, &placement, &shifts, &self.target, &mut self.canvas);
         adopted.surround.draw(&placement, signal, dense, &self.target, &shifts, &mut self.canvas);
+        self.canvas.finish();
         adopted.eyes.look(&self.target, &mut self.canvas);
         adopted.mouth.open(&placement, &self.target, &mut self.canvas);
         Ok(())

@@ -16,10 +16,10 @@ use effigy_base::error::{Error, ErrorKind, Result};
 pub use self::ladder::Rung;
 pub use self::lower::Form;
 pub use self::ranges::Ranges;
+pub use self::second::SecondThread;
 
 use self::model::Model;
 use self::native::{FinishLoop, WarpLoop};
-use self::second::SecondThread;
 use self::segment::Segment;
 
 mod bytes;

@@ -1,15 +1,19 @@
 //! The candidate motions of one frame, as the network wants them.
 
+use std::sync::{Mutex, PoisonError};
+
 use glam::{Vec2, Vec3};
 use pulp::Arch;
 
 use crate::generate::network::margin_px;
 use crate::generate::plan::{PLACES_PER_PX, UNDRAWN};
-use crate::generate::warp::WarpGenerator;
+use crate::generate::warp::{Canvas, WarpGenerator};
 use crate::geometry::HeadPlacement;
 
 /// Pixels of the finest coarse map along which the full map is read, each way.
 const READS: usize = 4;
+/// Parts of the map that threads take one after another.
+const N_BANDS: usize = 8;
 
 /// Where the face mesh and the sheet around it say that each pixel comes from.
 #[derive(Clone)]
@@ -54,40 +58,22 @@ impl Maps {
         let n = finest * finest;
         let per_cell = (size / finest).max(1);
         let step = (per_cell / READS).max(1);
-        self.coarse[2].fill(0.0);
-        for (y, row) in self.full.chunks_exact_mut(size).enumerate() {
-            let (places, depths) = mapper.drawn_row(y);
-            let has_gaps = Arch::new().dispatch(|| pack_row(places, depths, row));
-            if has_gaps {
-                for (packed, place) in row.iter_mut().zip(mapper.map_row(y)) {
-                    *packed = place.map_or(UNDRAWN, pack);
-                }
+        let canvas = mapper.canvas();
+        let (sums, drawn) = self.coarse[2].split_at_mut(2 * n);
+        let (sums_u, sums_v) = sums.split_at_mut(n);
+        // Rows of whole cells, so that no cell is another band's too.
+        let n_cells = finest.div_ceil(N_BANDS) * finest;
+        let cells = sums_u.chunks_mut(n_cells).zip(sums_v.chunks_mut(n_cells)).zip(drawn.chunks_mut(n_cells));
+        let rows = self.full.chunks_mut(n_cells / finest * per_cell * size);
+        let bands = Mutex::new(rows.zip(cells).enumerate());
+        let next = || bands.lock().unwrap_or_else(PoisonError::into_inner).next();
+        canvas.second().share(&|_| {
+            while let Some((i, (full, ((u, v), drawn)))) = next() {
+                let mut sums = Sums { u, v, drawn, finest, per_cell, step };
+                let first = i * (n_cells / finest) * per_cell;
+                Arch::new().dispatch(|| take_band(canvas, first, full, &mut sums));
             }
-            if !y.is_multiple_of(step) {
-                continue;
-            }
-            let (sums, drawn) = self.coarse[2].split_at_mut(2 * n);
-            let (sums_u, sums_v) = sums.split_at_mut(n);
-            let first = y / per_cell * finest;
-            let mut add = |at: usize, place: Vec2| {
-                sums_u[at] += place.x;
-                sums_v[at] += place.y;
-                drawn[at] += 1.0;
-            };
-            if has_gaps {
-                for (x, place) in mapper.map_row(y).enumerate().step_by(step) {
-                    if let Some(place) = place {
-                        add(first + x / per_cell, place);
-                    }
-                }
-            } else {
-                for (cell, places) in places.chunks_exact(per_cell).enumerate() {
-                    for place in places.iter().step_by(step) {
-                        add(first + cell, *place);
-                    }
-                }
-            }
-        }
+        });
         let (margin, scale) = (margin_px(size) as f32, 1.0 / size as f32);
         let per_pixel = (size / finest / step).max(1).pow(2) as f32;
         for at in 0..n {
@@ -108,15 +94,72 @@ impl Maps {
     }
 }
 
-/// Packs a row of places; whether some pixels of it were not drawn.
-#[inline(always)]
-fn pack_row(places: &[Vec2], depths: &[f32], row: &mut [u32]) -> bool {
-    let mut has_gaps = false;
-    for ((packed, place), &depth) in row.iter_mut().zip(places).zip(depths) {
-        has_gaps |= depth == f32::MAX;
-        *packed = pack(*place);
+/// Sums of places over the cells of the finest coarse map, and how many pixels each has, in a band of them.
+struct Sums<'a> {
+    u: &'a mut [f32],
+    v: &'a mut [f32],
+    drawn: &'a mut [f32],
+    finest: usize,
+    /// Pixels of a cell each way, and every how many of them is read.
+    per_cell: usize,
+    step: usize,
+}
+
+impl Sums<'_> {
+    /// Adds the drawn pixels of row `y` of the band.
+    #[inline(always)]
+    fn add_row(&mut self, y: usize, places: &[Vec2], depths: &[f32]) {
+        let first = y / self.per_cell * self.finest;
+        let cells = self.u[first..].iter_mut().zip(&mut self.v[first..]).zip(&mut self.drawn[first..]);
+        let pixels = places.chunks_exact(self.per_cell).zip(depths.chunks_exact(self.per_cell));
+        for (((u, v), drawn), (places, depths)) in cells.zip(pixels) {
+            for (place, &depth) in places.iter().step_by(self.step).zip(depths.iter().step_by(self.step)) {
+                if depth < f32::MAX {
+                    *u += place.x;
+                    *v += place.y;
+                    *drawn += 1.0;
+                }
+            }
+        }
     }
-    has_gaps
+
+    /// Adds what fills a gap.
+    fn add(&mut self, y: usize, x: usize, place: Vec2) {
+        let cell = y / self.per_cell * self.finest + x / self.per_cell;
+        self.u[cell] += place.x;
+        self.v[cell] += place.y;
+        self.drawn[cell] += 1.0;
+    }
+}
+
+/// Packs the rows of a band that begins with row `first`, and sums them.
+#[inline(always)]
+fn take_band(canvas: &Canvas, first: usize, full: &mut [u32], sums: &mut Sums) {
+    sums.u.fill(0.0);
+    sums.v.fill(0.0);
+    sums.drawn.fill(0.0);
+    let size = canvas.size_px();
+    for (y, row) in full.chunks_exact_mut(size).enumerate() {
+        let (places, depths) = canvas.drawn_row(first + y);
+        for ((packed, place), &depth) in row.iter_mut().zip(places).zip(depths) {
+            *packed = if depth < f32::MAX { pack(*place) } else { UNDRAWN };
+        }
+        let is_read = y.is_multiple_of(sums.step);
+        if is_read {
+            sums.add_row(y, places, depths);
+        }
+        if !canvas.has_holes(first + y) {
+            continue;
+        }
+        for (x, packed) in row.iter_mut().enumerate() {
+            if let Some(place) = canvas.hole(first + y, x) {
+                *packed = pack(place);
+                if is_read && x.is_multiple_of(sums.step) {
+                    sums.add(y, x, place);
+                }
+            }
+        }
+    }
 }
 
 /// A place in the photo in 1/32 of its pixels.

@@ -110,7 +110,7 @@ impl Mouth {
                 ([upper[i], upper[j], edge[i]], [top(i), top(j), end(i)]),
                 ([upper[j], edge[j], edge[i]], [top(j), end(j), end(i)]),
             ] {
-                scan(size, at, values, |y, x, n, first, step| {
+                scan((size, 0..size), at, values, |y, x, n, first, step| {
                     for k in 0..n {
                         let index = y * size + x + k;
                         if part[index] != Part::Mouth {

@@ -99,13 +99,7 @@ impl DirectModel {
     }
 
     /// The same with loops that this processor runs.
-    fn with_loops(
-        loops: Loops,
-        plan: &Plan,
-        segment: &Segment,
-        params: &[&[f32]],
-        ranges: &Ranges,
-    ) -> Option<Self> {
+    fn with_loops(loops: Loops, plan: &Plan, segment: &Segment, params: &[&[f32]], ranges: &Ranges) -> Option<Self> {
         let mut builder = Builder { loops, plan, segment, ranges, params, homes: BTreeMap::new(), written: Vec::new() };
         let mut model = Self {
             loops,

@@ -36,14 +36,14 @@ impl Shared {
 }
 
 /// A thread that waits for work to share; ends when this is dropped. Sharing takes no memory.
-pub(super) struct SecondThread {
+pub struct SecondThread {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SecondThread {
     /// Starts the thread. Without it (`is_wanted` is false, or the system has none to give) all work is the caller's.
-    pub(super) fn new(is_wanted: bool) -> Self {
+    pub fn new(is_wanted: bool) -> Self {
         let shared = Arc::<Shared>::default();
         let start = || {
             let shared = shared.clone();
@@ -62,7 +62,7 @@ impl SecondThread {
     ///
     /// # Panics
     /// As `work` does on either thread.
-    pub(super) fn share(&self, work: &Work) {
+    pub fn share(&self, work: &Work) {
         if self.thread.is_none() {
             work(0);
             return;

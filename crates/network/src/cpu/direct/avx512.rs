@@ -119,12 +119,7 @@ pub(super) unsafe fn row_of_floats<const S: usize>(row: &Row, affine: &Affine, o
 /// # Safety
 /// As there.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")]
-pub(super) unsafe fn round_row(
-    x: &Planes,
-    (per_one, zero): (f32, f32),
-    y: *mut u8,
-    n_px: usize,
-) {
+pub(super) unsafe fn round_row(x: &Planes, (per_one, zero): (f32, f32), y: *mut u8, n_px: usize) {
     let (per_one, zero) = (_mm512_set1_ps(per_one), _mm512_set1_ps(zero));
     for first in (0..n_px).step_by(LANES) {
         let mask = u16::MAX >> (LANES - LANES.min(n_px - first));

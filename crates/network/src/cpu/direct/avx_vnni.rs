@@ -5,7 +5,8 @@ use std::arch::x86_64::{
     __m256, __m256i, _mm_cvtsi128_si32, _mm_set_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps,
     _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_dpbusd_avx_epi32, _mm256_extracti128_si256, _mm256_fmadd_ps,
     _mm256_load_si256, _mm256_loadu_ps, _mm256_max_epi32, _mm256_max_ps, _mm256_min_epi32, _mm256_mul_ps,
-    _mm256_packus_epi16, _mm256_packus_epi32, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256, _mm256_storeu_ps,
+    _mm256_packus_epi16, _mm256_packus_epi32, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
+    _mm256_storeu_ps,
 };
 
 use super::tile::{Affine, BytesOut, EXACT_LANES, FloatsOut, GROUP, LANES, Planes, Row, SECOND_STEPS};

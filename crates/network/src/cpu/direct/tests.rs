@@ -157,7 +157,10 @@ fn layers_are_those_of_the_twin(loops: Loops) {
         let errors: Vec<f32> = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).collect();
         let (worst, mean) =
             (errors.iter().copied().fold(0.0, f32::max), errors.iter().sum::<f32>() / errors.len() as f32);
-        assert!(worst <= bound && mean <= typical, "{loops:?}, {kind:?} of {c_in}: {worst} of {bound}, {mean} of {typical}");
+        assert!(
+            worst <= bound && mean <= typical,
+            "{loops:?}, {kind:?} of {c_in}: {worst} of {bound}, {mean} of {typical}"
+        );
         let size = expected.iter().map(|value| value.abs()).sum::<f32>() / expected.len() as f32;
         assert!(mean < size * 0.05, "{loops:?}, {kind:?} of {c_in}: the error is {mean}, the numbers {size}");
         // The same whoever does it.
