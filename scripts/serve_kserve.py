@@ -35,7 +35,9 @@ class Effigy(kserve.Model):
         (picture,) = self._session.run(["picture"], {each.name: each.as_numpy() for each in payload.inputs})
         output = InferOutput("picture", list(picture.shape), "UINT8")
         output.set_data_from_numpy(picture, binary_data=True)
-        return InferResponse(payload.id, self.name, [output])
+        # As bytes behind the JSON where the request asks for that; the SDK does not carry it over by itself.
+        asked = {"use_binary_outputs": payload.use_binary_outputs, "requested_outputs": payload.request_outputs}
+        return InferResponse(payload.id, self.name, [output], **asked)
 
 
 if __name__ == "__main__":

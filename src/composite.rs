@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use glam::Vec2;
+use pulp::Arch;
 
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "train")]
@@ -389,7 +390,9 @@ pub(crate) fn marked(picture: &Rgb) -> Rgb {
 fn seal(embedder: Option<&mut Embedder>, badge: Option<&Badge>, picture: &mut Rgba, drawn: Area) {
     let Area { x, y, width, height } = drawn;
     if let Some(embedder) = embedder {
-        embedder.mark_part(picture.data_mut().as_chunks_mut::<4>().0, x..x + width, y..y + height);
+        let pixels = picture.data_mut().as_chunks_mut::<4>().0;
+        // On the processor's widest vectors; the loops are plain.
+        Arch::new().dispatch(|| embedder.mark_part(pixels, x..x + width, y..y + height));
     }
     if let Some(badge) = badge {
         badge.stamp(picture, drawn);

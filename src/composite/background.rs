@@ -2,6 +2,7 @@
 
 use opencv::core::{Mat, Rect, Size};
 use opencv::imgproc::{INTER_AREA, INTER_LINEAR, gaussian_blur_def, resize};
+use pulp::Arch;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Rgb, Rgba};
@@ -43,6 +44,8 @@ const NO_IDENTITY: [u8; 3] = [32, 34, 38];
 pub(super) struct Plate {
     /// `None`: transparent.
     picture: Option<Rgb>,
+    /// Its pixels, alpha 0.
+    words: Vec<u32>,
     /// Whether it belongs to the portrait and is mirrored with it.
     is_own: bool,
 }
@@ -59,7 +62,8 @@ impl Plate {
             (Background::Own, Some(own)) => Some(cover(own, (size_px, size_px))?),
             (Background::Blur, Some(own)) => Some(blurred(&cover(own, (size_px, size_px))?)?),
         };
-        Ok(Self { picture, is_own })
+        let words = picture.as_ref().map_or_else(Vec::new, words);
+        Ok(Self { picture, words, is_own })
     }
 
     /// Its picture; `None` is transparent.
@@ -70,21 +74,24 @@ impl Plate {
     /// Writes `person` over this plate into `out`, all of one size.
     pub(super) fn under(&self, person: &Rgba, mirror: bool, out: &mut Rgba) {
         let width = person.width_px();
-        for y in 0..person.height_px() {
-            let from = person.row(y).as_chunks::<4>().0;
-            let to = &mut out.data_mut()[y * width * 4..][..width * 4];
-            let to = to.as_chunks_mut::<4>().0;
-            let Some(plate) = &self.picture else {
-                copy_row(from, mirror, to);
-                continue;
-            };
-            let plate = plate.row(y).as_chunks::<3>().0;
-            match (mirror, self.is_own) {
-                (false, _) => blend_row(from.iter(), plate.iter(), to),
-                (true, true) => blend_row(from.iter().rev(), plate.iter().rev(), to),
-                (true, false) => blend_row(from.iter().rev(), plate.iter(), to),
+        // On the processor's widest vectors; the loops are plain.
+        Arch::new().dispatch(|| {
+            for y in 0..person.height_px() {
+                let from = person.row(y).as_chunks::<4>().0;
+                let to = &mut out.data_mut()[y * width * 4..][..width * 4];
+                let to = to.as_chunks_mut::<4>().0;
+                if self.picture.is_none() {
+                    copy_row(from, mirror, to);
+                    continue;
+                }
+                let plate = &self.words[y * width..][..width];
+                match (mirror, self.is_own) {
+                    (false, _) => blend_row(from.iter(), plate.iter(), to),
+                    (true, true) => blend_row(from.iter().rev(), plate.iter().rev(), to),
+                    (true, false) => blend_row(from.iter().rev(), plate.iter(), to),
+                }
             }
-        }
+        });
     }
 }
 
@@ -95,20 +102,29 @@ fn copy_row(from: &[[u8; 4]], mirror: bool, to: &mut [[u8; 4]]) {
     }
 }
 
-fn blend_row<'a>(
-    person: impl Iterator<Item = &'a [u8; 4]>,
-    plate: impl Iterator<Item = &'a [u8; 3]>,
-    to: &mut [[u8; 4]],
-) {
-    for ((to, from), under) in to.iter_mut().zip(person).zip(plate) {
-        let alpha = u32::from(from[3]);
-        let mix = |c: usize| {
-            let sum = u32::from(from[c]) * alpha + u32::from(under[c]) * (255 - alpha) + 128;
-            // Exact division by 255 for sums below 65536.
-            ((sum + (sum >> 8)) >> 8) as u8
-        };
-        *to = [mix(0), mix(1), mix(2), 255];
+#[inline(always)]
+fn blend_row<'a>(person: impl Iterator<Item = &'a [u8; 4]>, plate: impl Iterator<Item = &'a u32>, to: &mut [[u8; 4]]) {
+    for ((to, from), &under) in to.iter_mut().zip(person).zip(plate) {
+        *to = blend(u32::from_le_bytes(*from), under).to_le_bytes();
     }
+}
+
+/// `person` over `under` by the person's alpha; opaque. Two channels at a time, each in 16 bits.
+#[inline(always)]
+fn blend(person: u32, under: u32) -> u32 {
+    const EVEN: u32 = 0x00ff_00ff;
+    let alpha = person >> 24;
+    let mix = |person: u32, under: u32| {
+        let sum = (person & EVEN) * alpha + (under & EVEN) * (255 - alpha) + 0x0080_0080;
+        // Exact division by 255 for sums below 65536.
+        ((sum + (sum >> 8 & EVEN)) >> 8) & EVEN
+    };
+    mix(person, under) | mix(person >> 8, under >> 8) << 8 | 0xff00_0000
+}
+
+/// The pixels of a plate, alpha 0.
+fn words(picture: &Rgb) -> Vec<u32> {
+    picture.data().as_chunks::<3>().0.iter().map(|&[r, g, b]| u32::from_le_bytes([r, g, b, 0])).collect()
 }
 
 fn filled(colour: [u8; 3], size_px: usize) -> Rgb {
@@ -153,6 +169,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn blending_rounds_to_the_nearest_level() {
+        for alpha in 0..=255_u32 {
+            for (a, b) in [(0, 255), (255, 0), (255, 255), (1, 254), (100, 37), (128, 127)] {
+                let blended = blend(u32::from_le_bytes([a, b, a, alpha as u8]), u32::from_le_bytes([b, a, b, 0]));
+                let expected = |person: u8, under: u8| {
+                    let sum = u32::from(person) * alpha + u32::from(under) * (255 - alpha);
+                    (f64::from(sum) / 255.0).round() as u8
+                };
+                assert_eq!(blended.to_le_bytes(), [expected(a, b), expected(b, a), expected(a, b), 255], "{alpha}");
+            }
+        }
+    }
+
+    #[test]
     fn a_mirror_turns_the_person_and_what_is_the_portraits_own() {
         let (width, height) = (7, 3);
         let person = (0..width * height * 4).map(|i| (i * 89 % 256) as u8).collect();
@@ -168,14 +198,15 @@ mod tests {
             picture.data_mut().chunks_exact_mut(width * 4).for_each(|row| row.as_chunks_mut::<4>().0.reverse());
             picture
         };
-        let none = Plate { picture: None, is_own: false };
+        let plate_of = |picture: Rgb, is_own| Plate { words: words(&picture), picture: Some(picture), is_own };
+        let none = Plate { picture: None, words: Vec::new(), is_own: false };
         assert_eq!(over(&none, true), flipped(over(&none, false)));
-        let own = Plate { picture: Some(plate), is_own: true };
+        let own = plate_of(plate, true);
         assert_eq!(over(&own, true), flipped(over(&own, false)));
         // A picture that was put behind is nobody's mirror image; turned by hand, it stands as before.
         let mut turned = own.picture.clone().unwrap();
         turned.data_mut().chunks_exact_mut(width * 3).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
-        let other = Plate { picture: Some(turned), is_own: false };
+        let other = plate_of(turned, false);
         assert_eq!(over(&other, true), flipped(over(&own, false)));
     }
 }

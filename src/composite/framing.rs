@@ -220,7 +220,7 @@ impl Framer {
             pending: None,
             ready: Vec::new(),
             still: None,
-            head: Head::default(),
+            head: Head::new(),
             shift: Shift::default(),
         }
     }

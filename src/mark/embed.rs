@@ -71,7 +71,9 @@ impl Embedder {
         self.mark_part(pixels, 0..self.width, 0..self.height);
     }
 
-    /// Marks these columns and rows of a picture, the rest of which is marked already.
+    /// Marks these columns and rows of a picture, the rest of which is marked already. Its caller may have it compiled for wider
+    /// vectors.
+    #[inline(always)]
     pub fn mark_part(&mut self, pixels: &mut [[u8; 4]], columns: Range<usize>, rows: Range<usize>) {
         let width = self.width;
         let (columns, rows) = (columns.start..columns.end.min(width), rows.start..rows.end.min(self.height));
@@ -118,6 +120,7 @@ impl Embedder {
     }
 
     /// How strong the pattern may be in these columns and rows of blocks.
+    #[inline(always)]
     fn measure(&mut self, pixels: &[[u8; 4]], columns: Range<usize>, rows: Range<usize>) {
         let (block, blocks) = (self.block, self.blocks);
         let around = |range: &Range<usize>, n: usize| range.start.saturating_sub(1)..(range.end + 1).min(n);
@@ -144,6 +147,7 @@ impl Embedder {
 }
 
 /// The variance of brightness in a part of a picture. Every second pixel in each direction tells enough.
+#[inline(always)]
 fn variance(pixels: &[[u8; 4]], width: usize, columns: Range<usize>, rows: Range<usize>) -> f32 {
     let (mut sum, mut squares, mut n) = (0_u32, 0_u32, 0_u32);
     for y in rows.step_by(2) {

@@ -1,4 +1,4 @@
-//! The processor's executor: convolutions in ONNX Runtime, everything else in loops of our own.
+//! The processor's executor: convolutions in ONNX Runtime or, in 8 bits, in loops of our own, which do everything else, too.
 //!
 //! Neighbouring convolutions of a plan become one ONNX model, made in memory (`lower`); its
 //! buffers are bound once. Warps, drawings and the finished picture are memory-bound, and ONNX
@@ -7,7 +7,7 @@
 //!
 //! Where the processor multiplies bytes, an executor that is shown examples runs most convolutions in
 //! 8 bits (with scales from `ranges`): as many as leave its pictures of the examples close to those in f32 (`settle`,
-//! which climbs the `ladder`). On AVX-512 loops of our own do that (`direct`), else ONNX Runtime (`bytes`).
+//! which climbs the `ladder`). Where it has VNNI loops of our own do that (`direct`), else ONNX Runtime (`bytes`).
 
 use super::plan::{Adoption, Element, Executor, Plan, Role, TensorView, TensorViewMut};
 use crate::onnx::Session;

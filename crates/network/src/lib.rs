@@ -1,7 +1,7 @@
 //! The generator's network, and what runs it: on a processor, on an NVIDIA card, on any other graphics card.
 //!
 //! [`network`] describes it as a [`plan`], which is data: ops with checked shapes. An executor replays a plan: [`twin`] in
-//! plain loops that are right by definition, [`cpu`] through ONNX Runtime, `cuda` and `wgpu` by kernels of our own.
+//! plain loops that are right by definition, [`cpu`] through ONNX Runtime and loops of our own, `cuda` and `wgpu` by kernels of our own.
 //! [`motion`] is the motion of a face as numbers, and a network that says how it goes on; [`speech`] a mouth that moves as it is heard.
 //! No camera, no window, no server, no picture library.
 
