@@ -170,7 +170,7 @@ impl CpuExecutor {
                 TensorView::Words(values) => self.constant_words[k] = values.to_vec(),
             }
         }
-        self.take(sessions.into_iter().map(Model::Onnx).collect());
+        self.take(sessions.into_iter().map(Model::onnx).collect());
         self.rung = None;
         Ok(())
     }

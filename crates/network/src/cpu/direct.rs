@@ -12,13 +12,15 @@ use super::second::SecondThread;
 use super::segment::{Segment, parts};
 use crate::plan::{Activation, Op, ParamId, Plan, Shape, TensorId};
 
+use self::loops::Loops;
 use self::schedule::{Part, Progress};
 use self::tensor::{Memory, Tensor};
-use self::tile::{EXACT_LANES, GROUP, Loops};
+use self::tile::{EXACT_LANES, GROUP};
 use self::weights::{Given, Packed};
 
 mod avx512;
 mod avx_vnni;
+mod loops;
 mod run;
 mod schedule;
 mod tensor;

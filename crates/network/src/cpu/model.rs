@@ -7,11 +7,15 @@ use effigy_base::error::Result;
 
 /// The model of a segment, with buffers of its own for what goes in and out.
 pub(super) enum Model {
-    Onnx(Session),
+    Onnx(Box<Session>),
     Direct(DirectModel),
 }
 
 impl Model {
+    pub(super) fn onnx(session: Session) -> Self {
+        Self::Onnx(Box::new(session))
+    }
+
     /// As [`Session::input_mut`].
     pub(super) fn input_mut(&mut self, index: usize) -> &mut [f32] {
         match self {

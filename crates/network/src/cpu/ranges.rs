@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::ladder::Rung;
-use super::model::Model;
 use super::segment::{self, Segment, Watched, watched};
 use crate::plan::{Plan, TensorId};
 
@@ -27,6 +26,11 @@ impl Range {
         let step = ((self.most - self.least) / 255.0).max(1e-9);
         Scale { step, zero: (-self.least / step).round() as u8 }
     }
+}
+
+/// All that a watched model shows, in the order of its outputs.
+pub(super) fn shown(plan: &Plan, segment: &Segment) -> impl Iterator<Item = (Watched, TensorId)> {
+    segment.outputs.iter().map(|&id| (Watched::Tensor, id)).chain(watched(plan, segment))
 }
 
 /// How bytes stand for numbers: `number = step * (byte - zero)`.
@@ -70,20 +74,19 @@ impl Ranges {
         self.tensors[id.index()] = Range { least, most };
     }
 
-    /// Takes in what a run of a watched model left.
-    pub(super) fn see(&mut self, plan: &Plan, segment: &Segment, model: &mut Model) {
-        for (i, &id) in segment.inputs.iter().enumerate() {
-            self.tensors[plan.home(id).0.index()].see(model.input_mut(i));
-        }
-        let outputs = segment.outputs.iter().map(|&id| (Watched::Tensor, id));
-        for (i, (what, id)) in outputs.chain(watched(plan, segment)).enumerate() {
-            let range = match what {
-                Watched::Sum => &mut self.sums[id.index()],
-                Watched::Total => &mut self.totals[id.index()],
-                Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
-            };
-            range.see(model.output(i));
-        }
+    /// Takes in what a watched model read of a tensor.
+    pub(super) fn see_input(&mut self, plan: &Plan, id: TensorId, values: &[f32]) {
+        self.tensors[plan.home(id).0.index()].see(values);
+    }
+
+    /// Takes in what a run of a watched model left in one of its [`shown`].
+    pub(super) fn see_output(&mut self, plan: &Plan, (what, id): (Watched, TensorId), values: &[f32]) {
+        let range = match what {
+            Watched::Sum => &mut self.sums[id.index()],
+            Watched::Total => &mut self.totals[id.index()],
+            Watched::Tensor => &mut self.tensors[plan.home(id).0.index()],
+        };
+        range.see(values);
     }
 
     /// Keeps in f32 what `rung` says.

@@ -6,7 +6,7 @@ use super::direct::DirectModel;
 use super::ladder::{Rung, climb};
 use super::lower::{self, Form};
 use super::model::Model;
-use super::ranges::Ranges;
+use super::ranges::{Ranges, shown};
 use crate::plan::{Element, Executor as _, Role, TensorView, TensorViewMut};
 use effigy_base::error::Result;
 
@@ -95,7 +95,7 @@ impl CpuExecutor {
     /// Models that show what is rounded in 8 bits.
     fn watching(&self, params: &[&[f32]]) -> Result<Vec<Model>> {
         let sessions = self.open(|segment| lower::lower(&self.plan, segment, Form::Watched(params)))?;
-        Ok(sessions.into_iter().map(Model::Onnx).collect())
+        Ok(sessions.into_iter().map(Model::onnx).collect())
     }
 
     /// Runs the examples on watched models; `see` is shown each picture.
@@ -105,7 +105,12 @@ impl CpuExecutor {
             let mut picture = vec![0; self.n_picture_bytes()];
             self.run(example, &mut [TensorViewMut::Bytes(&mut picture)])?;
             for (segment, model) in self.segments.iter().zip(&mut self.models) {
-                ranges.see(&self.plan, segment, model);
+                for (i, &id) in segment.inputs.iter().enumerate() {
+                    ranges.see_input(&self.plan, id, model.input_mut(i));
+                }
+                for (i, what) in shown(&self.plan, segment).enumerate() {
+                    ranges.see_output(&self.plan, what, model.output(i));
+                }
             }
             see(picture);
         }
@@ -151,7 +156,7 @@ impl CpuExecutor {
             let direct = self.may_use_loops.then(|| DirectModel::new(&self.plan, segment, params, ranges)).flatten();
             match direct {
                 Some(model) => Ok(Model::Direct(model)),
-                None => self.open_one(i, &bytes::lower(&self.plan, segment, params, ranges)?).map(Model::Onnx),
+                None => self.open_one(i, &bytes::lower(&self.plan, segment, params, ranges)?).map(Model::onnx),
             }
         };
         let models = self.segments.iter().enumerate().map(model).collect::<Result<_>>()?;

@@ -1,5 +1,6 @@
 //! The inner loops on AVX-512 with VNNI.
 #![expect(unsafe_code, reason = "two threads share the rows of the same tensors, and the loops read by address")]
+#![expect(clippy::needless_range_loop, reason = "sums are indexed by vector and pixel, and stay in registers")]
 
 use std::arch::x86_64::{
     __m128i, __m512, __m512i, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_set_epi32, _mm256_fmadd_ps, _mm256_loadu_ps,
@@ -114,7 +115,7 @@ pub(super) unsafe fn row_of_floats<const S: usize>(row: &Row, affine: &Affine, o
     }
 }
 
-/// As [`super::tile::Loops::round_row`].
+/// As [`super::loops::Loops::round_row`].
 ///
 /// # Safety
 /// As there.
@@ -179,7 +180,7 @@ unsafe fn scatter(bytes: __m128i, y: *mut u8, plane: usize, n_groups: usize) {
     unsafe {
         let put = |k: usize, four: i32| {
             if k < n_groups {
-                y.add(k * plane).cast::<i32>().write_unaligned(four)
+                y.add(k * plane).cast::<i32>().write_unaligned(four);
             }
         };
         put(0, _mm_cvtsi128_si32(bytes));
@@ -189,7 +190,7 @@ unsafe fn scatter(bytes: __m128i, y: *mut u8, plane: usize, n_groups: usize) {
     }
 }
 
-/// As [`super::tile::Loops::sigmoid`].
+/// As [`super::loops::Loops::sigmoid`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,fma")]
 pub(super) fn sigmoid(numbers: &mut [f32]) {
     for number in numbers {

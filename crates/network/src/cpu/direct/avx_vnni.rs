@@ -1,5 +1,6 @@
 //! The inner loops on AVX2 with VNNI: processors without AVX-512, most laptops of 2022 and later.
 #![expect(unsafe_code, reason = "two threads share the rows of the same tensors, and the loops read by address")]
+#![expect(clippy::needless_range_loop, reason = "sums are indexed by vector and pixel, and stay in registers")]
 
 use std::arch::x86_64::{
     __m256, __m256i, _mm_cvtsi128_si32, _mm_set_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps,
@@ -47,7 +48,7 @@ unsafe fn tile<const S: usize>(row: &Row, x: *const u8) -> [[__m256i; TILE_PX]; 
     sums
 }
 
-/// As [`super::tile::Loops::row_of_bytes`], for one vector; `S` is the input's stride.
+/// As [`super::loops::Loops::row_of_bytes`], for one vector; `S` is the input's stride.
 ///
 /// # Safety
 /// As there.
@@ -95,7 +96,7 @@ pub(super) unsafe fn row_of_bytes<const S: usize>(row: &Row, affine: &Affine, ou
     }
 }
 
-/// As [`super::tile::Loops::row_of_floats`].
+/// As [`super::loops::Loops::row_of_floats`].
 ///
 /// # Safety
 /// As there.
@@ -123,7 +124,7 @@ pub(super) unsafe fn row_of_floats<const S: usize>(row: &Row, affine: &Affine, o
     }
 }
 
-/// As [`super::tile::Loops::round_row`].
+/// As [`super::loops::Loops::round_row`].
 ///
 /// # Safety
 /// As there.
@@ -145,7 +146,7 @@ pub(super) unsafe fn round_row(x: &Planes, (per_one, zero): (f32, f32), y: *mut 
     }
 }
 
-/// As [`super::tile::Loops::sigmoid`].
+/// As [`super::loops::Loops::sigmoid`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn sigmoid(numbers: &mut [f32]) {
     for number in numbers {
