@@ -161,6 +161,8 @@ fn around(small: &Rgb, matte: &Grey, empty: &Rgb, scale: f32) -> Soft {
         let hair = blurred(&hair.collect::<Vec<_>>(), width, height, CROWN_BLURS.0 * longest);
         let share = (0..width * height).map(|i| match place(i) {
             (x, y, ..) if y < margin => [crown.share(x as f32 + 0.5 - margin as f32, (margin - y) as f32 - 0.5); 3],
+            // Beside the photo there is nobody: what is mirrored there is the place without the person.
+            (x, ..) if !(margin..margin + small.width_px()).contains(&x) => [0.0; 3],
             (.., x, y) => [f32::from(matte.pixel(x, y)[0]) / 255.0; 3],
         });
         let share = blurred(&share.collect::<Vec<_>>(), width, height, CROWN_BLURS.1 * longest);
@@ -325,6 +327,10 @@ mod tests {
         assert!(read(50.0, -14.0) > 150.0, "above it is the ground: {}", read(50.0, -14.0));
         for x in [26.0, 74.0] {
             assert!(read(x, -4.0) > 150.0, "beside it at {x}: {}", read(x, -4.0));
+        }
+        // Where the mirrored head would be.
+        for (x, y) in [(-50.0, 22.0), (-40.0, 5.0), (150.0, 22.0), (140.0, 40.0)] {
+            assert!(read(x, y) > 140.0, "the head is seen twice at {x}, {y}: {}", read(x, y));
         }
     }
 }
