@@ -1,6 +1,6 @@
 //! `verify` reads anybody's files: whatever is in them, it says what that shows or refuses, and never falls over.
 //!
-//! `EFFIGY_FUZZ_RUNS` sets how many damaged photos (and identities, see `tests/identity.rs`) are tried, `EFFIGY_FUZZ_CLIPS` how
+//! `EFFIGY_FUZZ_RUNS` sets how many damaged photos and sealed files (and identities, see `tests/identity.rs`) are tried, `EFFIGY_FUZZ_CLIPS` how
 //! many clips and whole verifications, `EFFIGY_FUZZ_SEED` which; `cargo +nightly fuzz run verify` looks for more.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
