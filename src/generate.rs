@@ -12,7 +12,7 @@ use crate::trace::Away;
 pub use effigy_network::{cards, choose, cpu, family, network, plan, roofline, twin, weights};
 
 mod canvas;
-pub mod latent;
+pub mod founding;
 pub mod neural;
 pub mod pack;
 mod reader;
@@ -33,8 +33,8 @@ pub struct Portrait {
 
 /// Makes pictures of one identity at a time.
 pub trait Generator: Send {
-    /// What it is, for the user and the report: `warp`, `small`, `large`, `vae`, `vae-gan`, or what a
-    /// pack calls itself.
+    /// What it is, for the user and the report: `warp`, `small`, `large`, the name of a founding family, or
+    /// what a pack calls itself.
     fn name(&self) -> &str;
 
     /// What it runs on, for the user and the report: `cpu`, `cuda`, `wgpu`.

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::generate::family::{self, Family, Kind, random};
-    use crate::generate::latent::LatentGenerator;
+    use crate::generate::founding;
     use crate::signal::LatentMotion;
 
     fn face(x: f32, y: f32, radius: f32) -> FaceObservation {
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn what_the_driver_does_changes_the_latent_and_another_square_begins_anew() {
         let tensors = random(&[&family::encoder(64), &family::decoder(64)], 3);
-        let generator = LatentGenerator::new(Family::new(Kind::Vae, 64, tensors).unwrap(), 64).unwrap();
-        let mut encoder = LatentEncoder::of(&generator).unwrap().unwrap();
+        let generator = founding::open(Family::new(Kind::Vae, 64, tensors).unwrap(), 64).unwrap();
+        let mut encoder = LatentEncoder::of(&*generator).unwrap().unwrap();
         let frame = |grey: u8| {
             let mut picture = Rgb::new(640, 480);
             for (i, sample) in picture.data_mut().iter_mut().enumerate() {

@@ -12,7 +12,7 @@ use common::{identity, open_mouth, rest};
 use effigy::composite::{CardReason, CompositeOptions, Compositor, Framing};
 use effigy::generate::cpu::CpuExecutor;
 use effigy::generate::family::{Family, Kind};
-use effigy::generate::latent::LatentGenerator;
+use effigy::generate::founding;
 use effigy::generate::network::Size;
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::warp::WarpGenerator;
@@ -30,21 +30,17 @@ static ALLOCATOR: Noting = Noting(|n_bytes| {
     }
 });
 
-/// The warp, the network and a founding family, one after the other: the count belongs to the process.
+/// The warp, the network and the founding families, one after the other: the count belongs to the process.
 #[test]
 fn the_frame_path_allocates_nothing() {
     let weights = || Weights::random(Size::Small, 1);
     // In 8 bits, where the processor multiplies bytes; and in f32.
     let network = NeuralGenerator::new(weights(), 512, |plan| Ok(Box::new(CpuExecutor::new(plan, 1)?)));
     let in_f32 = NeuralGenerator::new(weights(), 512, |plan| Ok(Box::new(CpuExecutor::new(plan, 1)?.in_f32())));
-    let family = LatentGenerator::new(Family::built_in(Kind::Vae).unwrap(), 512);
-    let generators: [Box<dyn Generator>; 4] = [
-        Box::new(WarpGenerator::new(512)),
-        Box::new(network.unwrap()),
-        Box::new(in_f32.unwrap()),
-        Box::new(family.unwrap()),
-    ];
-    generators.into_iter().for_each(check);
+    let generators: [Box<dyn Generator>; 3] =
+        [Box::new(WarpGenerator::new(512)), Box::new(network.unwrap()), Box::new(in_f32.unwrap())];
+    let families = Kind::ALL.map(|kind| founding::open(Family::built_in(kind).unwrap(), 512).unwrap());
+    generators.into_iter().chain(families).for_each(check);
 }
 
 fn check(mut generator: Box<dyn Generator>) {

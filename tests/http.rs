@@ -335,6 +335,14 @@ fn without_token_or_under_another_name_nothing_is_answered() {
     assert_eq!(show.get("/..%2f..%2fetc%2fpasswd").status, 404);
     assert_eq!(show.get("/thumbnail/../../etc/passwd").status, 404);
     assert_eq!(show.get("/identity/0").status, 404, "only what was enrolled on a page is given out");
+    for (kind, body, status) in [
+        ("application/json", &b"{\"passphrase\":\"four green words\"}"[..], 404),
+        ("text/plain", b"{\"passphrase\":\"four green words\"}", 400),
+        ("application/json", b"{\"passphrase\":\"\"}", 400),
+        ("application/json", b"four green words", 400),
+    ] {
+        assert_eq!(show.post("/identity/0", kind, body).status, status, "{kind} {}", String::from_utf8_lossy(body));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use effigy::composite::{CompositeOptions, Compositor};
 use effigy::drive::DriveOptions;
 use effigy::face::Tracker;
 use effigy::generate::family::{Family, Kind};
-use effigy::generate::latent::LatentGenerator;
+use effigy::generate::founding;
 use effigy::generate::warp::WarpGenerator;
 use effigy::identity::Basis;
 use effigy::pipeline::{Control, Stages, run};
@@ -210,7 +210,7 @@ impl Play {
             tracker: Box::new(Eyes { n_frames: 0, sees: self.sees }),
             drive: self.drive,
             generator: match self.family {
-                Some(family) => Box::new(LatentGenerator::new(family, 512).unwrap()),
+                Some(family) => founding::open(family, 512).unwrap(),
                 None => Box::new(Painter {
                     warp: WarpGenerator::new(512),
                     delay: self.generate_delay,

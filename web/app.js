@@ -291,14 +291,50 @@ function tile({ index, name, basis, unsaved }) {
   button.onclick = () => actions.identity(index);
   item.append(button);
   if (unsaved) {
-    const save = document.createElement("a");
+    const save = document.createElement("button");
     save.className = "save";
-    save.href = `/identity/${index}`;
     save.textContent = t("Save its file");
+    save.onclick = () => askToSave(index, name);
     item.append(save);
   }
   return item;
 }
+
+// --- saving
+
+let saved = { index: 0, name: "" };
+function askToSave(index, name) {
+  saved = { index, name };
+  $("save").querySelector("form").reset();
+  $("save-error").hidden = true;
+  $("save").showModal();
+}
+$("save-cancel").onclick = () => $("save").close();
+$("save").querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const passphrase = $("save-passphrase").value;
+  const refuse = (text) => {
+    $("save-error").textContent = text;
+    $("save-error").hidden = false;
+  };
+  if (passphrase !== $("save-again").value) return refuse(t("The two passphrases differ."));
+  $("save-go").disabled = true;
+  try {
+    const sealed = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ passphrase }) };
+    const answer = await fetch(`/identity/${saved.index}`, passphrase ? sealed : {});
+    if (!answer.ok) return refuse((await answer.json()).error);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = saved.name.replace(/[^A-Za-z0-9]/g, "_") + ".effigy";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    $("save").close();
+  } catch {
+    refuse(t("effigy could not be reached."));
+  } finally {
+    $("save-go").disabled = false;
+  }
+});
 
 function adder() {
   const item = document.createElement("li"), button = document.createElement("button");

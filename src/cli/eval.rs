@@ -11,7 +11,7 @@ use effigy::error::OrError as _;
 use effigy::generate::Generator as _;
 use effigy::generate::choose::{self, BACKENDS};
 use effigy::generate::family::{Family, Kind};
-use effigy::generate::latent::LatentGenerator;
+use effigy::generate::founding;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::pack::PackGenerator;
@@ -68,8 +68,8 @@ pub(crate) struct EvalArgs {
     /// How motion is carried over from one person to another
     #[arg(long, value_enum, default_value_t)]
     motion: CrossMotion,
-    /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu, or a founding family, vae or
-    /// vae-gan, or a pack, pack:DIR (docs/packs.md), in its place; may be repeated to compare
+    /// What makes the pictures: warp, or [NAME=]BACKEND[:WEIGHTS] with a backend such as cpu, or a founding family (vae,
+    /// vae-gan, identity-driving, video-gan, md-gan), or a pack, pack:DIR (docs/packs.md), in its place; may be repeated to compare
     /// [default: warp, and the program's own weights on the processor]
     #[arg(long, value_name = "GENERATOR")]
     generator: Vec<GeneratorSpec>,
@@ -357,7 +357,7 @@ fn open(spec: &GeneratorSpec) -> Result<Contender> {
     if let Some(kind) = Kind::named(backend) {
         let family = path.as_deref().map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
         let label = spec.label.clone().unwrap_or_else(|| kind.name().to_owned());
-        let generator = Box::new(LatentGenerator::new(family, eval::OUTPUT_PX)?);
+        let generator = founding::open(family, eval::OUTPUT_PX)?;
         return Ok(Contender { label, generator });
     }
     let weights = path.as_deref().map_or_else(Weights::built_in, Weights::load)?;

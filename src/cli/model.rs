@@ -35,6 +35,12 @@ enum Named {
     Vae,
     /// The same, taught with a discriminator
     VaeGan,
+    /// A founding family of 128 pixels: a vector of who, a few numbers of what
+    IdentityDriving,
+    /// A founding family of 64 pixels that makes a clip of the photo and is driven by nobody: a foreground over a background
+    VideoGan,
+    /// The same in two stages
+    MdGan,
 }
 
 impl From<Named> for Model {
@@ -43,6 +49,9 @@ impl From<Named> for Model {
             Named::Own => Self::Own,
             Named::Vae => Self::Family(Kind::Vae),
             Named::VaeGan => Self::Family(Kind::VaeGan),
+            Named::IdentityDriving => Self::Family(Kind::IdentityDriving),
+            Named::VideoGan => Self::Family(Kind::VideoGan),
+            Named::MdGan => Self::Family(Kind::MdGan),
         }
     }
 }
@@ -55,9 +64,9 @@ impl Model {
     pub(crate) fn named(text: &str) -> std::result::Result<Self, String> {
         match text.strip_prefix(PACK).and_then(|rest| rest.strip_prefix(':')) {
             Some(folder) if !folder.is_empty() => Ok(Self::Pack(folder.into())),
-            _ => Named::from_str(text, false)
-                .map(Into::into)
-                .map_err(|_| format!("expected model of own, vae, vae-gan, pack:DIR, found {text}")),
+            _ => Named::from_str(text, false).map(Into::into).map_err(|_| {
+                format!("expected model of own, {}, pack:DIR, found {text}", Kind::ALL.map(Kind::name).join(", "))
+            }),
         }
     }
 

@@ -24,13 +24,13 @@ mod speech;
   effigy train people -o run --picture 128 --steps 4000
   effigy train people -o run --picture 256 --steps 12000
   effigy train people -o run-vae --family vae --steps 3000
-  effigy train --family dcgan-video --weights run/dcgan-video.safetensors --sample clips.png
+  effigy train --family dcgan-video --sample clips.png
   effigy train recordings -o run --motion
   effigy train speech -o run --speech --steps 4000
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
 reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.
-Of a founding family OUTPUT gets FAMILY.safetensors (vae and vae-gan: what `effigy run --model` reads) beside these.
+Of a founding family OUTPUT gets FAMILY.safetensors (what `effigy run --model FAMILY` reads) beside these.
 The fifth learns how faces move, from recordings that `effigy run --source talk.mp4 --every-frame --sink
 motion:talk.jsonl` made, and writes motion.safetensors. The last learns how mouths
 move by what is heard, from what scripts/speech_data.py made, and writes speech.safetensors.")]
@@ -122,7 +122,7 @@ fn picture_px(text: &str) -> std::result::Result<usize, String> {
     }
 }
 
-/// The learning rate of all but `dcgan-video`.
+/// The learning rate of what has none of its own.
 const RATE: f64 = 1e-3;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {

@@ -61,10 +61,10 @@ impl Canvas {
     }
 }
 
-/// An identity's portrait as planes of 0..1, `size_px` wide and high.
-pub(super) fn planes_of(identity: &Identity, size_px: usize) -> Result<Vec<f32>> {
+/// A portrait as planes of 0..1, `size_px` wide and high.
+pub(super) fn planes_of(portrait: &Rgb, size_px: usize) -> Result<Vec<f32>> {
     let mut small = Rgb::new(size_px, size_px);
-    fit(&identity.portrait, &mut small, INTER_AREA)?;
+    fit(portrait, &mut small, INTER_AREA)?;
     let mut planes = vec![0.0; 3 * size_px * size_px];
     into_planes(&small, &mut planes);
     Ok(planes)

@@ -191,7 +191,7 @@ impl Generator for PackGenerator {
         if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &identity)) {
             return Ok(());
         }
-        let planes = planes_of(&identity, self.manifest.size_px)?;
+        let planes = planes_of(&identity.portrait, self.manifest.size_px)?;
         self.motion.read(&planes, &mut self.own)?;
         self.rest = self.motion.answer(self.motion.outputs.len() - 1).to_vec();
         if self.own.iter().chain(&self.rest).any(|value| !value.is_finite()) {

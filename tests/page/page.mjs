@@ -311,10 +311,32 @@ async function main() {
   await page.click("#enroll-go");
   await until("the new identity is shown", shows(page, 2), 60_000);
   await until("on the second page too", shows(second, 2));
-  const [file] = await Promise.all([page.waitForEvent("download"), page.click("#gallery .save")]);
-  await file.saveAs(join(lab, "cleo.effigy"));
+  const save = async (passphrase, again, name) => {
+    await page.click("#gallery .save");
+    await page.fill("#save-passphrase", passphrase);
+    await page.fill("#save-again", again);
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click("#save-go")]);
+    await file.saveAs(join(lab, name));
+    assert.equal(file.suggestedFilename(), "Cleo_Example.effigy");
+    await until("the question is gone", async () => !(await page.isVisible("#save[open]")));
+  };
+  await save("", "", "cleo.effigy");
   await run("verify", "cleo.effigy");
   step("a photo is dropped, the consent question answered, the identity shown, saved and verified");
+
+  await page.click("#gallery .save");
+  await page.fill("#save-passphrase", "three green words");
+  await page.fill("#save-again", "three green word");
+  await page.click("#save-go");
+  assert.match(await page.textContent("#save-error"), /differ/);
+  await checkAccess(page, "saving");
+  await page.screenshot({ path: join(shots, "save.png") });
+  await page.click("#save-cancel");
+  await save("three green words", "three green words", "sealed.effigy");
+  writeFileSync(join(lab, "words.txt"), "three green words\n");
+  await run("unseal", "sealed.effigy", "--passphrase-file", "words.txt");
+  await run("verify", "sealed.effigy");
+  step("saved once more, sealed to a passphrase that opens it");
 
   // Two faces of a size: the page shows both, and a click says which one is meant.
   const two = await page.evaluate(async (sides) => {

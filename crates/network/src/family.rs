@@ -1,26 +1,24 @@
-//! The families that a face can be driven through by a latent: their plans and their weights.
+//! The founding families that play: their plans and their weights.
 //!
-//! An encoder makes 200 numbers of a picture, a decoder a picture of 200 numbers. A face is driven by *latent
-//! differences*: what the driver's picture adds to the latent of the driver at rest is added to the photo's.
-//!
-//! Seven convolutions and three linear layers, counted over both networks: three convolutions of stride 2 that halve the
-//! picture, two linear layers for mean and log variance; one linear layer back, three transposed convolutions that mirror
-//! the others, and one convolution for the colours. `vae-gan` is the same network, taught with an adversary beside.
+//! Those that are driven have an encoder, which makes numbers of a picture, and a decoder, which makes a picture of numbers.
+//! A face is driven by *differences*: what the driver's picture adds to the numbers of the driver at rest is added to the
+//! photo's. [`foretelling`] families make a clip of the photo and look at nobody.
 
 use std::path::Path;
 
 use safetensors::SafeTensors;
 
-use crate::plan::{Activation, ConvSpec, Element, Param, Plan, Recorder, Shape};
+use crate::plan::{Param, Plan};
 use crate::tensors::{self, Tensors, misfit};
 use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 use effigy_base::random::Rng;
 
-/// Numbers of a latent.
-pub const N_LATENT: usize = 200;
+pub use autoencoder::{N_LATENT, SIZES_PX, decoder, encoder};
 
-/// Widths and heights of the pictures, in pixels.
-pub const SIZES_PX: [usize; 2] = [64, 128];
+mod autoencoder;
+pub mod foretelling;
+pub mod identity_driving;
+pub mod spacetime;
 
 /// The largest file accepted, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 28;
@@ -32,17 +30,26 @@ pub enum Kind {
     Vae,
     /// The same with an adversary.
     VaeGan,
+    /// A vector of who, numbers of what.
+    IdentityDriving,
+    /// A clip of a photo or of noise: a foreground that moves over a background that stands.
+    VideoGan,
+    /// A clip of a photo in two stages.
+    MdGan,
 }
 
 impl Kind {
-    /// Every family that can drive a face.
-    pub const ALL: [Self; 2] = [Self::Vae, Self::VaeGan];
+    /// Every family that plays.
+    pub const ALL: [Self; 5] = [Self::Vae, Self::VaeGan, Self::IdentityDriving, Self::VideoGan, Self::MdGan];
 
     /// What the command line and the files call it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vae => "vae",
             Self::VaeGan => "vae-gan",
+            Self::IdentityDriving => "identity-driving",
+            Self::VideoGan => "video-gan",
+            Self::MdGan => "md-gan",
         }
     }
 
@@ -50,51 +57,39 @@ impl Kind {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
-}
 
-/// Records the encoder of pictures of `size_px`: picture (3, s, s) in 0..1 to mean and log variance, (200, 1, 1) each.
-pub fn encoder(size_px: usize) -> Plan {
-    let mut r = Recorder::new(format!("family encoder {size_px}"));
-    let mut x = r.input("picture", Shape::new(3, size_px, size_px), Element::Half);
-    for (i, c) in widths(size_px).into_iter().enumerate() {
-        x = r.conv2d(&format!("encoder.conv{}", i + 1), x, ConvSpec::new(c).stride(2));
+    /// Whether somebody's face drives it.
+    pub const fn is_driven(self) -> bool {
+        matches!(self, Self::Vae | Self::VaeGan | Self::IdentityDriving)
     }
-    for head in ["encoder.mean", "encoder.log_variance"] {
-        let y = r.linear(head, x, Shape::new(N_LATENT, 1, 1), Activation::None);
-        r.output(y);
+
+    /// Widths and heights of its pictures, in pixels; the first is what it has where nothing is said.
+    pub const fn sizes_px(self) -> &'static [usize] {
+        match self {
+            Self::Vae | Self::VaeGan => &SIZES_PX,
+            Self::IdentityDriving => &[identity_driving::SIZE_PX],
+            Self::VideoGan | Self::MdGan => &[foretelling::SIZE_PX],
+        }
     }
-    r.end()
 }
 
-/// Records the decoder of pictures of `size_px`: latent (200, 1, 1) to picture (3, s, s) in 0..1.
-pub fn decoder(size_px: usize) -> Plan {
-    let mut r = Recorder::new(format!("family decoder {size_px}"));
-    let latent = r.input("latent", Shape::new(N_LATENT, 1, 1), Element::Half);
-    let [first, second, deepest] = widths(size_px);
-    let side = size_px / 8;
-    let mut x = r.linear("decoder.linear", latent, Shape::new(deepest, side, side), Activation::Leaky);
-    for (i, c) in [second, first, first / 2].into_iter().enumerate() {
-        x = r.up_conv2d(&format!("decoder.up{}", i + 1), x, ConvSpec::new(c));
-    }
-    let y = r.conv2d("decoder.out", x, ConvSpec::new(3).activation(Activation::Sigmoid));
-    r.output(y);
-    r.end()
+/// All names, as a sentence lists them.
+fn names() -> String {
+    Kind::ALL.map(Kind::name).join(", ")
 }
 
-/// Channels after each of the encoder's convolutions. The linear layers hold most weights, so a larger picture has fewer
-/// channels before them.
-fn widths(size_px: usize) -> [usize; 3] {
-    [32, 64, if size_px > 64 { 32 } else { 64 }]
-}
-
-/// Random weights of the plans' layers, the same for the same seed: of a size that lets activations keep theirs from layer
-/// to layer (He et al. 2015, for leaky units).
+/// Random weights of the plans' layers, as [`random_of`] makes them.
 pub fn random(plans: &[&Plan], seed: u64) -> Tensors {
+    random_of(plans.iter().flat_map(|plan| plan.params()), seed)
+}
+
+/// Random weights, the same for the same seed: of a size that lets activations keep theirs from layer to layer (He et al.
+/// 2015, for leaky units).
+pub fn random_of<'a>(params: impl IntoIterator<Item = &'a Param>, seed: u64) -> Tensors {
     let mut rng = Rng::new(seed, 0);
-    let params = plans.iter().flat_map(|plan| plan.params());
-    let tensors = params.map(|Param { name, dims }| {
+    let tensors = params.into_iter().map(|Param { name, dims }| {
         let n: usize = dims.iter().product();
-        // Of the four phases of a transposed convolution each reads 2×2 taps.
+        // Of the phases of a transposed convolution each reads 2×2 taps.
         let fan_in: usize = if dims.len() == 5 { dims[2..].iter().product() } else { dims[1..].iter().product() };
         let deviation = (2.0 / (1.04 * fan_in as f32)).sqrt();
         let values = if dims.len() == 1 { vec![0.0; n] } else { (0..n).map(|_| deviation * rng.normal()).collect() };
@@ -115,10 +110,9 @@ impl Family {
     /// Takes weights over.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a size that is none of [`SIZES_PX`]; [`ErrorKind::Model`] when a tensor of its plans is
-    /// missing or of other extents.
+    /// [`ErrorKind::Model`] for a size that is none of [`Kind::sizes_px`], and when a tensor is missing or of other extents.
     pub fn new(kind: Kind, size_px: usize, tensors: Tensors) -> Result<Self> {
-        for Param { name, dims } in expected(size_px)? {
+        for Param { name, dims } in expected(kind, size_px)? {
             match tensors.get(&name) {
                 Some((found, values)) if *found == dims && values.len() == dims.iter().product::<usize>() => {}
                 Some((found, _)) => return Err(misfit(&name, &dims, &format!("{found:?}"))),
@@ -136,6 +130,9 @@ impl Family {
         Self::from_bytes(match kind {
             Kind::Vae => include_bytes!("../../../models/families/vae.safetensors"),
             Kind::VaeGan => include_bytes!("../../../models/families/vae-gan.safetensors"),
+            Kind::IdentityDriving => include_bytes!("../../../models/families/identity-driving.safetensors"),
+            Kind::VideoGan => include_bytes!("../../../models/families/video-gan.safetensors"),
+            Kind::MdGan => include_bytes!("../../../models/families/md-gan.safetensors"),
         })
     }
 
@@ -170,13 +167,13 @@ impl Family {
             let found = match (name, entry("size")) {
                 ("", "") => "nothing".to_owned(),
                 ("", size) => format!("the generator's network `{size}`, which plays without --model"),
-                _ => format!("`{name}`, which drives no face"),
+                _ => format!("`{name}`, which plays nothing"),
             };
-            Error::new(ErrorKind::Model, format!("{}, vae or vae-gan in its header, found {found}", about()))
+            Error::new(ErrorKind::Model, format!("{}, one of {} in its header, found {found}", about(), names()))
         })?;
         let size_px = size.parse().or_error(ErrorKind::Model, || format!("{}, with its size", about()))?;
         let whose = format!("the family `{}` of {size_px} pixels", kind.name());
-        let tensors = tensors::read(&file, &expected(size_px)?, &whose)?;
+        let tensors = tensors::read(&file, &expected(kind, size_px)?, &whose)?;
         Ok(Self { kind, size_px, tensors })
     }
 
@@ -200,37 +197,113 @@ impl Family {
         self.size_px
     }
 
-    /// Values of a plan's parameters, in its order; [`encoder`]'s or [`decoder`]'s of this size.
+    /// What reads the driver's picture, and the photo: its first output is the numbers that are driven.
+    ///
+    /// # Panics
+    /// For a family that is not [driven](Kind::is_driven).
+    pub fn reader(&self) -> Plan {
+        match self.kind {
+            Kind::Vae | Kind::VaeGan => encoder(self.size_px),
+            Kind::IdentityDriving => identity_driving::motion(),
+            Kind::VideoGan | Kind::MdGan => panic!("{} reads nobody", self.kind.name()),
+        }
+    }
+
+    /// What paints of these numbers.
+    ///
+    /// # Panics
+    /// As [`Self::reader`].
+    pub fn painter(&self) -> Plan {
+        match self.kind {
+            Kind::Vae | Kind::VaeGan => decoder(self.size_px),
+            Kind::IdentityDriving => identity_driving::decoder(),
+            Kind::VideoGan | Kind::MdGan => panic!("{} is driven by nobody", self.kind.name()),
+        }
+    }
+
+    /// What says who a photo is of, for a family that paints each person with weights of their own.
+    pub fn identity(&self) -> Option<Plan> {
+        (self.kind == Kind::IdentityDriving).then(identity_driving::identity)
+    }
+
+    /// The painter's weights for a person whom [`Self::identity`] has made this vector of; `None` where all share them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when a tensor is missing.
+    pub fn painter_of(&self, vector: &[f32]) -> Result<Option<Tensors>> {
+        match self.kind {
+            Kind::IdentityDriving => identity_driving::fold(&self.tensors, vector).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// What makes the photo into a clip, plan after plan, with its weights; [`foretelling::clip`] finds it in what the last
+    /// one writes. Empty for a family that is driven.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when a tensor is missing.
+    pub fn stages(&self) -> Result<Vec<(Plan, Tensors)>> {
+        foretelling::plans(self.kind)
+            .into_iter()
+            .map(|stage| Ok((stage.plan.clone(), stage.fold(&self.tensors)?)))
+            .collect()
+    }
+
+    /// All tensors, by name.
+    pub fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+
+    /// Values of a plan's parameters, in its order.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] for a plan of something else.
     pub fn params(&self, plan: &Plan) -> Result<Vec<&[f32]>> {
-        let values = |Param { name, dims }: &Param| match self.tensors.get(name) {
-            Some((found, values)) if found == dims => Ok(values.as_slice()),
-            _ => Err(misfit(name, dims, "nothing")),
-        };
-        plan.params().iter().map(values).collect()
+        values_of(&self.tensors, plan)
     }
 }
 
+/// Values of a plan's parameters, in its order.
+///
+/// # Errors
+/// [`ErrorKind::Model`] when one is missing or of other extents.
+pub fn values_of<'a>(tensors: &'a Tensors, plan: &Plan) -> Result<Vec<&'a [f32]>> {
+    let values = |Param { name, dims }: &Param| match tensors.get(name) {
+        Some((found, values)) if found == dims => Ok(values.as_slice()),
+        _ => Err(misfit(name, dims, "nothing")),
+    };
+    plan.params().iter().map(values).collect()
+}
+
 /// The tensors that a family of this size has.
-fn expected(size_px: usize) -> Result<Vec<Param>> {
-    if !SIZES_PX.contains(&size_px) {
-        let message = format!("expected a family of {SIZES_PX:?} pixels, found {size_px}");
+///
+/// # Errors
+/// [`ErrorKind::Model`] for a size that it has not.
+pub fn expected(kind: Kind, size_px: usize) -> Result<Vec<Param>> {
+    let sizes = kind.sizes_px();
+    if !sizes.contains(&size_px) {
+        let message = format!("expected a family `{}` of {sizes:?} pixels, found {size_px}", kind.name());
         return Err(Error::new(ErrorKind::Model, message));
     }
-    let plans = [encoder(size_px), decoder(size_px)];
-    Ok(plans.iter().flat_map(|plan| plan.params().to_vec()).collect())
+    Ok(match kind {
+        Kind::Vae | Kind::VaeGan => {
+            [encoder(size_px), decoder(size_px)].iter().flat_map(|plan| plan.params().to_vec()).collect()
+        }
+        Kind::IdentityDriving => identity_driving::params(),
+        Kind::VideoGan | Kind::MdGan => foretelling::plans(kind).iter().flat_map(spacetime::Folded::params).collect(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Op;
+    use crate::cpu::CpuExecutor;
+    use crate::plan::{Adoption, Executor, Op, Role, TensorView, TensorViewMut};
+    use crate::twin::TwinExecutor;
 
     fn family(kind: Kind) -> Family {
-        let tensors = random(&[&encoder(64), &decoder(64)], 3);
-        Family::new(kind, 64, tensors).unwrap()
+        let size_px = kind.sizes_px()[0];
+        Family::new(kind, size_px, random_of(&expected(kind, size_px).unwrap(), 3)).unwrap()
     }
 
     #[test]
@@ -241,6 +314,35 @@ mod tests {
             let n_linear = ops.iter().filter(|op| matches!(op, Op::Linear(_))).count();
             assert_eq!((ops.len() - n_linear, n_linear), (7, 3));
             assert!(2 * plans.iter().map(Plan::n_params).sum::<usize>() < 11 << 20, "bytes in 16 bits");
+        }
+    }
+
+    #[test]
+    fn the_processors_executor_plays_what_the_twins_play() {
+        for kind in [Kind::VideoGan, Kind::MdGan] {
+            let mut rng = Rng::new(4, 0);
+            let mut given: Vec<f32> = (0..3 * 64 * 64).map(|_| rng.unit()).collect();
+            for (plan, tensors) in family(kind).stages().unwrap() {
+                let lengths = plan.of_role(Role::Output).map(|id| plan.tensor(id).shape.len()).collect::<Vec<_>>();
+                let cpu = Box::new(CpuExecutor::new(plan.clone(), 1).unwrap().in_f32());
+                let executors: [Box<dyn Executor>; 2] = [Box::new(TwinExecutor::new(plan.clone())), cpu];
+                let [expected, found] = executors.map(|mut executor| {
+                    let params = values_of(&tensors, &plan).unwrap();
+                    executor.adopt(&Adoption { params, constants: Vec::new() }).unwrap();
+                    let mut outputs: Vec<Vec<f32>> = lengths.iter().map(|&n| vec![0.0; n]).collect();
+                    let mut views: Vec<_> = outputs.iter_mut().map(|y| TensorViewMut::F32(y)).collect();
+                    executor.run(&[TensorView::F32(&given)], &mut views).unwrap();
+                    outputs
+                });
+                for (expected, found) in expected.iter().flatten().zip(found.iter().flatten()) {
+                    assert!(
+                        (expected - found).abs() < 1e-3 * (1.0 + expected.abs()),
+                        "{}: {expected}, {found}",
+                        plan.name()
+                    );
+                }
+                given = expected.into_iter().next().unwrap();
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! networks are plans, as the generator's is; [`layers`] replays them with gradients. What a step draws follows from the
 //! seed and the step's number alone, so that a training that was stopped goes on with the same numbers.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,18 +12,25 @@ use std::time::Instant;
 use burn::tensor::{Tensor, TensorData};
 use serde_json::json;
 
-use self::pictures::Pictures;
+use self::pictures::{Frames, Pictures};
 use super::leaves::Leaves;
 use super::log::Log;
 use super::{checkpoint, curves, sheet};
 use effigy_base::error::{ErrorKind, OrError as _, Result};
 use effigy_base::random::Rng;
+use effigy_network::plan::Param;
+use effigy_network::tensors::Tensors;
 
+pub mod clip_critic;
 pub mod critic;
 pub mod dcgan;
+pub mod identity_driving;
 pub mod layers;
+pub mod md_gan;
 pub mod pictures;
 pub mod vae;
+pub mod video_gan;
+pub mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -69,8 +77,8 @@ pub trait Learner {
     /// Width and height of its pictures.
     fn size_px(&self) -> usize;
 
-    /// Frames of its clips; 1 for pictures.
-    fn n_frames(&self) -> usize;
+    /// Which frames it learns from.
+    fn frames(&self) -> Frames;
 
     /// Its networks, each with what its rows' names begin with in a checkpoint.
     fn networks(&self) -> Vec<(&'static str, &Leaves)>;
@@ -125,17 +133,17 @@ pub fn train(
         true => checkpoint::load_networks(&path, &name, &mut learner.networks_mut())?,
         false => 0,
     };
-    let (size_px, n_frames) = (learner.size_px(), learner.n_frames());
-    let held_out = source.validation(N_VALIDATION, n_frames, size_px)?;
+    let (size_px, frames) = (learner.size_px(), learner.frames());
+    let held_out = source.validation(N_VALIDATION, frames, size_px)?;
     let mut log = Log::open(&options.output)?;
     report(&format!("{name}: {}; from step {step} of {}", source.about(), options.n_steps));
     let begun = Instant::now();
     let first = step;
     while step < options.n_steps && !stop.load(Ordering::Relaxed) {
         let mut rng = Rng::new(options.seed, step as u64 + 1);
-        let pictures = source.batch(options.n_batch, n_frames, size_px, &mut rng)?;
+        let pictures = source.batch(options.n_batch, frames, size_px, &mut rng)?;
         let rate = rate(options, step);
-        let pictures = tensor(pictures, n_frames, size_px, &*learner);
+        let pictures = tensor(pictures, frames.n(), size_px, &*learner);
         let parts = learner.step(Batch { pictures, step, rate, rng });
         step += 1;
         if step.is_multiple_of(LOG_EVERY) || step == options.n_steps {
@@ -149,7 +157,7 @@ pub fn train(
         }
         if step.is_multiple_of(options.validate_every) || step == options.n_steps {
             if let Some(pictures) = &held_out {
-                let pictures = tensor(pictures.clone(), n_frames, size_px, &*learner);
+                let pictures = tensor(pictures.clone(), frames.n(), size_px, &*learner);
                 let (figures, mut rows) = learner.validate(pictures);
                 rows.truncate(N_ROWS);
                 sheet::write(&options.output.join(format!("sheet-{step:06}.png")), &rows, size_px)?;
@@ -196,6 +204,29 @@ fn object(parts: &Parts) -> serde_json::Map<String, serde_json::Value> {
 
 fn words(parts: &Parts) -> String {
     parts.iter().map(|(name, value)| format!("{name} {value:.4}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The averaged weights of a network with these parameters, as a file holds them.
+fn averaged(leaves: &Leaves, params: &[Param]) -> Tensors {
+    let dims: BTreeMap<_, _> = params.iter().map(|param| (param.name.as_str(), &param.dims)).collect();
+    let means = leaves.means();
+    means.filter_map(|(name, values)| Some((name.to_owned(), ((*dims.get(name)?).clone(), values)))).collect()
+}
+
+/// Rows as [`Leaves`] take them.
+fn rows(tensors: Tensors) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> {
+    tensors.into_iter().map(|(name, (dims, values))| (name, dims, values))
+}
+
+/// The one output of a plan that has one.
+fn only(outputs: Vec<Tensor<4>>) -> Tensor<4> {
+    let Some(output) = outputs.into_iter().next() else { panic!("a plan has an output") };
+    output
+}
+
+/// Decibels of the mean square between pictures in 0..1.
+fn psnr_db(made: Tensor<4>, truth: Tensor<4>) -> f32 {
+    -10.0 * number((made - truth).square().mean()).max(1e-12).log10()
 }
 
 /// The one number of a tensor.

@@ -35,7 +35,8 @@ pub(super) fn check_model(args: &RunArgs) -> Result<()> {
     if args.model == Model::Own {
         return Ok(());
     }
-    let why = if matches!(args.source, SourceSpec::Motion(_)) {
+    let is_driven = !matches!(args.model, Model::Family(kind) if !kind.is_driven());
+    let why = if is_driven && matches!(args.source, SourceSpec::Motion(_)) {
         format!("is driven by pictures, and --source {} has none; give a camera or a clip", args.source)
     } else if matches!(args.model, Model::Pack(_)) && args.weights.is_some() {
         "has its weights in its folder; leave --weights out".to_owned()

@@ -6,7 +6,7 @@ use effigy::Result;
 use effigy::generate::Generator;
 use effigy::generate::choose;
 use effigy::generate::family::{Family, Kind};
-use effigy::generate::latent::LatentGenerator;
+use effigy::generate::founding;
 use effigy::generate::network::{self, FrameOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::pack::PackGenerator;
@@ -60,8 +60,9 @@ pub(crate) fn generator_of_others(
 fn family_generator(kind: Kind, weights: Option<&Path>, size_px: usize) -> Result<Box<dyn Generator>> {
     let family = weights.map_or_else(|| Family::built_in(kind), |path| Family::load(path, kind))?;
     let px = family.size_px();
-    log::info!("generator: {} of {px} pixels on cpu, driven by latent differences (docs/families.md)", kind.name());
-    Ok(Box::new(LatentGenerator::new(family, size_px)?))
+    let how = if kind.is_driven() { "driven by latent differences" } else { "a clip of the photo, driven by nobody" };
+    log::info!("generator: {} of {px} pixels on cpu, {how} (docs/families.md)", kind.name());
+    founding::open(family, size_px)
 }
 
 /// A server, and the best of this machine for when that is silent.

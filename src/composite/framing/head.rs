@@ -49,7 +49,7 @@ impl Head {
         // On the processor's widest vectors; the loops are plain.
         let arch = Arch::new();
         let rows = person.data_mut().chunks_mut(BAND * size * 4).zip(generated.data().chunks(BAND * size * 4));
-        share(second, rows, |_, (to, from)| {
+        second.share_parts(rows, |_, (to, from)| {
             arch.dispatch(|| premultiply(to, from, size, still.is_mirrored));
         });
         let source = if still.source_px < size {
@@ -67,23 +67,12 @@ impl Head {
         let (area, stride) = (still.area, out.width_px() * 4);
         let rows = &mut out.data_mut()[area.y * stride..][..area.height * stride];
         let lines = &*lines;
-        share(second, rows.chunks_mut(BAND * stride).enumerate(), |who, (band, rows)| {
+        second.share_parts(rows.chunks_mut(BAND * stride).enumerate(), |who, (band, rows)| {
             let mut line = lines[who].lock().unwrap_or_else(PoisonError::into_inner);
             arch.dispatch(|| draw_rows(source, still, &shift, band * BAND, rows.chunks_exact_mut(stride), &mut line));
         });
         Ok(())
     }
-}
-
-/// Lets both threads take parts until none is left; `work` is told which thread it is on.
-fn share<T: Send>(second: &SecondThread, parts: impl Iterator<Item = T> + Send, work: impl Fn(usize, T) + Sync) {
-    let parts = Mutex::new(parts);
-    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
-    second.share(&|who| {
-        while let Some(part) = next() {
-            work(who, part);
-        }
-    });
 }
 
 /// Multiplies alpha into rows of `size` pixels.

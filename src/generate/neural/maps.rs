@@ -1,7 +1,5 @@
 //! The candidate motions of one frame, as the network wants them.
 
-use std::sync::{Mutex, PoisonError};
-
 use glam::{Vec2, Vec3};
 use pulp::Arch;
 
@@ -65,14 +63,10 @@ impl Maps {
         let n_cells = finest.div_ceil(N_BANDS) * finest;
         let cells = sums_u.chunks_mut(n_cells).zip(sums_v.chunks_mut(n_cells)).zip(drawn.chunks_mut(n_cells));
         let rows = self.full.chunks_mut(n_cells / finest * per_cell * size);
-        let bands = Mutex::new(rows.zip(cells).enumerate());
-        let next = || bands.lock().unwrap_or_else(PoisonError::into_inner).next();
-        canvas.second().share(&|_| {
-            while let Some((i, (full, ((u, v), drawn)))) = next() {
-                let mut sums = Sums { u, v, drawn, finest, per_cell, step };
-                let first = i * (n_cells / finest) * per_cell;
-                Arch::new().dispatch(|| take_band(canvas, first, full, &mut sums));
-            }
+        canvas.second().share_parts(rows.zip(cells).enumerate(), |_, (i, (full, ((u, v), drawn)))| {
+            let mut sums = Sums { u, v, drawn, finest, per_cell, step };
+            let first = i * (n_cells / finest) * per_cell;
+            Arch::new().dispatch(|| take_band(canvas, first, full, &mut sums));
         });
         let (margin, scale) = (margin_px(size) as f32, 1.0 / size as f32);
         let per_pixel = (size / finest / step).max(1).pow(2) as f32;

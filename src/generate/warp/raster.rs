@@ -1,7 +1,6 @@
 //! Draws triangles into a map from output to source, nearest first.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use glam::{Vec2, Vec3};
 
@@ -151,17 +150,12 @@ impl Canvas {
         let n_rows = size_px.div_ceil(N_BANDS);
         let parts = source_from_output.chunks_mut(n_rows * size_px).zip(part.chunks_mut(n_rows * size_px));
         let bands = parts.zip(depth.chunks_mut(n_rows * size_px)).enumerate();
-        let bands = Mutex::new(bands.map(|(i, ((source_from_output, part), depth))| {
+        second.share_parts(bands, |_, (i, ((source_from_output, part), depth))| {
             let rows = i * n_rows..((i + 1) * n_rows).min(size_px);
-            Band { rows, size_px, source_from_output, part, depth }
-        }));
-        let next = || bands.lock().unwrap_or_else(PoisonError::into_inner).next();
-        second.share(&|_| {
-            while let Some(mut band) = next() {
-                band.depth.fill(f32::MAX);
-                for triangle in &*triangles {
-                    band.draw(triangle);
-                }
+            let mut band = Band { rows, size_px, source_from_output, part, depth };
+            band.depth.fill(f32::MAX);
+            for triangle in &*triangles {
+                band.draw(triangle);
             }
         });
     }

@@ -23,7 +23,7 @@ use super::shared::Shared;
 use super::upload::Form;
 use super::{command, page, stream, upload};
 use crate::error::{Error, ErrorKind, OrError as _};
-use crate::identity::Remark;
+use crate::identity::{Remark, Seal};
 
 /// A single picture is there within this time, or the run stands still.
 const PICTURE_TIME: Duration = Duration::from_secs(3);
@@ -56,7 +56,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/frame.jpg", get(frame_jpg))
         .route("/frame.png", get(frame_png))
         .route("/thumbnail/{index}", get(thumbnail))
-        .route("/identity/{index}", get(identity_file))
+        .route("/identity/{index}", get(identity_file).post(sealed_identity_file))
         .route("/socket", get(socket))
         .route("/command", post(run_command))
         .route("/enroll", post(enroll))
@@ -176,6 +176,32 @@ async fn thumbnail(State(shared): App, Path(index): Path<usize>) -> Response {
 }
 
 async fn identity_file(State(shared): App, Path(index): Path<usize>) -> Response {
+    give_identity(&shared, index, None).await
+}
+
+/// The same, sealed to the passphrase in the body: text, since an address would be remembered.
+async fn sealed_identity_file(State(shared): App, Path(index): Path<usize>, request: Request) -> Response {
+    // A form of another site can send text without being asked; JSON it cannot.
+    let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let body = timeout(PICTURE_TIME, axum::body::to_bytes(request.into_body(), command::MAX_BYTES)).await;
+    let given = body.ok().and_then(Result::ok).and_then(|bytes| serde_json::from_slice::<Passphrase>(&bytes).ok());
+    match (is_json, given) {
+        (true, Some(Passphrase { passphrase })) => match Seal::to_passphrase(passphrase) {
+            Ok(seal) => give_identity(&shared, index, Some(seal)).await,
+            Err(error) => failed(&error),
+        },
+        _ => refuse(StatusCode::BAD_REQUEST, "expected JSON as application/json: { \"passphrase\": \"some words\" }"),
+    }
+}
+
+/// What seals a file.
+#[derive(serde::Deserialize)]
+struct Passphrase {
+    passphrase: String,
+}
+
+/// Gives out the file of an identity that was enrolled on a page.
+async fn give_identity(shared: &Shared, index: usize, seal: Option<Seal>) -> Response {
     if !Shared::take(&shared.downloads) {
         return busy();
     }
@@ -184,7 +210,7 @@ async fn identity_file(State(shared): App, Path(index): Path<usize>) -> Response
         return refuse(StatusCode::NOT_FOUND, "there is no such identity, or its file is where you took it from");
     };
     let stem: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    match upload::file(identity).await {
+    match upload::file(identity, seal).await {
         Ok(bytes) => {
             let disposition = format!("attachment; filename=\"{stem}.effigy\"");
             let kind = "application/octet-stream".to_owned();

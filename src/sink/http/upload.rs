@@ -16,7 +16,7 @@ use crate::base64::base64;
 use crate::composite::Background;
 use crate::control::{Control, MAX_IDENTITIES};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark};
+use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark, Seal};
 use crate::photo;
 
 /// The largest upload, in bytes.
@@ -198,9 +198,16 @@ pub(super) async fn background(shared: &Arc<Shared>, photo: Bytes) -> Result<()>
     send(shared, Control::Background(Background::Picture(picture)))
 }
 
-/// The signed file of an identity that was enrolled on a page.
-pub(super) async fn file(identity: Arc<Identity>) -> Result<Vec<u8>> {
-    beside(move || identity.to_bytes(&crate::identity::Signer::open_or_create()?)).await
+/// The signed file of an identity that was enrolled on a page, sealed where that is wished.
+pub(super) async fn file(identity: Arc<Identity>, seal: Option<Seal>) -> Result<Vec<u8>> {
+    beside(move || {
+        let bytes = identity.to_bytes(&crate::identity::Signer::open_or_create()?)?;
+        match seal {
+            Some(seal) => seal.apply(&bytes),
+            None => Ok(bytes),
+        }
+    })
+    .await
 }
 
 fn send(shared: &Shared, control: Control) -> Result<()> {

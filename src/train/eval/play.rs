@@ -233,6 +233,8 @@ impl<'a> Stage<'a> {
         let mut footage = open()?;
         let mut moment = Moment::default();
         while footage.next(&mut moment)? && moment.index < cast.frame {}
+        let at_portrait = moment.driver.captured();
+        self.contenders.iter_mut().for_each(|contender| contender.generator.set_time(Timestamp::default()));
         self.instruments.follower.reset();
         self.instruments.dense.reset();
         if self.instruments.follower.observe(&moment.driver, &mut face)? {
@@ -287,6 +289,11 @@ impl<'a> Stage<'a> {
                 ignored_in_square = Some(in_square(rect, footage.video_size_px()));
             }
             let truth = self.truth(&moment, ignored_in_square)?;
+            // What makes a clip of the portrait begins with it.
+            let since_portrait = moment.driver.captured().since(at_portrait);
+            self.contenders.iter_mut().for_each(|contender| {
+                contender.generator.set_time(Timestamp::default() + since_portrait);
+            });
             let mut made = self.generate(&mut signal, (&moment.driver, seen), &mut eyes, &mut course.tallies)?;
             made.iter_mut().for_each(|made| truth.labels.restore(&truth.picture, made));
             self.measure(name, &moment, cast, &truth, &made, &mut course)?;

@@ -1,7 +1,5 @@
 //! The loops between the models: what the twins do, fast on one core, without taking memory.
 
-use std::sync::{Mutex, PoisonError};
-
 use pulp::{Arch, Simd, WithSimd};
 
 use super::second::SecondThread;
@@ -146,13 +144,7 @@ impl WarpLoop {
             return;
         }
         let n_planes = (SHARED_PX / 4).div_ceil(n);
-        let blocks = Mutex::new(y.chunks_mut(n_planes * n).zip(x.chunks(n_planes * n_in)));
-        let next = || blocks.lock().unwrap_or_else(PoisonError::into_inner).next();
-        second.share(&|_| {
-            while let Some(block) = next() {
-                read(block);
-            }
-        });
+        second.share_parts(y.chunks_mut(n_planes * n).zip(x.chunks(n_planes * n_in)), |_, block| read(block));
     }
 }
 

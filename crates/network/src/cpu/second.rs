@@ -81,6 +81,20 @@ impl SecondThread {
             resume_unwind(payload);
         }
     }
+
+    /// Lets both threads take parts until none is left; `work` is told which thread it is on, 0 or 1.
+    ///
+    /// # Panics
+    /// As [`Self::share`].
+    pub fn share_parts<T>(&self, parts: impl Iterator<Item = T> + Send, work: impl Fn(usize, T) + Sync) {
+        let parts = Mutex::new(parts);
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        self.share(&|who| {
+            while let Some(part) = next() {
+                work(who, part);
+            }
+        });
+    }
 }
 
 impl Drop for SecondThread {
@@ -155,13 +169,18 @@ mod tests {
     #[test]
     fn without_a_second_thread_the_caller_does_it() {
         let mut parts = vec![0; 5];
-        let left = Mutex::new(parts.iter_mut());
-        SecondThread::new(false).share(&|who| {
-            while let Some(part) = { left.lock().unwrap().next() } {
-                *part += 1 + who;
-            }
-        });
+        SecondThread::new(false).share_parts(parts.iter_mut(), |who, part| *part += 1 + who);
         assert_eq!(parts, [1; 5]);
+    }
+
+    #[test]
+    fn every_part_is_worked_on_once_whichever_thread_takes_it() {
+        let second = SecondThread::new(true);
+        let mut parts = vec![0; 1000];
+        for round in 1..=20 {
+            second.share_parts(parts.iter_mut(), |who, part| *part += usize::from(who < 2));
+            assert!(parts.iter().all(|part| *part == round));
+        }
     }
 
     #[test]

@@ -25,10 +25,14 @@ pub(super) fn is_left_in_phases(plan: &Plan, steps: &[usize], y: TensorId) -> bo
     is_bare && !steps.iter().any(reads_it)
 }
 
-/// The parts of a concatenation, in order; none for any other tensor.
+/// The parts of a concatenation, in the order of their channels, which need not be that in which they are made; none for
+/// any other tensor.
 pub fn parts(plan: &Plan, id: TensorId) -> Vec<TensorId> {
-    let is_part = |part: &usize| plan.tensors()[*part].parent.is_some_and(|(whole, _)| whole == id);
-    (0..plan.tensors().len()).filter(is_part).map(TensorId::at).collect()
+    let tensors = plan.tensors().iter().enumerate();
+    let of_it = tensors.filter_map(|(i, tensor)| tensor.parent.filter(|(whole, _)| *whole == id).map(|at| (at.1, i)));
+    let mut parts: Vec<(usize, usize)> = of_it.collect();
+    parts.sort_unstable();
+    parts.into_iter().map(|(_, i)| TensorId::at(i)).collect()
 }
 
 /// What models call a tensor.

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Gradients, Tensor, activation};
 
 use super::layers::replay;
+use super::rows;
 use crate::leaves::{AdamOptions, Leaves, StepOptions};
 use effigy_network::family;
 use effigy_network::plan::{Activation, ConvSpec, Element, Plan, Recorder, Shape};
@@ -17,8 +18,7 @@ impl Critic {
     /// Starts with random weights on a device that records gradients; for pictures of `size_px`.
     pub fn new(size_px: usize, adam: AdamOptions, seed: u64, device: &Device) -> Self {
         let plan = plan(size_px);
-        let rows = family::random(&[&plan], seed).into_iter().map(|(name, (dims, values))| (name, dims, values));
-        Self { leaves: Leaves::with_optimizer(rows, adam, device), plan }
+        Self { leaves: Leaves::with_optimizer(rows(family::random(&[&plan], seed)), adam, device), plan }
     }
 
     /// How surely pictures (n, 3, s, s) are photos, (n, 1): above 0 is photo, below is made. Its weights are constants

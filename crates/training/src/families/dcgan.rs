@@ -16,7 +16,8 @@ use safetensors::SafeTensors;
 
 use super::critic::surprise;
 use super::layers::replay;
-use super::{Batch, Learner, Parts, averaging, number, rows_of};
+use super::pictures::Frames;
+use super::{Batch, Learner, Parts, averaged, averaging, number, rows, rows_of};
 use crate::leaves::{AdamOptions, Leaves, StepOptions};
 use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 use effigy_base::random::Rng;
@@ -54,10 +55,7 @@ impl Dcgan {
     /// Starts with random weights on a device that records gradients.
     pub fn new(seed: u64, device: &Device) -> Self {
         let (generator, critic) = (generator(), critic());
-        let leaves = |plan: &Plan, seed| {
-            let rows = family::random(&[plan], seed).into_iter().map(|(name, (dims, values))| (name, dims, values));
-            Leaves::with_optimizer(rows, ADAM, device)
-        };
+        let leaves = |plan: &Plan, seed| Leaves::with_optimizer(rows(family::random(&[plan], seed)), ADAM, device);
         Self { leaves: leaves(&generator, seed), against: leaves(&critic, seed + 1), generator, critic }
     }
 
@@ -88,8 +86,8 @@ impl Learner for Dcgan {
         SIZE_PX
     }
 
-    fn n_frames(&self) -> usize {
-        N_FRAMES
+    fn frames(&self) -> Frames {
+        Frames::InRow(N_FRAMES)
     }
 
     fn networks(&self) -> Vec<(&'static str, &Leaves)> {
@@ -122,7 +120,7 @@ impl Learner for Dcgan {
 
     fn validate(&self, pictures: Tensor<4>) -> (Parts, Vec<Vec<Vec<f32>>>) {
         let device = self.leaves.device().clone().inner();
-        let averaged = Leaves::new(tensors_of(&self.generator, self.leaves.means()), &device);
+        let averaged = Leaves::new(rows(averaged(&self.leaves, self.generator.params())), &device);
         let made = self.make(&averaged, noise(N_SAMPLES, &mut Rng::new(1, 0), &device));
         let told =
             |clips: Tensor<4>| belief(self.scores(Tensor::from_data(clips.into_data(), self.against.device()), false));
@@ -131,9 +129,8 @@ impl Learner for Dcgan {
     }
 
     fn weights(&self) -> Result<(String, Vec<u8>)> {
-        let rows = tensors_of(&self.generator, self.leaves.means());
-        let rows: Vec<_> = rows.collect();
-        let views = rows.iter().map(|(name, dims, values)| (name.as_str(), dims.as_slice(), values.as_slice()));
+        let tensors = averaged(&self.leaves, self.generator.params());
+        let views = tensors.iter().map(|(name, (dims, values))| (name.as_str(), dims.as_slice(), values.as_slice()));
         Ok((format!("{NAME}.safetensors"), tensors::write(views, &[("family", NAME)])?))
     }
 
@@ -142,13 +139,17 @@ impl Learner for Dcgan {
     }
 }
 
-/// Clips of the weights in a file, as many as asked for: rows of 16 pictures (3, 64, 64), 0..1.
+/// Clips of the weights in a file, or of the program's own, as many as asked for: rows of 16 pictures (3, 64, 64), 0..1.
 ///
 /// # Errors
 /// [`ErrorKind::Model`] when the file is torn or of something else.
-pub fn sample(weights: &Path, n: usize, seed: u64, device: &Device) -> Result<Vec<Vec<Vec<f32>>>> {
-    let about = || format!("cannot read the weights {}", weights.display());
-    let bytes = effigy_base::files::read(weights, MAX_FILE_BYTES).or_error(ErrorKind::Model, about)?;
+pub fn sample(weights: Option<&Path>, n: usize, seed: u64, device: &Device) -> Result<Vec<Vec<Vec<f32>>>> {
+    let whose = weights.map_or_else(|| "of the program".to_owned(), |path| path.display().to_string());
+    let about = || format!("cannot read the weights {whose}");
+    let bytes = match weights {
+        Some(path) => effigy_base::files::read(path, MAX_FILE_BYTES).or_error(ErrorKind::Model, about)?,
+        None => include_bytes!("../../../../models/families/dcgan-video.safetensors").to_vec(),
+    };
     let expected = || format!("{}: expected a safetensors file of the family `{NAME}`", about());
     let (_, header) = SafeTensors::read_metadata(&bytes).or_error(ErrorKind::Model, expected)?;
     let found = header.metadata().as_ref().and_then(|m| m.get("family")).map_or("nothing", String::as_str);
@@ -157,8 +158,7 @@ pub fn sample(weights: &Path, n: usize, seed: u64, device: &Device) -> Result<Ve
     }
     let file = SafeTensors::deserialize(&bytes).or_error(ErrorKind::Model, expected)?;
     let plan = generator();
-    let rows = tensors::read(&file, plan.params(), &format!("the family `{NAME}`"))?;
-    let leaves = Leaves::new(rows.into_iter().map(|(name, (dims, values))| (name, dims, values)), device);
+    let leaves = Leaves::new(rows(tensors::read(&file, plan.params(), &format!("the family `{NAME}`"))?), device);
     let clips = replay(&plan, &leaves, noise(n, &mut Rng::new(seed, 0), device), true).into_iter().next();
     Ok(clips.map(|clips| frames_of(&clips)).unwrap_or_default())
 }
@@ -167,16 +167,6 @@ pub fn sample(weights: &Path, n: usize, seed: u64, device: &Device) -> Result<Ve
 fn frames_of(clips: &Tensor<4>) -> Vec<Vec<Vec<f32>>> {
     let each = 3 * SIZE_PX * SIZE_PX;
     rows_of(clips).into_iter().map(|clip| clip.chunks(each).map(<[f32]>::to_vec).collect()).collect()
-}
-
-fn tensors_of<'a>(
-    plan: &'a Plan,
-    values: impl Iterator<Item = (&'a str, Vec<f32>)> + 'a,
-) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> + 'a {
-    values.filter_map(|(name, values)| {
-        let param = plan.params().iter().find(|param| param.name == name)?;
-        Some((name.to_owned(), param.dims.clone(), values))
-    })
 }
 
 /// The probability that scores stand for, meaned.

@@ -21,28 +21,35 @@ pub fn replay(plan: &Plan, leaves: &Leaves, input: Tensor<4>, learns: bool) -> V
     for (layer, op) in plan.steps() {
         let read = op.reads().next().and_then(|id| values[id.index()].clone());
         let Some(x) = read else { panic!("{layer} reads what was not written") };
-        let bias: Tensor<1> = held(leaves.get(&format!("{layer}.bias")), learns);
-        let weight = format!("{layer}.weight");
-        let (y, unit) = match op {
-            Op::Conv2d(op) => {
-                let options = ConvOptions::new([op.stride; 2], [op.kernel / 2; 2], [1; 2], 1);
-                (conv2d(x, held(leaves.get(&weight), learns), Some(bias), options), op.activation)
-            }
-            Op::UpConv2d(op) => (convolve_phases(x, held(leaves.get(&weight), learns), bias), op.activation),
-            Op::Linear(op) => {
-                (linear(x, held(leaves.get(&weight), learns), bias, plan.tensor(op.y).shape), op.activation)
-            }
-            _ => panic!("{layer}: families have convolutions and linear layers"),
-        };
-        let y = match unit {
-            Activation::None => y,
-            Activation::Relu => activation::relu(y),
-            Activation::Leaky => activation::leaky_relu(y, 0.2),
-            Activation::Sigmoid => activation::sigmoid(y),
-        };
-        values[op.writes().index()] = Some(y);
+        let (y, unit) = sums(plan, layer, op, leaves, x, learns);
+        values[op.writes().index()] = Some(activate(y, unit));
     }
     plan.of_role(Role::Output).filter_map(|id| values[id.index()].take()).collect()
+}
+
+/// What a layer answers before its unit, and the unit.
+///
+/// # Panics
+/// As [`replay`].
+pub(super) fn sums(
+    plan: &Plan,
+    layer: &str,
+    op: &Op,
+    leaves: &Leaves,
+    x: Tensor<4>,
+    learns: bool,
+) -> (Tensor<4>, Activation) {
+    let bias: Tensor<1> = held(leaves.get(&format!("{layer}.bias")), learns);
+    let weight = format!("{layer}.weight");
+    match op {
+        Op::Conv2d(op) => {
+            let options = ConvOptions::new([op.stride; 2], [op.kernel / 2; 2], [1; 2], 1);
+            (conv2d(x, held(leaves.get(&weight), learns), Some(bias), options), op.activation)
+        }
+        Op::UpConv2d(op) => (convolve_phases(x, held(leaves.get(&weight), learns), bias), op.activation),
+        Op::Linear(op) => (linear(x, held(leaves.get(&weight), learns), bias, plan.tensor(op.y).shape), op.activation),
+        _ => panic!("{layer}: families have convolutions and linear layers"),
+    }
 }
 
 /// A linear layer over all that a picture has, its answer shaped as `to`.
@@ -54,6 +61,17 @@ fn linear(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>, to: Shape) -> Tensor
     y.reshape([n, to.c, to.h, to.w])
 }
 
-fn held<const D: usize>(weight: Tensor<D>, learns: bool) -> Tensor<D> {
+/// What a layer's unit answers.
+pub(super) fn activate<const D: usize>(y: Tensor<D>, unit: Activation) -> Tensor<D> {
+    match unit {
+        Activation::None => y,
+        Activation::Relu => activation::relu(y),
+        Activation::Leaky => activation::leaky_relu(y, 0.2),
+        Activation::Sigmoid => activation::sigmoid(y),
+    }
+}
+
+/// A weight, as a constant unless it `learns`.
+pub(super) fn held<const D: usize>(weight: Tensor<D>, learns: bool) -> Tensor<D> {
     if learns { weight } else { weight.detach() }
 }

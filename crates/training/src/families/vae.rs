@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::critic::{Critic, surprise};
 use super::layers::replay;
-use super::{Batch, Learner, Parts, averaging, number, rows_of};
+use super::pictures::Frames;
+use super::{Batch, Learner, Parts, averaged, averaging, number, psnr_db, rows, rows_of};
 use crate::leaves::{AdamOptions, Leaves, StepOptions};
 use effigy_base::error::Result;
 use effigy_base::random::Rng;
@@ -57,8 +58,7 @@ impl Vae {
     /// ([`family::SIZES_PX`]).
     pub fn new(kind: Kind, size_px: usize, weights: VaeWeights, seed: u64, device: &Device) -> Self {
         let (encoder, decoder) = (family::encoder(size_px), family::decoder(size_px));
-        let rows = family::random(&[&encoder, &decoder], seed);
-        let rows = rows.into_iter().map(|(name, (dims, values))| (name, dims, values));
+        let rows = rows(family::random(&[&encoder, &decoder], seed));
         let adam = AdamOptions { beta_1: 0.9, beta_2: 0.999, decay: 0.0 };
         let against = AdamOptions { beta_1: 0.5, ..adam };
         let critic = (kind == Kind::VaeGan).then(|| Critic::new(size_px, against, seed + 1, device));
@@ -81,16 +81,11 @@ impl Vae {
 
     /// The averaged weights, as constants.
     fn averaged(&self) -> Leaves {
-        let device = self.leaves.device().clone().inner();
-        let tensors = self.tensors();
-        Leaves::new(tensors.into_iter().map(|(name, (dims, values))| (name, dims, values)), &device)
+        Leaves::new(rows(self.tensors()), &self.leaves.device().clone().inner())
     }
 
     fn tensors(&self) -> effigy_network::tensors::Tensors {
-        let params = [&self.encoder, &self.decoder].into_iter().flat_map(|plan| plan.params());
-        let dims: std::collections::BTreeMap<_, _> = params.map(|p| (p.name.as_str(), p.dims.clone())).collect();
-        let means = self.leaves.means();
-        means.filter_map(|(name, values)| Some((name.to_owned(), (dims.get(name)?.clone(), values)))).collect()
+        averaged(&self.leaves, &[self.encoder.params(), self.decoder.params()].concat())
     }
 }
 
@@ -103,8 +98,8 @@ impl Learner for Vae {
         self.size_px
     }
 
-    fn n_frames(&self) -> usize {
-        1
+    fn frames(&self) -> Frames {
+        Frames::InRow(1)
     }
 
     fn networks(&self) -> Vec<(&'static str, &Leaves)> {
@@ -149,15 +144,14 @@ impl Learner for Vae {
         let pictures = Tensor::from_data(pictures.into_data(), leaves.device());
         let [mean, log_variance] = self.encode(&leaves, pictures.clone());
         let made = self.decode(&leaves, mean.clone());
-        let square = number((made.clone() - pictures.clone()).square().mean());
         let n_samples = (3 * self.size_px * self.size_px) as f32;
         let figures = vec![
             ("reconstruction", number(cross_entropy(&made, &pictures))),
             ("divergence", number(divergence(mean, log_variance) / n_samples)),
-            ("psnr_db", -10.0 * square.max(1e-12).log10()),
+            ("psnr_db", psnr_db(made.clone(), pictures.clone())),
         ];
-        let rows = rows_of(&pictures).into_iter().zip(rows_of(&made)).map(|(seen, made)| vec![seen, made]);
-        (figures, rows.collect())
+        let pairs = rows_of(&pictures).into_iter().zip(rows_of(&made)).map(|(seen, made)| vec![seen, made]);
+        (figures, pairs.collect())
     }
 
     fn weights(&self) -> Result<(String, Vec<u8>)> {

@@ -60,13 +60,9 @@ impl FinishLoop {
         };
         let (photo, levels) = inputs.photo.split_at(stride * stride);
         let levels = [(whole, photo), (fine, levels), (coarse, &levels[s.fine as usize..])];
-        let blocks = Mutex::new(out.chunks_mut(BLOCK_ROWS * 4 * size).enumerate());
-        let next = || blocks.lock().unwrap_or_else(PoisonError::into_inner).next();
-        second.share(&|who| {
+        second.share_parts(out.chunks_mut(BLOCK_ROWS * 4 * size).enumerate(), |who, (block, out)| {
             let room = &mut *self.threads[who].lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some((block, out)) = next() {
-                Arch::new().dispatch(Rows { room, s, inputs, levels, first: block * BLOCK_ROWS, out });
-            }
+            Arch::new().dispatch(Rows { room, s, inputs, levels, first: block * BLOCK_ROWS, out });
         });
     }
 }
