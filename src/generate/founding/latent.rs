@@ -65,12 +65,11 @@ impl LatentGenerator {
     /// Makes a generator of square pictures of `size_px` pixels.
     ///
     /// # Errors
-    /// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing; [`ErrorKind::Config`] for a family that nobody drives.
+    /// [`ErrorKind::BackendUnavailable`] when ONNX Runtime is missing.
+    ///
+    /// # Panics
+    /// For a family that nobody drives.
     pub(super) fn new(family: Family, size_px: usize) -> Result<Self> {
-        if !family.kind().is_driven() {
-            let message = format!("expected a family that a face drives, found `{}`", family.kind().name());
-            return Err(Error::new(ErrorKind::Config, message));
-        }
         let px = family.size_px();
         let encoder = Encoder::new(&family)?;
         let identity = family.identity().map(|plan| Network::of(&family, plan)).transpose()?;

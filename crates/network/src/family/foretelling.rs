@@ -41,7 +41,7 @@ pub(super) fn plans(kind: Kind) -> Vec<Folded> {
             encode(&mut encoder.recorder);
             vec![encoder.end(), two_streams()]
         }
-        Kind::MdGan => vec![stage("base", true), stage("refine", false)],
+        Kind::MdGan => vec![stage(BASE), stage(REFINE)],
         _ => Vec::new(),
     }
 }
@@ -159,9 +159,10 @@ pub const BASE: &str = "base";
 /// The second.
 pub const REFINE: &str = "refine";
 
-fn stage(name: &str, is_first: bool) -> Folded {
+/// A stage as a plan: the first reads the photo, the second what the first has made.
+fn stage(name: &str) -> Folded {
     let mut network = Folding::new(&format!("md-gan {name}"));
-    let x = if is_first {
+    let x = if name == BASE {
         let photo = network.recorder.input("picture", Shape::new(3, SIZE_PX, SIZE_PX), Element::Half);
         network.still(photo, N_MD_GAN)
     } else {

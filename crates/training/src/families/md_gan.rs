@@ -109,13 +109,13 @@ impl Learner for MdGan {
         let by_base = surprise(self.critics[0].look(base.clone(), false).scores);
         let Verdict { scores, features } = self.critics[1].look(refined, false);
         let by_refined = surprise(scores);
-        let grams = |clips: Tensor<5>| grams(&self.critics[1].look(clips, false).features);
-        let (true_grams, base_grams) = (grams(filmed), grams(base.detach()));
+        let [true_grams, base_grams] =
+            [filmed, base.detach()].map(|clips| grams(&self.critics[1].look(clips, false).features));
         let apart = |grams: &[Tensor<3>]| -> Tensor<1> {
             let each = grams.iter().zip(&true_grams).map(|(a, b)| (a.clone() - b.clone()).abs().mean() * SHARPNESS);
             each.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1], self.leaves.device()))
         };
-        let [near, far] = [self::grams(&features), base_grams].map(|grams| apart(&grams));
+        let [near, far] = [grams(&features), base_grams].map(|grams| apart(&grams));
         // −ln of the share of the refined clip where each has e to the minus its distance.
         let ranking = activation::softplus(near.clone() - far.clone(), 1.0);
         let loss = of_base.clone()
