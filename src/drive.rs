@@ -309,6 +309,7 @@ impl Driver {
                 let strength = if is_weakened { self.options.strengths.whole.min(1.0) } else { 1.0 };
                 signal.dense.take(dense, from, strength);
             }
+            signal.mouth = seen.mouth;
             signal.latent = self.latent.motion(self.options.strengths.whole);
             if self.options.is_filtered {
                 self.filter.smooth(signal, dense.is_some(), now);

@@ -16,6 +16,7 @@ pub(crate) use expression::Expression;
 #[cfg(test)]
 pub(crate) use expression::read_expression;
 pub use matte::Matter;
+pub(crate) use mouth::read_mouth;
 pub use photo::FoundFace;
 pub use smooth::{OneEuro, Smoothable, filter_all};
 #[cfg(feature = "train")]
@@ -29,6 +30,7 @@ mod expression;
 mod landmarker;
 mod matte;
 mod mirror;
+mod mouth;
 mod photo;
 mod smooth;
 mod tracker;

@@ -13,6 +13,7 @@ pub use effigy_network::{cards, choose, cpu, family, network, plan, roofline, tw
 
 mod canvas;
 pub mod founding;
+mod mouth;
 pub mod neural;
 pub mod pack;
 mod reader;

@@ -2,7 +2,9 @@
 
 use glam::{Quat, Vec2, Vec3};
 
-use crate::geometry::{FaceShape, HeadPlacement, Landmarks, N_COEFFICIENTS, N_LANDMARKS, eye_openness, mouth_openness};
+use crate::geometry::{
+    FaceShape, HeadPlacement, Landmarks, MouthContents, N_COEFFICIENTS, N_LANDMARKS, eye_openness, mouth_openness,
+};
 
 pub use composition::{Composition, N_NUMBERS, jacobian, rotation};
 pub use dense::DenseMotion;
@@ -36,6 +38,8 @@ pub struct DrivingSignal {
     pub mouth_openness: f32,
     /// Strength of each expression of the driver, 0..1.
     pub coefficients: [f32; N_COEFFICIENTS],
+    /// What the driver's open mouth shows.
+    pub mouth: MouthContents,
     /// What moves beside the mesh.
     pub dense: DenseMotion,
     /// How the latent of the driver's pictures changes, for generators that are driven by it.
@@ -59,6 +63,7 @@ impl DrivingSignal {
             eye_openness: [1.0; 2],
             mouth_openness: mouth_openness(&identity.points),
             coefficients: [0.0; N_COEFFICIENTS],
+            mouth: MouthContents::UNKNOWN,
             dense: DenseMotion::NONE,
             latent: LatentMotion::NONE,
         }
@@ -87,6 +92,7 @@ impl DrivingSignal {
             eye_openness: std::array::from_fn(|eye| (open[eye] / own[eye].max(1e-3)).clamp(0.0, 1.6)),
             mouth_openness: mouth_openness(&shape.points),
             coefficients: *coefficients,
+            mouth: MouthContents::UNKNOWN,
             dense: DenseMotion::NONE,
             latent: LatentMotion::NONE,
         }
@@ -105,6 +111,7 @@ impl DrivingSignal {
             eye_openness: std::array::from_fn(|i| mix(self.eye_openness[i], other.eye_openness[i])),
             mouth_openness: mix(self.mouth_openness, other.mouth_openness),
             coefficients: std::array::from_fn(|i| mix(self.coefficients[i], other.coefficients[i])),
+            mouth: self.mouth.lerp(&other.mouth, t),
             dense: self.dense.lerp(&other.dense, t),
             latent: self.latent.lerp(&other.latent, t),
         }

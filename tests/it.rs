@@ -32,6 +32,7 @@ mod http;
 mod identity;
 mod idle;
 mod modules;
+mod mouth;
 mod names;
 mod network;
 mod offline;

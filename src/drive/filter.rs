@@ -5,7 +5,7 @@ use glam::{Quat, Vec2, Vec3, Vec4};
 use super::{DenseMotion, DrivingSignal};
 use crate::clock::Timestamp;
 use crate::face::{OneEuro, filter_all};
-use crate::geometry::N_LANDMARKS;
+use crate::geometry::{MouthContents, N_LANDMARKS};
 
 /// Cut-off at rest, in hertz: a lag of 1 / (2 pi f) = 40 ms, where nothing moves that could be late.
 const MIN_CUTOFF_HZ: f32 = 4.0;
@@ -14,6 +14,9 @@ const MIN_CUTOFF_HZ: f32 = 4.0;
 const POINT_BETA: f32 = 60.0;
 /// Rise of the pose's cut-off with the head's speed: hertz for each half radian or face width a second.
 const POSE_BETA: f32 = 80.0;
+
+/// How long what a mouth shows takes to follow: it has the noise of a few pixels.
+const MOUTH_SECS: f32 = 0.03;
 
 /// The filter of a rotation.
 pub(crate) const fn pose_filter() -> OneEuro<Vec4> {
@@ -28,6 +31,8 @@ pub(super) struct SignalFilter {
     dense_points: Box<[OneEuro<Vec2>; N_LANDMARKS]>,
     dense_around: Vec<OneEuro<Vec2>>,
     last_rotation: Quat,
+    mouth: MouthContents,
+    last_secs: f64,
 }
 
 impl Default for SignalFilter {
@@ -39,6 +44,8 @@ impl Default for SignalFilter {
             dense_points: Box::new([OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); N_LANDMARKS]),
             dense_around: vec![OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); DenseMotion::N * DenseMotion::N],
             last_rotation: Quat::IDENTITY,
+            mouth: MouthContents::UNKNOWN,
+            last_secs: 0.0,
         }
     }
 }
@@ -56,6 +63,9 @@ impl SignalFilter {
         let place = self.place.filter(signal.translation.extend(signal.scale), now_secs);
         (signal.translation, signal.scale) = (place.truncate(), place.z);
         filter_all(&mut *self.points, &mut signal.displacement, now_secs);
+        let step_secs = (now_secs - self.last_secs).max(0.0) as f32;
+        self.mouth = self.mouth.lerp(&signal.mouth, 1.0 - (-step_secs / MOUTH_SECS).exp());
+        (signal.mouth, self.last_secs) = (self.mouth, now_secs);
         if is_dense {
             filter_all(&mut *self.dense_points, &mut signal.dense.points, now_secs);
             filter_all(&mut self.dense_around, &mut signal.dense.around, now_secs);

@@ -9,7 +9,7 @@ use super::expression::{PuppetFace, RestingPortrait};
 use crate::capture::RawFrame;
 use crate::error::Result;
 use crate::face::Tracker;
-use crate::geometry::{CAMERA_FOV_RADS, FaceObservation, FaceShape, HeadPose, MESH_POINTS_CM};
+use crate::geometry::{CAMERA_FOV_RADS, FaceObservation, FaceShape, HeadPose, MESH_POINTS_CM, MouthContents};
 use crate::identity::Identity;
 use crate::motion_link::MotionFrame;
 
@@ -49,6 +49,7 @@ impl MotionTracker {
         face.frame_size_px = FRAME_PX;
         face.landmarks_px = shape.landmarks_px();
         face.presence = 1.0;
+        face.mouth = MouthContents::UNKNOWN;
         face.coefficients = motion.coefficients;
         face.pose = HeadPose {
             camera_from_head: Mat3::from_quat(motion.head_rotation) * Mat3::from_diagonal(Vec3::new(1.0, -1.0, -1.0)),

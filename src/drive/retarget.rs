@@ -6,7 +6,7 @@ use super::expression::Driven;
 use super::neutral::RestingPose;
 use super::{DenseMotion, DrivingSignal, LatentMotion};
 use crate::frame::Grey;
-use crate::geometry::{FaceShape, N_COEFFICIENTS, N_LANDMARKS, mouth_openness};
+use crate::geometry::{FaceShape, MouthContents, N_COEFFICIENTS, N_LANDMARKS, mouth_openness};
 
 /// How far a portrait's head may turn from frontal, in radians: beyond, a photo has nothing to show.
 const MAX_YAW_RADS: f32 = 0.70;
@@ -78,6 +78,7 @@ pub(super) fn relative(
         eye_openness: [1.0; 2],
         mouth_openness: 0.0,
         coefficients: *coefficients,
+        mouth: MouthContents::UNKNOWN,
         dense: DenseMotion::NONE,
         latent: LatentMotion::NONE,
     }

@@ -11,6 +11,7 @@ use super::crop::{Crop, bounds};
 use super::detector::{Detection, Detector, overlap};
 use super::expression::Expression;
 use super::landmarker::Landmarker;
+use super::mouth::read_mouth;
 use super::smooth::OneEuro;
 use super::{FaceObservation, head_pose};
 
@@ -187,6 +188,7 @@ impl FaceTracker {
         let Some(pose) = head_pose(&out.landmarks_px, out.frame_size_px) else { return Ok(false) };
         out.pose = pose;
         self.expression.read(&out.landmarks_px, &mut out.coefficients)?;
+        out.mouth = read_mouth(picture, &out.landmarks_px);
         Ok(true)
     }
 

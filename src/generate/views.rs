@@ -156,6 +156,7 @@ impl Views {
             std::array::from_fn(|eye| (signal.eye_openness[eye] * main[eye] / own[eye].max(1e-3)).clamp(0.0, 1.6));
         asked.mouth_openness = signal.mouth_openness;
         asked.coefficients = signal.coefficients;
+        asked.mouth = signal.mouth;
         // It is measured from the pose of the main portrait.
         asked.dense = DenseMotion::NONE;
         &self.signal

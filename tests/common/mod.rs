@@ -8,6 +8,7 @@ use std::sync::Arc;
 use effigy::clock::Timestamp;
 use effigy::drive::{DenseMotion, LatentMotion};
 use effigy::face::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
+use effigy::geometry::MouthContents;
 use effigy::identity::{Basis, Consent, Framing, Manifest, PhotoCrop, WholePhoto};
 use effigy::mark::{Embedder, Key, Message};
 use effigy::{DrivingSignal, FaceObservation, Grey, Identity, Rgb, Rgba};
@@ -24,6 +25,7 @@ pub fn rest() -> DrivingSignal {
         eye_openness: [1.0; 2],
         mouth_openness: 0.0,
         coefficients: [0.0; N_COEFFICIENTS],
+        mouth: MouthContents::UNKNOWN,
         dense: DenseMotion::NONE,
         latent: LatentMotion::NONE,
     }

@@ -7,6 +7,7 @@ use glam::{Mat3, Vec3};
 
 pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
 pub use mirror::{MIRRORED_COEFFICIENTS, MIRRORED_POINTS};
+pub use mouth::{MouthContents, N_MOUTH_LINES};
 pub use observation::{COEFFICIENT_NAMES, FaceObservation, N_COEFFICIENTS};
 pub use openness::{eye_openness, mouth_openness};
 pub use placement::HeadPlacement;
@@ -15,6 +16,7 @@ pub use shape::{FaceShape, rotation_from_frontal};
 
 mod mesh;
 mod mirror;
+mod mouth;
 mod observation;
 mod openness;
 mod placement;

@@ -29,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 use effigy_base::clock::Timestamp;
 use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 use effigy_base::frame::{Grey, Rgb};
-use effigy_base::geometry::{FaceObservation, HeadPose, Landmarks, N_COEFFICIENTS};
+use effigy_base::geometry::{FaceObservation, HeadPose, Landmarks, MouthContents, N_COEFFICIENTS};
 
 pub use record::{ClipInfo, DropCount, FrameRecord, Seeds, TruthRecord};
 pub use writer::ClipWriter;
@@ -284,6 +284,7 @@ impl Frame {
             presence: self.presence,
             coefficients: self.coefficients,
             pose: self.pose,
+            mouth: MouthContents::UNKNOWN,
         }
     }
 }

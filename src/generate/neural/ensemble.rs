@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
+use crate::generate::mouth::MouthLayer;
 use crate::generate::views::{Mix, Views, mix, portraits};
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
@@ -19,6 +20,7 @@ pub(super) struct Ensemble {
     /// The main portrait's first.
     players: Vec<Player>,
     views: Views,
+    mouth: MouthLayer,
     /// The picture of the view that gives way; empty where there is one view.
     back: Portrait,
     /// The view that another machine was told of last.
@@ -33,6 +35,7 @@ impl Ensemble {
         let back_px = if players.len() > 1 { size_px } else { 0 };
         Ok(Self {
             views: Views::new(&identity, size_px),
+            mouth: MouthLayer::new(&identity, size_px)?,
             back: Portrait { picture: Rgba::new(back_px, back_px) },
             identity,
             players,
@@ -94,6 +97,7 @@ impl Ensemble {
             player.play(&mut self.back)?;
             mix(&mut portrait.picture, &self.back.picture, share);
         }
+        self.mouth.paint(front, signal, self.players[front].landmarks_px(), &mut portrait.picture);
         Ok(away)
     }
 }

@@ -18,7 +18,7 @@ use crate::generate::plan::{Adoption, Executor, Role, TensorView, TensorViewMut}
 use crate::generate::twin::TwinExecutor;
 use crate::generate::warp::WarpGenerator;
 use crate::geometry::HeadPlacement;
-use crate::geometry::N_LANDMARKS;
+use crate::geometry::{Landmarks, N_LANDMARKS};
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
 
@@ -217,6 +217,11 @@ impl Player {
     /// The driving numbers of the signal that was followed last.
     pub(super) fn inputs(&self) -> &FrameInputs {
         &self.inputs
+    }
+
+    /// Where the face's points are in the picture of the signal that was followed last, in pixels.
+    pub(super) fn landmarks_px(&self) -> &Landmarks {
+        self.mapper.landmarks_px()
     }
 
     /// Takes the motion of a signal.

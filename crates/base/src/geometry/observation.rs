@@ -2,7 +2,7 @@
 
 use glam::Vec3;
 
-use super::{HeadPose, Landmarks, N_LANDMARKS};
+use super::{HeadPose, Landmarks, MouthContents, N_LANDMARKS};
 use crate::clock::Timestamp;
 
 /// Expression coefficients.
@@ -23,6 +23,8 @@ pub struct FaceObservation {
     pub coefficients: [f32; N_COEFFICIENTS],
     /// Position and orientation of the head.
     pub pose: HeadPose,
+    /// What is seen between the lips.
+    pub mouth: MouthContents,
 }
 
 impl Default for FaceObservation {
@@ -34,6 +36,7 @@ impl Default for FaceObservation {
             presence: 0.0,
             coefficients: [0.0; N_COEFFICIENTS],
             pose: HeadPose::default(),
+            mouth: MouthContents::UNKNOWN,
         }
     }
 }

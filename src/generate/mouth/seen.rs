@@ -1,0 +1,122 @@
+//! What the driver's mouth shows, as places and colours of the portrait's.
+
+use super::arch::Arch;
+use super::lips::Lips;
+use crate::geometry::{MouthContents, N_MOUTH_LINES};
+
+/// From here on a line counts as teeth.
+const TEETH: f32 = 0.4;
+/// Lines beside a lip's edge that may still be lip: points are a little off.
+const EDGE_LINES: usize = 4;
+
+/// What is known of the driver's mouth.
+pub(super) struct Seen {
+    contents: MouthContents,
+    pub(super) certainty: f32,
+    /// Where the upper teeth end and the lower ones begin, 0 at the upper lip and 1 at the lower.
+    edges: [Option<f32>; 2],
+}
+
+/// One height of the mouth.
+#[derive(Clone, Copy)]
+pub(super) struct Line {
+    /// Brightness, 1 is the skin's.
+    pub(super) light: f32,
+    /// Green over red, 1 is the skin's.
+    pub(super) paleness: f32,
+    /// How much of it is teeth, 0..1.
+    pub(super) teeth: f32,
+}
+
+impl Seen {
+    pub(super) fn of(contents: &MouthContents) -> Self {
+        let runs = runs(&contents.teeth);
+        let mut edges = [None; 2];
+        for [from, to] in runs.into_iter().flatten() {
+            let is_upper = from < EDGE_LINES as f32 / N_MOUTH_LINES as f32;
+            let is_lower = to > 1.0 - EDGE_LINES as f32 / N_MOUTH_LINES as f32;
+            match (is_upper, is_lower) {
+                // Both rows, one upon the other: where they part is the anatomy's to say.
+                (true, true) => edges = [None; 2],
+                (true, false) => edges[0] = Some(to),
+                (false, _) => edges[1] = Some(from),
+            }
+        }
+        Self { contents: *contents, certainty: contents.certainty, edges }
+    }
+
+    /// The height at `t`, 0 at the upper lip and 1 at the lower; `None` where nothing is known.
+    #[inline]
+    pub(super) fn line(&self, t: f32) -> Option<Line> {
+        (self.certainty > 0.0).then(|| Line {
+            light: MouthContents::at(&self.contents.light, t),
+            paleness: MouthContents::at(&self.contents.paleness, t),
+            teeth: MouthContents::at(&self.contents.teeth, t),
+        })
+    }
+
+    /// Moves the teeth to where they are seen.
+    pub(super) fn settle(&self, lips: &Lips, upper: &mut Arch, lower: &mut Arch) {
+        let [top, bottom] = lips.middle();
+        let base = upper.edge.y;
+        for (arch, edge) in [upper, lower].into_iter().zip(self.edges) {
+            if let Some(t) = edge {
+                let seen = base + top + (bottom - top) * t;
+                arch.edge.y += (seen - arch.edge.y) * self.certainty;
+            }
+        }
+    }
+}
+
+/// The first two runs of lines that are teeth, from where to where, 0..1.
+fn runs(teeth: &[f32; N_MOUTH_LINES]) -> [Option<[f32; 2]>; 2] {
+    let middle = |line: usize| (line as f32 + 0.5) / N_MOUTH_LINES as f32;
+    // Where the value passes the bound between two lines.
+    let crossing = |line: usize| {
+        let (a, b) = (teeth[line], teeth[line + 1]);
+        middle(line) + (TEETH - a) / (b - a) / N_MOUTH_LINES as f32
+    };
+    let mut found = [None; 2];
+    let (mut n, mut from) = (0, (teeth[0] > TEETH).then_some(0.0));
+    for line in 0..N_MOUTH_LINES {
+        let is_last = line + 1 == N_MOUTH_LINES;
+        let goes_on = !is_last && teeth[line + 1] > TEETH;
+        match from {
+            None if goes_on => from = Some(crossing(line)),
+            Some(start) if !goes_on => {
+                if n < found.len() {
+                    found[n] = Some([start, if is_last { 1.0 } else { crossing(line) }]);
+                    n += 1;
+                }
+                from = None;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(teeth: [f32; N_MOUTH_LINES]) -> Seen {
+        Seen::of(&MouthContents { certainty: 1.0, teeth, ..MouthContents::UNKNOWN })
+    }
+
+    #[test]
+    fn rows_of_teeth_are_told_by_the_lip_they_are_at() {
+        let mut teeth = [0.0; N_MOUTH_LINES];
+        assert_eq!(seen(teeth).edges, [None; 2]);
+        teeth[1..5].fill(0.8);
+        let [upper, lower] = seen(teeth).edges;
+        assert!(lower.is_none() && (upper.unwrap() - 5.0 / 12.0).abs() < 0.01, "{upper:?}");
+        teeth[8..].fill(0.8);
+        let [upper, lower] = seen(teeth).edges;
+        assert!(upper.is_some() && (lower.unwrap() - 8.0 / 12.0).abs() < 0.01, "{lower:?}");
+        teeth[1..].fill(1.0);
+        assert_eq!(seen(teeth).edges, [None; 2], "teeth upon teeth");
+        teeth[..6].fill(0.0);
+        assert!(seen(teeth).edges[1].is_some());
+    }
+}
