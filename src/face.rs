@@ -16,7 +16,7 @@ pub(crate) use expression::Expression;
 #[cfg(test)]
 pub(crate) use expression::read_expression;
 pub use matte::Matter;
-pub(crate) use mouth::read_mouth;
+pub(crate) use mouth::{read_mouth, whites};
 pub use photo::FoundFace;
 pub use smooth::{OneEuro, Smoothable, filter_all};
 #[cfg(feature = "train")]

@@ -94,6 +94,7 @@ fn lines(light: f32, paleness: f32, teeth: f32) -> MouthContents {
         light: [light; N_MOUTH_LINES],
         paleness: [paleness; N_MOUTH_LINES],
         teeth: [teeth; N_MOUTH_LINES],
+        whites: 0.0,
     }
 }
 

@@ -13,8 +13,18 @@ const LOWER: [usize; 7] = [88, 178, 87, 14, 317, 402, 318];
 const SKIN: [usize; 5] = [50, 280, 205, 425, 151];
 /// Inner and outer edges of the lips: what is between them is lip.
 const LIPS: [[usize; 2]; 6] = [[13, 0], [82, 37], [312, 267], [14, 17], [87, 84], [317, 314]];
-/// Corners of the eyes: their distance is the face's width.
-const EYES: [usize; 2] = [33, 263];
+/// Outer corners of the eyes: their distance is the face's width.
+const WIDTH: [usize; 2] = [33, 263];
+
+/// An eye: its corners, the middles of its lids, its iris.
+struct Eye {
+    corners: [usize; 2],
+    lids: [usize; 2],
+    iris: usize,
+}
+
+const EYES: [Eye; 2] =
+    [Eye { corners: [33, 133], lids: [159, 145], iris: 468 }, Eye { corners: [263, 362], lids: [386, 374], iris: 473 }];
 
 /// Below and above so many pixels of opening nothing and all is known.
 const GAPS_PX: [f32; 2] = [2.5, 7.0];
@@ -25,13 +35,13 @@ const GAPS: [f32; 2] = [0.02, 0.05];
 pub(crate) fn read_mouth(picture: &Rgb, points_px: &Landmarks) -> MouthContents {
     let at = |i: usize| points_px[i].truncate();
     let gap_px = at(13).distance(at(14));
-    let width_px = at(EYES[0]).distance(at(EYES[1])).max(1.0);
+    let width_px = at(WIDTH[0]).distance(at(WIDTH[1])).max(1.0);
     let certainty = ramp(GAPS_PX, gap_px) * ramp(GAPS, gap_px / width_px);
     if certainty <= 0.0 {
         return MouthContents::UNKNOWN;
     }
     let mean = |places: &mut dyn Iterator<Item = Vec2>| {
-        let (sum, n) = places.fold(([0.0; 3], 0.0), |(sum, n), place| (add(sum, colour(picture, place)), n + 1.0));
+        let (sum, n) = places.fold(([0.0; 3], 0.0), |(sum, n), place| (add(sum, picture.between(place)), n + 1.0));
         sum.map(|value| value / n)
     };
     let skin = mean(&mut SKIN.iter().map(|&i| at(i)));
@@ -45,7 +55,7 @@ pub(crate) fn read_mouth(picture: &Rgb, points_px: &Landmarks) -> MouthContents 
         let t = (line as f32 + 0.5) / N_MOUTH_LINES as f32;
         let (mut light, mut pale, mut teeth) = (0.0, 0.0, 0.0);
         for (&upper, &lower) in UPPER.iter().zip(&LOWER) {
-            let seen = colour(picture, at(upper).lerp(at(lower), t));
+            let seen = picture.between(at(upper).lerp(at(lower), t));
             let (brightness, pallor) = (luma(seen) / luma(skin), paleness(seen) / paleness(skin));
             light += brightness;
             pale += pallor;
@@ -60,9 +70,25 @@ pub(crate) fn read_mouth(picture: &Rgb, points_px: &Landmarks) -> MouthContents 
         contents.paleness[line] = (pale / n).clamp(0.2, 2.0);
         contents.teeth[line] = teeth / n;
     }
+    contents.whites = whites(picture, points_px);
     // A hand before the mouth.
     contents.certainty *= 1.0 - ramp([0.5, 0.75], skin_like);
     contents
+}
+
+/// How bright the whites of the eyes are, 1 is the skin's: the brightest of four places, as glances hide some. 0 where no eye is
+/// open wide enough to tell.
+pub(crate) fn whites(picture: &Rgb, points_px: &Landmarks) -> f32 {
+    /// Lids so far apart, in widths of the eye, show white that is neither lash nor shadow.
+    const OPEN: f32 = 0.24;
+    let at = |i: usize| points_px[i].truncate();
+    let skin = SKIN.iter().map(|&i| luma(picture.between(at(i)))).sum::<f32>() / SKIN.len() as f32;
+    let white = EYES.iter().filter(|eye| {
+        at(eye.lids[0]).distance(at(eye.lids[1])) > OPEN * at(eye.corners[0]).distance(at(eye.corners[1]))
+    });
+    let places = white.flat_map(|eye| eye.corners.map(|corner| at(eye.iris).lerp(at(corner), 0.62)));
+    let brightest = places.map(|place| luma(picture.between(place))).fold(0.0, f32::max);
+    (brightest / skin).min(4.0)
 }
 
 fn add(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
@@ -81,18 +107,4 @@ fn paleness([r, g, _]: [f32; 3]) -> f32 {
 /// 0 below, 1 above, straight between.
 fn ramp([from, to]: [f32; 2], x: f32) -> f32 {
     ((x - from) / (to - from)).clamp(0.0, 1.0)
-}
-
-/// The colour at a place, 0..255, bilinear; beyond the border the border's.
-fn colour(picture: &Rgb, at_px: Vec2) -> [f32; 3] {
-    let (width, height) = (picture.width_px(), picture.height_px());
-    let at = (at_px - 0.5).clamp(Vec2::ZERO, Vec2::new(width as f32, height as f32) - 1.0);
-    let (x, y) = (at.x as usize, at.y as usize);
-    let (fx, fy) = (at.x - x as f32, at.y - y as f32);
-    let read = |x: usize, y: usize| picture.pixel(x.min(width - 1), y.min(height - 1)).map(f32::from);
-    let [a, b, c, d] = [read(x, y), read(x + 1, y), read(x, y + 1), read(x + 1, y + 1)];
-    std::array::from_fn(|i| {
-        let (upper, lower) = (a[i] + (b[i] - a[i]) * fx, c[i] + (d[i] - c[i]) * fx);
-        upper + (lower - upper) * fy
-    })
 }

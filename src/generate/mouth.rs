@@ -18,7 +18,7 @@ use self::seen::Seen;
 use self::teeth::{Row, Teeth};
 use super::views::portraits;
 use crate::error::Result;
-use crate::face::read_mouth;
+use crate::face::{read_mouth, whites};
 use crate::frame::Rgba;
 use crate::geometry::{FaceShape, HeadPlacement, Landmarks, MouthContents, N_LANDMARKS};
 use crate::identity::Identity;
@@ -47,6 +47,8 @@ pub(super) struct MouthLayer {
     gaps: Vec<[f32; N]>,
     /// What each view shows between them.
     shown: Vec<MouthContents>,
+    /// How bright the whites of the eyes are in the main portrait, 1 is the skin's; 0 where its eyes are not open.
+    whites: f32,
     teeth: Teeth,
     opening: Opening,
 }
@@ -63,6 +65,7 @@ impl MouthLayer {
             rest: HeadPlacement::at_rest(&main, size_px as f32 / identity.size_px() as f32),
             gaps: views.iter().map(|view| gaps(&view.shape.points)).collect(),
             shown: views.iter().map(|view| read_mouth(&view.portrait, &view.landmarks_px)).collect(),
+            whites: whites(&identity.portrait, &identity.landmarks_px),
             teeth: Teeth::of(&views)?,
             opening: Opening::new(size_px),
             main,
@@ -87,7 +90,7 @@ impl MouthLayer {
         let mut upper = Arch::upper(&self.main.points, self.teeth.upper_shift);
         let mut lower = Arch::lower(&points, self.teeth.lower_from_chin);
         let lips = Lips::of(&unprojection, &upper, target);
-        let seen = Seen::of(&signal.mouth);
+        let seen = Seen::of(&signal.mouth, self.whites);
         seen.settle(&lips, &mut upper, &mut lower);
         // The lips were seen from where the upper arch was.
         let lips = Lips::of(&unprojection, &upper, target);

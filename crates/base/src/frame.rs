@@ -1,5 +1,7 @@
 //! Pictures: 8-bit, interleaved, rows from top to bottom without padding.
 
+use glam::Vec2;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// A picture of `C` 8-bit channels, (height, width, `C`), sRGB where it has colour.
@@ -69,6 +71,23 @@ impl<const C: usize> Picture<C> {
     pub fn pixel(&self, x: usize, y: usize) -> [u8; C] {
         let at = (y * self.width_px + x) * C;
         std::array::from_fn(|c| self.data[at + c])
+    }
+
+    /// The colour at a place, x and y in pixels from the corner of the first one, 0..255, bilinear; beyond the border the
+    /// border's, and black in a picture without pixels.
+    pub fn between(&self, at_px: Vec2) -> [f32; C] {
+        let (Some(right), Some(bottom)) = (self.width_px.checked_sub(1), self.height_px.checked_sub(1)) else {
+            return [0.0; C];
+        };
+        let at = (at_px - 0.5).clamp(Vec2::ZERO, Vec2::new(right as f32, bottom as f32));
+        let (x, y) = (at.x as usize, at.y as usize);
+        let (fx, fy) = (at.x - x as f32, at.y - y as f32);
+        let [a, b, c, d] = [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)]
+            .map(|(x, y)| self.pixel(x.min(right), y.min(bottom)).map(f32::from));
+        std::array::from_fn(|i| {
+            let (upper, lower) = (a[i] + (b[i] - a[i]) * fx, c[i] + (d[i] - c[i]) * fx);
+            upper + (lower - upper) * fy
+        })
     }
 
     /// Gives the picture another size; its content is then unspecified.

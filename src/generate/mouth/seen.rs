@@ -29,7 +29,13 @@ pub(super) struct Line {
 }
 
 impl Seen {
-    pub(super) fn of(contents: &MouthContents) -> Self {
+    /// What `contents` are for a portrait whose whites of the eyes are so bright, 1 is its skin's.
+    pub(super) fn of(contents: &MouthContents, whites: f32) -> Self {
+        let mut contents = *contents;
+        let gain = gain(contents.whites, whites);
+        for light in &mut contents.light {
+            *light *= gain;
+        }
         let runs = runs(&contents.teeth);
         let mut edges = [None; 2];
         for [from, to] in runs.into_iter().flatten() {
@@ -42,7 +48,7 @@ impl Seen {
                 (false, _) => edges[1] = Some(from),
             }
         }
-        Self { contents: *contents, certainty: contents.certainty, edges }
+        Self { contents, certainty: contents.certainty, edges }
     }
 
     /// The height at `t`, 0 at the upper lip and 1 at the lower; `None` where nothing is known.
@@ -66,6 +72,17 @@ impl Seen {
             }
         }
     }
+}
+
+/// What brings brightness relative to a driver's skin to that relative to a portrait's, by the whites of their eyes. These are a
+/// few pixels: only what is beyond two fifths counts.
+fn gain(driver: f32, portrait: f32) -> f32 {
+    const NOISE: f32 = 1.4;
+    if driver <= 0.0 || portrait <= 0.0 {
+        return 1.0;
+    }
+    let ratio = (portrait / driver).clamp(0.3, 3.0);
+    if ratio > 1.0 { (ratio / NOISE).max(1.0) } else { (ratio * NOISE).min(1.0) }
 }
 
 /// The first two runs of lines that are teeth, from where to where, 0..1.
@@ -101,7 +118,7 @@ mod tests {
     use super::*;
 
     fn seen(teeth: [f32; N_MOUTH_LINES]) -> Seen {
-        Seen::of(&MouthContents { certainty: 1.0, teeth, ..MouthContents::UNKNOWN })
+        Seen::of(&MouthContents { certainty: 1.0, teeth, ..MouthContents::UNKNOWN }, 1.0)
     }
 
     #[test]

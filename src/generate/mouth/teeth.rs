@@ -9,7 +9,6 @@ use super::arch::{Arch, scale};
 use super::seen::Line;
 use super::{LOWER_LIP, N, UPPER_LIP, smoothstep};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::frame::Rgb;
 use crate::geometry::HeadPlacement;
 use crate::identity::Identity;
 
@@ -257,22 +256,8 @@ impl<'a> Photo<'a> {
         Self { identity, placement, outline_px }
     }
 
-    fn picture(&self) -> &Rgb {
-        &self.identity.portrait
-    }
-
-    /// The colour at a place, 0..255, bilinear.
     fn colour(&self, at_px: Vec2) -> [f32; 3] {
-        let size = self.picture().width_px();
-        let at = (at_px - 0.5).clamp(Vec2::ZERO, Vec2::splat(size as f32 - 1.01));
-        let (x, y) = (at.x as usize, at.y as usize);
-        let (fx, fy) = (at.x - x as f32, at.y - y as f32);
-        let [a, b, c, d] = [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)]
-            .map(|(x, y)| self.picture().pixel(x.min(size - 1), y.min(size - 1)).map(f32::from));
-        std::array::from_fn(|i| {
-            let (upper, lower) = (a[i] + (b[i] - a[i]) * fx, c[i] + (d[i] - c[i]) * fx);
-            upper + (lower - upper) * fy
-        })
+        self.identity.portrait.between(at_px)
     }
 
     fn colour_of(&self, point: usize) -> [f32; 3] {

@@ -64,7 +64,7 @@ impl Recognizer {
         let (turn, shift) = similarity(&PLACES.map(|place| place * SIDE_PX as f32), &points);
         for (i, out) in self.session.input_mut(0).as_chunks_mut::<3>().0.iter_mut().enumerate() {
             let at = turn * Vec2::new((i % SIDE_PX) as f32, (i / SIDE_PX) as f32) + shift;
-            *out = bilinear(picture, at);
+            *out = picture.between(at + 0.5);
         }
         self.session.run()?;
         let mut descriptor = [0.0; N_NUMBERS];
@@ -93,21 +93,6 @@ fn similarity<const N: usize>(from: &[Vec2; N], to: &[Vec2; N]) -> (Mat2, Vec2) 
     let (c, s) = (along / size.max(1e-9), across / size.max(1e-9));
     let turn = Mat2::from_cols(Vec2::new(c, s), Vec2::new(-s, c));
     (turn, to_mean - turn * from_mean)
-}
-
-/// The picture between four pixels; its border goes on beyond it.
-fn bilinear(picture: &Rgb, at: Vec2) -> [f32; 3] {
-    let last = Vec2::new((picture.width_px() - 1) as f32, (picture.height_px() - 1) as f32);
-    let at = at.clamp(Vec2::ZERO, last);
-    let (x, y) = (at.x as usize, at.y as usize);
-    let (right, below) = ((x + 1).min(last.x as usize), (y + 1).min(last.y as usize));
-    let part = at.fract();
-    let [a, b, c, d] =
-        [(x, y), (right, y), (x, below), (right, below)].map(|(x, y)| picture.pixel(x, y).map(f32::from));
-    std::array::from_fn(|i| {
-        let mix = |p: f32, q: f32, t: f32| p + (q - p) * t;
-        mix(mix(a[i], b[i], part.x), mix(c[i], d[i], part.x), part.y)
-    })
 }
 
 #[cfg(test)]

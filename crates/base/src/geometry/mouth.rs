@@ -16,6 +16,9 @@ pub struct MouthContents {
     pub paleness: [f32; N_MOUTH_LINES],
     /// How much of the line is teeth, 0..1.
     pub teeth: [f32; N_MOUTH_LINES],
+    /// Brightness of the whites of the eyes, 1 is the skin's: they and teeth are much the same on dark skin and on pale. 0
+    /// where nothing is known.
+    pub whites: f32,
 }
 
 impl MouthContents {
@@ -25,6 +28,7 @@ impl MouthContents {
         light: [0.0; N_MOUTH_LINES],
         paleness: [1.0; N_MOUTH_LINES],
         teeth: [0.0; N_MOUTH_LINES],
+        whites: 0.0,
     };
 
     /// What lies between two: `t` = 0 is `self`, 1 is `other`. What one of them does not know is the other's.
@@ -43,6 +47,7 @@ impl MouthContents {
             light: mix(&self.light, &other.light),
             paleness: mix(&self.paleness, &other.paleness),
             teeth: mix(&self.teeth, &other.teeth),
+            whites: self.whites + (other.whites - self.whites) * share,
         }
     }
 
