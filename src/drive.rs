@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::geometry::{FaceObservation, FaceShape};
+use crate::geometry::{FaceObservation, FaceShape, MouthContents};
 use crate::identity::Identity;
 pub use crate::signal::{DenseMotion, DriverLatent, DrivingSignal, LatentMotion, Motion};
 
@@ -28,6 +28,7 @@ mod presence;
 mod puppet;
 mod rehearsal;
 mod retarget;
+mod whites;
 
 use ahead::LookAhead;
 pub use ahead::MAX_PREDICT_MS;
@@ -46,6 +47,7 @@ pub(crate) use rehearsal::Actor;
 #[cfg(feature = "train")]
 pub(crate) use rehearsal::rehearsed;
 use retarget::Room;
+use whites::RestingWhites;
 
 /// How strongly each part of relative motion is carried over: 0 not at all, 1 as it is, up to 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -169,6 +171,7 @@ pub struct Driver {
     ahead: LookAhead,
     idle: IdleFace,
     latent: RestingLatent,
+    whites: RestingWhites,
     /// Since when somebody else drives, and what was shown then.
     taken_over: Option<Timestamp>,
     before: Box<DrivingSignal>,
@@ -200,6 +203,7 @@ impl Driver {
             dense_mean: DenseMean::default(),
             ahead: LookAhead::new(options.predict_ms)?,
             latent: RestingLatent::default(),
+            whites: RestingWhites::default(),
             taken_over: None,
             before: Box::new(rest.clone()),
             shown: Box::new(rest.clone()),
@@ -309,7 +313,11 @@ impl Driver {
                 let strength = if is_weakened { self.options.strengths.whole.min(1.0) } else { 1.0 };
                 signal.dense.take(dense, from, strength);
             }
-            signal.mouth = seen.mouth;
+            signal.mouth = MouthContents { whites: self.whites.update(seen.mouth.whites), ..seen.mouth };
+            if self.options.motion == Motion::Relative {
+                // A mouth that shall not move shall not show the driver's teeth.
+                signal.mouth.certainty *= self.options.strengths.of(StrengthPart::Mouth).clamp(0.0, 1.0);
+            }
             signal.latent = self.latent.motion(self.options.strengths.whole);
             if self.options.is_filtered {
                 self.filter.smooth(signal, dense.is_some(), now);
@@ -355,6 +363,7 @@ impl Driver {
         if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
             self.pose.reset();
             self.latent.reset();
+            self.whites = RestingWhites::default();
             self.retargeter.reset();
             self.ahead.reset();
             *self.before = (*self.shown).clone();

@@ -164,7 +164,7 @@ fn a_shut_mouth_tells_nothing_and_an_open_one_is_darker_than_skin() {
         assert!((0.0..=1.0).contains(&mouth.certainty));
         if gap < 0.015 {
             n_shut += 1;
-            assert_eq!(*mouth, MouthContents::UNKNOWN, "lips {gap} apart");
+            assert_eq!(MouthContents { whites: 0.0, ..*mouth }, MouthContents::UNKNOWN, "lips {gap} apart");
         } else if gap > 0.15 {
             n_open += 1;
             let darkest = mouth.light.iter().copied().fold(f32::MAX, f32::min);

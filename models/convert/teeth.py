@@ -108,11 +108,12 @@ def main():
         colour = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * np.clip(colour, 0, 1) ** (1 / 2.4) - 0.055)
         halves.append(np.concatenate([colour, cover], 2))
     Image.fromarray((np.concatenate(halves) * 255 + 0.5).clip(0, 255).astype(np.uint8)).save(target, optimize=True)
-    nose, chin = vertices[1147], vertices[966]
-    for name, (y, z) in zip(("upper", "lower"), edges):
-        print(name, "edge below the nose", (nose[1] - y) / face_width, "above the chin", (y - chin[1]) / face_width,
-              "behind the nose", (nose[2] - z) / face_width, "behind the chin", (chin[2] - z) / face_width)
-    print("bridge to nose", (vertices[978][1] - nose[1]) / face_width)
+    nose = vertices[1147]
+    (upper_y, upper_z), (_, lower_z) = edges
+    print("from the bridge of the nose to its foot:", (vertices[978][1] - nose[1]) / face_width)
+    print("from there down to the upper teeth's edge, and back to their front:", (nose[1] - upper_y) / face_width,
+          (nose[2] - upper_z) / face_width)
+    print("from there back to the lower teeth's:", (upper_z - lower_z) / face_width)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ const POSE_BETA: f32 = 80.0;
 
 /// How long what a mouth shows takes to follow: it has the noise of a few pixels.
 const MOUTH_SECS: f32 = 0.03;
-/// How long the brightest whites of the eyes count.
-const WHITES_SECS: f32 = 10.0;
+/// After a gap of so long the mouth is taken as it is.
+const MAX_STEP_SECS: f64 = 1.0;
 
 /// The filter of a rotation.
 pub(crate) const fn pose_filter() -> OneEuro<Vec4> {
@@ -34,8 +34,7 @@ pub(super) struct SignalFilter {
     dense_around: Vec<OneEuro<Vec2>>,
     last_rotation: Quat,
     mouth: MouthContents,
-    whites: f32,
-    last_secs: f64,
+    last_secs: Option<f64>,
 }
 
 impl Default for SignalFilter {
@@ -48,8 +47,7 @@ impl Default for SignalFilter {
             dense_around: vec![OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); DenseMotion::N * DenseMotion::N],
             last_rotation: Quat::IDENTITY,
             mouth: MouthContents::UNKNOWN,
-            whites: 0.0,
-            last_secs: 0.0,
+            last_secs: None,
         }
     }
 }
@@ -67,11 +65,11 @@ impl SignalFilter {
         let place = self.place.filter(signal.translation.extend(signal.scale), now_secs);
         (signal.translation, signal.scale) = (place.truncate(), place.z);
         filter_all(&mut *self.points, &mut signal.displacement, now_secs);
-        let step_secs = (now_secs - self.last_secs).max(0.0) as f32;
-        self.mouth = self.mouth.lerp(&signal.mouth, 1.0 - (-step_secs / MOUTH_SECS).exp());
-        // Lids hide the whites, nothing makes them brighter.
-        self.whites = signal.mouth.whites.max(self.whites * (-step_secs / WHITES_SECS).exp());
-        (signal.mouth, self.last_secs) = (MouthContents { whites: self.whites, ..self.mouth }, now_secs);
+        let step_secs = self.last_secs.map(|last| now_secs - last).filter(|step| (0.0..MAX_STEP_SECS).contains(step));
+        let share = step_secs.map_or(1.0, |step| 1.0 - (-step as f32 / MOUTH_SECS).exp());
+        self.mouth = self.mouth.lerp(&signal.mouth, share);
+        signal.mouth = MouthContents { whites: signal.mouth.whites, ..self.mouth };
+        self.last_secs = Some(now_secs);
         if is_dense {
             filter_all(&mut *self.dense_points, &mut signal.dense.points, now_secs);
             filter_all(&mut self.dense_around, &mut signal.dense.around, now_secs);

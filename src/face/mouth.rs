@@ -38,7 +38,7 @@ pub(crate) fn read_mouth(picture: &Rgb, points_px: &Landmarks) -> MouthContents 
     let width_px = at(WIDTH[0]).distance(at(WIDTH[1])).max(1.0);
     let certainty = ramp(GAPS_PX, gap_px) * ramp(GAPS, gap_px / width_px);
     if certainty <= 0.0 {
-        return MouthContents::UNKNOWN;
+        return MouthContents { whites: whites(picture, points_px), ..MouthContents::UNKNOWN };
     }
     let mean = |places: &mut dyn Iterator<Item = Vec2>| {
         let (sum, n) = places.fold(([0.0; 3], 0.0), |(sum, n), place| (add(sum, picture.between(place)), n + 1.0));
@@ -76,19 +76,22 @@ pub(crate) fn read_mouth(picture: &Rgb, points_px: &Landmarks) -> MouthContents 
     contents
 }
 
-/// How bright the whites of the eyes are, 1 is the skin's: the brightest of four places, as glances hide some. 0 where no eye is
-/// open wide enough to tell.
+/// How bright the whites of the eyes are, 1 is the skin's: the second brightest of up to four places, as glances hide some and
+/// a glint is no white. 0 where no eye is open wide enough to tell.
 pub(crate) fn whites(picture: &Rgb, points_px: &Landmarks) -> f32 {
     /// Lids so far apart, in widths of the eye, show white that is neither lash nor shadow.
     const OPEN: f32 = 0.24;
     let at = |i: usize| points_px[i].truncate();
     let skin = SKIN.iter().map(|&i| luma(picture.between(at(i)))).sum::<f32>() / SKIN.len() as f32;
-    let white = EYES.iter().filter(|eye| {
+    let open = EYES.iter().filter(|eye| {
         at(eye.lids[0]).distance(at(eye.lids[1])) > OPEN * at(eye.corners[0]).distance(at(eye.corners[1]))
     });
-    let places = white.flat_map(|eye| eye.corners.map(|corner| at(eye.iris).lerp(at(corner), 0.62)));
-    let brightest = places.map(|place| luma(picture.between(place))).fold(0.0, f32::max);
-    (brightest / skin).min(4.0)
+    let places = open.flat_map(|eye| eye.corners.map(|corner| at(eye.iris).lerp(at(corner), 0.62)));
+    let [_, second] =
+        places.map(|place| luma(picture.between(place))).fold([0.0, 0.0], |[first, second], value: f32| {
+            if value > first { [value, first] } else { [first, value.max(second)] }
+        });
+    (second / skin).min(3.0)
 }
 
 fn add(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {

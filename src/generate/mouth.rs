@@ -16,7 +16,7 @@ use self::lips::{Lips, Place};
 use self::opening::Opening;
 use self::seen::Seen;
 use self::teeth::{Row, Teeth};
-use super::views::portraits;
+use super::views::{Mix, portraits};
 use crate::error::Result;
 use crate::face::{read_mouth, whites};
 use crate::frame::Rgba;
@@ -27,6 +27,7 @@ use crate::signal::DrivingSignal;
 mod arch;
 mod lips;
 mod opening;
+mod photo;
 mod seen;
 mod teeth;
 
@@ -36,6 +37,16 @@ const UPPER_LIP: [usize; N] = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
 const LOWER_LIP: [usize; N] = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308];
 /// Points along each lip.
 const N: usize = 11;
+
+/// From where to where a wider opening than the view's, in face widths, makes the layer come in.
+const EXCESS: [f32; 2] = [0.008, 0.03];
+
+/// How much more a mouth must open that shows teeth as its view does: the view's picture is still good there.
+const ALIKE: f32 = 0.03;
+
+/// From where to where a mouth that shows teeth where the view shows none, or the other way round, does so, in shares of
+/// its lines.
+const OTHER: [f32; 2] = [0.4, 0.65];
 
 /// The layer of one identity.
 pub(super) struct MouthLayer {
@@ -61,27 +72,28 @@ impl MouthLayer {
     pub(super) fn new(identity: &Arc<Identity>, size_px: usize) -> Result<Self> {
         let main = identity.shape.clone();
         let views: Vec<Arc<Identity>> = portraits(identity).collect();
+        let shown: Vec<_> = views.iter().map(|view| read_mouth(&view.portrait, &view.landmarks_px)).collect();
         Ok(Self {
             rest: HeadPlacement::at_rest(&main, size_px as f32 / identity.size_px() as f32),
             gaps: views.iter().map(|view| gaps(&view.shape.points)).collect(),
-            shown: views.iter().map(|view| read_mouth(&view.portrait, &view.landmarks_px)).collect(),
             whites: whites(&identity.portrait, &identity.landmarks_px),
-            teeth: Teeth::of(&views)?,
+            teeth: Teeth::of(&views, &shown)?,
+            shown,
             opening: Opening::new(size_px),
             main,
             size_px,
         })
     }
 
-    /// Paints what `view` cannot show of the mouth that `signal` asks for. `target` are the face's points in the picture, in
-    /// pixels.
-    pub(super) fn paint(&mut self, view: usize, signal: &DrivingSignal, target: &Landmarks, picture: &mut Rgba) {
+    /// Paints what the views of a `picture` cannot show of the mouth that `signal` asks for. `target` are the face's points in
+    /// the picture, in pixels.
+    pub(super) fn paint(&mut self, views: Mix, signal: &DrivingSignal, target: &Landmarks, picture: &mut Rgba) {
         let points: [Vec3; N_LANDMARKS] = std::array::from_fn(|i| self.main.points[i] + signal.displacement[i]);
         let now = gaps(&points);
-        let excess = now.iter().zip(&self.gaps[view]).map(|(now, photo)| now - photo).fold(0.0, f32::max);
-        let [alike, other] = signal.mouth.teeth_beside(&self.shown[view]);
-        let excess = excess - ALIKE * smoothstep(0.3, 0.6, alike);
-        let share = smoothstep(EXCESS[0], EXCESS[1], excess).max(smoothstep(OTHER[0], OTHER[1], other));
+        let of_front = self.share(views.front, &now, &signal.mouth);
+        let share = views.back.map_or(of_front, |(back, of_back)| {
+            of_front + (self.share(back, &now, &signal.mouth) - of_front) * of_back
+        });
         if share <= 0.0 {
             return;
         }
@@ -92,7 +104,7 @@ impl MouthLayer {
         let lips = Lips::of(&unprojection, &upper, target);
         let seen = Seen::of(&signal.mouth, self.whites);
         seen.settle(&lips, &mut upper, &mut lower);
-        // The lips were seen from where the upper arch was.
+        // The upper arch may have moved: the lips again, as seen on it now.
         let lips = Lips::of(&unprojection, &upper, target);
         let widest = now.iter().copied().fold(0.0, f32::max);
         let open = 0.45 + 0.55 * smoothstep(0.01, 0.13, widest);
@@ -113,6 +125,14 @@ impl MouthLayer {
                 }
             }
         }
+    }
+
+    /// How much of the layer a view needs, 0..1, where the lips are `now` so far apart and the driver's mouth shows `wanted`.
+    fn share(&self, view: usize, now: &[f32; N], wanted: &MouthContents) -> f32 {
+        let excess = now.iter().zip(&self.gaps[view]).map(|(now, photo)| now - photo).fold(0.0, f32::max);
+        let [alike, other] = wanted.teeth_alike_and_other(&self.shown[view]);
+        let excess = excess - ALIKE * smoothstep(0.3, 0.6, alike);
+        smoothstep(EXCESS[0], EXCESS[1], excess).max(smoothstep(OTHER[0], OTHER[1], other))
     }
 
     /// The colour, 0..255, of a place between the lips, which is `above` on the upper arch and `below` on the lower one.
@@ -140,16 +160,6 @@ impl MouthLayer {
     }
 }
 
-/// From where to where a wider opening than the view's, in face widths, makes the layer come in.
-const EXCESS: [f32; 2] = [0.008, 0.03];
-
-/// How much more a mouth must open that shows teeth as its view does: the view's picture is still good there.
-const ALIKE: f32 = 0.03;
-
-/// From where to where a mouth that shows teeth where the view shows none, or the other way round, does so, in shares of
-/// its lines.
-const OTHER: [f32; 2] = [0.4, 0.65];
-
 /// The distance of the lips at each of their points, in face widths.
 fn gaps(points: &[Vec3; N_LANDMARKS]) -> [f32; N] {
     std::array::from_fn(|i| (points[LOWER_LIP[i]].y - points[UPPER_LIP[i]].y).max(0.0))
@@ -159,6 +169,10 @@ fn mix(colour: &mut [f32; 3], other: [f32; 3], share: f32) {
     for (value, other) in colour.iter_mut().zip(other) {
         *value += (other - *value) * share;
     }
+}
+
+fn luma([r, g, b]: [f32; 3]) -> f32 {
+    0.299 * r + 0.587 * g + 0.114 * b
 }
 
 fn smoothstep(from: f32, to: f32, x: f32) -> f32 {

@@ -4,7 +4,8 @@ use glam::{Mat2, Vec2, Vec3};
 
 use crate::geometry::{HeadPlacement, N_LANDMARKS};
 
-/// How strongly the arches are bent: depth = bend · x², in face widths. Of ICT-FaceKit's mean head, as all numbers here.
+/// How strongly the arches are bent: depth = bend · x², in face widths. By eye; so is [`BELOW_LIP`]. The other numbers are
+/// ICT-FaceKit's mean head's.
 const BEND: f32 = 2.2;
 /// From the bridge of the nose (168) down to its foot (2).
 const NOSE: f32 = 0.554;
@@ -69,9 +70,11 @@ pub(super) struct Unprojection {
 impl Unprojection {
     pub(super) fn of(placement: &HeadPlacement) -> Self {
         let [right, down, away] = [Vec3::X, Vec3::Y, Vec3::Z].map(|axis| (placement.rotation * axis).truncate());
-        let px_from_head = Mat2::from_cols(right, down);
-        // A head seen from the side shows no teeth; enrolment and the limits of turning keep far from that.
-        let inverse = if px_from_head.determinant().abs() < 0.1 { Mat2::IDENTITY } else { px_from_head.inverse() };
+        let determinant = right.perp_dot(down);
+        // A head seen from the side shows no teeth.
+        let determinant = if determinant.abs() < 0.1 { 0.1 } else { determinant };
+        let adjugate = Mat2::from_cols(Vec2::new(down.y, -right.y), Vec2::new(-down.x, right.x));
+        let inverse = adjugate * (1.0 / determinant);
         Self {
             centre_px: placement.centre_px,
             head_from_px: inverse * (1.0 / placement.width_px),
@@ -83,9 +86,10 @@ impl Unprojection {
     #[inline]
     pub(super) fn meet(&self, arch: &Arch, at_px: Vec2) -> Vec2 {
         let flat = self.head_from_px * (at_px - self.centre_px) - arch.edge.truncate() - self.by_depth * arch.edge.z;
-        // The sheet is bent little where it is seen: two steps end within a hundredth of a tooth.
-        let x = flat.x - self.by_depth.x * BEND * flat.x * flat.x;
-        flat - self.by_depth * (BEND * x * x)
+        // x = flat.x - by_depth.x BEND x², its root near 0; where a turned sheet is not met at all, where it is nearest.
+        let bend = self.by_depth.x * BEND;
+        let x = 2.0 * flat.x / (1.0 + (1.0 + 4.0 * bend * flat.x).max(0.0).sqrt());
+        Vec2::new(x, flat.y - self.by_depth.y * BEND * x * x)
     }
 }
 
@@ -106,7 +110,7 @@ mod tests {
         let unprojection = Unprojection::of(&placement);
         for at in [Vec2::ZERO, Vec2::new(0.1, -0.05), Vec2::new(-0.12, 0.02)] {
             let met = unprojection.meet(&arch, placement.project(arch.point(at)).truncate());
-            assert!(met.distance(at) < 0.004, "{at} became {met}");
+            assert!(met.distance(at) < 1e-4, "{at} became {met}");
         }
     }
 }

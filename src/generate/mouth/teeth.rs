@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use glam::Vec2;
 
-use super::arch::{Arch, scale};
+use super::arch::Arch;
+use super::photo::{Bite, Photo};
 use super::seen::Line;
-use super::{LOWER_LIP, N, UPPER_LIP, smoothstep};
+use super::{luma, smoothstep};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::geometry::HeadPlacement;
+use crate::geometry::MouthContents;
 use crate::identity::Identity;
 
 /// An average person's teeth; see models/README.md.
@@ -21,6 +22,11 @@ const HIGH: usize = 64;
 const PER_FACE: f32 = 256.0;
 /// From the teeth's edge to the border of the picture that is near it, in pixels.
 const MARGIN: f32 = 8.0;
+
+/// A view shows teeth with more lines of them than this, of [`crate::geometry::N_MOUTH_LINES`].
+const MIN_LINES: f32 = 2.0;
+/// The colour of own teeth is told by so many pixels of a row or more.
+const MIN_TEXELS: f32 = 30.0;
 
 /// Which row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,24 +84,28 @@ pub(super) struct Teeth {
     /// Their mean colour where light falls on them, 0..255, and how bright that is.
     colour: [f32; 3],
     pub(super) luma: f32,
-    /// Whether they are the person's own.
+    /// Whether the upper ones are the person's own.
     is_own: bool,
 }
 
 impl Teeth {
-    /// Those of the view that shows most of them.
+    /// Those of the view that shows most of them, with what each view `shows` between its lips.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] when the program was built from a torn picture.
-    pub(super) fn of(views: &[Arc<Identity>]) -> Result<Self> {
+    pub(super) fn of(views: &[Arc<Identity>], shows: &[MouthContents]) -> Result<Self> {
         let average = average()?;
         let main = Photo::of(&views[0]);
+        // The last of equals is taken: the main portrait.
         let best = views
             .iter()
-            .map(Photo::of)
+            .zip(shows)
+            .rev()
+            .filter(|(_, shown)| shown.certainty * shown.teeth.iter().sum::<f32>() > MIN_LINES)
+            .map(|(view, _)| Photo::of(view))
             .filter_map(|photo| photo.bite().map(|bite| (photo, bite)))
-            .max_by(|(_, a), (_, b)| a.shown.total_cmp(&b.shown));
-        let gain = main.teeth_colour();
+            .max_by_key(|(_, bite)| bite.n_shown);
+        let gain = main.teeth_gain();
         let mut teeth = Self {
             rows: average
                 .map(|row| row.iter().map(|[r, g, b, a]| [r * gain[0], g * gain[1], b * gain[2], *a]).collect()),
@@ -104,11 +114,11 @@ impl Teeth {
             flesh: Flesh { lips: main.lips_colour(), skin: main.skin_colour() },
             colour: [0.0; 3],
             luma: 0.0,
-            is_own: best.is_some(),
+            is_own: false,
         };
         if let Some((photo, bite)) = best {
             teeth.upper_shift = bite.upper_shift;
-            teeth.take(&photo, &bite);
+            teeth.is_own = teeth.take(&photo, &bite);
         }
         // The front teeth, near their edge: no gums are there.
         let front = |texel: &usize| {
@@ -163,8 +173,8 @@ impl Teeth {
         })
     }
 
-    /// Puts a photo's own teeth where it shows them; the others take their colour.
-    fn take(&mut self, photo: &Photo, bite: &Bite) {
+    /// Puts a photo's own teeth where it shows them; the others take their colour. Says whether it shows enough of them.
+    fn take(&mut self, photo: &Photo, bite: &Bite) -> bool {
         let points = &photo.identity.shape.points;
         let upper = Arch::upper(points, bite.upper_shift);
         let mut own: Vec<Option<([f32; 3], f32)>> = Vec::with_capacity(WIDE * HIGH);
@@ -184,12 +194,13 @@ impl Teeth {
             }
             own.push((inside > 0.0).then_some((rgb, inside)));
         }
-        if n > 30.0 {
-            let gain: [f32; 3] = std::array::from_fn(|c| (sum[c] / average[c].max(1.0)).clamp(0.3, 3.0));
-            for texel in self.rows.iter_mut().flatten() {
-                for c in 0..3 {
-                    texel[c] *= gain[c];
-                }
+        if n < MIN_TEXELS {
+            return false;
+        }
+        let gain: [f32; 3] = std::array::from_fn(|c| (sum[c] / average[c].max(1.0)).clamp(0.3, 3.0));
+        for texel in self.rows.iter_mut().flatten() {
+            for c in 0..3 {
+                texel[c] *= gain[c];
             }
         }
         for (texel, own) in self.rows[0].iter_mut().zip(own) {
@@ -199,6 +210,7 @@ impl Teeth {
             }
             texel[3] += (1.0 - texel[3]) * inside;
         }
+        true
     }
 }
 
@@ -206,10 +218,6 @@ impl Teeth {
 fn place(row: Row, texel: usize) -> Vec2 {
     let (x, y) = ((texel % WIDE) as f32 + 0.5, (texel / WIDE) as f32 + 0.5);
     Vec2::new(x - WIDE as f32 / 2.0, y - row.edge_px()) / PER_FACE
-}
-
-fn luma([r, g, b]: [f32; 3]) -> f32 {
-    0.299 * r + 0.587 * g + 0.114 * b
 }
 
 fn average() -> Result<[Vec<[f32; 4]>; 2]> {
@@ -226,142 +234,4 @@ fn average() -> Result<[Vec<[f32; 4]>; 2]> {
         .collect();
     let (upper, lower) = texels.split_at(WIDE * HIGH);
     Ok([upper.to_vec(), lower.to_vec()])
-}
-
-/// How the teeth of a photo stand.
-struct Bite {
-    /// How far the edge of the upper ones is below where an average person has it, in face widths.
-    upper_shift: f32,
-    /// How much of them is seen, in squared face widths.
-    shown: f32,
-    /// The brightest of them, 0..255.
-    bright: f32,
-}
-
-/// A photo, read at the mouth.
-struct Photo<'a> {
-    identity: &'a Identity,
-    placement: HeadPlacement,
-    /// The lips' inner edges, a closed line, in pixels.
-    outline_px: [Vec2; 2 * N],
-}
-
-impl<'a> Photo<'a> {
-    fn of(identity: &'a Arc<Identity>) -> Self {
-        let placement = HeadPlacement::at_rest(&identity.shape, 1.0);
-        let outline_px = std::array::from_fn(|i| {
-            let point = if i < N { UPPER_LIP[i] } else { LOWER_LIP[2 * N - 1 - i] };
-            identity.landmarks_px[point].truncate()
-        });
-        Self { identity, placement, outline_px }
-    }
-
-    fn colour(&self, at_px: Vec2) -> [f32; 3] {
-        self.identity.portrait.between(at_px)
-    }
-
-    fn colour_of(&self, point: usize) -> [f32; 3] {
-        self.colour(self.identity.landmarks_px[point].truncate())
-    }
-
-    /// How far a place is inside the opening between the lips, in face widths; at most 0 outside.
-    fn inside(&self, at_px: Vec2) -> f32 {
-        let (mut is_inside, mut nearest) = (false, f32::MAX);
-        for i in 0..2 * N {
-            let (a, b) = (self.outline_px[i], self.outline_px[(i + 1) % (2 * N)]);
-            if (a.y <= at_px.y) != (b.y <= at_px.y) && at_px.x < a.x + (b.x - a.x) * (at_px.y - a.y) / (b.y - a.y) {
-                is_inside = !is_inside;
-            }
-            let along = ((at_px - a).dot(b - a) / (b - a).length_squared().max(1e-6)).clamp(0.0, 1.0);
-            nearest = nearest.min(at_px.distance(a + (b - a) * along));
-        }
-        if is_inside { nearest / self.placement.width_px } else { 0.0 }
-    }
-
-    /// The colour of the lips, 0..255: the mean of both in their middle.
-    fn lips_colour(&self) -> [f32; 3] {
-        let places = [[14, 17], [13, 0], [87, 84], [317, 314]].map(|[a, b]| {
-            let [a, b] = [a, b].map(|i| self.identity.landmarks_px[i].truncate());
-            self.colour((a + b) / 2.0)
-        });
-        std::array::from_fn(|c| places.iter().map(|p| p[c]).sum::<f32>() / 4.0)
-    }
-
-    /// The colour of the skin, 0..255: cheeks and forehead.
-    fn skin_colour(&self) -> [f32; 3] {
-        let skin = [50, 280, 151, 205, 425].map(|i| self.colour_of(i));
-        std::array::from_fn(|c| skin.iter().map(|s| s[c]).sum::<f32>() / 5.0)
-    }
-
-    /// What an average person's teeth are multiplied by where the photo shows none: by the face's light, as the whites of
-    /// the eyes and the skin tell it.
-    fn teeth_colour(&self) -> [f32; 3] {
-        let whites: [[f32; 3]; 4] = [[33, 468], [133, 468], [263, 473], [362, 473]].map(|[corner, iris]| {
-            let [corner, iris] = [corner, iris].map(|i| self.identity.landmarks_px[i].truncate());
-            self.colour(iris + (corner - iris) * 0.62)
-        });
-        let brightest = whites.into_iter().fold([0.0; 3], |a, b| if luma(b) > luma(a) { b } else { a });
-        let mean = self.skin_colour();
-        let bright = (0.5 * luma(brightest) + 0.5 * (1.1 * luma(mean))).clamp(70.0, 215.0);
-        // The tint of the light, halved: whites of eyes are small and skin has a colour of its own.
-        std::array::from_fn(|c| {
-            let tint = (brightest[c] / luma(brightest).max(1.0)).clamp(0.6, 1.5);
-            bright / 218.0 * (0.5 + 0.5 * tint)
-        })
-    }
-
-    /// How its teeth stand, where it shows enough of them.
-    fn bite(&self) -> Option<Bite> {
-        let arch = Arch::upper(&self.identity.shape.points, 0.0);
-        let scale = scale(&self.identity.shape.points);
-        let skin = luma(self.skin_colour());
-        // Means over the front teeth, line by line from above to below the expected edge.
-        const LINES: usize = 80;
-        let depth = |line: usize| (line as f32 / LINES as f32 * 0.30 - 0.18) * scale;
-        let mut profile = [None; LINES];
-        let mut all = Vec::new();
-        for (line, mean) in profile.iter_mut().enumerate() {
-            let (mut sum, mut n) = (0.0, 0);
-            for i in 0..17 {
-                let at = Vec2::new((i as f32 - 8.0) * 0.0125, depth(line));
-                let at_px = self.placement.project(arch.point(at)).truncate();
-                if self.inside(at_px) > 0.004 {
-                    let value = luma(self.colour(at_px));
-                    all.push(value);
-                    sum += value;
-                    n += 1;
-                }
-            }
-            if n >= 9 {
-                *mean = Some(sum / n as f32);
-            }
-        }
-        if all.len() < 60 {
-            return None;
-        }
-        all.sort_unstable_by(f32::total_cmp);
-        let bright = all[all.len() * 9 / 10];
-        let seen: Vec<(f32, f32)> =
-            profile.iter().enumerate().filter_map(|(i, mean)| mean.map(|mean| (depth(i), mean))).collect();
-        let (first, last) = (seen.first()?.0, seen.last()?.0);
-        let share = all.iter().filter(|value| **value > 0.6 * bright).count() as f32 / all.len() as f32;
-        if bright < 0.75 * skin || last - first < 0.02 || share < 0.35 {
-            return None;
-        }
-        // The edge: the darkest line near where it is expected, if it is clearly darker than the teeth above it.
-        let darkest = seen
-            .iter()
-            .filter(|(y, _)| y.abs() < 0.05 && *y > first + 0.015)
-            .min_by(|a, b| (a.1 / bright + 4.0 * a.0.abs()).total_cmp(&(b.1 / bright + 4.0 * b.0.abs())));
-        let above = |y: f32| {
-            let values: Vec<f32> = seen.iter().filter(|(at, _)| *at < y - 0.01).map(|(_, value)| *value).collect();
-            values.iter().sum::<f32>() / values.len().max(1) as f32
-        };
-        let shift = match darkest {
-            Some(&(y, value)) if value < 0.8 * above(y) => y,
-            _ if last < 0.05 => last + 0.004,
-            _ => 0.0,
-        };
-        Some(Bite { upper_shift: shift.clamp(-0.06, 0.06), shown: all.len() as f32, bright })
-    }
 }

@@ -77,7 +77,8 @@ impl Ensemble {
         mut elsewhere: Option<&mut (dyn Elsewhere + 'static)>,
         portrait: &mut Portrait,
     ) -> Result<Option<Away>> {
-        let Mix { front, back } = self.views.choose(signal);
+        let views = self.views.choose(signal);
+        let Mix { front, back } = views;
         if let Some(elsewhere) = elsewhere.as_deref_mut().filter(|_| self.introduced != front) {
             self.introduce(elsewhere)?;
         }
@@ -97,7 +98,7 @@ impl Ensemble {
             player.play(&mut self.back)?;
             mix(&mut portrait.picture, &self.back.picture, share);
         }
-        self.mouth.paint(front, signal, self.players[front].landmarks_px(), &mut portrait.picture);
+        self.mouth.paint(views, signal, self.players[front].landmarks_px(), &mut portrait.picture);
         Ok(away)
     }
 }

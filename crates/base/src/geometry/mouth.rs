@@ -36,8 +36,13 @@ impl MouthContents {
     pub fn lerp(&self, other: &Self, t: f32) -> Self {
         let (of_self, of_other) = ((1.0 - t) * self.certainty, t * other.certainty);
         let certainty = of_self + of_other;
-        if certainty <= 0.0 {
-            return Self::UNKNOWN;
+        let whites = match [self.whites, other.whites] {
+            [0.0, known] | [known, 0.0] => known,
+            [a, b] => a + (b - a) * t,
+        };
+        // A certainty that is not a number is none.
+        if certainty.is_nan() || certainty <= 0.0 {
+            return Self { whites, ..Self::UNKNOWN };
         }
         let share = of_other / certainty;
         let mix =
@@ -47,12 +52,13 @@ impl MouthContents {
             light: mix(&self.light, &other.light),
             paleness: mix(&self.paleness, &other.paleness),
             teeth: mix(&self.teeth, &other.teeth),
-            whites: self.whites + (other.whites - self.whites) * share,
+            whites,
         }
     }
 
-    /// How many of the lines are teeth in both, and how many more in one of both, 0..1; 0 where one is not known.
-    pub fn teeth_beside(&self, other: &Self) -> [f32; 2] {
+    /// How much of both is teeth, as far as they show equally much, and how much more one of both shows, 0..1; 0 where one is
+    /// not known.
+    pub fn teeth_alike_and_other(&self, other: &Self) -> [f32; 2] {
         let share = |contents: &Self| contents.teeth.iter().sum::<f32>() / N_MOUTH_LINES as f32;
         let (a, b) = (share(self), share(other));
         [a.min(b), (a - b).abs()].map(|share| share * self.certainty * other.certainty)
@@ -77,6 +83,10 @@ mod tests {
         let between = MouthContents::UNKNOWN.lerp(&known, 0.25);
         assert_eq!((between.light, between.certainty), (known.light, 0.2));
         assert_eq!(MouthContents::UNKNOWN.lerp(&MouthContents::UNKNOWN, 0.5), MouthContents::UNKNOWN);
+        let seen = MouthContents { whites: 1.3, ..MouthContents::UNKNOWN };
+        assert_eq!([MouthContents::UNKNOWN.lerp(&seen, 0.1).whites, seen.lerp(&known, 0.9).whites], [1.3; 2]);
+        let torn = MouthContents { certainty: f32::NAN, ..known };
+        assert_eq!(known.lerp(&torn, 0.5), MouthContents::UNKNOWN);
     }
 
     #[test]
