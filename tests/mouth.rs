@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use crate::common::open_mouth;
 use effigy::capture::{ClipSource, Read, SourceOptions};
 use effigy::clock::ManualClock;
+use effigy::drive::{DriveOptions, Driver, Strengths};
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::neural::NeuralGenerator;
 use effigy::generate::weights::Weights;
@@ -154,6 +155,9 @@ fn a_shut_mouth_tells_nothing_and_an_open_one_is_darker_than_skin() {
     let mut tracker = FaceTracker::new(TrackerOptions::default()).unwrap();
     let (mut frame, mut face) = (RawFrame::default(), FaceObservation::default());
     let (mut n_open, mut n_shut) = (0, 0);
+    // A mouth that shall not move does not show what the driver's does either.
+    let still = DriveOptions { strengths: Strengths { mouth: 0.0, ..Strengths::default() }, ..DriveOptions::default() };
+    let mut drivers = [DriveOptions::default(), still].map(|options| Driver::new(options, portrait()).unwrap());
     while clip.read(&mut frame, &ManualClock::new()).unwrap() == Read::Fresh {
         if !tracker.observe(&frame, &mut face).unwrap() {
             continue;
@@ -169,6 +173,12 @@ fn a_shut_mouth_tells_nothing_and_an_open_one_is_darker_than_skin() {
             n_open += 1;
             let darkest = mouth.light.iter().copied().fold(f32::MAX, f32::min);
             assert!(mouth.certainty > 0.9 && darkest < 0.6, "{mouth:?}");
+            let [moved, still] = drivers.each_mut().map(|driver| {
+                let mut signal = crate::common::rest();
+                driver.drive(Some(&face), None, frame.captured(), &mut signal);
+                signal.mouth.certainty
+            });
+            assert!(moved > 0.0 && still == 0.0, "{moved} and {still}");
         }
     }
     assert!(n_open > 10 && n_shut > 10, "{n_open} open, {n_shut} shut");

@@ -17,6 +17,7 @@ use self::opening::Opening;
 use self::seen::Seen;
 use self::teeth::{Row, Teeth};
 use super::views::{Mix, portraits};
+use super::warp::{LOWER_LIP, UPPER_LIP, smoothstep};
 use crate::error::Result;
 use crate::face::{read_mouth, whites};
 use crate::frame::Rgba;
@@ -31,12 +32,8 @@ mod photo;
 mod seen;
 mod teeth;
 
-/// The lips' inner edges, from the picture's left corner to its right one; the ends are shared.
-const UPPER_LIP: [usize; N] = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308];
-/// See [`UPPER_LIP`].
-const LOWER_LIP: [usize; N] = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308];
 /// Points along each lip.
-const N: usize = 11;
+const N: usize = UPPER_LIP.len();
 
 /// From where to where a wider opening than the view's, in face widths, makes the layer come in.
 const EXCESS: [f32; 2] = [0.008, 0.03];
@@ -160,6 +157,14 @@ impl MouthLayer {
     }
 }
 
+/// The opening between the lips' inner edges as a closed line, in the points' pixels.
+fn outline(points_px: &Landmarks) -> [Vec2; 2 * N] {
+    std::array::from_fn(|i| {
+        let point = if i < N { UPPER_LIP[i] } else { LOWER_LIP[2 * N - 1 - i] };
+        points_px[point].truncate()
+    })
+}
+
 /// The distance of the lips at each of their points, in face widths.
 fn gaps(points: &[Vec3; N_LANDMARKS]) -> [f32; N] {
     std::array::from_fn(|i| (points[LOWER_LIP[i]].y - points[UPPER_LIP[i]].y).max(0.0))
@@ -173,9 +178,4 @@ fn mix(colour: &mut [f32; 3], other: [f32; 3], share: f32) {
 
 fn luma([r, g, b]: [f32; 3]) -> f32 {
     0.299 * r + 0.587 * g + 0.114 * b
-}
-
-fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
-    let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
-    t * t * (3.0 - 2.0 * t)
 }

@@ -12,11 +12,13 @@ use glam::{Vec2, Vec3};
 use self::edges::Edges;
 use self::eyes::Eyes;
 use self::mesh::Triangle;
+pub(super) use self::mesh::{LOWER_LIP, UPPER_LIP};
 use self::mouth::Mouth;
 pub(crate) use self::raster::Canvas;
 use self::raster::{Corner, Part};
 use self::source::Source;
-use self::surround::{Surround, smoothstep};
+use self::surround::Surround;
+pub(super) use self::surround::smoothstep;
 
 use super::views::{Mix, Views, mix, portraits};
 use super::{Generator, Portrait};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use glam::Vec2;
 
-use super::{LOWER_LIP, N, UPPER_LIP};
+use super::{N, outline};
 use crate::geometry::Landmarks;
 
 /// Lines that each pixel is cut into.
@@ -47,10 +47,7 @@ impl Opening {
 
     /// Draws the opening of a face with these points; `None` where it has no pixel of the picture.
     pub(super) fn draw(&mut self, target: &Landmarks) -> Option<Window> {
-        let outline: [Vec2; 2 * N] = std::array::from_fn(|i| {
-            let point = if i < N { UPPER_LIP[i] } else { LOWER_LIP[2 * N - 1 - i] };
-            target[point].truncate()
-        });
+        let outline = outline(target);
         let (low, high) = outline.iter().fold((Vec2::MAX, Vec2::MIN), |(low, high), p| (low.min(*p), high.max(*p)));
         let margin = 2.0 + self.softness_px() as f32 * 2.0;
         let clip = |v: f32| v.clamp(0.0, self.size_px as f32) as usize;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use glam::Vec2;
 
 use super::arch::{Arch, scale};
-use super::{LOWER_LIP, N, UPPER_LIP, luma};
+use super::{N, luma, outline};
 use crate::geometry::HeadPlacement;
 use crate::identity::Identity;
 
@@ -34,11 +34,7 @@ pub(super) struct Photo<'a> {
 impl<'a> Photo<'a> {
     pub(super) fn of(identity: &'a Arc<Identity>) -> Self {
         let placement = HeadPlacement::at_rest(&identity.shape, 1.0);
-        let outline_px = std::array::from_fn(|i| {
-            let point = if i < N { UPPER_LIP[i] } else { LOWER_LIP[2 * N - 1 - i] };
-            identity.landmarks_px[point].truncate()
-        });
-        Self { identity, placement, outline_px }
+        Self { identity, placement, outline_px: outline(&identity.landmarks_px) }
     }
 
     /// The colour at a place, 0..255.

@@ -10,9 +10,9 @@ pub(super) const OVAL: [usize; 36] = [
 ];
 
 /// The lips' inner edges, from the picture's left corner to its right one; the ends are shared.
-pub(super) const UPPER_LIP: [usize; 11] = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308];
+pub(in crate::generate) const UPPER_LIP: [usize; 11] = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308];
 /// See [`UPPER_LIP`].
-pub(super) const LOWER_LIP: [usize; 11] = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308];
+pub(in crate::generate) const LOWER_LIP: [usize; 11] = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308];
 
 /// The points around one eye.
 pub(super) struct Eye {

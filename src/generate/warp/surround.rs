@@ -184,7 +184,7 @@ fn spread(angles: &[f32; N_SPOKES]) -> [f32; N_SPOKES] {
 }
 
 /// 0 below `from`, 1 above `to`, smooth between.
-pub(super) fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
+pub(in crate::generate) fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
     let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }
