@@ -132,7 +132,7 @@ fn run(identity: &Arc<Identity>, duration: Duration, with_clients: bool) -> Outc
             // The first sink is where the age is taken: the pipeline's end, whatever the server does.
             sinks: vec![Box::new(NullSink::default()), Box::new(server)],
             foreground: None,
-            size_px: 512,
+            beside: None,
             every_frame: false,
             figures,
         },

@@ -69,7 +69,7 @@ fn run(identity: &Arc<Identity>, size_px: usize, duration: Duration) -> Result<R
             identities: vec![Arc::clone(identity)],
             sinks: vec![Box::new(NullSink::default())],
             foreground: None,
-            size_px,
+            beside: None,
             every_frame: false,
             figures: Arc::new(LiveFigures::default()),
         },

@@ -98,7 +98,7 @@ fn main() -> Outcome<()> {
         sinks: vec![Box::new(Witness { clock: Arc::clone(&clock), shown, seen: Arc::clone(&seen) }), Box::new(page)],
         foreground: None,
         motion: Vec::new(),
-        size_px: SIZE_PX,
+        beside: None,
         every_frame: false,
         figures,
     };

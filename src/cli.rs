@@ -159,6 +159,7 @@ pub(crate) struct DemoArgs {
   effigy run --identity me.effigy --sink window --sink file:out.mp4 --microphone
   effigy run --identity me.effigy --model vae-gan            a founding family instead of effigy's own network
   effigy run --identity me.effigy --source rtsp://192.168.1.9/live --sink window
+  effigy run --identity me.effigy,ann.effigy --faces 2       two people before the camera, side by side
 
   effigy run --identity me.effigy --source vmc:39540         motion of another program drives
   effigy run --identity me.effigy --source audio:talk.mp3 --sink file:out.mp4 --every-frame
@@ -182,6 +183,10 @@ pub(crate) struct RunArgs {
     /// Which of them is shown first: its key
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_first)]
     pub(crate) first: usize,
+    /// How many people drive, 1 or 2: with 2 each face drives an identity of its own, the first two side by side, or in one
+    /// photo of both with --framing photo. Two who come at once are taken from left to right
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) faces: u8,
     /// What drives: camera[:N|NAME], pattern, a clip's or picture's FILE, an address (rtsp://, http://, srt:// …),
     /// or - (a file from standard input);
     /// or motion of another program instead of a camera: vmc[:ADDRESS], ifm[:ADDRESS], motion:FILE.jsonl;

@@ -25,10 +25,12 @@ pub use badge::{BadgeLanguage, BadgePlace};
 pub use card::CardReason;
 pub use framing::{CAMERA_FRAME_PX, FRAME_SIDES_PX, FrameSize, Framing, OFFSETS, View, ZOOMS, generated_px};
 pub use options::CompositeOptions;
+pub(crate) use pair::Pair;
+pub use pair::is_one_photo;
 pub use shown::{BackgroundKind, Shown};
 
 use self::background::Plate;
-use self::badge::Badge;
+use self::badge::{Badge, Bounds};
 use self::card::Cards;
 use self::framing::{Area, Framer};
 use self::mouth::Mouth;
@@ -39,6 +41,7 @@ mod card;
 mod framing;
 mod mouth;
 mod options;
+mod pair;
 mod shown;
 mod text;
 
@@ -49,7 +52,7 @@ pub struct OutFrame {
     /// Which still picture it shows outside of `moving`; 0 for none.
     still: u64,
     /// Where pictures of the same still one differ.
-    moving: [Area; 2],
+    moving: [Area; 3],
     /// What happened to the frame so far.
     pub trace: Trace,
     /// The driver's points, for a window that draws them as lines; `None` without a face.
@@ -59,8 +62,8 @@ pub struct OutFrame {
     pub driver_aspect: f32,
     /// Who and what is in the picture, for whoever steers.
     pub shown: Shown,
-    /// The consent of who is shown, for recordings, which state it; `None` where nobody is shown.
-    pub consent: Option<Arc<DisclosedConsent>>,
+    /// The consents of those who are shown, for recordings, which state them; `None` where nobody is shown.
+    pub consents: [Option<Arc<DisclosedConsent>>; 2],
 }
 
 impl OutFrame {
@@ -69,12 +72,12 @@ impl OutFrame {
         Self {
             picture: Rgba::new(width_px, height_px),
             still: 0,
-            moving: [Area::default(); 2],
+            moving: [Area::default(); 3],
             trace: Trace::default(),
             driver_landmarks: None,
             driver_aspect: 1.0,
             shown: Shown::default(),
-            consent: None,
+            consents: [None, None],
         }
     }
 
@@ -93,7 +96,7 @@ impl OutFrame {
         self.driver_landmarks = other.driver_landmarks;
         self.driver_aspect = other.driver_aspect;
         self.shown = other.shown;
-        self.consent.clone_from(&other.consent);
+        self.consents.clone_from(&other.consents);
     }
 
     /// Makes a frame from any picture, for tests of sinks.
@@ -160,13 +163,12 @@ impl Compositor {
         })
     }
 
-    /// One without the invisible mark, to compare its pictures with the truth: the mark would be counted as an error. They
-    /// must not leave the process; see [`marked`].
+    /// One whose pictures have no marks: to compare them with the truth, where a mark would be counted as an error (see
+    /// `marked`), or for a part of a frame, which [`Pair`] marks. They must not leave the process.
     ///
     /// # Errors
     /// As [`Self::new`].
-    #[cfg(feature = "train")]
-    pub(crate) fn to_measure(options: CompositeOptions) -> Result<Self> {
+    pub(crate) fn unmarked(options: CompositeOptions) -> Result<Self> {
         Ok(Self { embedder: None, ..Self::new(options)? })
     }
 
@@ -326,7 +328,7 @@ impl Compositor {
             strip.copy(&still.picture, &mut out.picture);
         } else {
             out.picture.copy_from(&still.picture);
-            (out.still, out.moving) = (still.id, [area, strip]);
+            (out.still, out.moving) = (still.id, [area, strip, Area::default()]);
         }
         framer.draw(portrait, &mut out.picture)?;
         self.leave(area, out);
@@ -335,20 +337,23 @@ impl Compositor {
 
     /// Moves the badge where the mouth is not.
     fn keep_mouth_clear(&mut self, trace: &Trace) {
-        let size = self.options.size_px;
-        let square = match &self.framer {
-            None => Some((Vec2::ZERO, size as f32)),
-            Some(framer) => framer.shown_square(self.options.mirror),
-        };
-        let (Some(mouth), Some((corner_px, side_px))) = (&self.mouth, square.filter(|_| self.options.badge)) else {
-            return;
-        };
-        let bounds = mouth.in_frame(corner_px, side_px, self.options.mirror);
-        if self.badge.keep_clear(&bounds, trace.captured)
+        if self.options.badge
+            && let Some(bounds) = self.mouth_bounds()
+            && self.badge.keep_clear(&[bounds], trace.captured)
             && let Some(framer) = &mut self.framer
         {
             framer.forget();
         }
+    }
+
+    /// Where the frame shows the mouth, once an identity was adopted.
+    fn mouth_bounds(&self) -> Option<Bounds> {
+        let is_mirrored = self.options.mirror;
+        let (corner_px, side_px) = match &self.framer {
+            None => (Vec2::ZERO, self.options.size_px as f32),
+            Some(framer) => framer.shown_square(is_mirrored)?,
+        };
+        Some(self.mouth.as_ref()?.in_frame(corner_px, side_px, is_mirrored))
     }
 
     /// Writes the placeholder that says why there is no portrait into `out`.
@@ -364,16 +369,36 @@ impl Compositor {
     fn leave(&mut self, drawn: Area, out: &mut OutFrame) {
         let badge = self.options.badge.then_some(&self.badge);
         seal(self.embedder.as_mut(), badge, &mut out.picture, drawn);
-        // A picture that no frame is behind has no age to tell.
-        if self.has_stamp && out.trace.frame_id != 0 {
-            let own = Stamp { origin: Origin::Output, frame_id: out.trace.frame_id as u32, time: out.trace.captured };
-            let stamp = out.trace.stamp.map_or(own, |driver| Stamp { origin: Origin::Output, ..driver });
-            latency::draw(&stamp, &mut out.picture);
+        if self.has_stamp {
+            stamp(out);
+        }
+    }
+
+    /// Where the frame shows the middle of the face, from the left in pixels, once an identity was adopted; `None` where the
+    /// frame is the generated square.
+    fn face_column(&self) -> Option<f32> {
+        self.framer.as_ref()?.face_column(self.options.mirror)
+    }
+
+    /// Lets the head move in these columns of the frame only.
+    fn set_columns(&mut self, columns: (usize, usize)) {
+        if let Some(framer) = &mut self.framer {
+            framer.set_columns(columns);
         }
     }
 }
 
-/// A picture of [`Compositor::to_measure`] as it may leave: with the invisible mark.
+/// Draws number and time of the driver's frame over the upper edge.
+fn stamp(out: &mut OutFrame) {
+    // A picture that no frame is behind has no age to tell.
+    if out.trace.frame_id != 0 {
+        let own = Stamp { origin: Origin::Output, frame_id: out.trace.frame_id as u32, time: out.trace.captured };
+        let stamp = out.trace.stamp.map_or(own, |driver| Stamp { origin: Origin::Output, ..driver });
+        latency::draw(&stamp, &mut out.picture);
+    }
+}
+
+/// A picture of [`Compositor::unmarked`] as it may leave: with the invisible mark.
 #[cfg(feature = "train")]
 pub(crate) fn marked(picture: &Rgb) -> Rgb {
     let mut marked = Rgba::new(picture.width_px(), picture.height_px());

@@ -67,8 +67,10 @@ impl Statement {
 
     /// Adds who is shown in a frame, once.
     pub fn add(&mut self, frame: &OutFrame) {
-        if let Some(consent) = frame.consent.as_deref().filter(|consent| !self.consents.contains(consent)) {
-            self.consents.push(consent.clone());
+        for consent in frame.consents.iter().flatten() {
+            if !self.consents.contains(consent) {
+                self.consents.push(DisclosedConsent::clone(consent));
+            }
         }
     }
 }

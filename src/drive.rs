@@ -132,6 +132,8 @@ pub struct DriveOptions {
     pub predict_ms: f32,
     /// Whether the driver may change: else nobody is taken for somebody else, however the face jumps.
     pub may_change: bool,
+    /// Whether the portrait is shown also while nobody was seen for long, so that who comes then is eased in.
+    pub is_always_shown: bool,
     /// Whether jitter is filtered out. Not where every frame must be exactly what was seen.
     pub is_filtered: bool,
     /// Whether what moves beside the mesh is followed, where the generator can make something of it.
@@ -147,6 +149,7 @@ impl Default for DriveOptions {
             eye_contact: 0.0,
             predict_ms: 0.0,
             may_change: true,
+            is_always_shown: false,
             is_filtered: true,
             is_dense: true,
         }
@@ -199,7 +202,7 @@ impl Driver {
             pose: RestingPose::default(),
             retargeter: Retargeter::new()?,
             filter: SignalFilter::default(),
-            presence: PresenceTimer::default(),
+            presence: PresenceTimer::new(options.is_always_shown),
             dense_mean: DenseMean::default(),
             ahead: LookAhead::new(options.predict_ms)?,
             latent: RestingLatent::default(),

@@ -31,6 +31,7 @@ mod landmarker;
 mod matte;
 mod mirror;
 mod mouth;
+mod pair;
 mod photo;
 mod smooth;
 mod tracker;
@@ -42,10 +43,24 @@ pub trait Tracker: Send {
     /// # Errors
     /// When the tracker cannot go on, not when there is no face.
     fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool>;
+
+    /// Looks for two faces, each of which stays the same one from frame to frame; says which of them are there. Who cannot
+    /// tell two apart sees the first one alone.
+    ///
+    /// # Errors
+    /// As [`Tracker::observe`].
+    fn observe_two(&mut self, frame: &RawFrame, faces: [&mut FaceObservation; 2]) -> Result<[bool; 2]> {
+        let [first, _] = faces;
+        Ok([self.observe(frame, first)?, false])
+    }
 }
 
 impl Tracker for FaceTracker {
     fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
         Self::observe(self, frame, face)
+    }
+
+    fn observe_two(&mut self, frame: &RawFrame, faces: [&mut FaceObservation; 2]) -> Result<[bool; 2]> {
+        Self::observe_two(self, frame, faces)
     }
 }

@@ -21,7 +21,7 @@ use crossbeam_channel::Receiver;
 use crate::capture::{RawFrame, Read, Source};
 use crate::clock::Clock;
 use crate::composite::{Compositor, OutFrame};
-use crate::drive::{DenseMotion, DriveOptions, Driver, DriverLatent};
+use crate::drive::{DenseMotion, DriveOptions, DriverLatent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceObservation, Tracker};
 use crate::generate::Generator;
@@ -35,10 +35,11 @@ use crate::trace::{Stage, Trace};
 
 pub use crate::control::{Control, MAX_IDENTITIES};
 
+mod person;
 mod portray;
 mod watch;
 
-use portray::Portrayer;
+use portray::{Portrayer, Whom};
 use watch::{WatchOptions, Watcher};
 
 /// No thread waits longer than this before it looks whether the run has ended.
@@ -60,19 +61,27 @@ pub struct Stages {
     pub identities: Vec<Arc<Identity>>,
     /// Who is shown first, counted from 0.
     pub first: usize,
+    /// A second person beside the first, driven by a second face.
+    pub beside: Option<Beside>,
     /// Where the pictures go. The report's figures are those of the first sink, or of `foreground`.
     pub sinks: Vec<Box<dyn Sink + Send>>,
     /// A sink that must live on the caller's thread: the window.
     pub foreground: Option<Box<dyn Sink>>,
     /// Where the driver's motion goes, as numbers.
     pub motion: Vec<Box<dyn MotionSink>>,
-    /// Size of the generated square, in pixels a side.
-    pub size_px: usize,
     /// Whether every frame is rendered and none dropped, instead of the newest. Such a run has no clock: its pictures
     /// follow from the frames and their own times alone, one for each, however long a stage takes.
     pub every_frame: bool,
     /// Figures for overlays.
     pub figures: Arc<LiveFigures>,
+}
+
+/// Who is shown beside the first identity.
+pub struct Beside {
+    /// Who, counted from 0.
+    pub identity: usize,
+    /// What makes the pictures of them.
+    pub generator: Box<dyn Generator>,
 }
 
 /// A frame on its way from capture to face.
@@ -82,15 +91,29 @@ struct Captured {
     trace: Trace,
 }
 
-/// A frame on its way from face to generate: its picture stays behind.
+/// A face on its way from face to generate.
 #[derive(Clone, Default)]
-struct Observed {
-    /// Whether a face was seen; what `face` says counts only then.
+struct Seen {
+    /// Whether it was seen; what `face` says counts only then.
     is_seen: bool,
     face: Box<FaceObservation>,
     /// What moves beside its mesh, where that is measured.
     dense: Option<Box<DenseMotion>>,
-    /// What an encoder makes of it, where the generator is driven by that.
+}
+
+impl Seen {
+    fn face(&self) -> Option<&FaceObservation> {
+        self.is_seen.then_some(&*self.face)
+    }
+}
+
+/// A frame on its way from face to generate: its picture stays behind.
+#[derive(Clone, Default)]
+struct Observed {
+    first: Seen,
+    /// The second face, where two are followed.
+    beside: Option<Seen>,
+    /// What an encoder makes of the first, where the generator is driven by that.
     latent: Option<Box<DriverLatent>>,
     trace: Trace,
 }
@@ -125,9 +148,9 @@ impl Ending {
 /// The first error of any stage. A panic in a stage is an [`ErrorKind::Internal`] error.
 pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Result<Report> {
     let first = stages.first.min(stages.identities.len().saturating_sub(1));
-    let Some(identity) = stages.identities.get(first).cloned() else {
+    if stages.identities.is_empty() {
         return Err(Error::new(ErrorKind::Config, "no identity to show; enroll a photo first"));
-    };
+    }
     let is_live = !stages.every_frame;
     let keep = if is_live { Keep::Newest } else { Keep::Every };
     let ending = Ending { is_asked: AtomicBool::new(false), error: Mutex::new(None) };
@@ -160,20 +183,12 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         stages.motion.iter().map(|_| channel(vec![MotionFrame::default()], keep)).unzip();
 
     let is_dense = stages.drive.is_dense && stages.generator.is_dense();
-    let watch = WatchOptions { is_dense, is_live, reads_stamps: stages.compositor.has_stamp() };
+    let (has_second, reads_stamps) = (stages.beside.is_some(), stages.compositor.has_stamp());
+    let watch = WatchOptions { is_dense, is_live, has_second, reads_stamps };
     let encoder = LatentEncoder::of(&*stages.generator)?;
     let watcher = Watcher::new(stages.tracker, encoder, watch)?;
-    let driver = Driver::new(stages.drive, identity)?;
-    let generator = stages.generator;
-    let portrayer = Portrayer::new(
-        driver,
-        generator,
-        stages.compositor,
-        (stages.identities, first),
-        control,
-        stages.size_px,
-        is_live,
-    )?;
+    let whom = Whom { identities: stages.identities, first, beside: stages.beside };
+    let portrayer = Portrayer::new(stages.generator, whom, stages.drive, stages.compositor, control, is_live)?;
     // What the first identity was given may be another form than what was opened.
     portrayer.backend().clone_into(&mut facts.backend);
 
@@ -198,7 +213,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         }
         let portray = spawn(scope, "generate", ending, move || {
             let outcome = portrayer.run(observed_rx, outlets, motion_outlets, clock, ending, figures);
-            outcome.map(|drops| (drops, portrayer.identity_name(), portrayer.was_badged()))
+            outcome.map(|drops| (drops, portrayer.identity_names(), portrayer.was_badged()))
         })?;
 
         let mut meters = Vec::new();

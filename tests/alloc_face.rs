@@ -76,6 +76,36 @@ fn observing_allocates_nothing() {
 }
 
 #[test]
+fn observing_two_allocates_nothing() {
+    let (picture, has_face) = portrait();
+    let mut tracker = FaceTracker::new(TrackerOptions::default()).unwrap();
+    let (mut first, mut second) = (FaceObservation::default(), FaceObservation::default());
+    // Both, one alone, nobody.
+    let (width, height) = (picture.width_px(), picture.height_px());
+    let mut frames = [2, 1, 0].map(|n| {
+        let mut wide = Rgb::new(2 * width, height);
+        for (row, from) in wide.data_mut().chunks_exact_mut(6 * width).zip(picture.data().chunks_exact(3 * width)) {
+            (0..n).for_each(|i| row[3 * width * i..][..3 * width].copy_from_slice(from));
+        }
+        RawFrame::new(wide, Timestamp::default())
+    });
+    let mut time = 0;
+    let mut observe = |frame: &mut RawFrame| {
+        time += 100_000_000;
+        frame.set_captured(Timestamp::from_nanos(time));
+        let is_seen = tracker.observe_two(frame, [&mut first, &mut second]).unwrap();
+        is_seen.into_iter().filter(|is_seen| *is_seen).count()
+    };
+    for frame in &mut frames {
+        let _ = observe(frame);
+    }
+    let before = n_allocations();
+    let n_faces: usize = [0, 0, 1, 1, 1, 0, 0, 0, 2, 2, 1, 1, 1].iter().map(|&i| observe(&mut frames[i])).sum();
+    assert_eq!(n_allocations() - before, 0, "allocations in 13 frames");
+    assert!(n_faces >= if has_face { 13 } else { 0 }, "{n_faces}");
+}
+
+#[test]
 fn measuring_what_moves_beside_the_mesh_allocates_nothing() {
     let (picture, has_face) = portrait();
     let mut frame = RawFrame::new(picture, Timestamp::default());

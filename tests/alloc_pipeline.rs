@@ -19,7 +19,7 @@ use effigy::drive::DriveOptions;
 use effigy::face::{FaceTracker, TrackerOptions};
 use effigy::generate::warp::WarpGenerator;
 use effigy::identity::{Basis, EnrollOptions, Enroller, Framing};
-use effigy::pipeline::{Stages, run};
+use effigy::pipeline::{self, Stages, run};
 use effigy::report::LiveFigures;
 use effigy::sink::{Delivery, NullSink};
 use effigy::{DrivingSignal, Generator, Identity, OutFrame, Portrait, RawFrame, Result, Rgb, Sink, Source};
@@ -144,15 +144,16 @@ impl Sink for Watched {
     }
 }
 
-/// The portrait in a camera's picture, moved by (x, y) pixels.
-fn seen(portrait: &Rgb, x: f32, y: f32) -> Rgb {
+/// The portrait in a camera's picture, moved by (x, y) pixels; `n` of it beside each other.
+fn seen(portrait: &Rgb, n: usize, x: f32, y: f32) -> Rgb {
     let (width, height) = CAMERA_PX;
     let mut picture = Rgb::from_data(width, height, vec![90; width * height * 3]).unwrap();
-    let scale = portrait.height_px() as f32 / height as f32;
-    let left = 0.5 * (width as f32 - portrait.width_px() as f32 / scale);
+    let scale = portrait.height_px() as f32 / height as f32 * n as f32;
+    let part = width / n;
+    let left = 0.5 * (part as f32 - portrait.width_px() as f32 / scale);
     for row in 0..height {
-        for column in 0..width {
-            let (from_x, from_y) = ((column as f32 - left - x) * scale, (row as f32 - y) * scale);
+        for column in 0..part * n {
+            let (from_x, from_y) = (((column % part) as f32 - left - x) * scale, (row as f32 - y) * scale);
             let is_inside = from_x >= 0.0
                 && from_y >= 0.0
                 && from_x < portrait.width_px() as f32
@@ -179,9 +180,19 @@ fn a_run_allocates_nothing_once_it_has_warmed_up() {
         face: None,
     };
     let identity = Arc::new(Enroller::new().unwrap().enroll(&file, &options).unwrap());
+    IS_COUNTING.store(true, Ordering::SeqCst);
+    drop(std::hint::black_box(vec![0_u8; 7]));
+    IS_COUNTING.store(false, Ordering::SeqCst);
+    assert!(N_ALLOCATIONS.swap(0, Ordering::SeqCst) > 0, "the allocator does not count");
+    for n_people in [1, 2] {
+        play(&portrait, &identity, n_people);
+    }
+}
+
+fn play(portrait: &Rgb, identity: &Arc<Identity>, n_people: usize) {
     let pictures = (0..N_FRAMES).map(|i| {
         let phase = i as f32 * 0.3;
-        seen(&portrait, 12.0 * phase.sin(), 8.0 * (0.7 * phase).cos())
+        seen(portrait, n_people, 12.0 * phase.sin(), 8.0 * (0.7 * phase).cos())
     });
     let nobody = Rgb::from_data(CAMERA_PX.0, CAMERA_PX.1, vec![90; CAMERA_PX.0 * CAMERA_PX.1 * 3]).unwrap();
     let (shown_tx, shown_rx) = bounded(1);
@@ -196,7 +207,7 @@ fn a_run_allocates_nothing_once_it_has_warmed_up() {
         drive: DriveOptions { predict_ms: 66.0, ..DriveOptions::default() },
         generator: Box::new(Beside(WarpGenerator::new(512))),
         compositor,
-        identities: vec![identity],
+        identities: vec![Arc::clone(identity); 2],
         sinks: vec![Box::new(Watched {
             sink: NullSink::new(Delivery::Latest),
             last_id: 0,
@@ -204,20 +215,16 @@ fn a_run_allocates_nothing_once_it_has_warmed_up() {
             n_with_face: Arc::clone(&n_with_face),
         })],
         foreground: None,
-        size_px: 512,
+        beside: (n_people == 2)
+            .then(|| pipeline::Beside { identity: 1, generator: Box::new(Beside(WarpGenerator::new(512))) }),
         every_frame: false,
         figures: Arc::new(LiveFigures::default()),
     };
     let (_control, commands) = bounded(4);
-    IS_COUNTING.store(true, Ordering::SeqCst);
-    drop(std::hint::black_box(vec![0_u8; 7]));
-    IS_COUNTING.store(false, Ordering::SeqCst);
-    assert!(N_ALLOCATIONS.swap(0, Ordering::SeqCst) > 0, "the allocator does not count");
-
     let report = run(stages, &MonotonicClock::new(), commands).unwrap();
     assert_eq!((report.frames.captured, report.frames.dropped), (2 * N_FRAMES, 0));
     let n_absent = ABSENT.end - ABSENT.start;
     assert_eq!(n_with_face.load(Ordering::Relaxed), N_FRAMES - n_absent, "frames with a face while counting");
     let (n, bytes) = (N_ALLOCATIONS.load(Ordering::Relaxed), LAST_BYTES.load(Ordering::Relaxed));
-    assert_eq!(n, 0, "{N_FRAMES} frames allocated {n} times, {bytes} bytes the last time");
+    assert_eq!(n, 0, "{n_people}: {N_FRAMES} frames allocated {n} times, {bytes} bytes the last time");
 }

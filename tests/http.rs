@@ -97,7 +97,7 @@ impl Show {
                 identities,
                 sinks: vec![Box::new(NullSink::default()), Box::new(server)],
                 foreground: None,
-                size_px: 512,
+                beside: None,
                 every_frame: false,
                 figures,
             };

@@ -37,6 +37,7 @@ mod names;
 mod network;
 mod offline;
 mod packs;
+mod pair;
 mod photos;
 mod pipeline;
 mod predict;

@@ -253,7 +253,7 @@ fn play(slow: Slow, begin: Duration, delivery: Delivery, control: Receiver<Contr
         identities: [Basis::Synthetic, Basis::Own].map(common::identity_on).into(),
         sinks: vec![Box::new(Witness { lab: Arc::clone(&lab), delivery, got: Arc::clone(&got) })],
         foreground: None,
-        size_px: SIZE_PX,
+        beside: None,
         every_frame: true,
         figures: Arc::new(LiveFigures::default()),
     };

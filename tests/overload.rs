@@ -301,7 +301,7 @@ fn play(works: [Duration; 4]) -> (Report, Duration, isize) {
         identities: vec![common::identity_on(Basis::Synthetic)],
         sinks: vec![Box::new(screen)],
         foreground: None,
-        size_px: 512,
+        beside: None,
         every_frame: false,
         figures: Arc::new(LiveFigures::default()),
     };

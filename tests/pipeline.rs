@@ -224,7 +224,7 @@ impl Play {
             identities: vec![common::identity_on(Basis::Synthetic)],
             sinks: vec![Box::new(witness)],
             foreground: None,
-            size_px: 512,
+            beside: None,
             every_frame: self.every_frame,
             figures: Arc::new(LiveFigures::default()),
         };
@@ -303,7 +303,7 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
         identities: vec![common::identity_on(Basis::Synthetic)],
         sinks: vec![Box::new(Witness { seen, delivery: Delivery::Latest, delay: Duration::ZERO, act })],
         foreground: None,
-        size_px: 512,
+        beside: None,
         every_frame: false,
         figures: Arc::new(LiveFigures::default()),
     };

@@ -163,7 +163,7 @@ pub fn measure(
         identities: engine.identities.clone(),
         sinks,
         foreground,
-        size_px: engine.size_px,
+        beside: None,
         every_frame: false,
         figures: Arc::new(LiveFigures::default()),
     };

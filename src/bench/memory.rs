@@ -180,7 +180,7 @@ fn play(engine: &Engine<'_>, identity: &Arc<Identity>, counter: Counter) -> Resu
         motion: Vec::new(),
         sinks: vec![Box::new(counter)],
         foreground: None,
-        size_px: engine.size_px,
+        beside: None,
         every_frame: true,
         figures: Arc::new(LiveFigures::default()),
     };

@@ -199,7 +199,7 @@ pub fn play(scenario: Scenario, engine: &Engine<'_>, length: Length, label: Labe
         identities: engine.identities.clone(),
         sinks: vec![Box::new(sink)],
         foreground: None,
-        size_px: engine.size_px,
+        beside: None,
         every_frame: false,
         figures: Arc::new(LiveFigures::default()),
     };

@@ -13,7 +13,7 @@ use effigy::identity::DisclosedConsent;
 use effigy::sink::{Codec, SinkSpec};
 use effigy::{ErrorKind, Result, Rgb, photo};
 
-use super::run::{self, Stage};
+use super::run::{self, Makers, Stage};
 use super::steering::SteeringArgs;
 use super::{Backend, DemoArgs, Maker, devices, keys, outputs, people};
 
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let identities = people::enroll()?;
     let consents = identities.iter().map(|identity| DisclosedConsent::of(identity)).take(1).collect();
     let generator = run::open_generator(&Maker::Here(Backend::Auto), None, args.size, false)?;
+    let makers = Makers { generator, beside: None };
     let source = capture::open(&SourceSpec::Pattern, &SourceOptions { looped: in_window, ..SourceOptions::default() })?;
     let stage = Stage {
         size_px: args.size,
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             "keys: 1-{} portrait, C calibrate, M mirror, B background, L landmarks, F figures, P card, Q quit",
             identities.len()
         );
-        let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Window])?;
+        let report = stage.play(source, makers, drive, composite, identities, &[SinkSpec::Window])?;
         run::summarize(&report, true);
         return args.report.as_deref().map_or(Ok(()), |path| run::write_report(&report, path));
     }
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     }
     let video = folder.join("demo.mp4");
     log::info!("ten seconds, at the driver's own pace");
-    let report = stage.play(source, generator, drive, composite, identities, &[SinkSpec::Video(video.clone())])?;
+    let report = stage.play(source, makers, drive, composite, identities, &[SinkSpec::Video(video.clone())])?;
     let sheet = folder.join("contact-sheet.png");
     photo::write_png(&sheet, &contact_sheet(&video)?)?;
     // Its cells are scaled down, and half of them show the driver: the recording's mark is not stated of it.

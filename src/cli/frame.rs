@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use clap::Args;
-use effigy::composite::{CAMERA_FRAME_PX, FrameSize, Framing, OFFSETS, View, ZOOMS, generated_px};
+use effigy::composite::{CAMERA_FRAME_PX, FrameSize, Framing, OFFSETS, View, ZOOMS, generated_px, is_one_photo};
 use effigy::sink::SinkSpec;
 use effigy::{Error, ErrorKind, Identity, Result};
 use glam::Vec2;
 
-/// The frame of a run that says nothing.
-const SQUARE_PX: (usize, usize) = (512, 512);
+/// The side of the frame of a run that says nothing.
+const SIDE_PX: usize = 512;
 
 /// What can be said of the frame.
 #[derive(Args, Debug)]
@@ -41,17 +41,19 @@ pub(crate) struct Frame {
 }
 
 impl FrameArgs {
-    /// The frame for these sinks and identities: one for all, so that everybody sees what the camera shows.
-    pub(crate) fn frame(&self, sinks: &[SinkSpec], identities: &[Arc<Identity>]) -> Result<Frame> {
+    /// The frame for these sinks and identities: one for all, so that everybody sees what the camera shows. `shown` are those
+    /// that are in it at first, one or two.
+    pub(crate) fn frame(&self, sinks: &[SinkSpec], identities: &[Arc<Identity>], shown: &[&Identity]) -> Result<Frame> {
         let config = |message: String| Err(Error::new(ErrorKind::Config, message));
         let camera = sinks.iter().find_map(|sink| match sink {
             SinkSpec::Vcam { size_px, .. } | SinkSpec::Pipewire { size_px } => Some(size_px.unwrap_or(CAMERA_FRAME_PX)),
             _ => None,
         });
         let asked = self.size.map(|FrameSize(width, height)| (width, height));
+        let n_panels = shown.len().max(1);
         let framing = match (self.framing, asked, camera) {
             (Some(framing), ..) => framing,
-            (None, Some((width, height)), _) if width == height => Framing::Head,
+            (None, Some((width, height)), _) if width == height * n_panels => Framing::Head,
             (None, None, None) => Framing::Head,
             (None, ..) => Framing::Fill,
         };
@@ -70,18 +72,24 @@ impl FrameArgs {
                 old.manifest.name
             ));
         }
-        let photo = identities.first().and_then(|identity| identity.photo.as_ref()).map(|photo| {
+        let photo = shown.first().and_then(|identity| identity.photo.as_ref()).map(|photo| {
             let side = |side: usize| side.max(*effigy::composite::FRAME_SIDES_PX.start());
             (side(photo.picture.width_px()), side(photo.picture.height_px()))
         });
+        // One photo of two people is no panel of each.
+        let n_panels = match shown {
+            [one, other] if is_one_photo(framing, [one, other]) => 1,
+            _ => n_panels,
+        };
         let frame_px = match (asked, camera, framing) {
             (Some(size), ..) | (None, Some(size), _) => size,
-            (None, None, Framing::Photo) => photo.unwrap_or(CAMERA_FRAME_PX),
-            (None, None, Framing::Fill) => CAMERA_FRAME_PX,
-            (None, None, Framing::Head) => SQUARE_PX,
+            (None, None, Framing::Photo) if n_panels == 1 => photo.unwrap_or(CAMERA_FRAME_PX),
+            (None, None, Framing::Fill | Framing::Photo) => CAMERA_FRAME_PX,
+            (None, None, Framing::Head) => (SIDE_PX * n_panels, SIDE_PX),
         };
         let view = View { zoom: self.zoom.unwrap_or(1.0), offset: self.offset.unwrap_or(Vec2::ZERO) };
-        let generated_px = generated_px(framing, view, frame_px, identities.iter().map(|identity| &**identity));
+        let panel_px = (frame_px.0 / n_panels, frame_px.1);
+        let generated_px = generated_px(framing, view, panel_px, identities.iter().map(|identity| &**identity));
         Ok(Frame { frame_px, framing, view, generated_px })
     }
 }
@@ -106,7 +114,7 @@ mod tests {
     fn frame(size: Option<&str>, framing: Option<Framing>, sinks: &[&str]) -> Frame {
         let args = FrameArgs { size: size.map(|size| size.parse().unwrap()), framing, zoom: None, offset: None };
         let sinks: Vec<SinkSpec> = sinks.iter().map(|sink| sink.parse().unwrap()).collect();
-        args.frame(&sinks, &[]).unwrap()
+        args.frame(&sinks, &[], &[]).unwrap()
     }
 
     #[test]

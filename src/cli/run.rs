@@ -16,7 +16,7 @@ use effigy::generate::Generator;
 use effigy::mark::Message;
 use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
 use effigy::motion_link::{self, MotionSink};
-use effigy::pipeline::{self, Control, Stages};
+use effigy::pipeline::{self, Beside, Control, Stages};
 use effigy::report::{LiveFigures, Report};
 use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
@@ -26,7 +26,7 @@ use super::steering::{Listeners, SteeringArgs};
 use super::{RunArgs, browser, keys, live_window, opener, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
-use checks::{check_every_frame, check_model, check_remote, check_sinks, keep_permitted, microphone};
+use checks::{check_every_frame, check_faces, check_model, check_remote, check_sinks, keep_permitted, microphone};
 pub(crate) use generator::{generator_of, generator_of_others, open_generator};
 pub(super) use run_id::following_run_id;
 use run_id::run_id;
@@ -74,7 +74,11 @@ fn drive(args: &RunArgs) -> Result<()> {
         }
         identities = people::enroll()?;
     }
-    let frame = args.frame.frame(sinks, &identities)?;
+    check_faces(args, &identities)?;
+    let first = (args.first - 1).min(identities.len() - 1);
+    let beside = (args.faces == 2).then_some(usize::from(first == 0));
+    let shown: Vec<_> = std::iter::once(first).chain(beside).map(|i| &*identities[i]).collect();
+    let frame = args.frame.frame(sinks, &identities, &shown)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -97,6 +101,9 @@ fn drive(args: &RunArgs) -> Result<()> {
         Some(generator) => generator,
         None => open_generator(&args.backend, weights, frame.generated_px, args.every_frame)?,
     };
+    let open_another = || generator::open_quietly(&args.backend, weights, frame.generated_px, args.every_frame);
+    let beside =
+        beside.map(|identity| open_another().map(|(generator, _)| Beside { identity, generator })).transpose()?;
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
@@ -114,7 +121,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         microphone,
         opens_page: args.opens_page,
         steering: args.steering.clone(),
-        first: args.first - 1,
+        first,
         is_motion,
         figures,
         unsigned: args.unsigned,
@@ -126,6 +133,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         eye_contact: args.strengths.eye_contact,
         predict_ms: args.strengths.predict,
         may_change: true,
+        is_always_shown: false,
         is_filtered: !args.every_frame,
         // Numbers have no picture to measure in.
         is_dense: !args.mesh_only && !is_motion,
@@ -142,7 +150,8 @@ fn drive(args: &RunArgs) -> Result<()> {
         badge_language: args.badge_language,
         run_id: run_id(args, &identities)?,
     };
-    let report = stage.play(source, generator, drive, composite, identities, sinks)?;
+    let makers = Makers { generator, beside };
+    let report = stage.play(source, makers, drive, composite, identities, sinks)?;
     drop(memory);
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
@@ -151,6 +160,12 @@ fn drive(args: &RunArgs) -> Result<()> {
 
 /// Ways for numbers: out of the run, and into its control.
 type Links = (Vec<Box<dyn MotionSink>>, Listeners);
+
+/// What makes the pictures of who is shown first, and of who is beside.
+pub(crate) struct Makers {
+    pub(crate) generator: Box<dyn Generator>,
+    pub(crate) beside: Option<Beside>,
+}
 
 /// What a run needs to know beside its stages.
 pub(crate) struct Stage {
@@ -184,7 +199,7 @@ impl Stage {
     pub(crate) fn play(
         &self,
         source: Box<dyn effigy::Source>,
-        mut generator: Box<dyn Generator>,
+        Makers { mut generator, beside }: Makers,
         drive: DriveOptions,
         composite: CompositeOptions,
         identities: Vec<Arc<Identity>>,
@@ -277,10 +292,10 @@ impl Stage {
             compositor,
             identities,
             first,
+            beside,
             sinks,
             foreground,
             motion,
-            size_px: self.size_px,
             every_frame: self.every_frame,
             figures,
         };

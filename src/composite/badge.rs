@@ -76,9 +76,9 @@ impl Badge {
         (rows, columns, words)
     }
 
-    /// Moves out of the way of a mouth that is there in the picture at `now`, or back; says whether it moved.
-    pub(super) fn keep_clear(&mut self, mouth: &Bounds, now: Timestamp) -> bool {
-        self.perch.keep_clear(mouth, now)
+    /// Moves out of the way of mouths that are there in the picture at `now`, or back; says whether it moved.
+    pub(super) fn keep_clear(&mut self, mouths: &[Bounds], now: Timestamp) -> bool {
+        self.perch.keep_clear(mouths, now)
     }
 
     /// Puts the badge into its corner of a picture of the size it was made for, as far as that is in `area`.

@@ -23,7 +23,7 @@ use crate::signal::DrivingSignal;
 use self::head::Head;
 use self::layout::{Layout, Subject};
 use self::scene::Scene;
-use self::still::Still;
+pub(super) use self::still::Still;
 use self::wish::Wish;
 
 mod axis;
@@ -196,6 +196,8 @@ pub(super) struct Framer {
     frame_px: (usize, usize),
     framing: Framing,
     view: View,
+    /// The frame's columns in which the head may move: all, where nobody else's moves beside them.
+    columns: (usize, usize),
     scene: Option<Arc<Scene>>,
     /// The scene that is being made, and whose.
     pending: Option<(Arc<Identity>, JoinHandle<Result<Scene>>)>,
@@ -216,6 +218,7 @@ impl Framer {
             frame_px,
             framing,
             view: view.clamped(),
+            columns: (0, frame_px.0),
             scene: None,
             pending: None,
             ready: Vec::new(),
@@ -235,6 +238,14 @@ impl Framer {
     pub(super) fn set_view(&mut self, view: View) {
         if self.view != view.clamped() {
             self.view = view.clamped();
+            self.forget();
+        }
+    }
+
+    /// Lets the head move in these columns of the frame only.
+    pub(super) fn set_columns(&mut self, columns: (usize, usize)) {
+        if self.columns != columns {
+            self.columns = columns;
             self.forget();
         }
     }
@@ -289,6 +300,14 @@ impl Framer {
         Some((Vec2::new(square.left as f32, square.top as f32), square.side as f32))
     }
 
+    /// Where the frame shows the middle of the face, from the left in pixels; `None` before an identity was adopted.
+    pub(super) fn face_column(&self, is_mirrored: bool) -> Option<f32> {
+        let subject = &self.scene.as_ref()?.subject;
+        let layout = Layout::new(self.framing, self.view, subject, self.frame_px);
+        let column = layout.origin.x + layout.scale * subject.face.x;
+        Some(if is_mirrored { self.frame_px.0 as f32 - column } else { column })
+    }
+
     /// Learns how the generated body moves, so that it comes to rest towards the square's border.
     pub(super) fn follow(&mut self, signal: &DrivingSignal) {
         let Some(scene) = &self.scene else { return };
@@ -315,8 +334,8 @@ impl Framer {
             Some(still) => still,
             None => {
                 let layout = Layout::new(self.framing, self.view, &scene.subject, self.frame_px);
-                let (framing, frame_px) = (self.framing, self.frame_px);
-                let wish = Wish { framing, layout, frame_px, background, is_mirrored, generated_px };
+                let (framing, frame_px, columns) = (self.framing, self.frame_px, self.columns);
+                let wish = Wish { framing, layout, frame_px, columns, background, is_mirrored, generated_px };
                 let mut still = Still::new(scene, &wish)?;
                 seal(&mut still.picture);
                 still

@@ -10,6 +10,8 @@ pub struct Shown {
     pub identity: usize,
     /// Identities that can be shown.
     pub n_identities: usize,
+    /// Who is shown beside, counted from 0, where two people are.
+    pub beside: Option<usize>,
     /// The identity that was asked for and is still being made ready.
     pub wanted: Option<usize>,
     /// The card that stands in for the portrait.

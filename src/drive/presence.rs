@@ -34,15 +34,21 @@ pub enum Presence {
 /// Keeps the time since a face was seen.
 #[derive(Debug, Default)]
 pub(super) struct PresenceTimer {
+    /// Whether the portrait is shown also while nobody was seen for long, and not the card.
+    is_always_shown: bool,
     last_seen: Option<Timestamp>,
     returned: Option<Timestamp>,
 }
 
 impl PresenceTimer {
+    pub(super) fn new(is_always_shown: bool) -> Self {
+        Self { is_always_shown, ..Self::default() }
+    }
+
     pub(super) fn update(&mut self, is_seen: bool, now: Timestamp) -> Presence {
         let away_secs = self.last_seen.map_or(f32::INFINITY, |seen| now.since(seen).as_secs_f32());
         if is_seen {
-            if away_secs > HOLD_SECS && away_secs < CARD_SECS {
+            if away_secs > HOLD_SECS && (away_secs < CARD_SECS || self.is_always_shown) {
                 self.returned = Some(now);
             }
             self.last_seen = Some(now);
@@ -93,6 +99,16 @@ mod tests {
         assert!(matches!(timer.update(false, at(1000)), Presence::Idle { ease } if ease > 0.0 && ease < 1.0));
         assert_eq!(timer.update(false, at(3000)), Presence::Idle { ease: 1.0 });
         assert_eq!(timer.update(false, at(8200)), Presence::Lost);
+    }
+
+    #[test]
+    fn who_comes_where_a_portrait_is_shown_already_is_eased_in() {
+        let mut timer = PresenceTimer::new(true);
+        assert_eq!(timer.update(false, at(0)), Presence::Lost);
+        assert_eq!(timer.update(true, at(100)), Presence::Tracking { ease: 0.0 });
+        assert_eq!(timer.update(true, at(600)), Presence::Tracking { ease: 1.0 });
+        assert_eq!(timer.update(false, at(60_000)), Presence::Lost);
+        assert_eq!(timer.update(true, at(60_033)), Presence::Tracking { ease: 0.0 });
     }
 
     #[test]

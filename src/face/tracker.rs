@@ -40,6 +40,15 @@ pub struct FaceTracker {
     pub(super) detector: Detector,
     pub(super) landmarker: Landmarker,
     pub(super) expression: Expression,
+    /// The face that is followed, and the one beside it where there are two.
+    pub(super) followed: [Followed; 2],
+    /// When a second face was last looked for.
+    pub(super) searched: Option<Timestamp>,
+}
+
+/// A face that is followed from frame to frame.
+#[derive(Debug)]
+pub(super) struct Followed {
     /// Where to look next; none when the face is lost.
     crop: Option<Crop>,
     smoother: CropSmoother,
@@ -47,12 +56,40 @@ pub struct FaceTracker {
     last_seen: Option<([f32; 4], Timestamp)>,
 }
 
+impl Followed {
+    pub(super) const NOBODY: Self = Self { crop: None, smoother: CropSmoother::new(), last_seen: None };
+
+    /// Where to look in this frame: once, until the face was seen there.
+    pub(super) fn take_crop(&mut self) -> Option<Crop> {
+        self.crop.take()
+    }
+
+    /// Goes on from where the face was seen.
+    pub(super) fn see(&mut self, seen: &FaceObservation) {
+        let crop = Crop::around_landmarks(&seen.landmarks_px);
+        self.crop = Some(self.smoother.smooth(crop, seen.captured.as_secs_f64()));
+        self.last_seen = Some((box_px(seen), seen.captured));
+    }
+
+    /// Stops looking where the face was; where that is is remembered.
+    pub(super) fn lose(&mut self) {
+        self.crop = None;
+        self.smoother.reset();
+    }
+
+    /// Where the face was, unless that is too long ago.
+    pub(super) fn place(&self, now: Timestamp) -> Option<[f32; 4]> {
+        let (place, seen) = self.last_seen?;
+        (now.since(seen).as_secs_f64() <= FaceTracker::MEMORY_SECS).then_some(place)
+    }
+}
+
 impl FaceTracker {
     /// How long a lost face is remembered.
     pub const MEMORY_SECS: f64 = 2.0;
 
     /// How many of the faces found are looked at before the frame counts as empty.
-    const MAX_TRIES: usize = 3;
+    pub(super) const MAX_TRIES: usize = 3;
 
     /// Opens the networks.
     ///
@@ -64,9 +101,8 @@ impl FaceTracker {
             detector: Detector::new(options.n_threads)?,
             landmarker: Landmarker::new(options.n_threads)?,
             expression: Expression::new()?,
-            crop: None,
-            smoother: CropSmoother::new(),
-            last_seen: None,
+            followed: [Followed::NOBODY; 2],
+            searched: None,
         })
     }
 
@@ -80,24 +116,21 @@ impl FaceTracker {
     pub fn observe(&mut self, frame: &RawFrame, out: &mut FaceObservation) -> Result<bool> {
         let picture = frame.picture();
         out.captured = frame.captured();
-        if let Some(crop) = self.crop.take()
+        if let Some(crop) = self.followed[0].take_crop()
             && self.look(picture, &crop, out)?
         {
-            self.follow(out);
+            self.followed[0].see(out);
             return Ok(true);
         }
-        self.smoother.reset();
-        let place = self
-            .last_seen
-            .filter(|(_, time)| out.captured.since(*time).as_secs_f64() <= Self::MEMORY_SECS)
-            .map(|(place, _)| place);
+        self.followed[0].lose();
+        let place = self.followed[0].place(out.captured);
         let mut tried = [None; Self::MAX_TRIES];
         let found = self.detector.detect(picture)?;
         best_first(found, place, &mut tried);
         for detection in tried.into_iter().flatten() {
             if self.look(picture, &detection.crop(), out)? {
                 self.settle(picture, out)?;
-                self.follow(out);
+                self.followed[0].see(out);
                 return Ok(true);
             }
         }
@@ -173,9 +206,8 @@ impl FaceTracker {
 
     /// Forgets the face, as if no frame had been seen.
     pub fn reset(&mut self) {
-        self.crop = None;
-        self.smoother.reset();
-        self.last_seen = None;
+        self.followed = [Followed::NOBODY; 2];
+        self.searched = None;
     }
 
     /// Looks for the face in `crop` and fills `out`, except for its time.
@@ -190,12 +222,6 @@ impl FaceTracker {
         self.expression.read(&out.landmarks_px, &mut out.coefficients)?;
         out.mouth = read_mouth(picture, &out.landmarks_px);
         Ok(true)
-    }
-
-    fn follow(&mut self, seen: &FaceObservation) {
-        let crop = Crop::around_landmarks(&seen.landmarks_px);
-        self.crop = Some(self.smoother.smooth(crop, seen.captured.as_secs_f64()));
-        self.last_seen = Some((box_px(seen), seen.captured));
     }
 }
 
@@ -215,7 +241,11 @@ pub(crate) fn is_other_face(place: &[f32; 4], other: &[f32; 4], min_share: f32) 
 }
 
 /// Chooses the faces to try: those that overlap `place` most, then the largest.
-fn best_first<const N: usize>(found: &[Detection], place: Option<[f32; 4]>, out: &mut [Option<Detection>; N]) {
+pub(super) fn best_first<'a, const N: usize>(
+    found: impl IntoIterator<Item = &'a Detection>,
+    place: Option<[f32; 4]>,
+    out: &mut [Option<Detection>; N],
+) {
     let rank = |d: &Detection| {
         let [left, top, right, bottom] = d.box_px;
         (place.map_or(0.0, |place| overlap(&place, &d.box_px)), (right - left) * (bottom - top))

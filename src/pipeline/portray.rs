@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use super::{Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed};
+use super::person::Person;
+use super::{Beside, Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed};
 use crate::clock::Clock;
-use crate::composite::{Background, BackgroundKind, CardReason, Compositor, Framing, OutFrame, Shown, View};
-use crate::drive::{Driver, DrivingSignal, Motion, Presence};
+use crate::composite::{
+    Background, BackgroundKind, BadgeLanguage, BadgePlace, CardReason, CompositeOptions, Compositor, Framing, OutFrame,
+    Pair, Shown, View,
+};
+use crate::drive::{DriveOptions, Presence};
 use crate::error::Result;
-use crate::frame::Rgba;
-use crate::generate::{Generator, Portrait};
+use crate::generate::Generator;
 use crate::identity::{DisclosedConsent, Identity};
 use crate::latest::{Published, Publisher, Received, Subscriber};
 use crate::motion_link::MotionFrame;
@@ -23,73 +26,94 @@ const STALL: Duration = Duration::from_millis(200);
 /// Time between two pictures that no frame is behind.
 const IDLE_INTERVAL: Duration = Duration::from_millis(33);
 
+/// Who can be shown, and who is at first.
+pub(super) struct Whom {
+    pub(super) identities: Vec<Arc<Identity>>,
+    pub(super) first: usize,
+    pub(super) beside: Option<Beside>,
+}
+
 /// Turns observations into pictures.
 pub(super) struct Portrayer {
-    driver: Driver,
-    generator: Box<dyn Generator>,
-    compositor: Compositor,
+    first: Person,
+    beside: Option<Company>,
     identities: Vec<Arc<Identity>>,
     /// What recordings say of each of them.
     consents: Vec<Arc<DisclosedConsent>>,
-    shown: usize,
-    /// Who was asked for and is not ready yet.
-    wanted: Option<usize>,
     control: Receiver<Control>,
     /// Whether the newest frame wins and time goes on without one; otherwise there is no time but the frames' own.
     is_live: bool,
     is_card_asked: bool,
     was_badged: bool,
-    signal: Box<DrivingSignal>,
-    portrait: Portrait,
+}
+
+/// The second person, and what makes one frame of both.
+struct Company {
+    person: Person,
+    pair: Pair,
     out: OutFrame,
 }
 
 impl Portrayer {
     pub(super) fn new(
-        driver: Driver,
-        mut generator: Box<dyn Generator>,
+        generator: Box<dyn Generator>,
+        Whom { identities, first, beside }: Whom,
+        mut drive: DriveOptions,
         mut compositor: Compositor,
-        (identities, shown): (Vec<Arc<Identity>>, usize),
         control: Receiver<Control>,
-        size_px: usize,
         is_live: bool,
     ) -> Result<Self> {
-        let first = &identities[shown];
-        generator.adopt(Arc::clone(first))?;
-        compositor.adopt(first)?;
-        let (width_px, height_px) = compositor.frame_px();
-        let out = OutFrame::blank(width_px, height_px);
-        let signal = Box::new(DrivingSignal::rest(&first.shape, first.size_px(), Motion::Relative));
+        // Where somebody else is still there, who left goes on by themselves.
+        drive.is_always_shown = beside.is_some();
+        let company = match beside {
+            None => None,
+            Some(Beside { identity, generator }) => {
+                let second = identity.min(identities.len() - 1);
+                let options = compositor.options().clone();
+                let pair = Pair::new(&options, compositor.has_stamp(), [&identities[first], &identities[second]])?;
+                compositor = Compositor::unmarked(pair.panel(0, &options))?;
+                let panel = Compositor::unmarked(pair.panel(1, &options))?;
+                let person = Person::new(generator, panel, drive, &identities, second)?;
+                let (width_px, height_px) = pair.frame_px();
+                Some(Company { person, pair, out: OutFrame::blank(width_px, height_px) })
+            }
+        };
         Ok(Self {
-            driver,
-            generator,
-            compositor,
-            shown,
-            wanted: None,
+            first: Person::new(generator, compositor, drive, &identities, first)?,
+            beside: company,
             consents: identities.iter().map(|identity| Arc::new(DisclosedConsent::of(identity))).collect(),
             identities,
             control,
             is_live,
             is_card_asked: false,
             was_badged: true,
-            signal,
-            portrait: Portrait { picture: Rgba::new(size_px, size_px) },
-            out,
         })
     }
 
-    /// What the identity that is shown runs on.
+    /// What the identity that is shown first runs on.
     pub(super) fn backend(&self) -> &str {
-        self.generator.backend()
+        self.first.generator.backend()
     }
 
-    pub(super) fn identity_name(&self) -> String {
-        self.identities[self.shown].manifest.name.clone()
+    /// Who is shown.
+    pub(super) fn identity_names(&self) -> String {
+        let name = |person: &Person| self.identities[person.shown].manifest.name.as_str();
+        let beside = self.beside.as_ref().map(|company| name(&company.person));
+        std::iter::once(name(&self.first)).chain(beside).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether every picture carried the visible mark.
     pub(super) fn was_badged(&self) -> bool {
         self.was_badged
+    }
+
+    fn people(&mut self) -> impl Iterator<Item = &mut Person> {
+        std::iter::once(&mut self.first).chain(self.beside.as_mut().map(|company| &mut company.person))
+    }
+
+    /// The frame that was made last.
+    fn out(&self) -> &OutFrame {
+        self.beside.as_ref().map_or(&self.first.out, |company| &company.out)
     }
 
     /// Works until either side closes; counts frames that the first sink never saw.
@@ -124,15 +148,18 @@ impl Portrayer {
                     if !is_stalled {
                         continue;
                     }
-                    observed.is_seen = false;
+                    observed.first.is_seen = false;
+                    if let Some(second) = &mut observed.beside {
+                        second.is_seen = false;
+                    }
                     observed.trace = Trace::new(0, clock.now());
                 }
                 Received::Closed => break,
             }
             self.portray(&observed, clock, !outlets.is_empty())?;
-            figures.remember(self.out.shown);
+            figures.remember(self.out().shown);
             // Who hides shall be hidden everywhere.
-            let face = (observed.is_seen && !self.is_card_asked).then_some(&*observed.face);
+            let face = observed.first.face().filter(|_| !self.is_card_asked);
             for outlet in &mut motion_outlets {
                 let secs = observed.trace.captured.as_secs_f64();
                 match outlet.publish_with(|frame| frame.observe(face, secs)) {
@@ -143,7 +170,7 @@ impl Portrayer {
             }
             let mut is_first = true;
             for outlet in &mut outlets {
-                n_dropped += u64::from(hand_over(&self.out, outlet, ending, is_first.then_some(figures)));
+                n_dropped += u64::from(hand_over(self.out(), outlet, ending, is_first.then_some(figures)));
                 is_first = false;
             }
         }
@@ -154,40 +181,32 @@ impl Portrayer {
     fn obey(&mut self, ending: &Ending) -> Result<std::ops::ControlFlow<()>> {
         while let Ok(control) = self.control.try_recv() {
             match control {
-                Control::Identity(index) if index < self.identities.len() => self.wanted = Some(index),
+                Control::Identity(index) if index < self.identities.len() => self.want(index),
                 Control::Identity(_) => {}
                 Control::Add(identity) => self.add(identity),
-                Control::Calibrate => self.driver.calibrate(),
-                Control::ToggleMirror => self.compositor.set_mirror(!self.compositor.options().mirror),
-                Control::Mirror(mirror) => self.compositor.set_mirror(mirror),
+                Control::Calibrate => self.people().for_each(|person| person.driver.calibrate()),
+                Control::ToggleMirror => self.set_mirror(!self.options().mirror),
+                Control::Mirror(mirror) => self.set_mirror(mirror),
                 Control::NextBackground => {
-                    let next = self.compositor.options().background.next();
-                    self.set_background(next)?;
+                    let next = self.options().background.next();
+                    self.set_background(&next)?;
                 }
-                Control::Background(background) => self.set_background(background)?,
+                Control::Background(background) => self.set_background(&background)?,
                 Control::Framing(framing) => self.set_framing(framing)?,
-                Control::Zoom(zoom) => {
-                    let view = self.compositor.options().view;
-                    self.compositor.set_view(View { zoom, ..view });
-                }
-                Control::Offset(x, y) => {
-                    let view = self.compositor.options().view;
-                    self.compositor.set_view(View { offset: glam::Vec2::new(x, y), ..view });
-                }
-                Control::BadgePlace(place) => {
-                    let language = self.compositor.options().badge_language;
-                    self.compositor.set_badge(place, language);
-                }
-                Control::BadgeLanguage(language) => {
-                    let place = self.compositor.options().badge_place;
-                    self.compositor.set_badge(place, language);
-                }
+                Control::Zoom(zoom) => self.set_view(View { zoom, ..self.options().view }),
+                Control::Offset(x, y) => self.set_view(View { offset: glam::Vec2::new(x, y), ..self.options().view }),
+                Control::BadgePlace(place) => self.set_badge(place, self.options().badge_language),
+                Control::BadgeLanguage(language) => self.set_badge(self.options().badge_place, language),
                 Control::ToggleCard => self.is_card_asked = !self.is_card_asked,
                 Control::Card(card) => self.is_card_asked = card,
-                Control::Strength(part, strength) => self.driver.set_strength(part, strength),
-                Control::KeepExpression(kept) => self.driver.set_keep_expression(kept),
-                Control::EyeContact(share) => self.driver.set_eye_contact(share),
-                Control::Predict(ahead_ms) => self.driver.set_predict_ms(ahead_ms),
+                Control::Strength(part, strength) => {
+                    self.people().for_each(|person| person.driver.set_strength(part, strength));
+                }
+                Control::KeepExpression(kept) => {
+                    self.people().for_each(|person| person.driver.set_keep_expression(kept));
+                }
+                Control::EyeContact(share) => self.people().for_each(|person| person.driver.set_eye_contact(share)),
+                Control::Predict(ahead_ms) => self.people().for_each(|person| person.driver.set_predict_ms(ahead_ms)),
                 Control::Quit => {
                     ending.ask();
                     return Ok(std::ops::ControlFlow::Break(()));
@@ -197,50 +216,91 @@ impl Portrayer {
         Ok(std::ops::ControlFlow::Continue(()))
     }
 
-    /// Shows the identity that was asked for as soon as that is a matter of one frame; makes the others ready.
-    ///
-    /// Where no frame may be missed and none is late, it is shown from the next frame on, however long that takes.
-    fn switch(&mut self) -> Result<()> {
-        if let Some(index) = self.wanted {
-            let identity = &self.identities[index];
-            let is_ready = !self.is_live || (self.generator.prepare(identity)? & self.compositor.prepare(identity)?);
-            if is_ready {
-                self.generator.adopt(Arc::clone(identity))?;
-                self.compositor.adopt(identity)?;
-                self.driver.adopt(Arc::clone(identity))?;
-                self.shown = index;
-                self.wanted = None;
-            }
-            return Ok(());
+    /// Asks for the first person to be another one; who is shown beside changes places with them.
+    fn want(&mut self, index: usize) {
+        if let Some(Company { person, .. }) = &mut self.beside
+            && person.wanted.unwrap_or(person.shown) == index
+        {
+            person.wanted = Some(self.first.wanted.unwrap_or(self.first.shown));
         }
-        for identity in &self.identities {
-            if !self.generator.prepare(identity)? {
-                break;
+        self.first.wanted = Some(index);
+    }
+
+    /// Shows who was asked for, as soon as that is a matter of one frame.
+    fn switch(&mut self) -> Result<()> {
+        let mut is_changed = self.first.switch(&self.identities, self.is_live)?;
+        if let Some(company) = &mut self.beside {
+            is_changed |= company.person.switch(&self.identities, self.is_live)?;
+        }
+        if is_changed { self.arrange() } else { Ok(()) }
+    }
+
+    /// Gives two people panels of another size, where another photo or framing asks for it.
+    fn arrange(&mut self) -> Result<()> {
+        let Some(Company { person, pair, .. }) = &mut self.beside else { return Ok(()) };
+        let who = [&*self.identities[self.first.shown], &*self.identities[person.shown]];
+        let options = self.first.compositor.options().clone();
+        if pair.arrange(options.framing, who) {
+            for (i, (person, identity)) in [&mut self.first, person].into_iter().zip(who).enumerate() {
+                person.compositor = Compositor::unmarked(pair.panel(i, &options))?;
+                person.compositor.adopt(identity)?;
             }
         }
         Ok(())
     }
 
+    fn options(&self) -> &CompositeOptions {
+        self.first.compositor.options()
+    }
+
+    fn is_badged(&self) -> bool {
+        self.beside.as_ref().map_or(self.options().badge, |company| company.pair.is_badged())
+    }
+
     /// Takes one more identity, where there is room and the visible mark is on if it must be.
     fn add(&mut self, identity: Arc<Identity>) {
         let may_go_unmarked = identity.manifest.consent.basis.may_go_unmarked();
-        if self.identities.len() < MAX_IDENTITIES && (self.compositor.options().badge || may_go_unmarked) {
+        if self.identities.len() < MAX_IDENTITIES && (self.is_badged() || may_go_unmarked) {
             self.consents.push(Arc::new(DisclosedConsent::of(&identity)));
             self.identities.push(identity);
         }
     }
 
-    fn set_background(&mut self, background: Background) -> Result<()> {
-        self.compositor.set_background(background, Some(&*self.identities[self.shown]))
+    fn set_mirror(&mut self, mirror: bool) {
+        self.people().for_each(|person| person.compositor.set_mirror(mirror));
     }
 
-    /// The whole photo can be shown only where the identity has it; else the frame stays as it is.
+    fn set_view(&mut self, view: View) {
+        self.people().for_each(|person| person.compositor.set_view(view));
+    }
+
+    fn set_badge(&mut self, place: BadgePlace, language: BadgeLanguage) {
+        self.people().for_each(|person| person.compositor.set_badge(place, language));
+        if let Some(company) = &mut self.beside {
+            company.pair.set_badge(place, language);
+        }
+    }
+
+    fn set_background(&mut self, background: &Background) -> Result<()> {
+        self.each_compositor(|compositor, identity| compositor.set_background(background.clone(), Some(identity)))
+    }
+
+    /// The whole photo can be shown only where the identities have it; else the frame stays as it is.
     fn set_framing(&mut self, framing: Framing) -> Result<()> {
-        let identity = &*self.identities[self.shown];
-        if framing == Framing::Photo && identity.photo.is_none() {
+        let identities = &self.identities;
+        let mut shown = std::iter::once(&self.first).chain(self.beside.as_ref().map(|company| &company.person));
+        if framing == Framing::Photo && shown.any(|person| identities[person.shown].photo.is_none()) {
             return Ok(());
         }
-        self.compositor.set_framing(framing, identity)
+        self.each_compositor(|compositor, identity| compositor.set_framing(framing, identity))?;
+        self.arrange()
+    }
+
+    /// Does something to what makes each person's frame or panel.
+    fn each_compositor(&mut self, mut change: impl FnMut(&mut Compositor, &Identity) -> Result<()>) -> Result<()> {
+        let Self { first, beside, identities, .. } = self;
+        let people = std::iter::once(first).chain(beside.as_mut().map(|company| &mut company.person));
+        people.into_iter().try_for_each(|person| change(&mut person.compositor, &identities[person.shown]))
     }
 
     /// Makes the picture for one observation, where anybody takes one.
@@ -252,15 +312,18 @@ impl Portrayer {
             trace.record(stage, begin, end);
             begin = end;
         };
-        let face = observed.is_seen.then_some(&*observed.face);
-        if let Some(latent) = observed.latent.as_deref().filter(|_| observed.is_seen) {
-            self.driver.see_latent(latent);
+        if let Some(latent) = observed.latent.as_deref().filter(|_| observed.first.is_seen) {
+            self.first.driver.see_latent(latent);
         }
-        let presence = self.driver.drive(face, observed.dense.as_deref(), trace.captured, &mut self.signal);
+        let now = trace.captured;
+        let mut is_lost = self.first.drive(&observed.first, now) == Presence::Lost;
+        if let (Some(company), Some(seen)) = (&mut self.beside, &observed.beside) {
+            is_lost &= company.person.drive(seen, now) == Presence::Lost;
+        }
         done(&mut trace, Stage::Drive);
         let reason = if self.is_card_asked {
             Some(CardReason::Paused)
-        } else if presence == Presence::Lost {
+        } else if is_lost {
             Some(if trace.frame_id == 0 { CardReason::NoSignal } else { CardReason::LookingForFace })
         } else {
             None
@@ -268,51 +331,69 @@ impl Portrayer {
         match reason {
             _ if !has_takers => {}
             Some(reason) => {
-                self.compositor.card(reason, trace, &mut self.out);
+                match &mut self.beside {
+                    None => self.first.compositor.card(reason, trace, &mut self.first.out),
+                    Some(company) => company.pair.card(reason, trace, &mut company.out),
+                }
                 done(&mut trace, Stage::Composite);
             }
             None => {
-                self.generator.set_time(trace.captured);
-                self.generator.generate(&self.signal, &mut self.portrait)?;
+                self.people().try_for_each(|person| person.generate(now))?;
                 done(&mut trace, Stage::Generate);
-                trace.away = self.generator.away();
-                if self.generator.moves_body() {
-                    self.compositor.follow(&self.signal);
-                }
-                self.compositor.watch(&self.signal);
-                self.compositor.compose(&self.portrait, trace, &mut self.out)?;
+                trace.away = self.first.generator.away();
+                self.compose(trace)?;
                 done(&mut trace, Stage::Composite);
             }
         }
-        self.was_badged &= self.compositor.options().badge;
-        self.out.trace = trace;
-        self.out.shown = self.shown(reason);
-        self.out.consent = reason.is_none().then(|| Arc::clone(&self.consents[self.shown]));
-        self.out.driver_landmarks = face.map(|face| {
-            self.out.driver_aspect = face.frame_size_px.0.max(1) as f32 / face.frame_size_px.1.max(1) as f32;
-            let size = glam::Vec2::new(face.frame_size_px.0.max(1) as f32, face.frame_size_px.1.max(1) as f32);
-            std::array::from_fn(|i| face.landmarks_px[i].truncate() / size)
-        });
+        self.was_badged &= self.is_badged();
+        self.describe(observed, trace, reason);
         Ok(())
     }
 
+    fn compose(&mut self, trace: Trace) -> Result<()> {
+        let Self { first, beside, .. } = self;
+        let Some(Company { person, pair, out }) = beside else { return first.compose(trace) };
+        pair.divide([&mut first.compositor, &mut person.compositor]);
+        first.compose(trace)?;
+        person.compose(trace)?;
+        pair.join([&first.compositor, &person.compositor], [&first.out, &person.out], trace, out);
+        Ok(())
+    }
+
+    /// Says of the frame what is told along with it.
+    fn describe(&mut self, observed: &Observed, trace: Trace, card: Option<CardReason>) {
+        let shown = self.shown(card);
+        let consent = |person: &Person| card.is_none().then(|| Arc::clone(&self.consents[person.shown]));
+        let beside = self.beside.as_ref().map(|company| &company.person);
+        let consents = [consent(&self.first), beside.and_then(consent)];
+        let out = self.beside.as_mut().map_or(&mut self.first.out, |company| &mut company.out);
+        (out.trace, out.shown, out.consents) = (trace, shown, consents);
+        out.driver_landmarks = observed.first.face().map(|face| {
+            let (width, height) = face.frame_size_px;
+            let size = glam::Vec2::new(width.max(1) as f32, height.max(1) as f32);
+            out.driver_aspect = size.x / size.y;
+            std::array::from_fn(|i| face.landmarks_px[i].truncate() / size)
+        });
+    }
+
     fn shown(&self, card: Option<CardReason>) -> Shown {
-        let options = self.compositor.options();
+        let (options, driver) = (self.options(), &self.first.driver);
         Shown {
-            identity: self.shown,
+            identity: self.first.shown,
             n_identities: self.identities.len(),
-            wanted: self.wanted,
+            beside: self.beside.as_ref().map(|company| company.person.shown),
+            wanted: self.first.wanted,
             card,
             is_card_asked: self.is_card_asked,
             is_mirrored: options.mirror,
             background: BackgroundKind::from(&options.background),
-            strengths: self.driver.strengths(),
-            keep_expression: self.driver.keep_expression(),
-            eye_contact: self.driver.eye_contact(),
-            predict_ms: self.driver.predict_ms(),
+            strengths: driver.strengths(),
+            keep_expression: driver.keep_expression(),
+            eye_contact: driver.eye_contact(),
+            predict_ms: driver.predict_ms(),
             framing: options.framing,
             view: options.view,
-            is_badged: options.badge,
+            is_badged: self.is_badged(),
             badge_place: options.badge_place,
             badge_language: options.badge_language,
         }

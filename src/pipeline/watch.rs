@@ -1,6 +1,6 @@
 //! The face thread: the face of each frame, what moves beside its mesh, and the in-band code.
 
-use super::{Captured, Ending, MAX_WAIT, Observed};
+use super::{Captured, Ending, MAX_WAIT, Observed, Seen};
 use crate::capture::RawFrame;
 use crate::clock::{Clock, Timestamp};
 use crate::conditions::Judge;
@@ -21,6 +21,8 @@ pub(super) struct WatchOptions {
     pub(super) is_dense: bool,
     /// Whether no frame may wait for its own.
     pub(super) is_live: bool,
+    /// Whether two faces are followed.
+    pub(super) has_second: bool,
     /// Whether an in-band code is looked for.
     pub(super) reads_stamps: bool,
 }
@@ -28,18 +30,59 @@ pub(super) struct WatchOptions {
 /// Turns frames into observations.
 pub(super) struct Watcher {
     tracker: Box<dyn Tracker>,
-    dense: Option<DenseTracker>,
+    first: Watched,
+    beside: Option<Watched>,
     /// What makes a latent of the driver's face, where the generator is driven by one.
     encoder: Option<LatentEncoder>,
     options: WatchOptions,
-    /// The face of the last frame, and whether one was seen there.
-    face: Box<FaceObservation>,
-    is_seen: bool,
-    /// What moved beside its mesh.
-    motion: Box<DenseMotion>,
     restraint: Restraint,
     /// How well the driver is seen.
     judge: Judge,
+}
+
+/// A face that is watched.
+#[derive(Default)]
+struct Watched {
+    /// The face of the last frame, and whether one was seen there.
+    face: Box<FaceObservation>,
+    is_seen: bool,
+    dense: Option<DenseTracker>,
+    /// What moved beside its mesh.
+    motion: Box<DenseMotion>,
+}
+
+impl Watched {
+    fn new(is_dense: bool) -> Result<Self> {
+        Ok(Self { dense: is_dense.then(DenseTracker::new).transpose()?, ..Self::default() })
+    }
+
+    fn face(&self) -> Option<&FaceObservation> {
+        self.is_seen.then_some(&*self.face)
+    }
+
+    /// Writes down what was seen in the frame of `now`.
+    fn note(&mut self, now: Timestamp, seen: &mut Seen) {
+        seen.face.clone_from(&self.face);
+        seen.is_seen = self.is_seen;
+        if let Some(dense) = &mut self.dense {
+            dense.forget_who_left(now, &mut self.motion);
+            seen.dense.get_or_insert_default().clone_from(&self.motion);
+        }
+    }
+
+    /// Measures what moves beside the mesh of the face that was just seen.
+    fn measure_beside(&mut self, frame: &RawFrame) -> Result<()> {
+        let face = self.is_seen.then_some(&*self.face);
+        self.dense.as_mut().map_or(Ok(()), |dense| dense.observe(frame, face, &mut self.motion))
+    }
+
+    /// Goes on without what moves beside the mesh, for want of time.
+    fn skip_beside(&mut self, now: Timestamp) {
+        if let Some(dense) = self.dense.as_mut().filter(|_| self.is_seen) {
+            dense.skip(now);
+        }
+        (*self.motion).clone_from(&DenseMotion::NONE);
+    }
 }
 
 /// Leaves off what a picture can do without while frames are dropped.
@@ -84,12 +127,10 @@ impl Watcher {
     ) -> Result<Self> {
         Ok(Self {
             tracker,
+            first: Watched::new(options.is_dense)?,
+            beside: options.has_second.then(|| Watched::new(options.is_dense)).transpose()?,
             encoder,
-            dense: options.is_dense.then(DenseTracker::new).transpose()?,
             options,
-            face: Box::default(),
-            is_seen: false,
-            motion: Box::default(),
             restraint: Restraint::default(),
             judge: Judge::default(),
         })
@@ -122,34 +163,50 @@ impl Watcher {
                 }
                 Published::Closed => break,
             };
-            let face = self.is_seen.then_some(&*self.face);
-            figures.set_conditions(self.judge.judge(captured.frame.picture(), face, captured.frame.captured()));
+            let now = captured.frame.captured();
+            figures.set_conditions(self.judge.judge(captured.frame.picture(), self.first.face(), now));
             if self.options.is_live {
-                if self.restraint.allows(is_late) {
-                    self.measure_beside(&captured.frame)?;
-                } else {
-                    self.skip_beside(captured.frame.captured());
+                // It takes as long as finding the face and changes slowly, so live a frame goes on with that of the frame
+                // before, and this is done while the picture is made.
+                let is_allowed = self.restraint.allows(is_late);
+                for watched in self.watched() {
+                    if is_allowed {
+                        watched.measure_beside(&captured.frame)?;
+                    } else {
+                        watched.skip_beside(now);
+                    }
                 }
             }
         }
         Ok(n_dropped)
     }
 
+    fn watched(&mut self) -> impl Iterator<Item = &mut Watched> {
+        std::iter::once(&mut self.first).chain(&mut self.beside)
+    }
+
     fn watch(&mut self, captured: &Captured, observed: &mut Observed, clock: &dyn Clock) -> Result<()> {
         let begin = clock.now();
-        self.is_seen = self.tracker.observe(&captured.frame, &mut self.face)?;
-        if !self.options.is_live {
-            self.measure_beside(&captured.frame)?;
+        let Self { tracker, first, beside, .. } = self;
+        match beside {
+            None => first.is_seen = tracker.observe(&captured.frame, &mut first.face)?,
+            Some(second) => {
+                let faces = [&mut *first.face, &mut *second.face];
+                [first.is_seen, second.is_seen] = tracker.observe_two(&captured.frame, faces)?;
+            }
         }
-        observed.face.clone_from(&self.face);
-        observed.is_seen = self.is_seen;
-        if let Some(dense) = &mut self.dense {
-            dense.forget_who_left(captured.frame.captured(), &mut self.motion);
-            observed.dense.get_or_insert_default().clone_from(&self.motion);
+        if !self.options.is_live {
+            for watched in self.watched() {
+                watched.measure_beside(&captured.frame)?;
+            }
+        }
+        let now = captured.frame.captured();
+        self.first.note(now, &mut observed.first);
+        if let Some(second) = &mut self.beside {
+            second.note(now, observed.beside.get_or_insert_default());
         }
         if let Some(encoder) = &mut self.encoder {
-            let face = self.is_seen.then_some(&*self.face);
-            encoder.encode(&captured.frame, face, observed.latent.get_or_insert_default())?;
+            encoder.encode(&captured.frame, self.first.face(), observed.latent.get_or_insert_default())?;
         }
         observed.trace = captured.trace;
         if self.options.reads_stamps {
@@ -157,23 +214,6 @@ impl Watcher {
         }
         observed.trace.record(Stage::Face, begin, clock.now());
         Ok(())
-    }
-
-    /// Measures what moves beside the mesh of the face that was just seen.
-    ///
-    /// It takes as long as finding the face and changes slowly, so live a frame goes on with that of the frame before,
-    /// and this is done while the picture is made.
-    fn measure_beside(&mut self, frame: &RawFrame) -> Result<()> {
-        let face = self.is_seen.then_some(&*self.face);
-        self.dense.as_mut().map_or(Ok(()), |dense| dense.observe(frame, face, &mut self.motion))
-    }
-
-    /// Goes on without what moves beside the mesh, for want of time.
-    fn skip_beside(&mut self, now: Timestamp) {
-        if let Some(dense) = self.dense.as_mut().filter(|_| self.is_seen) {
-            dense.skip(now);
-        }
-        (*self.motion).clone_from(&DenseMotion::NONE);
     }
 }
 

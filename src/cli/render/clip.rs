@@ -137,6 +137,7 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
         eye_contact: job.eye_contact,
         predict_ms: job.predict_ms,
         may_change: true,
+        is_always_shown: false,
         is_filtered: false,
         is_dense: job.is_dense,
     };
@@ -151,7 +152,7 @@ fn play(job: &Job, part: &Path, opener: &Opener, controls: Receiver<Control>) ->
         motion: Vec::new(),
         sinks: vec![sink],
         foreground: None,
-        size_px: job.size_px,
+        beside: None,
         every_frame: true,
         figures: Arc::new(LiveFigures::default()),
     };

@@ -53,6 +53,27 @@ pub(super) fn check_model(args: &RunArgs) -> Result<()> {
     Err(Error::new(ErrorKind::Config, format!("--model {} {why}", args.model)))
 }
 
+/// Two faces need two identities, a picture in which they are, and effigy's own network.
+pub(super) fn check_faces(args: &RunArgs, identities: &[Arc<Identity>]) -> Result<()> {
+    if args.faces < 2 {
+        return Ok(());
+    }
+    let why = if identities.len() < 2 {
+        let n = identities.len();
+        format!(
+            "needs two identities, and there is {n}: --identity a.effigy,b.effigy (one photo of two people is enrolled \
+                 twice, with --face 1 and --face 2)"
+        )
+    } else if let SourceSpec::Motion(motion) = &args.source {
+        format!("needs a camera or a clip that shows them, and --source {motion} is one person's")
+    } else if args.model != Model::Own {
+        format!("needs effigy's own network; leave --model {} out", args.model)
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Config, format!("--faces 2 {why}")))
+}
+
 /// Rendering every frame makes sense from a clip to files.
 pub(super) fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     if !args.every_frame {

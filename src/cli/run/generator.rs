@@ -24,15 +24,25 @@ pub(crate) fn open_generator(
     size_px: usize,
     waits: bool,
 ) -> Result<Box<dyn Generator>> {
-    let (generator, why) = match maker {
-        Maker::Here(backend) => generator_of(*backend, weights, size_px)?,
-        #[cfg(feature = "remote")]
-        Maker::Remote(address) => remote_generator(address, weights, size_px, waits)?,
-    };
-    // Without a server nobody is waited for.
-    let _ = waits;
+    let (generator, why) = open_quietly(maker, weights, size_px, waits)?;
     why.iter().for_each(|sentence| log::info!("generator: {sentence}"));
     Ok(generator)
+}
+
+/// Opens what makes the picture; also gives the sentences that say which and why.
+pub(super) fn open_quietly(
+    maker: &Maker,
+    weights: Option<&Path>,
+    size_px: usize,
+    waits: bool,
+) -> Result<(Box<dyn Generator>, Vec<String>)> {
+    // Without a server nobody is waited for.
+    let _ = waits;
+    match maker {
+        Maker::Here(backend) => generator_of(*backend, weights, size_px),
+        #[cfg(feature = "remote")]
+        Maker::Remote(address) => remote_generator(address, weights, size_px, waits),
+    }
 }
 
 /// What makes the picture where that is not effigy's own network; nothing for that.

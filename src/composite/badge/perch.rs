@@ -61,6 +61,12 @@ pub(in crate::composite) struct Bounds {
 }
 
 impl Bounds {
+    /// The same, so many columns further to the right.
+    pub(in crate::composite) fn moved(self, columns_px: usize) -> Self {
+        let step = Vec2::new(columns_px as f32, 0.0);
+        Self { least: self.least + step, most: self.most + step }
+    }
+
     /// The pixels that are in both boxes, the first one larger by `margin` at each side.
     fn overlap(&self, other: &Self, margin: f32) -> f32 {
         let common = (self.most + margin).min(other.most) - (self.least - margin).max(other.least);
@@ -91,11 +97,14 @@ impl<const N: usize> Perch<N> {
         self.at
     }
 
-    /// Moves out of the mouth's way, or back; says whether it moved.
-    pub(super) fn keep_clear(&mut self, mouth: &Bounds, now: Timestamp) -> bool {
+    /// Moves out of the way of mouths, or back; says whether it moved.
+    pub(super) fn keep_clear(&mut self, mouths: &[Bounds], now: Timestamp) -> bool {
         let before = self.at;
-        let wide = (mouth.most.y - mouth.least.y).max(0.0) * BACK_MARGIN;
-        let overlap = |place: usize, margin: f32| self.places[place].overlap(mouth, margin);
+        let height = mouths.iter().map(|mouth| mouth.most.y - mouth.least.y).fold(0.0, f32::max);
+        let wide = height * BACK_MARGIN;
+        let overlap = |place: usize, margin: f32| {
+            mouths.iter().map(|mouth| self.places[place].overlap(mouth, margin)).sum::<f32>()
+        };
         let is_free = |place: usize, margin: f32| overlap(place, margin) <= 0.0;
         if !is_free(self.at, 0.0) {
             let far = (0..N).find(|&place| is_free(place, wide));
@@ -132,17 +141,17 @@ mod tests {
     fn it_leaves_at_once_and_comes_back_late() {
         let mut perch = Perch::new([bounds(80.0, 80.0, 20.0, 10.0), bounds(0.0, 80.0, 20.0, 10.0)]);
         let (far, near) = (bounds(40.0, 20.0, 20.0, 10.0), bounds(75.0, 75.0, 20.0, 10.0));
-        assert!(!perch.keep_clear(&far, secs(0.0)));
-        assert!(perch.keep_clear(&near, secs(0.1)) && perch.at() == 1);
+        assert!(!perch.keep_clear(&[far], secs(0.0)));
+        assert!(perch.keep_clear(&[near], secs(0.1)) && perch.at() == 1);
         // It trembles around the corner: nothing moves.
         for i in 0..300 {
             let mouth = if i % 2 == 0 { near } else { far };
-            assert!(!perch.keep_clear(&mouth, secs(0.2 + f64::from(i) * 0.033)), "{i}");
+            assert!(!perch.keep_clear(&[mouth], secs(0.2 + f64::from(i) * 0.033)), "{i}");
         }
         // Just beside is not far enough; far away for long is.
         let beside = bounds(58.0, 80.0, 20.0, 10.0);
-        assert!((0..100).all(|i| !perch.keep_clear(&beside, secs(20.0 + f64::from(i) * 0.1))));
-        let times: Vec<_> = (0..100).filter(|i| perch.keep_clear(&far, secs(40.0 + f64::from(*i) * 0.1))).collect();
+        assert!((0..100).all(|i| !perch.keep_clear(&[beside], secs(20.0 + f64::from(i) * 0.1))));
+        let times: Vec<_> = (0..100).filter(|i| perch.keep_clear(&[far], secs(40.0 + f64::from(*i) * 0.1))).collect();
         assert_eq!(times, [15]);
         assert_eq!(perch.at(), 0);
     }
@@ -150,8 +159,8 @@ mod tests {
     #[test]
     fn a_mouth_everywhere_is_covered_as_little_as_can_be() {
         let mut perch = Perch::new([bounds(0.0, 0.0, 30.0, 20.0), bounds(60.0, 70.0, 30.0, 20.0)]);
-        assert!(perch.keep_clear(&bounds(-50.0, -50.0, 115.0, 200.0), secs(1.0)) && perch.at() == 1);
-        assert!(!perch.keep_clear(&bounds(-50.0, -50.0, 115.0, 200.0), secs(1.1)), "and stays there");
+        assert!(perch.keep_clear(&[bounds(-50.0, -50.0, 115.0, 200.0)], secs(1.0)) && perch.at() == 1);
+        assert!(!perch.keep_clear(&[bounds(-50.0, -50.0, 115.0, 200.0)], secs(1.1)), "and stays there");
     }
 
     #[test]

@@ -45,11 +45,16 @@ pub(in crate::composite) struct Still {
 }
 
 impl Still {
+    /// A number that no still picture has yet.
+    pub(in crate::composite) fn next_id() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Makes all of a frame. Slow: not for every picture.
     pub(super) fn new(scene: &Scene, wish: &Wish) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let square = wish.shown_square();
-        let area = visible(square, wish.frame_px);
+        let area = visible(square, wish.columns, wish.frame_px.1);
         // A little larger, it is read as it is: shrinking first would cost more than all the rest.
         let is_near = wish.generated_px as f32 <= square.side as f32 * MAX_SHRUNK;
         let source_px = if is_near { wish.generated_px } else { square.side };
@@ -57,7 +62,7 @@ impl Still {
         let (left, top) = ((area.x as i32 - square.left) as f32, (area.y as i32 - square.top) as f32);
         let mut still = Self {
             picture: Rgba::new(wish.frame_px.0, wish.frame_px.1),
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: Self::next_id(),
             area,
             square,
             behind: vec![0; area.width * area.height],
@@ -73,18 +78,19 @@ impl Still {
         if wish.framing == Framing::Head {
             still.lay_square(scene, wish)?;
         } else {
-            still.fade_bands(wish.frame_px);
+            still.fade_bands(wish.frame_px, wish.columns);
             still.lay_photo(scene, wish)?;
         }
         Ok(still)
     }
 
-    /// Where the square's border is inside the frame, what moves fades towards it.
-    fn fade_bands(&mut self, (width, height): (usize, usize)) {
+    /// Where the square's border, or that of the columns in which it may move, is inside the frame, what moves fades towards it.
+    fn fade_bands(&mut self, (width, height): (usize, usize), columns: (usize, usize)) {
         let Square { left, top, side } = self.square;
         let side_px = side as f32;
         let ramp = |distance: f32, band: f32| smoothstep(0.0, band * side_px, distance);
         let (right, bottom) = (left + side as i32, top + side as i32);
+        let (left, right) = (left.max(columns.0 as i32), right.min(columns.1 as i32));
         for (i, share) in self.across.iter_mut().enumerate() {
             let x = (self.area.x + i) as f32 + 0.5;
             let from_left = if left > 0 { ramp(x - left as f32, SIDE_BAND) } else { 1.0 };
@@ -174,14 +180,14 @@ impl Still {
     }
 }
 
-/// The part of a square that is in the frame.
-fn visible(square: Square, (width, height): (usize, usize)) -> Area {
-    let range = |low: i32, length: usize| {
-        let from = low.clamp(0, length as i32) as usize;
-        let to = (low + square.side as i32).clamp(0, length as i32) as usize;
+/// The part of a square that is in these columns of a frame of this height.
+fn visible(square: Square, columns: (usize, usize), height: usize) -> Area {
+    let range = |low: i32, (least, most): (usize, usize)| {
+        let from = low.clamp(least as i32, most as i32) as usize;
+        let to = (low + square.side as i32).clamp(least as i32, most as i32) as usize;
         (from, to - from)
     };
-    let ((x, area_width), (y, area_height)) = (range(square.left, width), range(square.top, height));
+    let ((x, area_width), (y, area_height)) = (range(square.left, columns), range(square.top, (0, height)));
     Area { x, y, width: area_width, height: area_height }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Wish<'a> {
     pub(super) framing: Framing,
     pub(super) layout: Layout,
     pub(super) frame_px: (usize, usize),
+    /// The frame's columns in which the head may move.
+    pub(super) columns: (usize, usize),
     pub(super) background: &'a Background,
     pub(super) is_mirrored: bool,
     /// Pixels of the generated square a side.

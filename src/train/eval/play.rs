@@ -99,7 +99,7 @@ impl<'a> Stage<'a> {
             contenders,
             instruments,
             options,
-            compositor: Compositor::to_measure(composite)?,
+            compositor: Compositor::unmarked(composite)?,
             reel: Reel::new(suite.n_cases()),
             offers: None,
             by_case: Vec::with_capacity(suite.n_cases()),

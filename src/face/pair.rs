@@ -1,0 +1,135 @@
+//! Two faces in one frame, each of which stays the same one.
+
+use super::FaceObservation;
+use super::detector::{Detection, overlap};
+use super::tracker::{FaceTracker, Followed, best_first, box_px};
+use crate::capture::RawFrame;
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+/// Boxes that share so much are of one face: of what both cover.
+const SAME_SHARE: f32 = 0.3;
+/// A second face has at least this share of the first one's height: what is smaller is behind, or on a poster.
+const LEAST_SHARE: f32 = 0.4;
+/// While one face is seen, so long passes between two looks for the other: a look takes a third of the tracker's time.
+const SEARCH_SECS: f64 = 0.15;
+
+impl FaceTracker {
+    /// Looks at the next frame for two faces and writes what they do into `faces`; says which of them are there.
+    ///
+    /// Who is followed stays in its place. Two who come at once take them from left to right, one who comes alone the first
+    /// that is free; who was lost for less than [`FaceTracker::MEMORY_SECS`] takes the place that it had. What is written of
+    /// a face that is not there is unspecified. Takes no memory.
+    ///
+    /// # Errors
+    /// When a network or a picture operation fails.
+    pub fn observe_two(&mut self, frame: &RawFrame, mut faces: [&mut FaceObservation; 2]) -> Result<[bool; 2]> {
+        let (picture, now) = (frame.picture(), frame.captured());
+        let mut is_seen = [false; 2];
+        for (i, face) in faces.iter_mut().enumerate() {
+            face.captured = now;
+            if let Some(crop) = self.followed[i].take_crop() {
+                is_seen[i] = self.look(picture, &crop, face)?;
+            }
+        }
+        if is_seen == [true; 2] && is_same(&box_px(faces[0]), &box_px(faces[1])) {
+            // One covers the other: who was nearer to it stays.
+            let share = |i: usize| self.followed[i].place(now).map_or(0.0, |was| overlap(&was, &box_px(faces[i])));
+            is_seen[usize::from(share(0) >= share(1))] = false;
+        }
+        for (i, followed) in self.followed.iter_mut().enumerate() {
+            if is_seen[i] { followed.see(faces[i]) } else { followed.lose() }
+        }
+        if is_seen == [true; 2] || (is_seen != [false; 2] && !self.is_time_to_search(now)) {
+            return Ok(is_seen);
+        }
+        self.searched = Some(now);
+        self.find_missing(frame, faces, is_seen)
+    }
+
+    fn is_time_to_search(&self, now: Timestamp) -> bool {
+        // A clip that begins again goes back in time.
+        self.searched.is_none_or(|at| now < at || now.since(at).as_secs_f64() >= SEARCH_SECS)
+    }
+
+    /// Looks everywhere for those who are missing.
+    fn find_missing(
+        &mut self,
+        frame: &RawFrame,
+        faces: [&mut FaceObservation; 2],
+        mut is_seen: [bool; 2],
+    ) -> Result<[bool; 2]> {
+        let (picture, now) = (frame.picture(), frame.captured());
+        let [first, second] = faces;
+        let there = if is_seen[0] { Some(box_px(first)) } else { is_seen[1].then(|| box_px(second)) };
+        let mut tried = [None; Self::MAX_TRIES];
+        let found = self.detector.detect(picture)?;
+        best_first(found.iter().filter(|face| there.is_none_or(|there| is_other(&there, face))), None, &mut tried);
+        // The largest comes first; a second one is measured by it.
+        let mut boxes = [there, None];
+        for detection in tried.into_iter().flatten() {
+            if boxes[0].is_some_and(|first| !is_other(&first, &detection)) {
+                continue;
+            }
+            let free = usize::from(is_seen[0]);
+            let face = if free == 0 { &mut *first } else { &mut *second };
+            if !self.look(picture, &detection.crop(), face)? {
+                continue;
+            }
+            self.settle(picture, face)?;
+            is_seen[free] = true;
+            let place = box_px(face);
+            if boxes[0].is_none() {
+                boxes[0] = Some(place);
+            } else {
+                boxes[1] = Some(place);
+                break;
+            }
+        }
+        let is_new = there.is_none() && boxes[0].is_some();
+        if is_new && self.belongs_crosswise(boxes, now) {
+            std::mem::swap(first, second);
+            is_seen.swap(0, 1);
+        }
+        for (followed, (is_seen, face)) in self.followed.iter_mut().zip(is_seen.into_iter().zip([&*first, &*second])) {
+            if is_seen {
+                followed.see(face);
+            }
+        }
+        Ok(is_seen)
+    }
+
+    /// Whether the first of the faces found belongs to the second place, and the second one to the first: by where both were,
+    /// or else from left to right.
+    fn belongs_crosswise(&self, found: [Option<[f32; 4]>; 2], now: Timestamp) -> bool {
+        let was = self.followed.each_ref().map(|followed: &Followed| followed.place(now));
+        let distance = |i: usize, j: usize| {
+            let (found, was) = (found[i]?, was[j]?);
+            Some((found[0] + found[2] - was[0] - was[2]).abs() + (found[1] + found[3] - was[1] - was[3]).abs())
+        };
+        let sum = |pairs: [(usize, usize); 2]| {
+            let distances = pairs.map(|(i, j)| distance(i, j));
+            distances.iter().any(Option::is_some).then(|| distances.into_iter().flatten().sum::<f32>())
+        };
+        match (sum([(0, 0), (1, 1)]), sum([(0, 1), (1, 0)])) {
+            (Some(straight), Some(crosswise)) => crosswise < straight,
+            // One was seen before, in the place that only one way of putting them gives it.
+            (Some(_), None) => false,
+            (None, Some(_)) => true,
+            (None, None) => matches!(found, [Some(first), Some(second)] if second[0] < first[0]),
+        }
+    }
+}
+
+fn is_same(a: &[f32; 4], b: &[f32; 4]) -> bool {
+    overlap(a, b) > SAME_SHARE
+}
+
+/// Whether what was detected can be a second face beside the one at `there`: another one, and not much smaller.
+fn is_other(there: &[f32; 4], detection: &Detection) -> bool {
+    let [left, top, right, bottom] = detection.box_px;
+    let (x, y) = (0.5 * (left + right), 0.5 * (top + bottom));
+    // What has its middle in a face is a part of it.
+    let is_inside = (there[0]..=there[2]).contains(&x) && (there[1]..=there[3]).contains(&y);
+    !is_inside && !is_same(there, &detection.box_px) && bottom - top >= LEAST_SHARE * (there[3] - there[1])
+}

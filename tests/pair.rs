@@ -1,0 +1,409 @@
+//! Two people at once: each face drives its own identity, in one frame, and nothing of the camera's picture leaves.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+use crate::common::{self, PHOTO_CROP, PHOTO_PX};
+use crossbeam_channel::{Sender, bounded};
+use effigy::capture::Read;
+use effigy::clock::{Clock, ManualClock, Timestamp};
+use effigy::composite::{CardReason, CompositeOptions, Compositor, Framing, Shown};
+use effigy::demo::PORTRAITS;
+use effigy::drive::DriveOptions;
+use effigy::face::{FaceTracker, Tracker, TrackerOptions};
+use effigy::generate::warp::WarpGenerator;
+use effigy::identity::{Basis, PhotoCrop, WholePhoto};
+use effigy::pipeline::{Beside, Control, Stages, run};
+use effigy::report::LiveFigures;
+use effigy::sink::Delivery;
+use effigy::{FaceObservation, Grey, Identity, OutFrame, RawFrame, Result, Rgb, Rgba, Sink, Source};
+use glam::Vec3;
+
+const N_FRAMES: usize = 24;
+/// The first frames of two people ease in from what each does alone.
+const EASED: usize = 16;
+/// Frames of the script are so far apart.
+const FRAME_NS: u64 = 40_000_000;
+
+struct Frames(usize);
+
+impl Source for Frames {
+    fn name(&self) -> &str {
+        "frames"
+    }
+    fn read(&mut self, frame: &mut RawFrame, _clock: &dyn Clock) -> Result<Read> {
+        if self.0 == N_FRAMES {
+            return Ok(Read::Ended);
+        }
+        frame.set_picture(&common::camera_picture());
+        frame.set_captured(Timestamp::from_nanos(self.0 as u64 * FRAME_NS));
+        self.0 += 1;
+        Ok(Read::Fresh)
+    }
+    fn frame_rate_hz(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// What two drivers do in a frame, counted from 0: how far each opens the mouth, in face widths; `None` who is not there.
+type Play = fn(usize) -> [Option<f32>; 2];
+
+struct Eyes {
+    play: Play,
+    n_frames: usize,
+}
+
+impl Eyes {
+    fn see(frame: &RawFrame, mouth: Option<f32>, face: &mut FaceObservation) -> bool {
+        *face = common::observation(frame.captured());
+        let chin = face.landmarks_px[152].y;
+        let lip = face.landmarks_px[13].y;
+        for point in &mut face.landmarks_px {
+            let low = ((point.y - lip) / (chin - lip)).clamp(0.0, 1.0);
+            *point += Vec3::Y * low * mouth.unwrap_or(0.0) * 20.0;
+        }
+        mouth.is_some()
+    }
+}
+
+impl Tracker for Eyes {
+    fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
+        self.n_frames += 1;
+        Ok(Self::see(frame, (self.play)(self.n_frames - 1)[0], face))
+    }
+    fn observe_two(&mut self, frame: &RawFrame, faces: [&mut FaceObservation; 2]) -> Result<[bool; 2]> {
+        self.n_frames += 1;
+        let mouths = (self.play)(self.n_frames - 1);
+        let [first, second] = faces;
+        Ok([Self::see(frame, mouths[0], first), Self::see(frame, mouths[1], second)])
+    }
+}
+
+type Taken = Arc<Mutex<Vec<(Rgba, Shown, usize)>>>;
+
+/// Keeps all pictures; asks for something at one of them.
+struct Witness {
+    taken: Taken,
+    asks: Option<(usize, Control)>,
+    control: Sender<Control>,
+}
+
+impl Sink for Witness {
+    fn name(&self) -> &str {
+        "witness"
+    }
+    fn delivery(&self) -> Delivery {
+        Delivery::Every(1)
+    }
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+        let mut taken = self.taken.lock().unwrap();
+        taken.push((frame.picture().clone(), frame.shown, frame.consents.iter().flatten().count()));
+        if let Some((_, control)) = self.asks.take_if(|(at, _)| *at == taken.len()) {
+            self.control.send(control).unwrap();
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The pictures of a run, what is told along with each, and how many consents.
+fn pictures(
+    identities: &[Arc<Identity>],
+    beside: bool,
+    composite: CompositeOptions,
+    play: Play,
+    asks: Option<(usize, Control)>,
+) -> Vec<(Rgba, Shown, usize)> {
+    let taken: Taken = Arc::default();
+    let (control, asked) = bounded(4);
+    let generator = || Box::new(WarpGenerator::new(composite.size_px));
+    let stages = Stages {
+        first: 0,
+        motion: Vec::new(),
+        source: Box::new(Frames(0)),
+        tracker: Box::new(Eyes { play, n_frames: 0 }),
+        drive: DriveOptions { is_filtered: false, ..DriveOptions::default() },
+        generator: generator(),
+        beside: beside.then(|| Beside { identity: 1, generator: generator() }),
+        compositor: Compositor::new(composite).unwrap(),
+        identities: identities.to_vec(),
+        sinks: vec![Box::new(Witness { taken: Arc::clone(&taken), asks, control })],
+        foreground: None,
+        every_frame: true,
+        figures: Arc::new(LiveFigures::default()),
+    };
+    let report = run(stages, &ManualClock::new(), asked).unwrap();
+    let names: Vec<_> = identities.iter().take(1 + usize::from(beside)).map(|who| &*who.manifest.name).collect();
+    assert_eq!(report.identity, names.join(", "));
+    let mut taken = taken.lock().unwrap();
+    assert_eq!(taken.len(), N_FRAMES);
+    std::mem::take(&mut *taken)
+}
+
+fn unbadged(frame_px: Option<(usize, usize)>, framing: Framing) -> CompositeOptions {
+    CompositeOptions { frame_px, framing, badge: false, ..CompositeOptions::default() }
+}
+
+/// Two drawn people whose colours differ.
+fn people() -> [Arc<Identity>; 2] {
+    let one = common::identity_on(Basis::Synthetic);
+    let mut other = (*one).clone();
+    other.manifest.name = "other".to_owned();
+    other.portrait.data_mut().chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+    other.background.data_mut().chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+    [one, Arc::new(other)]
+}
+
+/// Mean and largest difference of colours between columns `from..` of one picture and all of another.
+fn difference(picture: &Rgba, from: usize, other: &Rgba) -> (f64, u8) {
+    let (mut sum, mut worst) = (0_u64, 0);
+    for y in 0..other.height_px() {
+        for x in 0..other.width_px() {
+            let (a, b) = (picture.pixel(from + x, y), other.pixel(x, y));
+            for c in 0..3 {
+                sum += u64::from(a[c].abs_diff(b[c]));
+                worst = worst.max(a[c].abs_diff(b[c]));
+            }
+        }
+    }
+    (sum as f64 / (3 * other.width_px() * other.height_px()) as f64, worst)
+}
+
+fn one_talks(i: usize) -> [Option<f32>; 2] {
+    [Some((i as f32 * 0.9).sin().abs()), Some(0.0)]
+}
+
+fn the_other_talks(i: usize) -> [Option<f32>; 2] {
+    let [talk, rest] = one_talks(i);
+    [rest, talk]
+}
+
+#[test]
+fn each_half_shows_one_person_as_a_run_of_their_own_would() {
+    let people = people();
+    let pair = pictures(&people, true, unbadged(Some((1024, 512)), Framing::Head), one_talks, None);
+    let one = pictures(&people[..1], false, unbadged(None, Framing::Head), one_talks, None);
+    let other = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], None);
+    let mut moved = 0.0_f64;
+    for i in EASED..N_FRAMES {
+        let (frame, shown, n_consents) = &pair[i];
+        assert_eq!((frame.width_px(), frame.height_px()), (1024, 512));
+        assert_eq!((shown.identity, shown.beside, *n_consents), (0, Some(1), 2));
+        // The invisible mark lies elsewhere in a larger frame.
+        let halves = [difference(frame, 0, &one[i].0), difference(frame, 512, &other[i].0)];
+        assert!(halves.iter().all(|(mean, worst)| *mean < 0.5 && *worst < 6), "frame {i}: {halves:?}");
+        moved = moved.max(difference(&one[i].0, 0, &one[21].0).0);
+        let camera = common::CAMERA_COLOUR;
+        assert!(frame.data().chunks_exact(4).all(|p| (0..3).any(|c| p[c].abs_diff(camera[c]) > 60)), "frame {i}");
+    }
+    assert!(moved > 1.0, "the first person did not move: {moved}");
+}
+
+#[test]
+fn a_mirrored_frame_puts_them_the_other_way_round() {
+    let people = people();
+    let plain = unbadged(Some((1025, 512)), Framing::Fill);
+    let mirrored = CompositeOptions { mirror: true, ..plain.clone() };
+    let (plain, mirrored) =
+        (pictures(&people, true, plain, one_talks, None), pictures(&people, true, mirrored, one_talks, None));
+    for i in [0, 9, 23] {
+        let (picture, mut flipped) = (&plain[i].0, mirrored[i].0.clone());
+        let width = flipped.width_px();
+        for row in flipped.data_mut().chunks_exact_mut(width * 4) {
+            row.as_chunks_mut::<4>().0.reverse();
+        }
+        let (mean, _) = difference(picture, 0, &flipped);
+        assert!(mean < 2.5, "frame {i}: {mean}");
+    }
+}
+
+#[test]
+fn who_leaves_or_never_came_stays_in_the_frame_and_the_card_comes_when_both_are_gone() {
+    let people = people();
+    let options = || unbadged(Some((1024, 512)), Framing::Head);
+    let alone = pictures(&people, true, options(), |i| [one_talks(i)[0], None], None);
+    assert!(alone.iter().all(|(_, shown, _)| shown.card.is_none()), "one is there");
+    let still = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], None);
+    let (mean, _) = difference(&alone[3].0, 512, &still[0].0);
+    // By itself the portrait moves a little.
+    assert!(mean < 8.0, "the second person is not shown: {mean}");
+    let nobody = pictures(&people, true, options(), |_| [None, None], None);
+    for (frame, shown, n_consents) in &nobody {
+        assert_eq!((shown.card, *n_consents), (Some(CardReason::LookingForFace), 0));
+        assert_eq!((frame.width_px(), frame.height_px()), (1024, 512));
+    }
+}
+
+#[test]
+fn who_is_asked_for_changes_places_with_who_is_beside() {
+    let people = people();
+    let pair = pictures_of_namesakes(&people, Some((4, Control::Identity(1))));
+    let last = pair.last().unwrap();
+    assert_eq!((last.1.identity, last.1.beside), (1, Some(0)));
+    let other = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], None);
+    let (mean, _) = difference(&last.0, 0, &other[0].0);
+    assert!(mean < 2.5, "{mean}");
+}
+
+fn pictures_of_namesakes(people: &[Arc<Identity>], asks: Option<(usize, Control)>) -> Vec<(Rgba, Shown, usize)> {
+    // The report names who is shown at the end.
+    let mut same = people.to_vec();
+    for who in &mut same {
+        let mut renamed = (**who).clone();
+        renamed.manifest.name = "somebody".to_owned();
+        *who = Arc::new(renamed);
+    }
+    pictures(&same, true, unbadged(Some((1024, 512)), Framing::Head), |_| [Some(0.0), Some(0.0)], asks)
+}
+
+/// One photo of two drawn people, enrolled once for each.
+fn two_in_one_photo() -> [Arc<Identity>; 2] {
+    let alone = common::identity_with_photo();
+    let (photo, matte) = {
+        let whole = alone.photo.as_ref().unwrap();
+        (&whole.picture, &whole.matte)
+    };
+    // They sit so close that the portraits' squares overlap.
+    let apart = 420;
+    let (width, height) = (PHOTO_PX.0 + apart, PHOTO_PX.1);
+    let mut both = Rgb::new(width, height);
+    let line = PHOTO_CROP.0 + PHOTO_CROP.2 / 2 + apart / 2;
+    for (i, pixel) in both.data_mut().chunks_exact_mut(3).enumerate() {
+        let (x, y) = (i % width, i / width);
+        pixel.copy_from_slice(&photo.pixel(if x < line { x } else { x - apart }, y));
+    }
+    let divisor = PHOTO_PX.0 / matte.width_px();
+    let mut mattes = Grey::new(width / divisor, height / divisor);
+    let matte_width = mattes.width_px();
+    for (i, sample) in mattes.data_mut().iter_mut().enumerate() {
+        let (x, y) = (i % matte_width, i / matte_width);
+        let from = if x * divisor < line { x } else { x - apart / divisor };
+        *sample = matte.pixel(from.min(matte.width_px() - 1), y)[0];
+    }
+    let mut jpeg = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 98);
+    let picture = image::RgbImage::from_raw(width as u32, height as u32, both.data().to_vec()).unwrap();
+    picture.write_with_encoder(encoder).unwrap();
+    [0, apart].map(|left| {
+        let mut identity = (*alone).clone();
+        let crop = PhotoCrop {
+            left_px: (PHOTO_CROP.0 + left) as f32,
+            top_px: PHOTO_CROP.1 as f32,
+            side_px: PHOTO_CROP.2 as f32,
+        };
+        identity.manifest.name = format!("{left}");
+        identity.photo = Some(Arc::new(WholePhoto::from_jpeg(jpeg.clone(), mattes.clone(), crop).unwrap()));
+        Arc::new(identity)
+    })
+}
+
+#[test]
+fn in_one_photo_each_head_moves_on_its_own_side_without_a_seam() {
+    let people = two_in_one_photo();
+    let photo = &people[0].photo.as_ref().unwrap().picture;
+    let frame_px = (photo.width_px(), photo.height_px());
+    let line = PHOTO_CROP.0 + PHOTO_CROP.2 / 2 + 210;
+    let options = || unbadged(Some(frame_px), Framing::Photo);
+    for (play, talks_left) in [(one_talks as Play, true), (the_other_talks, false)] {
+        let frames = pictures(&people, true, options(), play, None);
+        let moved = |columns: std::ops::Range<usize>| {
+            let at = |i: usize, x: usize, y: usize| f64::from(frames[i].0.pixel(x, y)[1]);
+            let differences =
+                columns.clone().flat_map(|x| (0..frame_px.1).map(move |y| (at(9, x, y) - at(21, x, y)).abs()));
+            differences.fold(0.0, f64::max)
+        };
+        let (left, right) = (moved(0..line - 1), moved(line + 1..frame_px.0));
+        let (talks, rests) = if talks_left { (left, right) } else { (right, left) };
+        assert!(talks > 20.0 && rests < 8.0, "left {left}, right {right}");
+        // Along the line between them nothing moves.
+        assert!(moved(line - 1..line + 1) < 8.0);
+        // Far from both it is the photo.
+        let picture = &frames[9].0;
+        for y in 0..frame_px.1 {
+            for x in (0..PHOTO_CROP.0 - 20).chain(frame_px.0 - 150..frame_px.0) {
+                let (a, b) = (picture.pixel(x, y), photo.pixel(x, y));
+                assert!((0..3).all(|c| a[c].abs_diff(b[c]) < 24), "{x} {y}: {a:?} {b:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_photo_of_each_is_shown_in_its_half() {
+    let [one, other] = two_in_one_photo();
+    let mut third = (*common::identity_with_photo()).clone();
+    third.manifest.name = "third".to_owned();
+    for people in [[one, Arc::new(third)], [Arc::clone(&other), other]] {
+        // The same identity twice is no photo of two.
+        let mut people = people;
+        if Arc::ptr_eq(&people[0], &people[1]) {
+            let mut alone = (*common::identity_with_photo()).clone();
+            alone.manifest.name = "alone".to_owned();
+            people[0] = Arc::new(alone);
+        }
+        let frames = pictures(&people, true, unbadged(Some((800, 400)), Framing::Photo), one_talks, None);
+        assert_eq!((frames[0].0.width_px(), frames[0].0.height_px()), (800, 400));
+    }
+}
+
+/// The demo's portraits beside each other, each in its own place or not at all.
+fn before_the_camera(places: &[(usize, usize)], width: usize) -> Rgb {
+    let mut picture = Rgb::from_data(width, 512, [90; 3].repeat(width * 512)).unwrap();
+    for &(who, left) in places {
+        let portrait = effigy::photo::decode(PORTRAITS[who].1).unwrap();
+        let scale = portrait.width_px() / 512;
+        for y in 0..512 {
+            for x in 0..512.min(width - left) {
+                let at = (y * width + left + x) * 3;
+                picture.data_mut()[at..at + 3].copy_from_slice(&portrait.pixel(x * scale, y * scale));
+            }
+        }
+    }
+    picture
+}
+
+#[test]
+fn two_faces_are_followed_and_keep_their_places() {
+    let mut tracker = FaceTracker::new(TrackerOptions::default()).unwrap();
+    let (mut first, mut second) = (FaceObservation::default(), FaceObservation::default());
+    let mut time = 0;
+    let mut look = |places: &[(usize, usize)], wait_ms: u64| {
+        time += wait_ms * 1_000_000;
+        let frame = RawFrame::new(before_the_camera(places, 1200), Timestamp::from_nanos(time));
+        let is_seen = tracker.observe_two(&frame, [&mut first, &mut second]).unwrap();
+        let place = |face: &FaceObservation| face.landmarks_px.iter().map(|p| p.x).sum::<f32>() / 478.0;
+        [is_seen[0].then(|| place(&first)), is_seen[1].then(|| place(&second))]
+    };
+    let near = |found: [Option<f32>; 2], expected: [Option<f32>; 2]| {
+        let is_near = found.iter().zip(expected).all(|(found, expected)| match (found, expected) {
+            (Some(found), Some(expected)) => (found - expected).abs() < 90.0,
+            (found, expected) => found.is_none() && expected.is_none(),
+        });
+        assert!(is_near, "{found:?}, expected {expected:?}");
+    };
+    // Together: from left to right.
+    near(look(&[(0, 0), (1, 600)], 33), [Some(256.0), Some(856.0)]);
+    near(look(&[(0, 0), (1, 600)], 33), [Some(256.0), Some(856.0)]);
+    // The left one leaves: the right one does not change places.
+    near(look(&[(1, 600)], 33), [None, Some(856.0)]);
+    near(look(&[(1, 600)], 300), [None, Some(856.0)]);
+    // And comes back on the same side.
+    near(look(&[(0, 0), (1, 600)], 300), [Some(256.0), Some(856.0)]);
+    // They cross over slowly, one at a time out of the frame: faces keep their places, not sides.
+    near(look(&[(0, 0)], 33), [Some(256.0), None]);
+    near(look(&[(0, 80)], 33), [Some(336.0), None]);
+    // Both leave for a moment: each is known by where it was.
+    near(look(&[], 33), [None, None]);
+    near(look(&[(1, 600)], 300), [None, Some(856.0)]);
+    // Long gone, who comes alone is the first, wherever it is.
+    near(look(&[], 33), [None, None]);
+    near(look(&[(1, 600)], 5000), [Some(856.0), None]);
+    near(look(&[(0, 0), (1, 600)], 300), [Some(856.0), Some(256.0)]);
+    // Long gone both, and both at once: from left to right again.
+    near(look(&[], 33), [None, None]);
+    near(look(&[(0, 0), (1, 600)], 5000), [Some(256.0), Some(856.0)]);
+}
