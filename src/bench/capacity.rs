@@ -27,8 +27,8 @@ pub struct Policy {
 /// What a batch costs.
 #[derive(Clone, Debug)]
 pub enum Cost {
-    /// One picture after another, each as long as one of those that were measured.
-    Measured(Vec<f64>),
+    /// One picture after another, each as long as one that was made at such a moment when all workers were busy.
+    Measured(Busy),
     /// So many seconds for a batch, and so many for each picture of it.
     Linear {
         /// For a batch of any size.
@@ -38,10 +38,43 @@ pub enum Cost {
     },
 }
 
+/// Pictures that were made one after another while all workers were busy: when a machine is slow for a while, it is so for all
+/// of them, and for more than one picture.
+#[derive(Clone, Debug, Default)]
+pub struct Busy {
+    /// Of each worker, when a picture began and how long it took, in seconds.
+    pub made: Vec<Vec<(f64, f64)>>,
+}
+
+impl Busy {
+    /// What each picture took, in seconds.
+    pub fn pictures(&self) -> impl Iterator<Item = f64> + '_ {
+        self.made.iter().flatten().map(|(_, secs)| *secs)
+    }
+
+    /// Goes on with what was measured at another time.
+    pub fn extend(&mut self, later: &Self) {
+        let end = self.made.iter().filter_map(|made| made.last()).map(|(begin, secs)| begin + secs).fold(0.0, f64::max);
+        self.made.resize(self.made.len().max(later.made.len()), Vec::new());
+        for (made, later) in self.made.iter_mut().zip(&later.made) {
+            made.extend(later.iter().map(|(begin, secs)| (end + begin, *secs)));
+        }
+    }
+
+    /// How long a picture takes that a worker begins at a moment; what was measured is gone through again and again.
+    fn picture_secs(&self, worker: usize, at_secs: f64) -> f64 {
+        let Some(made) = self.made.get(worker % self.made.len().max(1)) else { return 0.0 };
+        let Some(&(last, last_secs)) = made.last() else { return 0.0 };
+        let at_secs = at_secs.rem_euclid(last + last_secs);
+        made[made.partition_point(|(begin, _)| *begin <= at_secs).saturating_sub(1)].1
+    }
+}
+
 impl Cost {
-    fn of(&self, n: usize, random: &mut Random) -> f64 {
+    /// How long a batch of `n` takes that a worker begins at a moment.
+    fn of(&self, n: usize, worker: usize, begin_secs: f64) -> f64 {
         match self {
-            Self::Measured(secs) => (0..n).map(|_| secs[random.below(secs.len())]).sum(),
+            Self::Measured(busy) => (0..n).fold(0.0, |sum, _| sum + busy.picture_secs(worker, begin_secs + sum)),
             Self::Linear { batch_secs, picture_secs } => batch_secs + n as f64 * picture_secs,
         }
     }
@@ -115,8 +148,7 @@ pub fn phases(n_users: usize, seed: u64) -> Vec<f64> {
 }
 
 /// Plays a server for so many seconds. Frames that come in the first half second are not counted.
-pub fn play(phases: &[f64], policy: &Policy, cost: &Cost, secs: f64, seed: u64) -> Outcome {
-    let mut random = Random(seed ^ 0x5eed);
+pub fn play(phases: &[f64], policy: &Policy, cost: &Cost, secs: f64) -> Outcome {
     let mut arrivals: Vec<(f64, usize)> = Vec::new();
     for (user, phase) in phases.iter().enumerate() {
         arrivals.extend((0..(secs * RATE_HZ) as usize).map(|k| ((k as f64 + phase) / RATE_HZ, user)));
@@ -141,7 +173,7 @@ pub fn play(phases: &[f64], policy: &Policy, cost: &Cost, secs: f64, seed: u64) 
                 // A batch that was waited for begins when the newest of it is there.
                 line.take(policy, &mut batch);
                 let begin = batch.iter().fold(begin, |begin, waiting| begin.max(waiting.came_secs));
-                let end = begin + cost.of(batch.len(), &mut random);
+                let end = begin + cost.of(batch.len(), worker, begin);
                 free_secs[worker] = end;
                 for waiting in batch.iter().filter(|waiting| waiting.came_secs >= WARM_UP_SECS) {
                     outcome.age.record(Duration::from_secs_f64(end - waiting.came_secs));
@@ -161,7 +193,7 @@ pub fn most_users(policy: &Policy, cost: &Cost, most_age_secs: f64) -> usize {
     const N_DRAWS: u64 = 40;
     let holds = |n: usize| {
         let good = |draw: &u64| {
-            let outcome = play(&phases(n, 1000 + draw), policy, cost, 4.0, *draw);
+            let outcome = play(&phases(n, 1000 + draw), policy, cost, 4.0);
             outcome.age.quantile_ms(0.99) < most_age_secs * 1e3 && outcome.dropped() <= MOST_DROPPED
         };
         let n_bad = (0..N_DRAWS).filter(|draw| !good(draw)).take(1 + N_DRAWS as usize / 20).count();
@@ -198,10 +230,6 @@ impl Random {
     fn uniform(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
-
-    fn below(&mut self, n: usize) -> usize {
-        ((self.uniform() * n as f64) as usize).min(n.saturating_sub(1))
-    }
 }
 
 #[cfg(test)]
@@ -216,33 +244,54 @@ mod tests {
 
     #[test]
     fn one_user_waits_for_the_picture_alone_and_a_window_adds_itself() {
-        let outcome = play(&[0.3], &ONE, &linear(0.0, 0.010), 5.0, 1);
+        let outcome = play(&[0.3], &ONE, &linear(0.0, 0.010), 5.0);
         assert!((outcome.age.quantile_ms(0.99) - 10.0).abs() < 0.05 && outcome.dropped() == 0.0);
         let windowed = Policy { max_batch: 4, window_secs: 0.005, ..ONE };
-        let outcome = play(&[0.3], &windowed, &linear(0.0, 0.010), 5.0, 1);
+        let outcome = play(&[0.3], &windowed, &linear(0.0, 0.010), 5.0);
         assert!((outcome.age.quantile_ms(0.99) - 15.0).abs() < 0.05);
     }
 
     #[test]
     fn users_at_the_same_moment_queue_or_share_a_batch() {
         let same = [0.5, 0.5, 0.5];
-        let outcome = play(&same, &ONE, &linear(0.001, 0.004), 5.0, 1);
+        let outcome = play(&same, &ONE, &linear(0.001, 0.004), 5.0);
         assert!((outcome.age.quantile_ms(0.99) - 15.0).abs() < 0.05, "three of 5 ms one after another");
         let batched = Policy { max_batch: 3, ..ONE };
-        let outcome = play(&same, &batched, &linear(0.001, 0.004), 5.0, 1);
+        let outcome = play(&same, &batched, &linear(0.001, 0.004), 5.0);
         assert!((outcome.age.quantile_ms(0.01) - 13.0).abs() < 0.05, "all at the end of one batch");
         let two = Policy { n_workers: 2, ..ONE };
-        let outcome = play(&same, &two, &linear(0.001, 0.004), 5.0, 1);
+        let outcome = play(&same, &two, &linear(0.001, 0.004), 5.0);
         assert!((outcome.age.quantile_ms(0.99) - 10.0).abs() < 0.05, "the third waits for the first");
     }
 
     #[test]
     fn what_is_too_much_is_dropped_and_the_age_stays_bounded() {
-        let outcome = play(&phases(8, 3), &ONE, &linear(0.0, 0.010), 10.0, 1);
+        let outcome = play(&phases(8, 3), &ONE, &linear(0.0, 0.010), 10.0);
         let expected = 1.0 - 100.0 / 240.0;
         assert!((outcome.dropped() - expected).abs() < 0.02, "{}", outcome.dropped());
         // At worst a frame comes right after its user's place was taken up: nobody waits longer than a round.
         assert!(outcome.age.max_ms() < 91.0, "{}", outcome.age.max_ms());
+    }
+
+    #[test]
+    fn a_machine_that_is_slow_for_a_while_is_so_for_all_workers() {
+        let slow = |t: f64| if (2.0..2.5).contains(&t) { 0.030 } else { 0.010 };
+        let mut one = Vec::new();
+        let mut t = 0.0;
+        while t < 4.0 {
+            one.push((t, slow(t)));
+            t += slow(t);
+        }
+        let mut busy = Busy { made: vec![one.clone()] };
+        busy.extend(&Busy { made: vec![one] });
+        assert!((busy.picture_secs(0, 2.2) - 0.030).abs() < 1e-9 && (busy.picture_secs(3, 6.2) - 0.030).abs() < 1e-9);
+        assert!(
+            (busy.picture_secs(0, 3.0) - 0.010).abs() < 1e-9 && (busy.picture_secs(0, 8.0 + 2.3) - 0.030).abs() < 1e-9
+        );
+        // Two users of 33 ms each: an eighth of the time each waits for the other.
+        let outcome = play(&[0.0, 0.3], &ONE, &Cost::Measured(busy), 40.0);
+        assert!((outcome.age.quantile_ms(0.5) - 10.0).abs() < 0.1, "{}", outcome.age.quantile_ms(0.5));
+        assert!(outcome.age.quantile_ms(0.99) > 49.0, "{}", outcome.age.quantile_ms(0.99));
     }
 
     #[test]

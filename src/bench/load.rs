@@ -3,10 +3,10 @@
 //! What it makes are the network's pictures from driving numbers and an identity, as a server behind `--backend remote:` does; the
 //! face is found by the users' own machines. [`super::capacity`] says beforehand how it will go.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::capacity::{Line, Outcome, Policy, RATE_HZ, WARM_UP_SECS, Waiting};
+use super::capacity::{Busy, Line, Outcome, Policy, RATE_HZ, WARM_UP_SECS, Waiting};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::generate::cpu::CpuExecutor;
 use crate::generate::network::weights::Weights;
@@ -57,27 +57,33 @@ impl Worker {
     }
 }
 
-/// What a picture takes while all workers are busy, in seconds: of one after another, for so long.
+/// What pictures take while all workers are busy: of one after another, for so long.
 ///
 /// # Errors
 /// When a picture cannot be made.
-pub fn measure_cost(workers: &mut [Worker], length: Duration) -> Result<Vec<f64>> {
+pub fn measure_cost(workers: &mut [Worker], length: Duration) -> Result<Busy> {
+    // All begin at once, when each has made its first.
+    let ready = Barrier::new(workers.len());
     let measured = std::thread::scope(|scope| {
-        let measure = |worker: &mut Worker| -> Result<Vec<f64>> {
-            worker.make(0)?;
-            let (begin, mut secs) = (Instant::now(), Vec::new());
-            while begin.elapsed() < length {
-                let one = Instant::now();
-                worker.make(secs.len())?;
-                secs.push(one.elapsed().as_secs_f64());
+        let measure = |worker: &mut Worker| -> Result<Vec<(f64, f64)>> {
+            let first = worker.make(0);
+            ready.wait();
+            first?;
+            let (begin, mut made) = (Instant::now(), Vec::new());
+            let mut now_secs = 0.0;
+            while now_secs < length.as_secs_f64() {
+                worker.make(made.len())?;
+                let end_secs = begin.elapsed().as_secs_f64();
+                made.push((now_secs, end_secs - now_secs));
+                now_secs = end_secs;
             }
-            Ok(secs)
+            Ok(made)
         };
         let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(move || measure(worker))).collect();
         let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect::<Result<Vec<_>>>()
     })?;
-    Ok(measured.into_iter().flatten().collect())
+    Ok(Busy { made: measured })
 }
 
 /// What users and workers share.
@@ -129,33 +135,40 @@ impl Desk {
     }
 }
 
-/// Serves users whose frames come at `phases` of each interval, for so many seconds, and says how old the pictures became.
+/// Serves users whose frames come at `phases` of each interval, for so many seconds; says how old the pictures became, and how
+/// long each took.
 ///
 /// # Errors
 /// When a picture cannot be made, or a thread not be started.
-pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64) -> Result<Outcome> {
+pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64) -> Result<(Outcome, Busy)> {
     let state = State { line: Line::default(), outcome: Outcome::default(), is_over: false };
     let desk = Desk { state: Mutex::new(state), changed: Condvar::new(), begin: Instant::now() };
-    std::thread::scope(|scope| {
+    let made = std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for worker in workers.iter_mut().take(policy.n_workers) {
             let desk = &desk;
-            let work = move || -> Result<()> {
-                let mut batch = Vec::new();
+            let work = move || -> Result<Vec<(f64, f64)>> {
+                let (mut batch, mut pictures) = (Vec::new(), Vec::new());
                 while desk.take(policy, &mut batch) {
-                    let made = batch.iter().try_for_each(|waiting| worker.make(waiting.user));
-                    let end = desk.now_secs();
+                    let mut end = desk.now_secs();
+                    let made = batch.iter().try_for_each(|waiting| {
+                        let begin = end;
+                        worker.make(waiting.user)?;
+                        end = desk.now_secs();
+                        pictures.push((begin, end - begin));
+                        Ok(())
+                    });
                     let mut state = desk.lock();
                     for waiting in batch.iter().filter(|waiting| waiting.came_secs >= WARM_UP_SECS) {
                         state.outcome.age.record(Duration::from_secs_f64(end - waiting.came_secs));
                     }
-                    if made.is_err() {
+                    if let Err(error) = made {
                         state.is_over = true;
                         desk.changed.notify_all();
-                        return made;
+                        return Err(error);
                     }
                 }
-                Ok(())
+                Ok(pictures)
             };
             let thread = std::thread::Builder::new().name("worker".to_owned());
             threads.push(
@@ -168,9 +181,9 @@ pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64)
         }
         send(&desk, phases, secs);
         let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| panicked()))
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect::<Result<_>>()
     })?;
-    Ok(desk.state.into_inner().unwrap_or_else(PoisonError::into_inner).outcome)
+    Ok((desk.state.into_inner().unwrap_or_else(PoisonError::into_inner).outcome, Busy { made }))
 }
 
 /// Sends every user's frames at their times, then ends the work.
