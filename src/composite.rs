@@ -236,6 +236,21 @@ impl Compositor {
         self.adopt(identity)
     }
 
+    /// Makes panels of another size, which carry neither badge nor card; `identity` is the one shown. What was prepared stays
+    /// ready. Slow: not for the frame path.
+    ///
+    /// # Errors
+    /// As [`Self::adopt`].
+    pub(crate) fn set_panel_px(&mut self, panel_px: (usize, usize), identity: &Identity) -> Result<()> {
+        self.options.frame_px = Some(panel_px);
+        if let Some(framer) = &mut self.framer {
+            framer.set_frame_px(panel_px);
+            return Ok(());
+        }
+        self.framer = Some(Framer::new(panel_px, self.options.framing, self.options.view));
+        self.adopt(identity)
+    }
+
     /// Shows another part of the scene in a filled frame, as near as can be shown.
     pub fn set_view(&mut self, view: View) {
         self.options.view = view.clamped();

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::common::{self, PHOTO_CROP, PHOTO_PX};
 use crossbeam_channel::{Sender, bounded};
 use effigy::capture::Read;
-use effigy::clock::{Clock, ManualClock, Timestamp};
+use effigy::clock::{Clock, ManualClock, MonotonicClock, Timestamp};
 use effigy::composite::{CardReason, CompositeOptions, Compositor, Framing, Shown};
 use effigy::demo::PORTRAITS;
 use effigy::drive::DriveOptions;
@@ -16,7 +18,7 @@ use effigy::face::{FaceTracker, Tracker, TrackerOptions};
 use effigy::generate::warp::WarpGenerator;
 use effigy::identity::{Basis, PhotoCrop, WholePhoto};
 use effigy::pipeline::{Beside, Control, Stages, run};
-use effigy::report::LiveFigures;
+use effigy::report::{LiveFigures, Report};
 use effigy::sink::Delivery;
 use effigy::{FaceObservation, Grey, Identity, OutFrame, RawFrame, Result, Rgb, Rgba, Sink, Source};
 use glam::Vec3;
@@ -27,19 +29,27 @@ const EASED: usize = 16;
 /// Frames of the script are so far apart.
 const FRAME_NS: u64 = 40_000_000;
 
-struct Frames(usize);
+/// Frames in order; live they come a hundredth of a second apart until the witness has seen enough.
+struct Frames {
+    n: usize,
+    is_over: Option<Arc<AtomicBool>>,
+}
 
 impl Source for Frames {
     fn name(&self) -> &str {
         "frames"
     }
     fn read(&mut self, frame: &mut RawFrame, _clock: &dyn Clock) -> Result<Read> {
-        if self.0 == N_FRAMES {
+        let is_over = self.is_over.as_ref().map_or(self.n == N_FRAMES, |over| over.load(Ordering::Relaxed));
+        if is_over {
             return Ok(Read::Ended);
         }
+        if self.is_over.is_some() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         frame.set_picture(&common::camera_picture());
-        frame.set_captured(Timestamp::from_nanos(self.0 as u64 * FRAME_NS));
-        self.0 += 1;
+        frame.set_captured(Timestamp::from_nanos(self.n as u64 * FRAME_NS));
+        self.n += 1;
         Ok(Read::Fresh)
     }
     fn frame_rate_hz(&self) -> Option<f64> {
@@ -83,11 +93,19 @@ impl Tracker for Eyes {
 
 type Taken = Arc<Mutex<Vec<(Rgba, Shown, usize)>>>;
 
-/// Keeps all pictures; asks for something at one of them.
+/// What ends a live run: so many pictures of which something holds.
+struct Until {
+    is_wanted: fn(&Shown) -> bool,
+    n: usize,
+}
+
+/// Keeps all pictures; asks for something at some of them.
 struct Witness {
     taken: Taken,
-    asks: Option<(usize, Control)>,
+    asks: Vec<(usize, Control)>,
     control: Sender<Control>,
+    /// What ends a live run, and what tells the source.
+    until: Option<(Until, Arc<AtomicBool>)>,
 }
 
 impl Sink for Witness {
@@ -100,8 +118,13 @@ impl Sink for Witness {
     fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
         let mut taken = self.taken.lock().unwrap();
         taken.push((frame.picture().clone(), frame.shown, frame.consents.iter().flatten().count()));
-        if let Some((_, control)) = self.asks.take_if(|(at, _)| *at == taken.len()) {
-            self.control.send(control).unwrap();
+        for (_, control) in self.asks.iter().filter(|(at, _)| *at == taken.len()) {
+            self.control.send(control.clone()).unwrap();
+        }
+        if let Some((Until { is_wanted, n }, is_over)) = &self.until {
+            let n_wanted = taken.iter().filter(|(_, shown, _)| is_wanted(shown)).count();
+            // Bounded, should it never come.
+            is_over.store(n_wanted >= *n || taken.len() > 3000, Ordering::Relaxed);
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -116,32 +139,49 @@ fn pictures(
     beside: bool,
     composite: CompositeOptions,
     play: Play,
-    asks: Option<(usize, Control)>,
+    asks: Vec<(usize, Control)>,
 ) -> Vec<(Rgba, Shown, usize)> {
+    let (report, taken) = play_pair(identities, beside, composite, play, asks, None);
+    let names: Vec<_> = identities.iter().take(1 + usize::from(beside)).map(|who| &*who.manifest.name).collect();
+    assert_eq!(report.unwrap().identity, names.join(", "));
+    assert_eq!(taken.len(), N_FRAMES);
+    taken
+}
+
+/// A run: of [`N_FRAMES`] frames, each of which arrives, or live until enough of the wanted pictures came.
+fn play_pair(
+    identities: &[Arc<Identity>],
+    beside: bool,
+    composite: CompositeOptions,
+    play: Play,
+    asks: Vec<(usize, Control)>,
+    until: Option<Until>,
+) -> (Result<Report>, Vec<(Rgba, Shown, usize)>) {
+    let is_over = until.as_ref().map(|_| Arc::new(AtomicBool::new(false)));
+    let until = until.zip(is_over.clone());
+    let is_live = until.is_some();
     let taken: Taken = Arc::default();
     let (control, asked) = bounded(4);
     let generator = || Box::new(WarpGenerator::new(composite.size_px));
     let stages = Stages {
         first: 0,
         motion: Vec::new(),
-        source: Box::new(Frames(0)),
+        source: Box::new(Frames { n: 0, is_over }),
         tracker: Box::new(Eyes { play, n_frames: 0 }),
         drive: DriveOptions { is_filtered: false, ..DriveOptions::default() },
         generator: generator(),
         beside: beside.then(|| Beside { identity: 1, generator: generator() }),
         compositor: Compositor::new(composite).unwrap(),
         identities: identities.to_vec(),
-        sinks: vec![Box::new(Witness { taken: Arc::clone(&taken), asks, control })],
+        sinks: vec![Box::new(Witness { taken: Arc::clone(&taken), asks, control, until })],
         foreground: None,
-        every_frame: true,
+        every_frame: !is_live,
         figures: Arc::new(LiveFigures::default()),
     };
-    let report = run(stages, &ManualClock::new(), asked).unwrap();
-    let names: Vec<_> = identities.iter().take(1 + usize::from(beside)).map(|who| &*who.manifest.name).collect();
-    assert_eq!(report.identity, names.join(", "));
+    let report =
+        if is_live { run(stages, &MonotonicClock::new(), asked) } else { run(stages, &ManualClock::new(), asked) };
     let mut taken = taken.lock().unwrap();
-    assert_eq!(taken.len(), N_FRAMES);
-    std::mem::take(&mut *taken)
+    (report, std::mem::take(&mut *taken))
 }
 
 fn unbadged(frame_px: Option<(usize, usize)>, framing: Framing) -> CompositeOptions {
@@ -185,9 +225,9 @@ fn the_other_talks(i: usize) -> [Option<f32>; 2] {
 #[test]
 fn each_half_shows_one_person_as_a_run_of_their_own_would() {
     let people = people();
-    let pair = pictures(&people, true, unbadged(Some((1024, 512)), Framing::Head), one_talks, None);
-    let one = pictures(&people[..1], false, unbadged(None, Framing::Head), one_talks, None);
-    let other = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], None);
+    let pair = pictures(&people, true, unbadged(Some((1024, 512)), Framing::Head), one_talks, Vec::new());
+    let one = pictures(&people[..1], false, unbadged(None, Framing::Head), one_talks, Vec::new());
+    let other = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], Vec::new());
     let mut moved = 0.0_f64;
     for i in EASED..N_FRAMES {
         let (frame, shown, n_consents) = &pair[i];
@@ -208,8 +248,10 @@ fn a_mirrored_frame_puts_them_the_other_way_round() {
     let people = people();
     let plain = unbadged(Some((1025, 512)), Framing::Fill);
     let mirrored = CompositeOptions { mirror: true, ..plain.clone() };
-    let (plain, mirrored) =
-        (pictures(&people, true, plain, one_talks, None), pictures(&people, true, mirrored, one_talks, None));
+    let (plain, mirrored) = (
+        pictures(&people, true, plain, one_talks, Vec::new()),
+        pictures(&people, true, mirrored, one_talks, Vec::new()),
+    );
     for i in [0, 9, 23] {
         let (picture, mut flipped) = (&plain[i].0, mirrored[i].0.clone());
         let width = flipped.width_px();
@@ -225,13 +267,13 @@ fn a_mirrored_frame_puts_them_the_other_way_round() {
 fn who_leaves_or_never_came_stays_in_the_frame_and_the_card_comes_when_both_are_gone() {
     let people = people();
     let options = || unbadged(Some((1024, 512)), Framing::Head);
-    let alone = pictures(&people, true, options(), |i| [one_talks(i)[0], None], None);
+    let alone = pictures(&people, true, options(), |i| [one_talks(i)[0], None], Vec::new());
     assert!(alone.iter().all(|(_, shown, _)| shown.card.is_none()), "one is there");
-    let still = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], None);
+    let still = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], Vec::new());
     let (mean, _) = difference(&alone[3].0, 512, &still[0].0);
     // By itself the portrait moves a little.
     assert!(mean < 8.0, "the second person is not shown: {mean}");
-    let nobody = pictures(&people, true, options(), |_| [None, None], None);
+    let nobody = pictures(&people, true, options(), |_| [None, None], Vec::new());
     for (frame, shown, n_consents) in &nobody {
         assert_eq!((shown.card, *n_consents), (Some(CardReason::LookingForFace), 0));
         assert_eq!((frame.width_px(), frame.height_px()), (1024, 512));
@@ -241,15 +283,15 @@ fn who_leaves_or_never_came_stays_in_the_frame_and_the_card_comes_when_both_are_
 #[test]
 fn who_is_asked_for_changes_places_with_who_is_beside() {
     let people = people();
-    let pair = pictures_of_namesakes(&people, Some((4, Control::Identity(1))));
+    let pair = pictures_of_namesakes(&people, vec![(4, Control::Identity(1))]);
     let last = pair.last().unwrap();
     assert_eq!((last.1.identity, last.1.beside), (1, Some(0)));
-    let other = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], None);
+    let other = pictures(&people[1..], false, unbadged(None, Framing::Head), |_| [Some(0.0), None], Vec::new());
     let (mean, _) = difference(&last.0, 0, &other[0].0);
     assert!(mean < 2.5, "{mean}");
 }
 
-fn pictures_of_namesakes(people: &[Arc<Identity>], asks: Option<(usize, Control)>) -> Vec<(Rgba, Shown, usize)> {
+fn pictures_of_namesakes(people: &[Arc<Identity>], asks: Vec<(usize, Control)>) -> Vec<(Rgba, Shown, usize)> {
     // The report names who is shown at the end.
     let mut same = people.to_vec();
     for who in &mut same {
@@ -258,6 +300,66 @@ fn pictures_of_namesakes(people: &[Arc<Identity>], asks: Option<(usize, Control)
         *who = Arc::new(renamed);
     }
     pictures(&same, true, unbadged(Some((1024, 512)), Framing::Head), |_| [Some(0.0), Some(0.0)], asks)
+}
+
+#[test]
+fn live_two_change_places_in_one_frame_however_long_one_takes_to_be_ready() {
+    // A scene has to be made for a framed picture, on a thread of each person's own.
+    let [one, other] = two_in_one_photo();
+    let mut third = (*common::identity_with_photo()).clone();
+    third.manifest.name = "third".to_owned();
+    let people = [one, other, Arc::new(third)];
+    for (framing, frame_px) in [(Framing::Fill, (640, 360)), (Framing::Photo, (660, 600))] {
+        let asks = vec![(5, Control::Identity(1))];
+        let is_changed = |shown: &Shown| (shown.identity, shown.beside) == (1, Some(0));
+        let options = unbadged(Some(frame_px), framing);
+        let (report, taken) =
+            play_pair(&people, true, options, one_talks, asks, Some(Until { is_wanted: is_changed, n: 5 }));
+        assert_eq!(report.unwrap().identity, format!("{}, {}", people[1].manifest.name, people[0].manifest.name));
+        for (_, shown, n_consents) in &taken {
+            let who = (shown.identity, shown.beside);
+            assert!([(0, Some(1)), (1, Some(0))].contains(&who) && *n_consents == 2, "{framing:?}: {who:?}");
+        }
+        assert!(taken.iter().filter(|(_, shown, _)| is_changed(shown)).count() >= 5, "{framing:?}: they never changed");
+    }
+    // Somebody of another photo comes: from one photo of both to a panel for each.
+    let asks = vec![(5, Control::Identity(2))];
+    let options = unbadged(Some((660, 600)), Framing::Photo);
+    let (report, taken) = play_pair(
+        &people,
+        true,
+        options,
+        one_talks,
+        asks,
+        Some(Until { is_wanted: |shown| shown.identity == 2, n: 5 }),
+    );
+    report.unwrap();
+    assert!(taken.iter().filter(|(_, shown, _)| shown.identity == 2).count() >= 5);
+    assert!(taken.iter().all(|(picture, ..)| (picture.width_px(), picture.height_px()) == (660, 600)));
+}
+
+#[test]
+fn one_photo_gives_way_to_two_panels_and_comes_back_as_it_was() {
+    let people = two_in_one_photo();
+    let options = || unbadged(Some((660, 600)), Framing::Photo);
+    let asks = vec![(4, Control::Framing(Framing::Fill)), (12, Control::Framing(Framing::Photo))];
+    let changed = pictures(&people, true, options(), one_talks, asks);
+    let framings: Vec<Framing> = changed.iter().map(|(_, shown, _)| shown.framing).collect();
+    assert!(framings.contains(&Framing::Fill) && framings[N_FRAMES - 1] == Framing::Photo, "{framings:?}");
+    let plain = pictures(&people, true, options(), one_talks, Vec::new());
+    let (last, expected) = (&changed[N_FRAMES - 1].0, &plain[N_FRAMES - 1].0);
+    let (mean, worst) = difference(last, 0, expected);
+    assert!(mean < 0.01 && worst < 3, "{mean} {worst}");
+}
+
+#[test]
+fn a_frame_too_narrow_for_two_is_refused_before_it_starts() {
+    for framing in [Framing::Head, Framing::Photo] {
+        let options = unbadged(Some((100, 400)), framing);
+        let (report, taken) = play_pair(&two_in_one_photo(), true, options, one_talks, Vec::new(), None);
+        let said = report.unwrap_err().to_string();
+        assert!(said.contains("at least 128 pixels wide, and this one has 100") && taken.is_empty(), "{said}");
+    }
 }
 
 /// One photo of two drawn people, enrolled once for each.
@@ -309,7 +411,7 @@ fn in_one_photo_each_head_moves_on_its_own_side_without_a_seam() {
     let line = PHOTO_CROP.0 + PHOTO_CROP.2 / 2 + 210;
     let options = || unbadged(Some(frame_px), Framing::Photo);
     for (play, talks_left) in [(one_talks as Play, true), (the_other_talks, false)] {
-        let frames = pictures(&people, true, options(), play, None);
+        let frames = pictures(&people, true, options(), play, Vec::new());
         let moved = |columns: std::ops::Range<usize>| {
             let at = |i: usize, x: usize, y: usize| f64::from(frames[i].0.pixel(x, y)[1]);
             let differences =
@@ -333,21 +435,42 @@ fn in_one_photo_each_head_moves_on_its_own_side_without_a_seam() {
 }
 
 #[test]
-fn a_photo_of_each_is_shown_in_its_half() {
-    let [one, other] = two_in_one_photo();
-    let mut third = (*common::identity_with_photo()).clone();
-    third.manifest.name = "third".to_owned();
-    for people in [[one, Arc::new(third)], [Arc::clone(&other), other]] {
-        // The same identity twice is no photo of two.
-        let mut people = people;
-        if Arc::ptr_eq(&people[0], &people[1]) {
-            let mut alone = (*common::identity_with_photo()).clone();
-            alone.manifest.name = "alone".to_owned();
-            people[0] = Arc::new(alone);
+fn photos_of_one_person_each_are_shown_in_their_halves() {
+    let [one, _] = two_in_one_photo();
+    let mut alone = (*common::identity_with_photo()).clone();
+    alone.manifest.name = "alone".to_owned();
+    // The same person twice is no photo of two.
+    for people in [[Arc::clone(&one), Arc::new(alone)], [Arc::clone(&one), one]] {
+        let pair = pictures(&people, true, unbadged(Some((800, 400)), Framing::Photo), one_talks, Vec::new());
+        let plays: [Play; 2] = [one_talks, |_| [Some(0.0), None]];
+        for (who, play) in plays.into_iter().enumerate() {
+            let own = unbadged(Some((400, 400)), Framing::Photo);
+            let expected = pictures(&people[who..=who], false, own, play, Vec::new());
+            let (mean, worst) = difference(&pair[20].0, 400 * who, &expected[20].0);
+            assert!(mean < 0.5 && worst <= 8, "{who}: {mean} {worst}");
         }
-        let frames = pictures(&people, true, unbadged(Some((800, 400)), Framing::Photo), one_talks, None);
-        assert_eq!((frames[0].0.width_px(), frames[0].0.height_px()), (800, 400));
     }
+}
+
+#[test]
+fn a_third_face_takes_a_place_only_when_it_was_left_for_long() {
+    let mut tracker = FaceTracker::new(TrackerOptions::default()).unwrap();
+    let (mut first, mut second) = (FaceObservation::default(), FaceObservation::default());
+    let mut time = 0;
+    let mut look = |places: &[(usize, usize)], wait_ms: u64| {
+        time += wait_ms * 1_000_000;
+        let frame = RawFrame::new(before_the_camera(places, 1800), Timestamp::from_nanos(time));
+        let is_seen = tracker.observe_two(&frame, [&mut first, &mut second]).unwrap();
+        assert!(is_seen[0], "the first one stays");
+        is_seen[1].then(|| second.landmarks_px[1].x as usize / 600)
+    };
+    assert_eq!(look(&[(0, 0), (1, 600)], 33), Some(1));
+    for _ in 0..5 {
+        assert_eq!(look(&[(0, 0), (1, 1200)], 300), None, "the second one is away for a moment");
+    }
+    assert_eq!(look(&[(0, 0), (1, 600), (1, 1200)], 300), Some(1), "and is there again");
+    assert_eq!(look(&[(0, 0), (1, 1200)], 300), None);
+    assert_eq!(look(&[(0, 0), (1, 1200)], 2000), Some(2), "gone for long");
 }
 
 /// The demo's portraits beside each other, each in its own place or not at all.

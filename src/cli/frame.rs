@@ -15,11 +15,12 @@ const SIDE_PX: usize = 512;
 #[derive(Args, Debug)]
 pub(crate) struct FrameArgs {
     /// Size of the picture in pixels: WIDTHxHEIGHT, such as 1280x720, or one side of a square; sides from 64 to 4096
-    /// [default: 512]; with a virtual camera or --framing fill 1280x720, with --framing photo the photo's own
+    /// [default: 512, with --faces 2 1024x512]; with a virtual camera or --framing fill 1280x720, with --framing photo the
+    /// photo's own
     #[arg(long, value_name = "WxH|SIDE")]
     size: Option<FrameSize>,
     /// How the head is put into the picture
-    /// [default: head in a square picture, otherwise fill]
+    /// [default: head in a square picture, with --faces 2 in one of two squares, otherwise fill]
     #[arg(long, value_enum)]
     framing: Option<Framing>,
     /// How large the head is in a filled picture, 0.5 to 4 times as a camera would have it

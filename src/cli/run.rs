@@ -199,7 +199,7 @@ impl Stage {
     pub(crate) fn play(
         &self,
         source: Box<dyn effigy::Source>,
-        Makers { mut generator, beside }: Makers,
+        Makers { mut generator, mut beside }: Makers,
         drive: DriveOptions,
         composite: CompositeOptions,
         identities: Vec<Arc<Identity>>,
@@ -219,6 +219,9 @@ impl Stage {
         // Slow, so before the source runs and the time counts; the pipeline finds it done.
         if let Some(identity) = identities.get(first) {
             generator.adopt(Arc::clone(identity))?;
+        }
+        if let Some(Beside { identity, generator }) = &mut beside {
+            generator.adopt(Arc::clone(&identities[*identity]))?;
         }
         let clock = MonotonicClock::new();
         let listening = self.microphone.as_ref().map(|spec| microphone::listen(spec, clock)).transpose()?;

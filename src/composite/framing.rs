@@ -242,6 +242,13 @@ impl Framer {
         }
     }
 
+    /// Makes frames of this (width, height) from now on, in all of which the head may move.
+    pub(super) fn set_frame_px(&mut self, frame_px: (usize, usize)) {
+        self.frame_px = frame_px;
+        self.columns = (0, frame_px.0);
+        self.forget();
+    }
+
     /// Lets the head move in these columns of the frame only.
     pub(super) fn set_columns(&mut self, columns: (usize, usize)) {
         if self.columns != columns {

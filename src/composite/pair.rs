@@ -3,13 +3,11 @@
 //! Each has a compositor of their own, which makes a panel without marks; here the panels become one frame that may leave.
 //! In one photo both panels are the whole photo, and each head moves on its own side of a line between the faces.
 
-use std::sync::Arc;
-
 use super::badge::Badge;
 use super::card::{CardReason, Cards};
-use super::framing::{Area, Framing, Still};
+use super::framing::{Area, FRAME_SIDES_PX, Framing, Still};
 use super::{BadgeLanguage, BadgePlace, CompositeOptions, Compositor, OutFrame, seal, stamp, strip};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Rgba;
 use crate::identity::Identity;
 use crate::latency;
@@ -35,10 +33,19 @@ impl Pair {
     /// Prepares frames of these options for two identities.
     ///
     /// # Errors
-    /// As [`Compositor::new`].
+    /// As [`Compositor::new`]; [`ErrorKind::Config`] when half of the frame is too narrow for a person.
     pub(crate) fn new(options: &CompositeOptions, has_stamp: bool, identities: [&Identity; 2]) -> Result<Self> {
         let size = options.size_px;
         let frame_px = options.frame_px.unwrap_or((size, size));
+        // Also where one photo shows both now: another identity or framing may come.
+        let least_px = 2 * FRAME_SIDES_PX.start();
+        if frame_px.0 < least_px {
+            let message = format!(
+                "two people need a frame at least {least_px} pixels wide, and this one has {}; give another --size",
+                frame_px.0
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
         let mut pair = Self {
             frame_px,
             is_one_photo: is_one_photo(options.framing, identities),
@@ -62,13 +69,17 @@ impl Pair {
 
     /// What the compositor of a person's panel is made with, 0 for the first.
     pub(crate) fn panel(&self, who: usize, options: &CompositeOptions) -> CompositeOptions {
+        CompositeOptions { frame_px: Some(self.panel_px(who)), badge: false, ..options.clone() }
+    }
+
+    /// (width, height) of a person's panel, 0 for the first.
+    pub(crate) fn panel_px(&self, who: usize) -> (usize, usize) {
         let (width, height) = self.frame_px;
-        let width = match who {
-            _ if self.is_one_photo => width,
-            0 => width / 2,
-            _ => width - width / 2,
-        };
-        CompositeOptions { frame_px: Some((width, height)), badge: false, ..options.clone() }
+        match who {
+            _ if self.is_one_photo => (width, height),
+            0 => (width / 2, height),
+            _ => (width - width / 2, height),
+        }
     }
 
     /// (width, height) of the frames, in pixels.
@@ -170,7 +181,8 @@ impl Pair {
 /// Whether a frame of two identities is one photo that shows both: they were enrolled from it one after the other.
 pub fn is_one_photo(framing: Framing, [one, other]: [&Identity; 2]) -> bool {
     let (Some(one), Some(other)) = (&one.photo, &other.photo) else { return false };
-    framing == Framing::Photo && (Arc::ptr_eq(one, other) || (one.picture == other.picture && one.crop != other.crop))
+    // The same square of it is the same person twice.
+    framing == Framing::Photo && one.crop != other.crop && one.picture == other.picture
 }
 
 /// Copies a part of a panel into a frame, `offset` columns further to the right.

@@ -11,6 +11,8 @@ use crate::error::Result;
 const SAME_SHARE: f32 = 0.3;
 /// A second face has at least this share of the first one's height: what is smaller is behind, or on a poster.
 const LEAST_SHARE: f32 = 0.4;
+/// Who was lost a moment ago is not further from where they were than so many of their heights.
+const NEAR_HEIGHTS: f32 = 1.5;
 /// While one face is seen, so long passes between two looks for the other: a look takes a third of the tracker's time.
 const SEARCH_SECS: f64 = 0.15;
 
@@ -62,9 +64,14 @@ impl FaceTracker {
         let (picture, now) = (frame.picture(), frame.captured());
         let [first, second] = faces;
         let there = if is_seen[0] { Some(box_px(first)) } else { is_seen[1].then(|| box_px(second)) };
+        // A third face does not take the place of one who is away for a moment.
+        let place = there.and_then(|_| self.followed[usize::from(is_seen[0])].place(now));
         let mut tried = [None; Self::MAX_TRIES];
         let found = self.detector.detect(picture)?;
-        best_first(found.iter().filter(|face| there.is_none_or(|there| is_other(&there, face))), None, &mut tried);
+        let fits = |face: &&Detection| {
+            there.is_none_or(|there| is_other(&there, face)) && place.is_none_or(|place| is_near(&place, &face.box_px))
+        };
+        best_first(found.iter().filter(fits), place, &mut tried);
         // The largest comes first; a second one is measured by it.
         let mut boxes = [there, None];
         for detection in tried.into_iter().flatten() {
@@ -77,8 +84,12 @@ impl FaceTracker {
                 continue;
             }
             self.settle(picture, face)?;
-            is_seen[free] = true;
             let place = box_px(face);
+            // From beside a face the points may have gone to that one.
+            if boxes[0].is_some_and(|first| is_same(&first, &place)) {
+                continue;
+            }
+            is_seen[free] = true;
             if boxes[0].is_none() {
                 boxes[0] = Some(place);
             } else {
@@ -123,6 +134,12 @@ impl FaceTracker {
 
 fn is_same(a: &[f32; 4], b: &[f32; 4]) -> bool {
     overlap(a, b) > SAME_SHARE
+}
+
+/// Whether a face (left, top, right, bottom) can be the one that was at `place` a moment ago.
+fn is_near(place: &[f32; 4], face: &[f32; 4]) -> bool {
+    let away = |low: usize, high: usize| (0.5 * (face[low] + face[high] - place[low] - place[high])).abs();
+    away(0, 2).max(away(1, 3)) <= NEAR_HEIGHTS * (place[3] - place[1])
 }
 
 /// Whether what was detected can be a second face beside the one at `there`: another one, and not much smaller.

@@ -71,28 +71,29 @@ impl Person {
         self.compositor.compose(&self.portrait, trace, &mut self.out)
     }
 
-    /// Shows the identity that was asked for as soon as that is a matter of one frame; makes the others ready. Says whether
-    /// another one is shown from now on.
-    ///
-    /// Where no frame may be missed and none is late, it is shown from the next frame on, however long that takes.
-    pub(super) fn switch(&mut self, identities: &[Arc<Identity>], is_live: bool) -> Result<bool> {
+    /// Makes ready whoever was asked for, and otherwise all others; says whether showing who was asked for is now a matter of
+    /// one frame, or nobody was.
+    pub(super) fn prepare(&mut self, identities: &[Arc<Identity>]) -> Result<bool> {
         if let Some(index) = self.wanted {
             let identity = &identities[index];
-            let is_ready = !is_live || (self.generator.prepare(identity)? & self.compositor.prepare(identity)?);
-            if is_ready {
-                self.generator.adopt(Arc::clone(identity))?;
-                self.compositor.adopt(identity)?;
-                self.driver.adopt(Arc::clone(identity))?;
-                self.shown = index;
-                self.wanted = None;
-            }
-            return Ok(is_ready);
+            return Ok(self.generator.prepare(identity)? & self.compositor.prepare(identity)?);
         }
         for identity in identities {
             if !self.generator.prepare(identity)? {
                 break;
             }
         }
-        Ok(false)
+        Ok(true)
+    }
+
+    /// Shows whoever was asked for from now on. Slow where they were not prepared.
+    pub(super) fn switch(&mut self, identities: &[Arc<Identity>]) -> Result<()> {
+        let Some(index) = self.wanted.take() else { return Ok(()) };
+        let identity = &identities[index];
+        self.generator.adopt(Arc::clone(identity))?;
+        self.compositor.adopt(identity)?;
+        self.driver.adopt(Arc::clone(identity))?;
+        self.shown = index;
+        Ok(())
     }
 }

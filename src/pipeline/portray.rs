@@ -226,24 +226,34 @@ impl Portrayer {
         self.first.wanted = Some(index);
     }
 
-    /// Shows who was asked for, as soon as that is a matter of one frame.
+    /// Shows who was asked for as soon as that is a matter of one frame: two who change places do so in the same one.
+    ///
+    /// Where no frame may be missed and none is late, they are shown from the next frame on, however long that takes.
     fn switch(&mut self) -> Result<()> {
-        let mut is_changed = self.first.switch(&self.identities, self.is_live)?;
-        if let Some(company) = &mut self.beside {
-            is_changed |= company.person.switch(&self.identities, self.is_live)?;
+        let Self { first, beside, identities, is_live, .. } = self;
+        let mut second = beside.as_mut().map(|company| &mut company.person);
+        let mut is_ready = first.prepare(identities)?;
+        if let Some(second) = &mut second {
+            is_ready &= second.prepare(identities)?;
         }
-        if is_changed { self.arrange() } else { Ok(()) }
+        let is_asked = first.wanted.is_some() || second.as_ref().is_some_and(|second| second.wanted.is_some());
+        if !is_asked || (*is_live && !is_ready) {
+            return Ok(());
+        }
+        first.switch(identities)?;
+        if let Some(second) = second {
+            second.switch(identities)?;
+        }
+        self.arrange()
     }
 
     /// Gives two people panels of another size, where another photo or framing asks for it.
     fn arrange(&mut self) -> Result<()> {
         let Some(Company { person, pair, .. }) = &mut self.beside else { return Ok(()) };
         let who = [&*self.identities[self.first.shown], &*self.identities[person.shown]];
-        let options = self.first.compositor.options().clone();
-        if pair.arrange(options.framing, who) {
+        if pair.arrange(self.first.compositor.options().framing, who) {
             for (i, (person, identity)) in [&mut self.first, person].into_iter().zip(who).enumerate() {
-                person.compositor = Compositor::unmarked(pair.panel(i, &options))?;
-                person.compositor.adopt(identity)?;
+                person.compositor.set_panel_px(pair.panel_px(i), identity)?;
             }
         }
         Ok(())
@@ -340,7 +350,7 @@ impl Portrayer {
             None => {
                 self.people().try_for_each(|person| person.generate(now))?;
                 done(&mut trace, Stage::Generate);
-                trace.away = self.first.generator.away();
+                trace.away = self.people().find_map(|person| person.generator.away());
                 self.compose(trace)?;
                 done(&mut trace, Stage::Composite);
             }
@@ -368,7 +378,8 @@ impl Portrayer {
         let consents = [consent(&self.first), beside.and_then(consent)];
         let out = self.beside.as_mut().map_or(&mut self.first.out, |company| &mut company.out);
         (out.trace, out.shown, out.consents) = (trace, shown, consents);
-        out.driver_landmarks = observed.first.face().map(|face| {
+        let face = observed.first.face().or_else(|| observed.beside.as_ref()?.face());
+        out.driver_landmarks = face.map(|face| {
             let (width, height) = face.frame_size_px;
             let size = glam::Vec2::new(width.max(1) as f32, height.max(1) as f32);
             out.driver_aspect = size.x / size.y;

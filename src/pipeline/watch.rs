@@ -164,7 +164,8 @@ impl Watcher {
                 Published::Closed => break,
             };
             let now = captured.frame.captured();
-            figures.set_conditions(self.judge.judge(captured.frame.picture(), self.first.face(), now));
+            let face = self.first.face().or_else(|| self.beside.as_ref()?.face());
+            figures.set_conditions(self.judge.judge(captured.frame.picture(), face, now));
             if self.options.is_live {
                 // It takes as long as finding the face and changes slowly, so live a frame goes on with that of the frame
                 // before, and this is done while the picture is made.
