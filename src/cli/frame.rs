@@ -15,7 +15,7 @@ const SIDE_PX: usize = 512;
 #[derive(Args, Debug)]
 pub(crate) struct FrameArgs {
     /// Size of the picture in pixels: WIDTHxHEIGHT, such as 1280x720, or one side of a square; sides from 64 to 4096
-    /// [default: 512, with --faces 2 1024x512]; with a virtual camera or --framing fill 1280x720, with --framing photo the
+    /// [default: 512]; with --faces 2 1024x512, with a virtual camera or --framing fill 1280x720, with --framing photo the
     /// photo's own
     #[arg(long, value_name = "WxH|SIDE")]
     size: Option<FrameSize>,
