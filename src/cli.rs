@@ -236,6 +236,10 @@ pub(crate) struct RunArgs {
     /// Follow the face's mesh alone, not how hair, ears and lids move beside it: for slow processors
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) mesh_only: bool,
+    /// Hold what a hand, a cup or a microphone covers of the driver's face as it was last seen; rendered faces are sometimes
+    /// taken for covered
+    #[arg(long)]
+    pub(crate) hold_covered: bool,
     /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
     /// [default: own]
     #[arg(long, value_name = "BACKGROUND", value_parser = OsStringValueParser::new().try_map(|name| parse_background(&name)))]

@@ -146,7 +146,8 @@ const MIN_HEIGHT_SHARE: f32 = 0.11;
 const ROOM: Ramp = Ramp { bad: -0.08, fine: 0.0 };
 const YAW_DEGREES: Ramp = Ramp { bad: 45.0, fine: 30.0 };
 const PITCH_DEGREES: Ramp = Ramp { bad: 35.0, fine: 22.0 };
-/// The landmark network says 0.9 and more of a face that it sees, and the tracker gives it up at 0.5.
+/// The landmark network says 0.9 and more of a face that it sees, and the tracker gives it up at 0.5. Likewise the share of
+/// the face that nothing covers.
 const PRESENCE: Ramp = Ramp { bad: 0.7, fine: 0.9 };
 
 /// What a trouble takes from the confidence at most: the face is followed all the same.
@@ -251,7 +252,8 @@ fn measure(picture: &Rgb, face: &FaceObservation) -> [Option<f32>; MEASURES.len(
     let room = min.min(size - max).min_element() / height;
     let light = Light::of_face(picture, min, max);
     let [yaw, pitch, _] = face.pose.yaw_pitch_roll_rads().map(|rads| rads.to_degrees().abs());
-    [light.brightness, light.burnt_share, size_share, room, yaw, pitch, face.presence].map(Some)
+    let in_sight = face.presence.min(1.0 - face.covered);
+    [light.brightness, light.burnt_share, size_share, room, yaw, pitch, in_sight].map(Some)
 }
 
 #[cfg(test)]

@@ -47,6 +47,12 @@ impl Times {
         self.micros.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(MAX_MICROS));
     }
 
+    /// Adds all times of another.
+    pub fn add(&mut self, other: &Self) {
+        // Cannot fail: both go as far.
+        let _ = self.micros.add(&other.micros);
+    }
+
     /// How many times were added.
     pub fn count(&self) -> u64 {
         self.micros.len()

@@ -4,8 +4,8 @@
 //! groups of a data set, and measuring what was learned.
 
 pub use effigy_training::{
-    adversary, checkpoint, compute, curves, dataset, families, features, group, leaves, loss, parameters, pick,
-    picture, replay, sheet, teach, tracker, validate, warping,
+    adversary, checkpoint, compute, curves, dataset, families, features, group, leaves, loss, occlusion, parameters,
+    pick, picture, replay, sheet, teach, tracker, validate, warping,
 };
 
 pub mod augment;

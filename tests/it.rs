@@ -35,6 +35,7 @@ mod modules;
 mod mouth;
 mod names;
 mod network;
+mod occlusion;
 mod offline;
 mod packs;
 mod pair;

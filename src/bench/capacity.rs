@@ -92,6 +92,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Adds what came of another turn.
+    pub fn add(&mut self, other: &Self) {
+        self.age.add(&other.age);
+        self.n_offered += other.n_offered;
+        self.n_dropped += other.n_dropped;
+    }
+
     /// The share of frames that were replaced.
     pub fn dropped(&self) -> f64 {
         self.n_dropped as f64 / self.n_offered.max(1) as f64

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         steering: SteeringArgs::default(),
         first: 0,
         is_motion: false,
+        tracking: effigy::face::TrackerOptions::default(),
         figures: Arc::default(),
         unsigned: false,
     };

@@ -123,6 +123,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         steering: args.steering.clone(),
         first,
         is_motion,
+        tracking: TrackerOptions { holds_covered: args.hold_covered, ..TrackerOptions::default() },
         figures,
         unsigned: args.unsigned,
     };
@@ -189,6 +190,8 @@ pub(crate) struct Stage {
     pub(crate) first: usize,
     /// Whether numbers drive instead of pictures.
     pub(crate) is_motion: bool,
+    /// How the driver's face is followed.
+    pub(crate) tracking: TrackerOptions,
     pub(crate) figures: Arc<LiveFigures>,
     /// Whether files get no signed manifest.
     pub(crate) unsigned: bool,
@@ -210,7 +213,7 @@ impl Stage {
         let first = self.first.min(identities.len().saturating_sub(1));
         let tracker: Box<dyn Tracker> = match identities.get(first) {
             Some(identity) if self.is_motion => Box::new(MotionTracker::new(identity)?),
-            _ => Box::new(FaceTracker::new(TrackerOptions::default())?),
+            _ => Box::new(FaceTracker::new(self.tracking)?),
         };
         let run_id = composite.run_id;
         let mut compositor = Compositor::new(composite)?;

@@ -17,6 +17,7 @@ use super::{terminal, within};
 
 mod family;
 mod motion;
+mod occlusion;
 mod speech;
 
 #[derive(Args, Debug)]
@@ -27,13 +28,15 @@ mod speech;
   effigy train --family dcgan-video --sample clips.png
   effigy train recordings -o run --motion
   effigy train speech -o run --speech --steps 4000
+  effigy train people -o run --occlusion --steps 8000
 
 The second goes on where the first ended, on larger pictures. OUTPUT gets generator_SIZE.safetensors (what the engine
 reads), checkpoint.safetensors (what a killed training goes on from), log.jsonl, curves.svg and sheets of samples.
 Of a founding family OUTPUT gets FAMILY.safetensors (what `effigy run --model FAMILY` reads) beside these.
 The fifth learns how faces move, from recordings that `effigy run --source talk.mp4 --every-frame --sink
-motion:talk.jsonl` made, and writes motion.safetensors. The last learns how mouths
-move by what is heard, from what scripts/speech_data.py made, and writes speech.safetensors.")]
+motion:talk.jsonl` made, and writes motion.safetensors. The sixth learns how mouths
+move by what is heard, from what scripts/speech_data.py made, and writes speech.safetensors. The last learns what covers
+a face, and writes occlusion.safetensors.")]
 pub(crate) struct TrainArgs {
     /// The data set that `effigy prepare` made; with --motion, a folder of recordings of motion (*.jsonl); with
     /// --speech, one of utterances
@@ -48,6 +51,8 @@ pub(crate) struct TrainArgs {
     motion: motion::MotionArgs,
     #[command(flatten)]
     speech: speech::SpeechArgs,
+    #[command(flatten)]
+    occlusion: occlusion::OcclusionArgs,
     /// Size of the network
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
@@ -134,6 +139,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     }
     if args.speech.speech {
         return speech::run(args);
+    }
+    if args.occlusion.occlusion {
+        return occlusion::run(args);
     }
     let (dataset, output) = args.folders()?;
     let options = TeachOptions {

@@ -28,6 +28,9 @@ pub(super) struct Crop {
 }
 
 impl Crop {
+    /// No part of any frame.
+    pub(super) const NOWHERE: Self = Self { centre_px: Vec2::ZERO, side_px: 0.0, angle_rads: 0.0 };
+
     /// The square around a face whose box and eyes are known; `left` is the eye on the left of the picture.
     pub(super) fn around(min_px: Vec2, max_px: Vec2, left_px: Vec2, right_px: Vec2) -> Self {
         let eyes = right_px - left_px;
@@ -58,6 +61,11 @@ impl Crop {
     pub(super) fn frame_from_sampled(&self, point: Vec2, size_px: usize) -> Vec2 {
         let half = Vec2::splat(0.5 / size_px as f32);
         self.frame_from_crop(point - half) + 0.5
+    }
+
+    /// Where a point of the frame is in the crop, 0..1 on both sides.
+    pub(super) fn crop_from_frame(&self, point_px: Vec2) -> Vec2 {
+        Vec2::from_angle(-self.angle_rads).rotate(point_px - self.centre_px) / self.side_px + 0.5
     }
 
     /// Whether a network can see anything in it.

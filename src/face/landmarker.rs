@@ -18,11 +18,17 @@ pub(super) const SIZE_PX: usize = 256;
 pub(super) struct Landmarker {
     session: Session,
     cropper: Cropper,
+    /// Where it looked last.
+    crop: Crop,
 }
 
 impl Landmarker {
     pub(super) fn new(n_threads: usize) -> Result<Self> {
-        Ok(Self { session: Model::FaceLandmarks.open(n_threads)?, cropper: Cropper::new(SIZE_PX)? })
+        Ok(Self {
+            session: Model::FaceLandmarks.open(n_threads)?,
+            cropper: Cropper::new(SIZE_PX)?,
+            crop: Crop::NOWHERE,
+        })
     }
 
     /// Finds the points of the face in `crop`, in pixels of the picture, and says how sure the network is that
@@ -32,6 +38,7 @@ impl Landmarker {
             return Ok(0.0);
         }
         self.cropper.cut(picture, crop, 1.0 / 255.0, 0.0, self.session.input_mut(0))?;
+        self.crop = *crop;
         self.session.run()?;
         let points = self.session.output(0);
         debug_assert_eq!(points.len(), 3 * N_LANDMARKS, "the model's hash is checked");
@@ -42,5 +49,10 @@ impl Landmarker {
         let presence = 1.0 / (1.0 + (-self.session.output(1)[0]).exp());
         let is_finite = presence.is_finite() && out_px.iter().all(|point| point.is_finite());
         Ok(if is_finite { presence } else { 0.0 })
+    }
+
+    /// What it was shown last, (256, 256, 3) of 0..1, and where that lies in the frame.
+    pub(super) fn seen(&mut self) -> (&[f32], Crop) {
+        (self.session.input_mut(0), self.crop)
     }
 }

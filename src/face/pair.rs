@@ -31,7 +31,7 @@ impl FaceTracker {
         for (i, face) in faces.iter_mut().enumerate() {
             face.captured = now;
             if let Some(crop) = self.followed[i].take_crop() {
-                is_seen[i] = self.look(picture, &crop, face)?;
+                is_seen[i] = self.look(picture, &crop, face)? && self.uncover(i, face)?;
             }
         }
         if is_seen == [true; 2] && is_same(&box_px(faces[0]), &box_px(faces[1])) {
@@ -84,6 +84,9 @@ impl FaceTracker {
                 continue;
             }
             self.settle(picture, face)?;
+            if !self.uncover(free, face)? {
+                continue;
+            }
             let place = box_px(face);
             // From beside a face the points may have gone to that one.
             if boxes[0].is_some_and(|first| is_same(&first, &place)) {

@@ -10,10 +10,16 @@ use crate::frame::Rgb;
 use super::crop::{Crop, bounds};
 use super::detector::{Detection, Detector, overlap};
 use super::expression::Expression;
+use super::hidden::{Hidden, Sight};
 use super::landmarker::Landmarker;
 use super::mouth::read_mouth;
+use super::occlusion::{Cover, OcclusionReader};
 use super::smooth::OneEuro;
-use super::{FaceObservation, head_pose};
+use super::{FaceObservation, N_LANDMARKS, head_pose};
+
+/// The middle of the upper lip's inner edge, and of both irises.
+const LIPS: usize = 13;
+const IRISES: [usize; 2] = [468, 473];
 
 /// How a [`FaceTracker`] works.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,11 +28,13 @@ pub struct TrackerOptions {
     pub n_threads: usize,
     /// Below this presence (0..1) there is no face.
     pub min_presence: f32,
+    /// Whether what something covers stays where it was last seen.
+    pub holds_covered: bool,
 }
 
 impl Default for TrackerOptions {
     fn default() -> Self {
-        Self { n_threads: 1, min_presence: 0.5 }
+        Self { n_threads: 1, min_presence: 0.5, holds_covered: false }
     }
 }
 
@@ -40,6 +48,10 @@ pub struct FaceTracker {
     pub(super) detector: Detector,
     pub(super) landmarker: Landmarker,
     pub(super) expression: Expression,
+    /// None where what is covered is not held.
+    occlusion: Option<OcclusionReader>,
+    /// How much of each point of the face at hand is covered.
+    cover: Box<Cover>,
     /// The face that is followed, and the one beside it where there are two.
     pub(super) followed: [Followed; 2],
     /// When a second face was last looked for.
@@ -54,10 +66,14 @@ pub(super) struct Followed {
     smoother: CropSmoother,
     /// Where the face was last seen, and when.
     last_seen: Option<([f32; 4], Timestamp)>,
+    /// What it was like, should something come before it.
+    hidden: Hidden,
 }
 
 impl Followed {
-    pub(super) const NOBODY: Self = Self { crop: None, smoother: CropSmoother::new(), last_seen: None };
+    fn nobody() -> Self {
+        Self { crop: None, smoother: CropSmoother::new(), last_seen: None, hidden: Hidden::new() }
+    }
 
     /// Where to look in this frame: once, until the face was seen there.
     pub(super) fn take_crop(&mut self) -> Option<Crop> {
@@ -101,7 +117,9 @@ impl FaceTracker {
             detector: Detector::new(options.n_threads)?,
             landmarker: Landmarker::new(options.n_threads)?,
             expression: Expression::new()?,
-            followed: [Followed::NOBODY; 2],
+            occlusion: options.holds_covered.then(|| OcclusionReader::new(options.n_threads)).transpose()?,
+            cover: Box::new([0.0; N_LANDMARKS]),
+            followed: std::array::from_fn(|_| Followed::nobody()),
             searched: None,
         })
     }
@@ -118,6 +136,7 @@ impl FaceTracker {
         out.captured = frame.captured();
         if let Some(crop) = self.followed[0].take_crop()
             && self.look(picture, &crop, out)?
+            && self.uncover(0, out)?
         {
             self.followed[0].see(out);
             return Ok(true);
@@ -130,8 +149,10 @@ impl FaceTracker {
         for detection in tried.into_iter().flatten() {
             if self.look(picture, &detection.crop(), out)? {
                 self.settle(picture, out)?;
-                self.followed[0].see(out);
-                return Ok(true);
+                if self.uncover(0, out)? {
+                    self.followed[0].see(out);
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -206,8 +227,33 @@ impl FaceTracker {
 
     /// Forgets the face, as if no frame had been seen.
     pub fn reset(&mut self) {
-        self.followed = [Followed::NOBODY; 2];
+        self.followed = std::array::from_fn(|_| Followed::nobody());
         self.searched = None;
+    }
+
+    /// Puts what is covered of the face that was just looked at where it should be: `face` is that of [`Self::followed`] of
+    /// this number. Says whether enough of it is seen.
+    pub(super) fn uncover(&mut self, number: usize, face: &mut FaceObservation) -> Result<bool> {
+        let Some(occlusion) = &mut self.occlusion else { return Ok(true) };
+        let (seen, crop) = self.landmarker.seen();
+        occlusion.read(seen, &crop, &face.landmarks_px, &mut self.cover)?;
+        let hidden = &mut self.followed[number].hidden;
+        match hidden.mend(face, &mut self.cover) {
+            Sight::Nothing => return Ok(false),
+            Sight::Whole => {}
+            Sight::Partly(share) => {
+                face.covered = share;
+                let Some(pose) = head_pose(&face.landmarks_px, face.frame_size_px) else { return Ok(false) };
+                face.pose = pose;
+                self.expression.read(&face.landmarks_px, &mut face.coefficients)?;
+                face.mouth.certainty *= 1.0 - self.cover[LIPS];
+                if IRISES.iter().any(|&i| self.cover[i] > 0.5) {
+                    face.mouth.whites = 0.0;
+                }
+            }
+        }
+        hidden.note(face);
+        Ok(true)
     }
 
     /// Looks for the face in `crop` and fills `out`, except for its time.
@@ -219,6 +265,7 @@ impl FaceTracker {
         }
         let Some(pose) = head_pose(&out.landmarks_px, out.frame_size_px) else { return Ok(false) };
         out.pose = pose;
+        out.covered = 0.0;
         self.expression.read(&out.landmarks_px, &mut out.coefficients)?;
         out.mouth = read_mouth(picture, &out.landmarks_px);
         Ok(true)

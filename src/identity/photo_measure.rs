@@ -10,13 +10,8 @@ use opencv::prelude::*;
 use super::framing::Crop;
 use crate::error::Result;
 use crate::frame::{Grey, Rgb};
-use crate::geometry::FaceObservation;
+use crate::geometry::{FACE_OVAL, FaceObservation};
 
-/// The outline of the face, once around.
-const OUTLINE: [usize; 36] = [
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
-    136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-];
 /// Places that are skin on every face, to the left and to the right: brow, temple, cheeks, jaw.
 const SKIN_PAIRS: [[usize; 2]; 7] = [[108, 337], [69, 299], [117, 346], [50, 280], [205, 425], [187, 411], [207, 427]];
 /// The same in the middle: forehead, nose, chin.
@@ -153,7 +148,8 @@ fn percentile(values: &mut [f32], share: f32) -> f32 {
 /// 255 inside the face's outline.
 fn outline_mask(portrait: &Rgb, points: &crate::geometry::Landmarks) -> Result<Grey> {
     let mut mask = Grey::new(portrait.width_px(), portrait.height_px());
-    let polygon: Vector<Point> = OUTLINE.iter().map(|&i| Point::new(points[i].x as i32, points[i].y as i32)).collect();
+    let polygon: Vector<Point> =
+        FACE_OVAL.iter().map(|&i| Point::new(points[i].x as i32, points[i].y as i32)).collect();
     let polygons = Vector::<Vector<Point>>::from_iter([polygon]);
     fill_poly(&mut mask.as_mat_mut()?, &polygons, Scalar::all(255.0), LINE_8, 0, Point::default())?;
     Ok(mask)

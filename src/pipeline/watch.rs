@@ -14,6 +14,9 @@ use crate::latest::{Published, Publisher, Received, Subscriber};
 use crate::report::LiveFigures;
 use crate::trace::Stage;
 
+/// With more of the face covered than this, its picture says nothing of what moves beside the mesh.
+const MAX_COVERED: f32 = 0.03;
+
 /// What the face thread shall do.
 #[derive(Clone, Copy)]
 pub(super) struct WatchOptions {
@@ -73,6 +76,11 @@ impl Watched {
     /// Measures what moves beside the mesh of the face that was just seen.
     fn measure_beside(&mut self, frame: &RawFrame) -> Result<()> {
         let face = self.is_seen.then_some(&*self.face);
+        if let (Some(dense), Some(_)) = (&mut self.dense, face.filter(|face| face.covered > MAX_COVERED)) {
+            // What moves there is the hand: what was measured last stays.
+            dense.skip(frame.captured());
+            return Ok(());
+        }
         self.dense.as_mut().map_or(Ok(()), |dense| dense.observe(frame, face, &mut self.motion))
     }
 

@@ -1,5 +1,7 @@
 //! The lines that a face is drawn with in the window and on the control page, as indices of the 478-point mesh.
 
+use crate::geometry::FACE_OVAL;
+
 /// A line through points, closed or not.
 pub(super) struct Contour {
     pub(super) points: &'static [usize],
@@ -16,10 +18,7 @@ const fn open(points: &'static [usize]) -> Contour {
 
 /// Oval, eyes, brows, lips and irises. Left and right are the driver's.
 pub(super) const CONTOURS: [Contour; 11] = [
-    closed(&[
-        10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
-        150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-    ]),
+    closed(&FACE_OVAL),
     // Eyes: left, right.
     closed(&[263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]),
     closed(&[33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]),

@@ -13,6 +13,7 @@ pub use openness::{eye_openness, mouth_openness};
 pub use placement::HeadPlacement;
 pub use pose::head_pose;
 pub use shape::{FaceShape, rotation_from_frontal};
+pub use similarity::Similarity;
 
 mod mesh;
 mod mirror;
@@ -22,11 +23,18 @@ mod openness;
 mod placement;
 mod pose;
 mod shape;
+mod similarity;
 
 /// Points of the face mesh with irises.
 pub const N_LANDMARKS: usize = 478;
 /// Points of the canonical mesh, which has no irises.
 pub const N_MESH_POINTS: usize = 468;
+
+/// The face's outline, as a closed line that begins at the top and runs clockwise in a frontal picture.
+pub const FACE_OVAL: [usize; 36] = [
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
+    136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+];
 
 /// The points that say the expression, in the order in which its network takes them: contours of brows, eyes, lips, nose and face, and irises.
 #[rustfmt::skip]

@@ -15,6 +15,7 @@ pub mod kernels;
 pub mod models;
 pub mod motion;
 pub mod network;
+pub mod occlusion;
 pub mod onnx;
 pub mod plan;
 pub mod roofline;

@@ -285,6 +285,7 @@ impl Frame {
             coefficients: self.coefficients,
             pose: self.pose,
             mouth: MouthContents::UNKNOWN,
+            covered: 0.0,
         }
     }
 }

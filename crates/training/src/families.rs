@@ -194,7 +194,7 @@ fn rate(options: &FamilyOptions, step: usize) -> f64 {
 }
 
 /// How much of the moving average of the weights stays in a step: little at first.
-fn averaging(step: usize) -> f32 {
+pub(crate) fn averaging(step: usize) -> f32 {
     (1.0 - 1.0 / (1.0 + step as f32 / 10.0)).min(0.995)
 }
 
@@ -207,19 +207,19 @@ fn words(parts: &Parts) -> String {
 }
 
 /// The averaged weights of a network with these parameters, as a file holds them.
-fn averaged(leaves: &Leaves, params: &[Param]) -> Tensors {
+pub(crate) fn averaged(leaves: &Leaves, params: &[Param]) -> Tensors {
     let dims: BTreeMap<_, _> = params.iter().map(|param| (param.name.as_str(), &param.dims)).collect();
     let means = leaves.means();
     means.filter_map(|(name, values)| Some((name.to_owned(), ((*dims.get(name)?).clone(), values)))).collect()
 }
 
 /// Rows as [`Leaves`] take them.
-fn rows(tensors: Tensors) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> {
+pub(crate) fn rows(tensors: Tensors) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> {
     tensors.into_iter().map(|(name, (dims, values))| (name, dims, values))
 }
 
 /// The one output of a plan that has one.
-fn only(outputs: Vec<Tensor<4>>) -> Tensor<4> {
+pub(crate) fn only(outputs: Vec<Tensor<4>>) -> Tensor<4> {
     let Some(output) = outputs.into_iter().next() else { panic!("a plan has an output") };
     output
 }
@@ -230,7 +230,7 @@ fn psnr_db(made: Tensor<4>, truth: Tensor<4>) -> f32 {
 }
 
 /// The one number of a tensor.
-fn number(x: Tensor<1>) -> f32 {
+pub(crate) fn number(x: Tensor<1>) -> f32 {
     x.into_scalar::<f32>()
 }
 

@@ -15,6 +15,7 @@ pub mod leaves;
 mod log;
 pub mod loss;
 pub mod motion;
+pub mod occlusion;
 pub mod parameters;
 pub mod pick;
 pub mod picture;

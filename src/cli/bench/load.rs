@@ -44,7 +44,7 @@ pub(crate) struct LoadArgs {
     /// What of the age is spent outside the server, in milliseconds
     #[arg(long, default_value = "20", value_name = "MS", value_parser = parse_ms)]
     beside_ms: f64,
-    /// Seconds of each run
+    /// Seconds that are measured of each run; the model is told what pictures took in as many between them
     #[arg(long, default_value = "4", value_name = "SECONDS", value_parser = parse_secs)]
     secs: f64,
     /// Size of the picture, in pixels a side: 512 or 1024
@@ -114,6 +114,9 @@ struct Load {
 /// The seed of the streams' phases, the same for the run and for the model.
 const SEED: u64 = 25;
 
+/// A run is made of turns of about so many seconds.
+const TURN_SECS: f64 = 2.0;
+
 /// Measures, and prints as it goes.
 pub(super) fn run(args: &LoadArgs) -> Result<()> {
     let budget_secs = (args.most_age_ms - args.beside_ms) / 1e3;
@@ -175,9 +178,16 @@ fn measure(args: &LoadArgs, budget_secs: f64) -> Result<()> {
         let policy = Policy { n_workers, max_batch: args.max_batch.into(), window_secs: window_ms / 1e3 };
         for &streams in &args.streams.0 {
             let phases = phases(streams, SEED);
-            // What a picture takes changes from minute to minute: the model is told, and answers for all the rest.
-            let (measured, made) = serve(&mut workers, &policy, &phases, args.secs)?;
-            let model = play(&phases, &policy, &Cost::Measured(made), args.secs);
+            // What a picture takes changes with the load and from minute to minute: between turns that are measured, others
+            // tell the model.
+            let (mut measured, mut model) = (Outcome::default(), Outcome::default());
+            let n_turns = (args.secs / TURN_SECS).round().max(1.0);
+            let turn_secs = args.secs / n_turns;
+            for _ in 0..n_turns as usize {
+                let (_, made) = serve(&mut workers, &policy, &phases, turn_secs)?;
+                model.add(&play(&phases, &policy, &Cost::Measured(made), turn_secs));
+                measured.add(&serve(&mut workers, &policy, &phases, turn_secs)?.0);
+            }
             let row = row(streams, window_ms, &measured, &model);
             terminal::print(row.text().as_bytes())?;
             load.rows.push(row);

@@ -3,12 +3,6 @@
 use super::raster::Part;
 use crate::geometry::MESH_TRIANGLES;
 
-/// The face's outline, as a closed line that begins at the top and runs clockwise in a frontal picture.
-pub(super) const OVAL: [usize; 36] = [
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
-    136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-];
-
 /// The lips' inner edges, from the picture's left corner to its right one; the ends are shared.
 pub(in crate::generate) const UPPER_LIP: [usize; 11] = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308];
 /// See [`UPPER_LIP`].
@@ -73,6 +67,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::geometry::FACE_OVAL;
 
     #[test]
     fn the_mesh_has_one_outline_and_three_openings() {
@@ -85,7 +80,7 @@ mod tests {
         }
         let mut outline: Vec<_> = edges.into_iter().filter(|&(_, n)| n == 1).map(|(edge, _)| edge).collect();
         let mut oval: Vec<_> =
-            (0..36).map(|i| (OVAL[i], OVAL[(i + 1) % 36])).map(|(i, j)| (i.min(j), i.max(j))).collect();
+            (0..36).map(|i| (FACE_OVAL[i], FACE_OVAL[(i + 1) % 36])).map(|(i, j)| (i.min(j), i.max(j))).collect();
         outline.sort_unstable();
         oval.sort_unstable();
         assert_eq!(outline, oval);

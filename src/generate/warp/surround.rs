@@ -7,15 +7,13 @@
 
 use glam::{Vec2, Vec3};
 
-use super::mesh::OVAL;
 use super::raster::{Canvas, Corner, Part};
 use super::source::Source;
-use crate::geometry::HeadPlacement;
-use crate::geometry::{FaceShape, Landmarks, N_LANDMARKS};
+use crate::geometry::{FACE_OVAL, FaceShape, HeadPlacement, Landmarks, N_LANDMARKS};
 use crate::signal::{DenseMotion, DrivingSignal};
 
 /// Two for each point of the outline: the point, and the middle to the next one.
-const N_SPOKES: usize = 2 * OVAL.len();
+const N_SPOKES: usize = 2 * FACE_OVAL.len();
 /// Distance of the rings from the outline, in face widths.
 const RINGS: [f32; 15] = [0.0, 0.04, 0.09, 0.15, 0.22, 0.3, 0.4, 0.52, 0.66, 0.84, 1.06, 1.4, 1.9, 3.0, 9.0];
 /// Depth behind the head's centre of the skull's silhouette and of the neck, in face widths.
@@ -71,7 +69,8 @@ impl Surround {
         source: &Source,
         source_from_output: impl Fn(Vec2) -> Vec2,
     ) -> Self {
-        let outline: [[usize; 2]; N_SPOKES] = std::array::from_fn(|i| [OVAL[i / 2], OVAL[i.div_ceil(2) % OVAL.len()]]);
+        let outline: [[usize; 2]; N_SPOKES] =
+            std::array::from_fn(|i| [FACE_OVAL[i / 2], FACE_OVAL[i.div_ceil(2) % FACE_OVAL.len()]]);
         let heads = outline.map(|[a, b]| (shape.points[a] + shape.points[b]) / 2.0);
         let starts = heads.map(|head| rest.project(head));
         let middle = starts.iter().map(|p| p.truncate()).sum::<Vec2>() / N_SPOKES as f32;

@@ -25,6 +25,8 @@ pub struct FaceObservation {
     pub pose: HeadPose,
     /// What is seen between the lips.
     pub mouth: MouthContents,
+    /// How much of the face lies behind something, 0..1: a hand, a cup. What lies there is where it was last seen.
+    pub covered: f32,
 }
 
 impl Default for FaceObservation {
@@ -37,6 +39,7 @@ impl Default for FaceObservation {
             coefficients: [0.0; N_COEFFICIENTS],
             pose: HeadPose::default(),
             mouth: MouthContents::UNKNOWN,
+            covered: 0.0,
         }
     }
 }

@@ -7,9 +7,10 @@
 //! degrees with the points or weights below; the fit here, given the reference's points, gives the reference's
 //! angles to 0.01 degrees, in 10 µs instead of 0.7 ms.
 
-use glam::{DMat3, DQuat, DVec3, Mat3, Vec3};
+use glam::{DVec3, Mat3, Vec3};
 
 use super::mesh::MESH_POINTS_CM;
+use super::similarity::Similarity;
 use super::{CAMERA_FOV_RADS, HeadPose, Landmarks, N_MESH_POINTS};
 
 /// Points that hardly move with the expression, and their weights (MediaPipe's geometry metadata, Apache-2.0).
@@ -63,7 +64,10 @@ pub fn head_pose(landmarks_px: &Landmarks, frame_size_px: (usize, usize)) -> Opt
         DVec3::new(p.x - 0.5 * width_px, 0.5 * height_px - p.y, mean_z_px - p.z) / focal_px
     };
     // The depth of the whole head is not known yet: seen as parallel rays, its size says how far it is.
-    let flat = Similarity::fit(on_plane)?;
+    let head = |seen: &dyn Fn(usize) -> DVec3| {
+        Similarity::fit(BASIS.iter().map(|&(i, weight)| (MESH_POINTS_CM[i].as_dvec3(), seen(i), weight)))
+    };
+    let flat = head(&on_plane)?;
     let in_space = |scale: f64| {
         move |i: usize| {
             let p = on_plane(i);
@@ -72,89 +76,13 @@ pub fn head_pose(landmarks_px: &Landmarks, frame_size_px: (usize, usize)) -> Opt
         }
     };
     // Rays that meet in the camera change the size a little: once more with the better scale.
-    let scale = flat.scale * Similarity::fit(in_space(flat.scale))?.scale;
-    let fit = Similarity::fit(in_space(scale))?;
+    let scale = flat.scale * head(&in_space(flat.scale))?.scale;
+    let fit = head(&in_space(scale))?;
     let flip = Vec3::new(1.0, -1.0, -1.0);
     Some(HeadPose {
         camera_from_head: Mat3::from_diagonal(flip) * fit.rotation.as_mat3(),
         translation_cm: fit.translation.as_vec3() * flip,
     })
-}
-
-/// `p_seen = scale * rotation * p_head + translation`
-struct Similarity {
-    scale: f64,
-    rotation: DMat3,
-    translation: DVec3,
-}
-
-impl Similarity {
-    /// Fits the canonical mesh to the points seen, least squares over [`BASIS`]
-    /// (Horn: Closed-form solution of absolute orientation using unit quaternions, 1987).
-    fn fit(seen: impl Fn(usize) -> DVec3) -> Option<Self> {
-        let head = |i: usize| MESH_POINTS_CM[i].as_dvec3();
-        let total: f64 = BASIS.iter().map(|(_, weight)| weight).sum();
-        let mean = |of: &dyn Fn(usize) -> DVec3| BASIS.iter().map(|&(i, w)| of(i) * w).sum::<DVec3>() / total;
-        let (head_mean, seen_mean) = (mean(&head), mean(&seen));
-        let mut spread = 0.0;
-        let mut m = DMat3::ZERO;
-        for &(i, w) in &BASIS {
-            let (a, b) = (head(i) - head_mean, seen(i) - seen_mean);
-            spread += w * a.length_squared();
-            // Column k is `a * b[k]`: rows are the head's axes, columns those of the camera.
-            m += DMat3::from_cols(a * b.x, a * b.y, a * b.z) * w;
-        }
-        let s = |row: usize, column: usize| m.col(column)[row];
-        let (dx, dy, dz) = (s(1, 2) - s(2, 1), s(2, 0) - s(0, 2), s(0, 1) - s(1, 0));
-        let (xy, yz, zx) = (s(0, 1) + s(1, 0), s(1, 2) + s(2, 1), s(2, 0) + s(0, 2));
-        let (xx, yy, zz) = (s(0, 0), s(1, 1), s(2, 2));
-        let (gain, [w, x, y, z]) = largest_eigenvector([
-            [xx + yy + zz, dx, dy, dz],
-            [dx, xx - yy - zz, xy, zx],
-            [dy, xy, yy - xx - zz, yz],
-            [dz, zx, yz, zz - xx - yy],
-        ]);
-        let rotation = DMat3::from_quat(DQuat::from_xyzw(x, y, z, w).normalize());
-        let scale = gain / spread;
-        let fit = Self { scale, rotation, translation: seen_mean - scale * (rotation * head_mean) };
-        // Also refuses what is not a number.
-        (scale > 1e-9 && fit.translation.is_finite() && rotation.is_finite()).then_some(fit)
-    }
-}
-
-/// The largest eigenvalue of a symmetric matrix and its vector, by Jacobi's rotations.
-fn largest_eigenvector(mut a: [[f64; 4]; 4]) -> (f64, [f64; 4]) {
-    let mut vectors: [[f64; 4]; 4] = std::array::from_fn(|i| std::array::from_fn(|k| f64::from(i == k)));
-    // Converges quadratically: 4×4 matrices take five sweeps.
-    for _ in 0..12 {
-        for p in 0..3 {
-            for q in p + 1..4 {
-                if a[p][q].abs() < 1e-300 {
-                    continue;
-                }
-                let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let cos = 1.0 / (t * t + 1.0).sqrt();
-                let sin = t * cos;
-                for row in &mut a {
-                    (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]);
-                }
-                let (row_p, row_q) = (a[p], a[q]);
-                a[p] = std::array::from_fn(|k| cos * row_p[k] - sin * row_q[k]);
-                a[q] = std::array::from_fn(|k| sin * row_p[k] + cos * row_q[k]);
-                for row in &mut vectors {
-                    (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]);
-                }
-            }
-        }
-    }
-    let mut best = 0;
-    for i in 1..4 {
-        if a[i][i] > a[best][best] {
-            best = i;
-        }
-    }
-    (a[best][best], vectors.map(|row| row[best]))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation};
 
 use crate::leaves::Leaves;
 use crate::replay::convolve_phases;
-use effigy_network::plan::{Activation, Op, Plan, Role, Shape};
+use effigy_network::plan::{Activation, Op, Plan, Role, Shape, TensorId};
 
 /// What the plan makes of its one input, (n, c, h, w): its outputs in order. The weights are constants unless the plan
 /// `learns`.
@@ -21,7 +21,11 @@ pub fn replay(plan: &Plan, leaves: &Leaves, input: Tensor<4>, learns: bool) -> V
     for (layer, op) in plan.steps() {
         let read = op.reads().next().and_then(|id| values[id.index()].clone());
         let Some(x) = read else { panic!("{layer} reads what was not written") };
-        let (y, unit) = sums(plan, layer, op, leaves, x, learns);
+        let (mut y, unit) = sums(plan, layer, op, leaves, x, learns);
+        if let Some(residual) = residual(op) {
+            let Some(residual) = values[residual.index()].clone() else { panic!("{layer} adds what was not written") };
+            y = y + residual;
+        }
         values[op.writes().index()] = Some(activate(y, unit));
     }
     plan.of_role(Role::Output).filter_map(|id| values[id.index()].take()).collect()
@@ -49,6 +53,15 @@ pub(super) fn sums(
         Op::UpConv2d(op) => (convolve_phases(x, held(leaves.get(&weight), learns), bias), op.activation),
         Op::Linear(op) => (linear(x, held(leaves.get(&weight), learns), bias, plan.tensor(op.y).shape), op.activation),
         _ => panic!("{layer}: families have convolutions and linear layers"),
+    }
+}
+
+/// What is added to a layer's answer before its unit.
+fn residual(op: &Op) -> Option<TensorId> {
+    match op {
+        Op::Conv2d(op) => op.residual,
+        Op::UpConv2d(op) => op.residual,
+        _ => None,
     }
 }
 

@@ -23,7 +23,7 @@ impl Onlookers {
     /// With a network that tells people apart, or without.
     pub(super) fn new(recognizer: Option<Recognizer>) -> Result<Self> {
         // A hand before the face makes no difference to who was following it.
-        let options = TrackerOptions { n_threads: 2, min_presence: 0.0 };
+        let options = TrackerOptions { n_threads: 2, min_presence: 0.0, ..TrackerOptions::default() };
         let tracker = FaceTracker::new(options)?;
         Ok(Self { tracker, before: None, recognizer, portrait: None, likeness: Vec::new() })
     }
