@@ -628,7 +628,7 @@ fn numbers_and_times_survive_the_way_through_files() {
         assert!(text(&output.stdout).starts_with(file), "{}", text(&output.stdout));
         let figures: serde_json::Value =
             serde_json::from_slice(&std::fs::read(LAB.join("watch.json")).unwrap()).unwrap();
-        assert!(figures["frames"].as_u64().unwrap() > 3, "{figures}");
+        assert!(figures["frames"].as_u64().unwrap() > 1, "{figures}");
         assert_eq!((figures["unread"].as_u64(), figures["backward"].as_u64()), (Some(0), Some(0)), "{figures}");
         assert!(figures["age_ms"].is_null(), "a file has no age");
     }
