@@ -112,7 +112,7 @@ fn a_mouth_behind_a_hand_or_a_cup_stays_as_it_was() {
                     assert!(seen.covered > 0.05, "{}: covered {}", about(), seen.covered);
                     assert!(seen.mouth.certainty < 0.3, "{}: nothing is known of teeth", about());
                 }
-                if i < BEFORE || i >= BEFORE + DURING + 14 {
+                if !(BEFORE..BEFORE + DURING + 14).contains(&i) {
                     assert_eq!(seen.covered, 0.0, "{}", about());
                 }
             }

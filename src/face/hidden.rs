@@ -220,7 +220,7 @@ fn parts() -> &'static [Part; 3] {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::geometry::{HeadPose, head_pose};
+    use crate::geometry::head_pose;
 
     /// The canonical face, its mouth open by this much, moved and turned.
     fn face(secs: f64, open_cm: f32, turn_rads: f32) -> FaceObservation {
@@ -233,7 +233,7 @@ mod tests {
             turn * (p * Vec3::new(12.0, -12.0, -12.0)) + Vec3::new(320.0 + 60.0 * turn_rads, 240.0, 0.0)
         });
         let frame_size_px = (640, 480);
-        let pose = head_pose(&landmarks_px, frame_size_px).unwrap_or(HeadPose::default());
+        let pose = head_pose(&landmarks_px, frame_size_px).unwrap_or_default();
         FaceObservation {
             captured: Timestamp::from_nanos((secs * 1e9) as u64),
             frame_size_px,
@@ -264,7 +264,7 @@ mod tests {
             let mut seen = face(secs, if is_covered { 3.0 } else { 0.4 }, turn);
             let mut cover = if is_covered { over_the_mouth() } else { [0.0; N_LANDMARKS] };
             let sight = hidden.mend(&mut seen, &mut cover);
-            assert_eq!(sight == Sight::Whole, i < 20 || i > 39, "frame {i}: {sight:?}");
+            assert_eq!(sight == Sight::Whole, !(20..40).contains(&i), "frame {i}: {sight:?}");
             seen.pose = head_pose(&seen.landmarks_px, seen.frame_size_px).unwrap();
             hidden.note(&seen);
             let off = (0..N_LANDMARKS)
