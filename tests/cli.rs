@@ -622,13 +622,15 @@ fn what_cannot_be_measured_is_told() {
 #[test]
 fn numbers_and_times_survive_the_way_through_files() {
     check("bench pattern --sink file:pattern.mp4 --secs 1.5", &[], 0, &["sink: pattern.mp4", "with number and time"]);
-    check(&format!("{RUN} --backend warp --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
+    // Long enough for some pictures on a machine that does other work beside.
+    let run = "run --identity me.effigy --source pattern --duration 2.5";
+    check(&format!("{run} --backend warp --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
     for file in ["pattern.mp4", "stamped.mp4"] {
         let output = check(&format!("bench watch {file} --report watch.json"), &[], 0, &[]);
         assert!(text(&output.stdout).starts_with(file), "{}", text(&output.stdout));
         let figures: serde_json::Value =
             serde_json::from_slice(&std::fs::read(LAB.join("watch.json")).unwrap()).unwrap();
-        assert!(figures["frames"].as_u64().unwrap() > 1, "{figures}");
+        assert!(figures["frames"].as_u64().unwrap() > 3, "{figures}");
         assert_eq!((figures["unread"].as_u64(), figures["backward"].as_u64()), (Some(0), Some(0)), "{figures}");
         assert!(figures["age_ms"].is_null(), "a file has no age");
     }

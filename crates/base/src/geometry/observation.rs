@@ -25,7 +25,8 @@ pub struct FaceObservation {
     pub pose: HeadPose,
     /// What is seen between the lips.
     pub mouth: MouthContents,
-    /// How much of the face lies behind something, 0..1: a hand, a cup. What lies there is where it was last seen.
+    /// How much of the face lies behind something, 0..1: a hand, a cup. What lies there is where it was last seen. 0 where the
+    /// tracker does not look for it.
     pub covered: f32,
 }
 

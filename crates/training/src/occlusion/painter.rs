@@ -93,15 +93,13 @@ pub(super) struct Occluder {
 }
 
 /// What an occluder is painted for: a face in the same picture.
-pub(super) struct Before<'a> {
+pub(super) struct Before {
     /// Where it may cover the face.
     pub(super) target: Vec2,
     /// The colour of the face's skin.
     pub(super) skin: Colour,
     /// Height of the face.
     pub(super) face: f32,
-    /// Another picture, whose parts are patterns: 3 planes of the painted picture's size.
-    pub(super) pattern: &'a [f32],
 }
 
 impl Occluder {
@@ -124,7 +122,8 @@ impl Occluder {
         }
     }
 
-    /// Paints it over a picture, (3, n, n); gives how much of each pixel it covers.
+    /// Paints it over a picture, (3, n, n); `pattern` is another one, whose parts are patterns. Gives how much of each pixel it
+    /// covers.
     pub(super) fn paint(&self, picture: &mut [f32], n: usize, pattern: &[f32]) -> Vec<f32> {
         let area = n * n;
         let mut covered = vec![0.0_f32; area];

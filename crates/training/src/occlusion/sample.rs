@@ -105,9 +105,8 @@ pub(super) fn sample(clip: &Clip, frame: usize, pattern: &Rgb, is_covered: bool,
             target: place(TARGETS[rng.below(TARGETS.len())]) + near,
             skin: std::array::from_fn(|c| skin.iter().map(|colour| colour[c]).fold(0.0, f32::max)),
             face: (place(10) - place(152)).length(),
-            pattern: &pattern,
         };
-        covered = Occluder::draw(&before, rng).paint(&mut picture, n, before.pattern);
+        covered = Occluder::draw(&before, rng).paint(&mut picture, n, &pattern);
     }
     let mut picture = halved(&picture);
     camera(&mut picture, rng);

@@ -14,7 +14,7 @@ fn what_is_painted_covers_what_it_says() {
     let (mut n_large, mut n_covered, mut n_white) = (0, 0, 0);
     for seed in 0..60 {
         let mut rng = Rng::new(seed, 0);
-        let before = Before { target: Vec2::splat(0.5), skin: [0.9, 0.7, 0.6], face: 0.6, pattern: &pattern };
+        let before = Before { target: Vec2::splat(0.5), skin: [0.9, 0.7, 0.6], face: 0.6 };
         // Hardly any surface is as bright as this: what is covered has another colour.
         let mut picture = vec![1.0; 3 * N * N];
         let covered = Occluder::draw(&before, &mut rng).paint(&mut picture, N, &pattern);
