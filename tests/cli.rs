@@ -673,7 +673,7 @@ fn builds_play_in_turn_and_are_compared() {
         command.args(words(scene)).args([secs, "--warm-up", "0.2", "--versus-binary", other]);
         command.output().unwrap()
     };
-    let output = play("2.2", "other build/effigy");
+    let output = play("6", "other build/effigy");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let table = text(&output.stdout);
     assert!(table.contains("steady             A 1") && table.contains("steady             B 1"), "{table}");
@@ -689,12 +689,12 @@ fn builds_play_in_turn_and_are_compared() {
     assert!(html.contains("B against A"));
 
     // What is no such program is said, and never taken for one that recorded what A did.
-    let output = play("2.2", "missing/effigy");
+    let output = play("6", "missing/effigy");
     assert!(text(&output.stderr).contains("there is no program missing/effigy"), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 1, "nothing has played before that");
     #[cfg(unix)]
     {
-        let output = play("0.3", "/bin/true");
+        let output = play("5", "/bin/true");
         assert!(text(&output.stderr).contains("failed: it recorded nothing"), "{}", text(&output.stderr));
     }
 }

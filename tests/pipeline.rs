@@ -359,8 +359,9 @@ fn a_failing_stage_ends_the_run_with_its_error_and_the_sinks_are_finished() {
 #[test]
 fn a_closed_sink_ends_the_run_without_an_error() {
     let close = |n| Ok(if n == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
-    let play = Play { steps: vec![Step::Frame; 100_000], act: close, ..Play::default() };
-    let (report, seen) = play.play(&MonotonicClock::new());
+    // A camera that does not end before the sink does, however slow the machine is.
+    let steps = [Step::Frame, Step::Wait(Duration::from_millis(5))].repeat(20_000);
+    let (report, seen) = Play { steps, act: close, ..Play::default() }.play(&MonotonicClock::new());
     assert_eq!(report.unwrap().frames.presented, 3, "the fourth found the sink closed");
     assert!(seen.is_finished.load(Ordering::Relaxed));
 }
@@ -381,8 +382,10 @@ fn quit_ends_the_run_even_when_the_camera_is_stalled() {
 #[test]
 fn a_stalled_camera_leaves_the_portrait_moving_by_itself() {
     let mut steps = vec![Step::Frame; 3];
-    steps.extend(vec![Step::Stall; 8]);
-    let (report, seen) = Play { steps, ..Play::default() }.play(&MonotonicClock::new());
+    // However long the machine takes for a picture: until there are nine, at most three of them of the frames.
+    steps.extend(vec![Step::Stall; 600]);
+    let act = |n| Ok(if n == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+    let (report, seen) = Play { steps, act, ..Play::default() }.play(&MonotonicClock::new());
     let ids = ids(&seen);
     let n_idle = ids.iter().filter(|id| **id == 0).count();
     assert!(n_idle > 5, "the picture froze: {ids:?}");

@@ -1,4 +1,4 @@
-//! A live stream that falls silent for ten seconds and comes back, as a user meets it: by the program itself.
+//! A live stream that falls silent for more than ten seconds and comes back, as a user meets it: by the program itself.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 use effigy::identity::Signer;
 use ffmpeg_next as ffmpeg;
 
-const SILENCE: Duration = Duration::from_secs(10);
+const BEFORE: Duration = Duration::from_secs(8);
+const SILENCE: Duration = Duration::from_secs(12);
+/// As much of the silence as what the program writes must show: a busy machine is late when it begins.
+const SHOWN_SECS: f64 = 6.5;
 
 /// The demo's driver as a transport stream, which can be joined anywhere, and its length.
 fn transport_stream(path: &Path) -> (Vec<u8>, Duration) {
@@ -53,14 +56,14 @@ fn send(stream: &mut TcpStream, content: &[u8], length: Duration, until: Option<
     }
 }
 
-/// A camera in the network: four seconds, then for ten seconds no word to anyone, then on as if nothing had been.
+/// A camera in the network: eight seconds, then for twelve seconds no word to anyone, then on as if nothing had been.
 fn serve(content: Vec<u8>, length: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let talk = move || {
         let (mut first, _) = listener.accept().unwrap();
         let _ = first.read(&mut [0; 4096]);
-        send(&mut first, &content, length, Some(Instant::now() + Duration::from_secs(4))).unwrap();
+        send(&mut first, &content, length, Some(Instant::now() + BEFORE)).unwrap();
         std::thread::sleep(SILENCE);
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -74,7 +77,7 @@ fn serve(content: Vec<u8>, length: Duration) -> String {
 }
 
 #[test]
-fn a_stream_that_is_silent_for_ten_seconds_is_followed_again() {
+fn a_stream_that_is_silent_for_more_than_ten_seconds_is_followed_again() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stream");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
@@ -85,7 +88,7 @@ fn a_stream_that_is_silent_for_ten_seconds_is_followed_again() {
 
     let line = format!(
         "run --no-settings --identity me.effigy --source {url} --sink file:out.mkv --sink motion:out.jsonl --backend warp \
-         --size 256 --duration 24"
+         --size 256 --duration 34"
     );
     let mut command = Command::new(env!("CARGO_BIN_EXE_effigy"));
     command.args(line.split_whitespace()).current_dir(&folder).stdin(Stdio::null());
@@ -100,27 +103,32 @@ fn a_stream_that_is_silent_for_ten_seconds_is_followed_again() {
         assert!(text.contains(expected), "no \"{expected}\" in\n{text}");
     }
 
-    // More frames than came before the silence.
-    let n_captured: usize = text.split(" captured").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(n_captured > 130, "{n_captured} captured\n{text}");
     // The picture never stops: the portrait idles, and then follows the driver again.
     let shown = clips::pictures(&folder.join("out.mkv"));
     let (first, last) = (shown[0].secs, shown.last().unwrap().secs);
-    assert!(last - first > 20.0, "{first} s to {last} s\n{text}");
+    assert!(last - first > 28.0, "{first} s to {last} s\n{text}");
     let longest = shown.windows(2).map(|pair| pair[1].secs - pair[0].secs).fold(0.0, f64::max);
     assert!(longest < 1.0, "{longest} s without a picture\n{text}");
     // The driver is followed again, as he was before, and not in between, when the portrait moves by itself.
     let motion = std::fs::read_to_string(folder.join("out.jsonl")).unwrap();
     let frames: Vec<serde_json::Value> = motion.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let secs = |frame: &serde_json::Value| frame["secs"].as_f64().unwrap();
-    let (begin, end) = (secs(&frames[0]), secs(&frames[frames.len() - 1]));
+    let seen: Vec<&serde_json::Value> = frames.iter().filter(|frame| frame["seen"] == true).collect();
     let jaws = |from_secs: f64, to_secs: f64| -> Vec<f64> {
-        let within = frames.iter().filter(|frame| (from_secs..to_secs).contains(&secs(frame)) && frame["seen"] == true);
+        let within = seen.iter().filter(|frame| (from_secs..to_secs).contains(&secs(frame)));
         within.map(|frame| frame["coefficients"]["jawOpen"].as_f64().unwrap()).collect()
     };
+    // How long the program takes to begin, and to find the stream again, is the machine's matter: the silence is where
+    // the driver was seen least.
+    let n_seen_from = |begin_secs: f64| jaws(begin_secs, begin_secs + SHOWN_SECS).len();
+    let end_secs = secs(&frames[frames.len() - 1]);
+    let begins = seen.iter().map(|frame| secs(frame) + 0.001).filter(|begin| begin + SHOWN_SECS < end_secs);
+    let silent_secs = begins.min_by_key(|begin| n_seen_from(*begin)).unwrap();
     let range =
         |jaws: &[f64]| jaws.iter().fold(f64::MIN, |a, b| a.max(*b)) - jaws.iter().fold(f64::MAX, |a, b| a.min(*b));
-    let (before, silent, again) = (jaws(begin, begin + 4.0), jaws(begin + 5.0, begin + 11.5), jaws(end - 4.0, end));
+    let silence_end_secs = silent_secs + SHOWN_SECS;
+    let (before, silent) = (jaws(0.0, silent_secs), jaws(silent_secs, silence_end_secs));
+    let again = jaws(silence_end_secs, f64::INFINITY);
     let n = [&before, &silent, &again].map(Vec::len);
     // A decoder gives its last pictures when the stream is given up.
     assert!(n[0] > 40 && n[1] <= 4 && n[2] > 40, "{n:?} frames with the driver\n{text}");
