@@ -19,4 +19,4 @@ if [ ! -e "$modules/node_modules/playwright-core/package.json" ]; then
   npm ci --prefix "$modules" --ignore-scripts --no-audit --no-fund
 fi
 EFFIGY_PAGE_MODULES="$modules" CHROMIUM="$(command -v "${CHROMIUM:-chromium}")" \
-  timeout 300 node tests/page/page.mjs "$(realpath "$binary")" "$PWD/models/demo" "$PWD/target/page"
+  timeout 600 node tests/page/page.mjs "$(realpath "$binary")" "$PWD/models/demo" "$PWD/target/page"

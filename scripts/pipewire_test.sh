@@ -22,7 +22,7 @@ mkdir -m 700 "$session/run"
 # ONNX Runtime is still found by the user's own home.
 settings=(XDG_RUNTIME_DIR="$session/run" PIPEWIRE_RUNTIME_DIR="$session/run" XDG_CONFIG_HOME="$session/config"
   XDG_STATE_HOME="$session/state" EFFIGY_PIPEWIRE=1)
-env "${settings[@]}" dbus-run-session -- timeout -k 10 240 "$test_program" pipewire:: --ignored --nocapture --test-threads=1 2>&1 | tee "$session/log"
+env "${settings[@]}" dbus-run-session -- timeout -k 10 480 "$test_program" pipewire:: --ignored --nocapture --test-threads=1 2>&1 | tee "$session/log"
 # A test that was not run must not look like one that passed.
 grep -q "^test result: ok. 3 passed" "$session/log" || fail "another number of tests ran than expected"
 say "PipeWire: passed in $(($(date +%s) - begin)) s"

@@ -21,9 +21,10 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, MonotonicClock, Timestamp};
 use crate::error::Result;
 use crate::frame::Rgb;
+use crate::microphone::Microphone;
 use crate::motion_link::MotionFrame;
 
 pub use crate::video::sound::ClipSound;
@@ -150,6 +151,11 @@ pub trait Source: Send {
 
     /// The sound that belongs to its pictures, for a recorder to copy; a camera has none.
     fn sound(&self) -> Option<ClipSound> {
+        None
+    }
+
+    /// The microphone that it listens to, and the clock that its sound has its times by; a camera hears nothing.
+    fn microphone(&self) -> Option<(&Microphone, MonotonicClock)> {
         None
     }
 

@@ -171,7 +171,7 @@ Settings (`effigy config`) are called as these options. The command line wins ov
 settings file, that over how the last live run was left.
 
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
-M mirror, B background, V framing, + and - zoom, arrows move the head, 0 neither,
+M mirror, B background, V framing, R record, S take a picture, + and - zoom, arrows move the head, 0 neither,
 L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
     /// Identity files, or names in the library (`effigy identities`), switched with the keys 1 to 9; may be repeated.
@@ -206,6 +206,12 @@ pub(crate) struct RunArgs {
     /// one of FFmpeg's encoders
     #[arg(long, default_value = "auto", value_name = "CODEC")]
     pub(crate) codec: Codec,
+    /// Where recordings and pictures go that are begun while the run goes on, by the key R or S, the page or OSC; nothing is
+    /// written before
+    ///
+    /// [default: effigy in the folder for videos]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) record_to: Option<PathBuf>,
     /// Record what a microphone hears into the file, in step with the picture: the system's own choice, or one whose name
     /// holds NAME (`effigy devices`). Without this nothing listens; while the card is asked for the file is silent
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]

@@ -49,6 +49,12 @@ pub enum Control {
     EyeContact(f32),
     /// Shows the portrait so many milliseconds ahead of the driver's frame, 0..[`crate::drive::MAX_PREDICT_MS`].
     Predict(f32),
+    /// Begins a recording, or ends it.
+    Record(bool),
+    /// Begins a recording, or ends the one that goes on.
+    ToggleRecord,
+    /// Writes the next picture to a file of its own.
+    TakePicture,
     /// Ends the run.
     Quit,
 }

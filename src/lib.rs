@@ -70,6 +70,7 @@ pub mod composite;
 pub mod conditions;
 pub mod control;
 pub mod credentials;
+pub mod demand;
 pub mod demo;
 pub mod drive;
 pub mod export;

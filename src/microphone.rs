@@ -48,6 +48,13 @@ pub enum MicrophoneSpec {
     Name(String),
 }
 
+impl MicrophoneSpec {
+    /// Whether the microphone of this name, which was asked for as `other`, is what this asks for too.
+    pub fn is_met_by(&self, other: &Self, name: &str) -> bool {
+        self == other || matches!(self, Self::Name(part) if name.to_lowercase().contains(&part.to_lowercase()))
+    }
+}
+
 impl FromStr for MicrophoneSpec {
     type Err = Error;
 

@@ -21,6 +21,7 @@ use crossbeam_channel::Receiver;
 use crate::capture::{RawFrame, Read, Source};
 use crate::clock::Clock;
 use crate::composite::{Compositor, OutFrame};
+use crate::demand::Demand;
 use crate::drive::{DenseMotion, DriveOptions, DriverLatent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceObservation, Tracker};
@@ -118,6 +119,13 @@ struct Observed {
     trace: Trace,
 }
 
+/// A way to a sink.
+struct Outlet {
+    frames: Publisher<OutFrame>,
+    /// What says whether the sink takes frames at the moment, where it does not take all.
+    demand: Option<Arc<Demand>>,
+}
+
 /// What ends a run: a request, or the first error.
 struct Ending {
     is_asked: AtomicBool,
@@ -166,16 +174,16 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let (captured_tx, captured_rx) = channel(vec![Captured::default()], keep);
     let (observed_tx, observed_rx) = channel(vec![Observed::default()], keep);
     let (mut outlets, mut inlets) = (Vec::new(), Vec::new());
-    let deliveries = stages.foreground.iter().map(|sink| sink.delivery());
-    for delivery in deliveries.chain(stages.sinks.iter().map(|sink| sink.delivery())) {
+    let taking = stages.foreground.iter().map(|sink| (sink.delivery(), sink.demand()));
+    for (delivery, demand) in taking.chain(stages.sinks.iter().map(|sink| (sink.delivery(), sink.demand()))) {
         let n_spares = match delivery {
             Delivery::Latest => 1,
             Delivery::Every(n) => n.max(1),
         };
         let (width_px, height_px) = stages.compositor.frame_px();
         let blank = || OutFrame::blank(width_px, height_px);
-        let (outlet, inlet) = channel((0..n_spares).map(|_| blank()).collect(), keep);
-        outlets.push(outlet);
+        let (frames, inlet) = channel((0..n_spares).map(|_| blank()).collect(), keep);
+        outlets.push(Outlet { frames, demand });
         inlets.push(inlet);
     }
     let mut inlets = inlets.into_iter();
@@ -203,8 +211,11 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         for (i, (mut sink, inlet)) in stages.sinks.into_iter().zip(inlets).enumerate() {
             let is_first = i == 0 && foreground_inlet.is_none();
             let figures = is_first.then_some(figures);
+            // What is written now and then is none of the places that the run is for.
+            let is_counted = sink.demand().is_none();
             sinks.push(spawn(scope, "sink", ending, move || {
-                sink_loop(&mut *sink, inlet, clock, ending, is_live, figures)
+                let meter = sink_loop(&mut *sink, inlet, clock, ending, is_live, figures)?;
+                Ok(is_counted.then_some(meter))
             })?);
         }
         let mut senders = Vec::new();
@@ -225,7 +236,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         let captured = join(capture);
         let face_drops = join(face);
         let portrayed = join(portray);
-        meters.extend(sinks.into_iter().filter_map(join));
+        meters.extend(sinks.into_iter().filter_map(join).flatten());
         for sender in senders {
             let _ = join(sender);
         }

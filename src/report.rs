@@ -1,7 +1,7 @@
 //! Figures of a run: age of the picture, rate, drops, time of every stage.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use crate::clock::Timestamp;
 use crate::composite::Shown;
 use crate::conditions::{Conditions, Trouble};
+use crate::demand::Demand;
 use crate::microphone::Microphone;
 use crate::trace::{Stage, Trace};
 
@@ -45,12 +46,6 @@ impl Times {
     /// Adds one time. Allocates nothing.
     pub fn record(&mut self, time: Duration) {
         self.micros.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(MAX_MICROS));
-    }
-
-    /// Adds all times of another.
-    pub fn add(&mut self, other: &Self) {
-        // Cannot fail: both go as far.
-        let _ = self.micros.add(&other.micros);
     }
 
     /// How many times were added.
@@ -173,7 +168,8 @@ pub struct LiveFigures {
     conditions: AtomicU32,
     is_late: AtomicBool,
     shown: Mutex<Option<Shown>>,
-    microphone: OnceLock<Microphone>,
+    microphone: OnceLock<(Microphone, bool)>,
+    demand: OnceLock<Arc<Demand>>,
 }
 
 /// What the age of a picture is made of: the stages' own work, then waiting of any kind.
@@ -192,15 +188,26 @@ impl LiveFigures {
         }
     }
 
-    /// The microphone that is recorded, where one is.
-    pub fn microphone(&self) -> Option<&Microphone> {
-        self.microphone.get()
+    /// The microphone that is heard, where one is, and whether it is recorded or only moves the mouth.
+    pub fn microphone(&self) -> Option<(&Microphone, bool)> {
+        self.microphone.get().map(|(microphone, is_recorded)| (microphone, *is_recorded))
     }
 
-    /// Says which microphone is recorded; once a run.
-    pub fn set_microphone(&self, microphone: Microphone) {
+    /// Says which microphone is heard, and whether it is recorded; once a run, and of two the one that is recorded.
+    pub fn set_microphone(&self, microphone: Microphone, is_recorded: bool) {
         // A second one is not asked for.
-        let _ = self.microphone.set(microphone);
+        let _ = self.microphone.set((microphone, is_recorded));
+    }
+
+    /// What recordings are asked of, where the run can make some.
+    pub fn demand(&self) -> Option<&Demand> {
+        self.demand.get().map(|demand| &**demand)
+    }
+
+    /// Says what recordings are asked of; once a run.
+    pub fn set_demand(&self, demand: Arc<Demand>) {
+        // A second one is not made.
+        let _ = self.demand.set(demand);
     }
 
     /// Median age of the picture in the last second, in milliseconds.

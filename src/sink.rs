@@ -1,14 +1,17 @@
 //! Where the picture goes: a window, a virtual camera, a browser, a file, nowhere.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::composite::OutFrame;
+use crate::demand::Demand;
 use crate::error::Result;
 
 pub use crate::video::codec::Codec;
 pub use camera::CameraOptions;
 pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;
+pub use on_demand::{OnDemand, SigningMaker};
 pub use open::{SinkOptions, open};
 #[cfg(all(target_os = "linux", feature = "pipewire"))]
 pub use pipewire::PipewireSink;
@@ -26,6 +29,7 @@ mod camera;
 mod contours;
 pub mod http;
 mod null;
+mod on_demand;
 mod open;
 #[cfg(all(target_os = "linux", feature = "pipewire"))]
 pub(crate) mod pipewire;
@@ -55,6 +59,11 @@ pub trait Sink {
 
     /// How it wants its frames.
     fn delivery(&self) -> Delivery;
+
+    /// What says whether it wants frames at the moment; without it, it wants them all the time.
+    fn demand(&self) -> Option<Arc<Demand>> {
+        None
+    }
 
     /// Shows one frame. [`ControlFlow::Break`] when the user closed the sink.
     ///

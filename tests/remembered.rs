@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use crate::clips;
 use crate::common;
 use crate::home::Home;
 
@@ -166,14 +167,20 @@ impl Running {
 
     /// Waits for a line that begins so, and reads the address in it.
     fn address(&mut self, begin: &str) -> SocketAddr {
+        let line = self.line(begin);
+        let words = line.split([' ', ';']);
+        words.filter_map(|word| word.parse().ok()).next().unwrap()
+    }
+
+    /// Waits for a line that begins so; gives the rest of it.
+    fn line(&mut self, begin: &str) -> String {
         let mut all = String::new();
         loop {
             let mut line = String::new();
             assert!(self.lines.read_line(&mut line).unwrap() > 0, "{begin:?} never came:\n{all}");
             all += &line;
-            if line.starts_with(begin) {
-                let words = line.split([' ', ';', '\n']);
-                return words.filter_map(|word| word.parse().ok()).next().unwrap();
+            if let Some(rest) = line.strip_prefix(begin) {
+                return rest.trim_end().to_owned();
             }
         }
     }
@@ -352,6 +359,58 @@ fn what_osc_steers_is_there_again_at_the_next_start() {
     std::fs::write(home.0.join(".local/state/effigy/last.toml"), "mirror = [\n").unwrap();
     let told = home.says("run --dry-run --source vmc:0", 0);
     assert!(told.contains("how the last run was left is not known"), "{told}");
+}
+
+#[test]
+fn recordings_begin_and_end_while_the_run_goes_on() {
+    let home = home("on-demand");
+    let run = "run --no-settings --identity me.effigy --backend warp --source pattern";
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut program = Running::start(&home, &format!("{run} --osc 0 --sink null --record-to clips/talk --duration 14"));
+    let steer = program.address("OSC: ");
+    let ask = |address: &str, value: i32| {
+        socket.send_to(&osc(address, OscType::Int(value)), steer).unwrap();
+    };
+    program.line("mark: ");
+    assert!(!home.0.join("clips").exists(), "nothing is written that nobody asked for");
+    ask("/effigy/record", 1);
+    let first = program.line("recording: ");
+    std::thread::sleep(Duration::from_millis(1500));
+    ask("/effigy/take-picture", 1);
+    let picture = home.0.join(program.line("picture: "));
+    ask("/effigy/record", 0);
+    let first_path = home.0.join(program.line("recorded: "));
+    assert!(first.starts_with(first_path.strip_prefix(&home.0).unwrap().to_str().unwrap()), "{first}");
+    // While a run goes on its recording is whole already.
+    let shown = clips::pictures(&first_path);
+    assert!(shown.len() > 10, "{} pictures", shown.len());
+    // Another one, which the end of the run ends.
+    ask("/effigy/record/toggle", 1);
+    program.line("recording: ");
+    let told = program.end();
+    assert!(told.contains("recorded: clips/talk/effigy-"), "{told}");
+    let files: Vec<_> =
+        std::fs::read_dir(home.0.join("clips/talk")).unwrap().map(|file| file.unwrap().path()).collect();
+    let n_clips = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "mp4")).count();
+    assert_eq!((files.len(), n_clips), (3, 2), "{files:?}");
+    // What leaves is marked, whenever it was asked for.
+    for path in [&first_path, &picture] {
+        home.says(&format!("verify {}", path.display()), 0);
+    }
+
+    // A folder that cannot be: said, and the run goes on.
+    std::fs::write(home.0.join("file"), "x").unwrap();
+    let mut program = Running::start(&home, &format!("{run} --osc 0 --sink null --record-to file/talk --duration 4"));
+    let steer = program.address("OSC: ");
+    for address in ["/effigy/record", "/effigy/take-picture"] {
+        socket.send_to(&osc(address, OscType::Int(1)), steer).unwrap();
+    }
+    let told = program.end();
+    assert!(told.contains("warn: nothing is recorded: ") && told.contains("warn: no picture is taken: "), "{told}");
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/driver.mp4");
+    let offline = format!("run --identity me.effigy --source {clip} --every-frame --record-to clips --sink null");
+    let told = home.says(&offline, 2);
+    assert!(told.contains("--sink file:out.mp4"), "{told}");
 }
 
 #[test]

@@ -45,11 +45,11 @@ fn a_recording_moves_the_mouth_in_its_own_time() {
         0,
     );
     let jaws = jaws(&home.0.join("a.jsonl"));
-    assert_eq!(jaws.len(), 50, "two seconds\n{told}");
+    assert_eq!(jaws.len(), 60, "two seconds\n{told}");
     for (i, (secs, _)) in jaws.iter().enumerate() {
-        assert!((secs - i as f64 / 25.0).abs() < 1e-6, "frame {i} at {secs}");
+        assert!((secs - i as f64 / 30.0).abs() < 1e-6, "frame {i} at {secs}");
     }
-    let jaw = |secs: f64| jaws[(secs * 25.0).round() as usize].1;
+    let jaw = |secs: f64| jaws[(secs * 30.0).round() as usize].1;
     for secs in SILENT_SECS {
         assert!(jaw(secs) < 0.05, "{secs} s is silent: {jaws:?}");
     }
@@ -60,9 +60,9 @@ fn a_recording_moves_the_mouth_in_its_own_time() {
         assert!(jaw(secs) > 0.2, "a vowel at {secs} s: {jaws:?}");
     }
     // One picture a frame, and the recording's sound beside them.
-    assert_eq!(clips::pictures(&home.0.join("a.mkv")).len(), 50);
+    assert_eq!(clips::pictures(&home.0.join("a.mkv")).len(), 60);
     let n_pictures = std::fs::read_dir(home.0.join("pictures")).unwrap().count();
-    assert_eq!(n_pictures, 50, "and one PNG each");
+    assert_eq!(n_pictures, 60, "and one PNG each");
     let recording = ffmpeg_next::format::input(&home.0.join("a.mkv")).unwrap();
     let sound = recording.streams().best(ffmpeg_next::media::Type::Audio).map(|sound| sound.parameters().id());
     assert_eq!(sound, Some(ffmpeg_next::codec::Id::PCM_MULAW));

@@ -67,6 +67,8 @@ const handlers = {
     press($("panic"), state.panic);
     $("panic").querySelector(".text").textContent = t(state.panic ? "Show me again" : "Hide me now");
     press($("mirror"), state.mirror);
+    press($("record"), state.recording === true);
+    for (const id of ["record", "take-picture"]) $(id).hidden = state.recording == null;
     face.isMirrored = state.mirror;
     for (const slider of Object.values(sliders)) slider.follow(state);
     showFraming();
@@ -152,6 +154,8 @@ const actions = {
   panic() { send({ do: "card", on: !state?.panic }); },
   calibrate() { send({ do: "calibrate" }); say(t("Calibrated: this is your face at rest.")); },
   mirror() { send({ do: "mirror", on: !state?.mirror }); },
+  record() { if (state?.recording != null) send({ do: "record", on: !state.recording }); },
+  takePicture() { if (state?.recording != null) send({ do: "take-picture" }); },
   identity(index) { if (index < (state?.identities.length ?? 0)) send({ do: "identity", index }); },
   background(to) { send({ do: "background", to }); },
   nextBackground() {
@@ -207,6 +211,8 @@ for (const part of ["head", "gaze", "lids", "brows", "mouth"]) {
 $("panic").onclick = actions.panic;
 $("calibrate").onclick = actions.calibrate;
 $("mirror").onclick = actions.mirror;
+$("record").onclick = actions.record;
+$("take-picture").onclick = actions.takePicture;
 $("framings").addEventListener("click", ({ target }) => {
   const to = target.closest("button")?.dataset.to;
   if (to) actions.framing(to);
@@ -223,7 +229,8 @@ function showMicrophone(microphone) {
   $("microphone").hidden = !microphone;
   if (!microphone) return;
   $("microphone-name").textContent = microphone.name;
-  setText($("microphone-state"), t(!microphone.is_heard ? "Not heard" : state?.panic ? "Silenced" : "Recorded"));
+  const heard = !microphone.is_recorded ? "Moves the mouth" : state?.panic ? "Silenced" : "Recorded";
+  setText($("microphone-state"), t(microphone.is_heard ? heard : "Not heard"));
   $("microphone-level").value = microphone.level;
 }
 
@@ -489,6 +496,8 @@ addEventListener("keydown", (event) => {
   else if (key === "m") actions.mirror();
   else if (key === "b") actions.nextBackground();
   else if (key === "v") actions.nextFraming();
+  else if (key === "r") actions.record();
+  else if (key === "s") actions.takePicture();
   else if (key === "+" || key === "=") actions.strength(Number($("strength").value) + .1);
   else if (key === "-") actions.strength(Number($("strength").value) - .1);
   else return;

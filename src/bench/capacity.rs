@@ -38,12 +38,15 @@ pub enum Cost {
     },
 }
 
-/// Pictures that were made one after another while all workers were busy: when a machine is slow for a while, it is so for all
-/// of them, and for more than one picture.
+/// Pictures that were made one after another: when a machine is slow for a while, it is so for all workers, and for more than
+/// one picture.
 #[derive(Clone, Debug, Default)]
 pub struct Busy {
     /// Of each worker, when a picture began and how long it took, in seconds.
     pub made: Vec<Vec<(f64, f64)>>,
+    /// Of each worker, when it was to begin after it had nothing to do, and how much later it did, in seconds: a processor
+    /// that slept wakes slowly. Empty where workers were never idle.
+    pub woke: Vec<Vec<(f64, f64)>>,
 }
 
 impl Busy {
@@ -52,22 +55,25 @@ impl Busy {
         self.made.iter().flatten().map(|(_, secs)| *secs)
     }
 
-    /// Goes on with what was measured at another time.
-    pub fn extend(&mut self, later: &Self) {
-        let end = self.made.iter().filter_map(|made| made.last()).map(|(begin, secs)| begin + secs).fold(0.0, f64::max);
-        self.made.resize(self.made.len().max(later.made.len()), Vec::new());
-        for (made, later) in self.made.iter_mut().zip(&later.made) {
-            made.extend(later.iter().map(|(begin, secs)| (end + begin, *secs)));
-        }
-    }
-
     /// How long a picture takes that a worker begins at a moment; what was measured is gone through again and again.
     fn picture_secs(&self, worker: usize, at_secs: f64) -> f64 {
-        let Some(made) = self.made.get(worker % self.made.len().max(1)) else { return 0.0 };
-        let Some(&(last, last_secs)) = made.last() else { return 0.0 };
-        let at_secs = at_secs.rem_euclid(last + last_secs);
-        made[made.partition_point(|(begin, _)| *begin <= at_secs).saturating_sub(1)].1
+        at(&self.made, worker, at_secs)
     }
+
+    /// How much later a worker begins that has nothing to do at a moment.
+    fn wake_secs(&self, worker: usize, at_secs: f64) -> f64 {
+        at(&self.woke, worker, at_secs)
+    }
+}
+
+/// What a worker's record says of a moment; what was measured is gone through again and again.
+fn at(records: &[Vec<(f64, f64)>], worker: usize, at_secs: f64) -> f64 {
+    let Some(record) = records.get(worker % records.len().max(1)) else { return 0.0 };
+    let Some(&(last, last_secs)) = record.last() else { return 0.0 };
+    let at_secs = at_secs.rem_euclid((last + last_secs).max(f64::MIN_POSITIVE));
+    // Between one and the next it is the next one's turn: after a slow one comes what came after it, not the same again.
+    let next = record.partition_point(|(begin, secs)| begin + secs <= at_secs + 1e-9);
+    record[next.min(record.len() - 1)].1
 }
 
 impl Cost {
@@ -76,6 +82,14 @@ impl Cost {
         match self {
             Self::Measured(busy) => (0..n).fold(0.0, |sum, _| sum + busy.picture_secs(worker, begin_secs + sum)),
             Self::Linear { batch_secs, picture_secs } => batch_secs + n as f64 * picture_secs,
+        }
+    }
+
+    /// When a worker begins a batch that may begin at `due_secs`, if it is free from `free_secs` on.
+    fn begin_secs(&self, worker: usize, due_secs: f64, free_secs: f64) -> f64 {
+        match self {
+            Self::Measured(busy) if due_secs > free_secs => due_secs + busy.wake_secs(worker, due_secs),
+            _ => due_secs.max(free_secs),
         }
     }
 }
@@ -92,13 +106,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Adds what came of another turn.
-    pub fn add(&mut self, other: &Self) {
-        self.age.add(&other.age);
-        self.n_offered += other.n_offered;
-        self.n_dropped += other.n_dropped;
-    }
-
     /// The share of frames that were replaced.
     pub fn dropped(&self) -> f64 {
         self.n_dropped as f64 / self.n_offered.max(1) as f64
@@ -166,7 +173,7 @@ pub fn play(phases: &[f64], policy: &Policy, cost: &Cost, secs: f64) -> Outcome 
     let mut free_secs = vec![0.0_f64; policy.n_workers];
     loop {
         let worker = (0..free_secs.len()).min_by(|&a, &b| free_secs[a].total_cmp(&free_secs[b])).unwrap_or(0);
-        let begin = line.due_secs(policy).map(|due| due.max(free_secs[worker]));
+        let begin = line.due_secs(policy).map(|due| cost.begin_secs(worker, due, free_secs[worker]));
         match (arrivals.peek(), begin) {
             (Some(&(at, user)), begin) if begin.is_none_or(|begin| at <= begin) => {
                 arrivals.next();
@@ -289,8 +296,7 @@ mod tests {
             one.push((t, slow(t)));
             t += slow(t);
         }
-        let mut busy = Busy { made: vec![one.clone()] };
-        busy.extend(&Busy { made: vec![one] });
+        let busy = Busy { made: vec![one], ..Busy::default() };
         assert!((busy.picture_secs(0, 2.2) - 0.030).abs() < 1e-9 && (busy.picture_secs(3, 6.2) - 0.030).abs() < 1e-9);
         assert!(
             (busy.picture_secs(0, 3.0) - 0.010).abs() < 1e-9 && (busy.picture_secs(0, 8.0 + 2.3) - 0.030).abs() < 1e-9
@@ -299,6 +305,39 @@ mod tests {
         let outcome = play(&[0.0, 0.3], &ONE, &Cost::Measured(busy), 40.0);
         assert!((outcome.age.quantile_ms(0.5) - 10.0).abs() < 0.1, "{}", outcome.age.quantile_ms(0.5));
         assert!(outcome.age.quantile_ms(0.99) > 49.0, "{}", outcome.age.quantile_ms(0.99));
+    }
+
+    #[test]
+    fn a_slow_picture_is_followed_by_the_one_that_followed_it() {
+        // A tenth of a millisecond between one picture and the next; each twentieth is slow.
+        let mut made = Vec::new();
+        let mut t = 0.0;
+        for k in 0..2000 {
+            let secs = if k % 20 == 0 { 0.05 } else { 0.01 };
+            made.push((t, secs));
+            t += secs + 0.0001;
+        }
+        let busy = Busy { made: vec![made], ..Busy::default() };
+        let (mut at_secs, mut n_slow) = (0.0, 0);
+        for _ in 0..1900 {
+            let secs = busy.picture_secs(0, at_secs);
+            n_slow += usize::from(secs > 0.02);
+            at_secs += secs;
+        }
+        assert!((94..=96).contains(&n_slow), "{n_slow} of 1900");
+    }
+
+    #[test]
+    fn an_idle_worker_wakes_late_and_takes_what_came_meanwhile() {
+        // Every picture 4 ms; who was idle begins 3 ms late.
+        let made = vec![(0..1000).map(|k| (f64::from(k) * 0.004, 0.004)).collect()];
+        let woke = vec![(0..1000).map(|k| (f64::from(k) * 0.004, 0.003)).collect()];
+        let cost = Cost::Measured(Busy { made, woke });
+        let age_ms = |phases: &[f64], policy: &Policy| play(phases, policy, &cost, 5.0).age.quantile_ms(0.99);
+        assert!((age_ms(&[0.1], &ONE) - 7.0).abs() < 0.05);
+        // Two come 2 ms apart: the worker that wakes takes both, though another is free.
+        let two = Policy { n_workers: 2, max_batch: 2, window_secs: 0.0 };
+        assert!((age_ms(&[0.1, 0.16], &two) - 11.0).abs() < 0.05);
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub fn measure_cost(workers: &mut [Worker], length: Duration) -> Result<Busy> {
         let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect::<Result<Vec<_>>>()
     })?;
-    Ok(Busy { made: measured })
+    Ok(Busy { made: measured, ..Busy::default() })
 }
 
 /// What users and workers share.
@@ -114,42 +114,48 @@ impl Desk {
         self.changed.notify_all();
     }
 
-    /// Waits for a batch; `false` at the end.
-    fn take(&self, policy: &Policy, batch: &mut Vec<Waiting>) -> bool {
+    /// Waits for a batch, and notes when a worker that waited was to begin, and how much later it did; `false` at the end.
+    fn take(&self, policy: &Policy, batch: &mut Vec<Waiting>, woke: &mut Vec<(f64, f64)>) -> bool {
         let mut state = self.lock();
+        let mut has_waited = false;
         loop {
             if state.is_over {
                 return false;
             }
-            let wait = match state.line.due_secs(policy).map(|due| due - self.now_secs()) {
-                Some(wait) if wait <= 0.0 => {
+            let due_secs = state.line.due_secs(policy);
+            let wait = match due_secs.map(|due_secs| (due_secs, due_secs - self.now_secs())) {
+                Some((due_secs, wait)) if wait <= 0.0 => {
                     state.line.take(policy, batch);
+                    if has_waited {
+                        woke.push((due_secs, -wait));
+                    }
                     return true;
                 }
-                Some(wait) => Duration::from_secs_f64(wait),
+                Some((_, wait)) => Duration::from_secs_f64(wait),
                 None => Duration::from_millis(100),
             };
+            has_waited = true;
             let waited = self.changed.wait_timeout(state, wait);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
-/// Serves users whose frames come at `phases` of each interval, for so many seconds; says how old the pictures became, and how
-/// long each took.
+/// Serves users whose frames come at `phases` of each interval, for so many seconds; says how old the pictures became, how long
+/// each took, and how long idle workers took to begin.
 ///
 /// # Errors
 /// When a picture cannot be made, or a thread not be started.
 pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64) -> Result<(Outcome, Busy)> {
     let state = State { line: Line::default(), outcome: Outcome::default(), is_over: false };
     let desk = Desk { state: Mutex::new(state), changed: Condvar::new(), begin: Instant::now() };
-    let made = std::thread::scope(|scope| {
+    let (made, woke) = std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for worker in workers.iter_mut().take(policy.n_workers) {
             let desk = &desk;
-            let work = move || -> Result<Vec<(f64, f64)>> {
-                let (mut batch, mut pictures) = (Vec::new(), Vec::new());
-                while desk.take(policy, &mut batch) {
+            let work = move || -> Result<(Vec<(f64, f64)>, Vec<(f64, f64)>)> {
+                let (mut batch, mut pictures, mut woke) = (Vec::new(), Vec::new(), Vec::new());
+                while desk.take(policy, &mut batch, &mut woke) {
                     let mut end = desk.now_secs();
                     let made = batch.iter().try_for_each(|waiting| {
                         let begin = end;
@@ -168,7 +174,7 @@ pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64)
                         return Err(error);
                     }
                 }
-                Ok(pictures)
+                Ok((pictures, woke))
             };
             let thread = std::thread::Builder::new().name("worker".to_owned());
             threads.push(
@@ -181,9 +187,12 @@ pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64)
         }
         send(&desk, phases, secs);
         let panicked = || Err(Error::new(ErrorKind::Internal, "a worker broke down"));
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect::<Result<_>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| panicked()))
+            .collect::<Result<(Vec<_>, Vec<_>)>>()
     })?;
-    Ok((desk.state.into_inner().unwrap_or_else(PoisonError::into_inner).outcome, Busy { made }))
+    Ok((desk.state.into_inner().unwrap_or_else(PoisonError::into_inner).outcome, Busy { made, woke }))
 }
 
 /// Sends every user's frames at their times, then ends the work.

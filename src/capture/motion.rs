@@ -16,7 +16,7 @@ mod sound;
 mod talker;
 
 /// Frames a second of a face that is heard.
-const SPOKEN_RATE_HZ: f64 = 25.0;
+const SPOKEN_RATE_HZ: f64 = 30.0;
 
 /// Opens a source of motion.
 ///

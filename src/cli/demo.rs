@@ -47,6 +47,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         allow_remote: false,
         codec: Codec::Auto,
         microphone: None,
+        driver: None,
+        record_to: None,
         opens_page: false,
         steering: SteeringArgs::default(),
         first: 0,

@@ -72,7 +72,11 @@ mod with_window {
                 rate_hz: self.figures.rate_hz(),
                 n_dropped: self.figures.dropped(),
                 backend: &self.backend,
-                microphone: self.figures.microphone().map(|microphone| (microphone, frame.shown.is_card_asked)),
+                microphone: self.figures.microphone().map(|(microphone, is_recorded)| {
+                    // What only moves the mouth is heard as before when nobody is shown.
+                    (microphone, is_recorded && frame.shown.is_card_asked)
+                }),
+                is_recording: self.figures.demand().is_some_and(|demand| demand.is_recording()),
             });
             let outcome = self.window.present(frame)?;
             for event in self.window.poll_events() {
@@ -94,6 +98,8 @@ mod with_window {
                     WindowEvent::Calibrate => Control::Calibrate,
                     WindowEvent::Mirror => Control::ToggleMirror,
                     WindowEvent::Background => Control::NextBackground,
+                    WindowEvent::Record => Control::ToggleRecord,
+                    WindowEvent::TakePicture => Control::TakePicture,
                     WindowEvent::Panic => Control::ToggleCard,
                     WindowEvent::Quit => return Ok(ControlFlow::Break(())),
                     // Drawn by the window itself.

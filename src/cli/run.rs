@@ -1,6 +1,6 @@
 //! `effigy run`: an identity, driven live.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use effigy::capture::{self, ClipSound, LimitedSource, SourceOptions, SourceSpec};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{Background, CompositeOptions, Compositor};
+use effigy::demand::Demand;
 use effigy::drive::{DriveOptions, MotionTracker};
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, Tracker, TrackerOptions};
@@ -15,10 +16,10 @@ use effigy::files;
 use effigy::generate::Generator;
 use effigy::mark::Message;
 use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
-use effigy::motion_link::{self, MotionSink};
+use effigy::motion_link::{self, Heard, MotionSink, MotionSourceSpec};
 use effigy::pipeline::{self, Beside, Control, Stages};
 use effigy::report::{LiveFigures, Report};
-use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, SinkOptions, SinkSpec};
+use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, OnDemand, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
@@ -26,7 +27,10 @@ use super::steering::{Listeners, SteeringArgs};
 use super::{RunArgs, browser, keys, live_window, opener, people, remember, terminal, user};
 
 pub(super) use checks::check_badge;
-use checks::{check_every_frame, check_faces, check_model, check_remote, check_sinks, keep_permitted, microphone};
+use checks::{
+    check_every_frame, check_faces, check_model, check_remote, check_sinks, keep_permitted, microphone, record_to,
+    shows_pictures,
+};
 pub(crate) use generator::{generator_of, generator_of_others, open_generator};
 pub(super) use run_id::following_run_id;
 use run_id::run_id;
@@ -58,6 +62,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     check_remote(args)?;
     check_model(args)?;
     let microphone = microphone(args, sinks)?.cloned();
+    let record_to = record_to(args, sinks)?;
     args.steering.check()?;
     let files = remember::identity_files(args)?;
     let mut identities = opener::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
@@ -65,7 +70,7 @@ fn drive(args: &RunArgs) -> Result<()> {
     check_badge(args.no_badge, &identities)?;
     if identities.is_empty() {
         // Where nobody is shown, and for a first look, the program's own people will do.
-        if !args.opens_page && !sinks.iter().all(|sink| matches!(sink, SinkSpec::Motion(_))) {
+        if !args.opens_page && shows_pictures(sinks) {
             return Err(Error::new(
                 ErrorKind::Config,
                 "no identity to show: make one with `effigy enroll PHOTO -o NAME.effigy` and give --identity NAME.effigy, or \
@@ -119,6 +124,11 @@ fn drive(args: &RunArgs) -> Result<()> {
         allow_remote: args.allow_remote,
         codec: args.codec.clone(),
         microphone,
+        driver: match &args.source {
+            SourceSpec::Motion(MotionSourceSpec::Sound(Heard::Microphone(spec))) => Some(spec.clone()),
+            _ => None,
+        },
+        record_to,
         opens_page: args.opens_page,
         steering: args.steering.clone(),
         first,
@@ -182,7 +192,11 @@ pub(crate) struct Stage {
     pub(crate) codec: Codec,
     /// What is heard in recordings.
     pub(crate) microphone: Option<MicrophoneSpec>,
+    /// The microphone that moves the mouth.
+    pub(crate) driver: Option<MicrophoneSpec>,
     /// Whether the control page is opened in a browser.
+    /// Where recordings go that are begun while the run goes on; `None` where none can be.
+    pub(crate) record_to: Option<PathBuf>,
     pub(crate) opens_page: bool,
     /// What steers beside window and page.
     pub(crate) steering: SteeringArgs,
@@ -226,15 +240,24 @@ impl Stage {
         if let Some(Beside { identity, generator }) = &mut beside {
             generator.adopt(Arc::clone(&identities[*identity]))?;
         }
-        let clock = MonotonicClock::new();
-        let listening = self.microphone.as_ref().map(|spec| microphone::listen(spec, clock)).transpose()?;
-        let microphone = listening.as_ref().map(Listening::microphone);
-        if let Some(microphone) = microphone {
+        let driver = source.microphone().map(|(microphone, clock)| (microphone.clone(), clock));
+        let clock = driver.as_ref().map_or_else(MonotonicClock::new, |(_, clock)| *clock);
+        let driver = driver.map(|(microphone, _)| microphone);
+        // What moves the mouth is not opened again to be recorded: a device may be given once only.
+        let shared = driver.as_ref().filter(|driver| self.records(driver.name()));
+        let wanted = self.microphone.as_ref().filter(|_| shared.is_none());
+        let listening = wanted.map(|spec| microphone::listen(spec, clock)).transpose()?;
+        let microphone = shared.or(listening.as_ref().map(Listening::microphone));
+        if microphone.is_some() {
             log::info!("microphone: it is heard in what is recorded; silent while the card is asked for");
-            figures.set_microphone(microphone.clone());
+        }
+        if let Some(heard) = microphone.or(driver.as_ref()) {
+            figures.set_microphone(heard.clone(), microphone.is_some());
         }
         // Files are made last, when nothing else can fail.
-        let mut sinks = self.open_files(sink_specs, frame_px, source.sound(), microphone, Message::of_run(run_id))?;
+        let mark = Message::of_run(run_id);
+        let options = self.file_options(frame_px, source.sound(), microphone);
+        let mut sinks = self.open_files(sink_specs, &options, mark)?;
         let (motion, listeners) = match self.open_links(sink_specs, &control_tx) {
             Ok(links) => links,
             Err(error) => return Err(undone(sinks, error)),
@@ -270,6 +293,13 @@ impl Stage {
                 }
                 Err(error) => return Err(undone(sinks, error)),
             }
+        }
+        if let Some(folder) = &self.record_to {
+            let demand = Arc::new(Demand::default());
+            figures.set_demand(Arc::clone(&demand));
+            let is_signed = !self.unsigned;
+            let signing = Box::new(move || if is_signed { keys::signing(mark) } else { None });
+            sinks.push(Box::new(OnDemand::new(folder, options, signing, demand)));
         }
         quit_on_interrupt(control_tx.clone());
         if let Some(duration) = self.duration {
@@ -321,6 +351,12 @@ impl Stage {
         report
     }
 
+    /// Whether the microphone that moves the mouth, of this name, is the one that is recorded.
+    fn records(&self, driver: &str) -> bool {
+        let specs = self.microphone.as_ref().zip(self.driver.as_ref());
+        specs.is_some_and(|(recorded, spec)| recorded.is_met_by(spec, driver))
+    }
+
     /// Opens what sends motion, and what steers.
     fn open_links(&self, specs: &[SinkSpec], control: &Sender<Control>) -> Result<Links> {
         let motion = specs.iter().filter_map(|spec| match spec {
@@ -331,25 +367,34 @@ impl Stage {
         Ok((motion, self.steering.open(control, &self.figures)?))
     }
 
-    /// Opens every sink but the window and the server; none is left half made when one fails.
-    fn open_files(
+    /// What files are told of the run.
+    fn file_options(
         &self,
-        specs: &[SinkSpec],
         size_px: (usize, usize),
         sound: Option<ClipSound>,
         microphone: Option<&Microphone>,
-        mark: Message,
-    ) -> Result<Vec<Box<dyn Sink + Send>>> {
-        let has_files = specs.iter().any(|spec| matches!(spec, SinkSpec::Video(_) | SinkSpec::Sequence(_)));
-        let options = SinkOptions {
+    ) -> SinkOptions {
+        SinkOptions {
             size_px,
             rate_hz: self.frame_rate_hz,
             every_frame: self.every_frame,
             codec: self.codec.clone(),
             sound,
             microphone: microphone.cloned(),
-            signing: if has_files && !self.unsigned { keys::signing(mark) } else { None },
-        };
+            signing: None,
+        }
+    }
+
+    /// Opens every sink but the window and the server; none is left half made when one fails.
+    fn open_files(
+        &self,
+        specs: &[SinkSpec],
+        options: &SinkOptions,
+        mark: Message,
+    ) -> Result<Vec<Box<dyn Sink + Send>>> {
+        let has_files = specs.iter().any(|spec| matches!(spec, SinkSpec::Video(_) | SinkSpec::Sequence(_)));
+        let signing = if has_files && !self.unsigned { keys::signing(mark) } else { None };
+        let options = SinkOptions { signing, ..options.clone() };
         let mut sinks = Vec::new();
         for spec in
             specs.iter().filter(|spec| !matches!(spec, SinkSpec::Window | SinkSpec::Http(_) | SinkSpec::Motion(_)))

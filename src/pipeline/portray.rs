@@ -6,12 +6,13 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::person::Person;
-use super::{Beside, Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed};
+use super::{Beside, Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed, Outlet};
 use crate::clock::Clock;
 use crate::composite::{
     Background, BackgroundKind, BadgeLanguage, BadgePlace, CardReason, CompositeOptions, Compositor, Framing, OutFrame,
     Pair, Shown, View,
 };
+use crate::demand::Demand;
 use crate::drive::{DriveOptions, Presence};
 use crate::error::Result;
 use crate::generate::Generator;
@@ -120,18 +121,19 @@ impl Portrayer {
     pub(super) fn run(
         &mut self,
         mut frames: Subscriber<Observed>,
-        mut outlets: Vec<Publisher<OutFrame>>,
+        mut outlets: Vec<Outlet>,
         mut motion_outlets: Vec<Publisher<MotionFrame>>,
         clock: &dyn Clock,
         ending: &Ending,
         figures: &LiveFigures,
     ) -> Result<u64> {
+        let demand = outlets.iter().find_map(|outlet| outlet.demand.clone());
         let mut observed = Observed::default();
         let mut n_dropped = 0;
         let mut last_frame = clock.now();
         let mut is_stalled = false;
         while !ending.is_asked() {
-            if self.obey(ending)?.is_break() {
+            if self.obey(ending, demand.as_deref())?.is_break() {
                 break;
             }
             self.switch()?;
@@ -170,7 +172,9 @@ impl Portrayer {
             }
             let mut is_first = true;
             for outlet in &mut outlets {
-                n_dropped += u64::from(hand_over(self.out(), outlet, ending, is_first.then_some(figures)));
+                if outlet.demand.as_ref().is_none_or(|demand| demand.wants_frames()) {
+                    n_dropped += u64::from(hand_over(self.out(), outlet, ending, is_first.then_some(figures)));
+                }
                 is_first = false;
             }
         }
@@ -178,7 +182,7 @@ impl Portrayer {
     }
 
     /// Carries out what was asked since the last frame.
-    fn obey(&mut self, ending: &Ending) -> Result<std::ops::ControlFlow<()>> {
+    fn obey(&mut self, ending: &Ending, demand: Option<&Demand>) -> Result<std::ops::ControlFlow<()>> {
         while let Ok(control) = self.control.try_recv() {
             match control {
                 Control::Identity(index) if index < self.identities.len() => self.want(index),
@@ -207,6 +211,10 @@ impl Portrayer {
                 }
                 Control::EyeContact(share) => self.people().for_each(|person| person.driver.set_eye_contact(share)),
                 Control::Predict(ahead_ms) => self.people().for_each(|person| person.driver.set_predict_ms(ahead_ms)),
+                // A run whose recorder is not there has nobody to ask.
+                Control::Record(on) => demand.into_iter().for_each(|demand| demand.record(on)),
+                Control::ToggleRecord => demand.into_iter().for_each(Demand::toggle_recording),
+                Control::TakePicture => demand.into_iter().for_each(Demand::take_picture),
                 Control::Quit => {
                     ending.ask();
                     return Ok(std::ops::ControlFlow::Break(()));
@@ -414,8 +422,8 @@ impl Portrayer {
 /// Gives a sink its copy; says whether an older one was lost.
 ///
 /// A copy costs a tenth of a millisecond, and no sink can then hold up or change another's picture.
-fn hand_over(out: &OutFrame, outlet: &mut Publisher<OutFrame>, ending: &Ending, figures: Option<&LiveFigures>) -> bool {
-    match outlet.publish_with(|spare| spare.copy_from(out)) {
+fn hand_over(out: &OutFrame, outlet: &mut Outlet, ending: &Ending, figures: Option<&LiveFigures>) -> bool {
+    match outlet.frames.publish_with(|spare| spare.copy_from(out)) {
         Published::InTime => false,
         Published::Dropped => {
             if let Some(figures) = figures {

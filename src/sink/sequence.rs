@@ -30,9 +30,7 @@ pub struct SequenceSink {
     before: String,
     after: String,
     n_digits: usize,
-    signing: Option<Signing>,
-    rgb: Vec<u8>,
-    png: Vec<u8>,
+    pictures: PngWriter,
     n_written: u64,
 }
 
@@ -59,9 +57,7 @@ impl SequenceSink {
             before: before.to_owned(),
             after: after.to_owned(),
             n_digits,
-            signing,
-            rgb: Vec::new(),
-            png: Vec::new(),
+            pictures: PngWriter::new(signing),
             n_written: 0,
         };
         let first = sink.path(1);
@@ -83,8 +79,57 @@ impl SequenceSink {
     fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{}{number:0digits$}{}", self.before, self.after, digits = self.n_digits))
     }
+}
 
-    fn write(&mut self, path: &Path, frame: &OutFrame) -> Result<()> {
+impl Sink for SequenceSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::Every(QUEUE)
+    }
+
+    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
+        let path = self.path(self.n_written + 1);
+        if let Err(error) = self.pictures.write(&path, frame) {
+            // What is half written would be taken for a picture.
+            let _ = std::fs::remove_file(&path);
+            let message = format!("the pictures 1 to {} are kept", self.n_written);
+            return Err(Error::new(error.kind(), message).because(error));
+        }
+        self.n_written += 1;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.n_written == 0 {
+            // The empty file made by `open`; without it there is nothing to complete.
+            let _ = std::fs::remove_file(self.path(1));
+        }
+        Ok(())
+    }
+}
+
+/// Writes single pictures, signed where that was asked for; one that cannot be signed is written all the same, and a warning
+/// says so once.
+#[derive(Debug)]
+pub(super) struct PngWriter {
+    signing: Option<Signing>,
+    rgb: Vec<u8>,
+    png: Vec<u8>,
+}
+
+impl PngWriter {
+    pub(super) fn new(signing: Option<Signing>) -> Self {
+        Self { signing, rgb: Vec::new(), png: Vec::new() }
+    }
+
+    /// Writes `frame` to `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be written; what there is of it is of no use.
+    pub(super) fn write(&mut self, path: &Path, frame: &OutFrame) -> Result<()> {
         let picture = frame.picture();
         let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
         let is_opaque = picture.data().chunks_exact(4).all(|rgba| rgba[3] == u8::MAX);
@@ -118,36 +163,6 @@ impl SequenceSink {
                 None
             }
         }
-    }
-}
-
-impl Sink for SequenceSink {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery::Every(QUEUE)
-    }
-
-    fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
-        let path = self.path(self.n_written + 1);
-        if let Err(error) = self.write(&path, frame) {
-            // What is half written would be taken for a picture.
-            let _ = std::fs::remove_file(&path);
-            let message = format!("the pictures 1 to {} are kept", self.n_written);
-            return Err(Error::new(error.kind(), message).because(error));
-        }
-        self.n_written += 1;
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        if self.n_written == 0 {
-            // The empty file made by `open`; without it there is nothing to complete.
-            let _ = std::fs::remove_file(self.path(1));
-        }
-        Ok(())
     }
 }
 

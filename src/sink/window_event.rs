@@ -29,6 +29,10 @@ pub enum WindowEvent {
     Offset(i8, i8),
     /// 0: zoomed and moved no longer.
     PlainView,
+    /// R: a recording begins, or ends.
+    Record,
+    /// S: the next picture is written to a file.
+    TakePicture,
     /// P: the placeholder card at once, or the portrait again.
     Panic,
     /// Q, Escape or the window's close button: end the run.
@@ -50,6 +54,8 @@ pub struct Figures<'a> {
     pub n_dropped: u64,
     /// The generator's backend.
     pub backend: &'a str,
-    /// The microphone that is recorded, and whether it is silenced.
+    /// The microphone that is heard, and whether what is recorded of it is silenced.
     pub microphone: Option<(&'a Microphone, bool)>,
+    /// Whether a recording that was asked for goes on.
+    pub is_recording: bool,
 }

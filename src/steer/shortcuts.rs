@@ -105,6 +105,8 @@ fn control_of(key: char, shown: Option<&Shown>) -> Option<Control> {
         'm' => Control::ToggleMirror,
         'b' => Control::NextBackground,
         'v' => Control::Framing(shown?.framing.next()),
+        'r' => Control::ToggleRecord,
+        's' => Control::TakePicture,
         _ => return None,
     })
 }
@@ -159,6 +161,7 @@ mod tests {
         assert_eq!(text('1'), "Some(Identity(0))");
         assert_eq!(text('9'), "Some(Identity(8))");
         assert_eq!(text('p'), "Some(ToggleCard)");
+        assert_eq!((text('r'), text('s')), ("Some(ToggleRecord)".to_owned(), "Some(TakePicture)".to_owned()));
         assert_eq!(text('v'), format!("Some(Framing({:?}))", shown.framing.next()));
         // The end of a run is not a slip of the hand away.
         for key in ['q', 'x', '0'] {

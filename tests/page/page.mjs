@@ -2,8 +2,8 @@
 // in step, and refuses what it must. Started by scripts/page_test.sh.
 //   node page.mjs BINARY MODELS_DEMO_FOLDER SCREENSHOT_FOLDER
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -32,7 +32,7 @@ function run(...args) {
 /// Starts the program and gives the address that it prints.
 function start() {
   const args = ["run", "--identity", "ada.effigy,ben.effigy", "--source", join(demo, "driver.mp4"), "--loop"];
-  program = spawn(binary, [...args, "--sink", "http", "--report", "report.json"], { cwd: lab });
+  program = spawn(binary, [...args, "--sink", "http", "--record-to", "clips", "--report", "report.json"], { cwd: lab });
   return new Promise((resolve, reject) => {
     let said = "";
     const patience = setTimeout(() => reject(new Error(`no address within a minute: ${said}`)), 60_000);
@@ -121,6 +121,14 @@ const untranslated = (page) => page.evaluate(() => {
   }
   return texts;
 });
+
+/// What the verifier for browsers finds in a file, and says of it.
+async function verdict(verifier, file) {
+  await verifier.evaluate(() => { delete document.body.dataset.found; });
+  await verifier.setInputFiles("#file", file);
+  await verifier.waitForFunction(() => document.body.dataset.found && document.getElementById("progress").hidden, null, { timeout: 90_000 });
+  return { ...JSON.parse(await verifier.getAttribute("body", "data-found")), says: await verifier.textContent("#answer") };
+}
 
 async function main() {
   for (const [file, name] of [["portrait_a.png", "ada"], ["portrait_b.png", "ben"]]) {
@@ -502,6 +510,24 @@ async function main() {
   assert.deepEqual(poor, [], "text with a contrast below 4.5");
   step("every control is reached by keyboard; all text has a contrast of 4.5 or more");
 
+  // A recording by the page's button, and a picture by its key.
+  const recordings = () => existsSync(join(lab, "clips")) ? readdirSync(join(lab, "clips")) : [];
+  await page.click("#record");
+  await until("a recording goes on", () => pressed(page, "#record"));
+  await until("its file is there", () => recordings().some((name) => name.endsWith(".mp4")));
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press("s");
+  await until("a picture is there", () => recordings().some((name) => name.endsWith(".png")));
+  await page.waitForTimeout(1500);
+  await page.click("#record");
+  await until("the recording has ended", async () => (await page.textContent("#log")).includes("recorded: "));
+  assert(!(await pressed(page, "#record")));
+  step("a recording begins and ends by the page, a picture is taken by its key");
+
+  const still = await context.request.get(`${origin}/frame.png`);
+  assert.equal(still.status(), 200);
+  const stillFile = { name: "still.png", mimeType: "image/png", buffer: await still.body() };
+
   program.removeAllListeners("exit");
   const ended = new Promise((resolve) => program.on("exit", resolve));
   program.kill("SIGTERM");
@@ -510,6 +536,24 @@ async function main() {
   await until("the page says that the run has ended", async () => (await page.textContent("#veil")).includes("not running"));
   const report = JSON.parse(readFileSync(join(lab, "report.json")));
   step(`the run ends cleanly and the page says so; age p50 ${report.age_ms.p50.toFixed(1)} ms, p99 ${report.age_ms.p99.toFixed(1)}`);
+
+  // The verifier for browsers, a file on the disk: it finds what the program put in, and as much as `effigy verify` does.
+  await run("run", "--no-settings", "--identity", "ada.effigy", "--source", join(demo, "driver.mp4"), "--every-frame", "--duration", "2", "--sink", "file:marked.mp4");
+  const told = spawnSync(binary, ["verify", "--json", "marked.mp4"], { cwd: lab, encoding: "utf8" });
+  const verifier = await browser.newPage();
+  await verifier.goto(new URL("../../web/verify/index.html", import.meta.url).href);
+  const clip = await verdict(verifier, join(lab, "marked.mp4"));
+  assert(clip.marked && clip.says.startsWith("Made with effigy"), JSON.stringify(clip));
+  assert.equal(told.status, 0, told.stderr);
+  assert.equal(clip.run, JSON.parse(told.stdout).run);
+  const picture = await verdict(verifier, stillFile);
+  assert(picture.marked, JSON.stringify(picture));
+  const unmarked = await verdict(verifier, join(demo, "driver.mp4"));
+  assert(!unmarked.marked && unmarked.says.startsWith("No mark found"), JSON.stringify(unmarked));
+  const torn = await verdict(verifier, { name: "torn.mp4", mimeType: "video/mp4", buffer: Buffer.from("no clip") });
+  assert(torn.says.startsWith("This file cannot be read"), JSON.stringify(torn));
+  await verifier.close();
+  step(`the verifier for browsers finds the mark in a clip (score ${clip.score.toFixed(0)}) and in a still (${picture.score.toFixed(0)}), none in the driver's clip (${unmarked.score.toFixed(1)}), and refuses what is no clip`);
 }
 
 /// Every text whose colour stands out too little from what is behind it (WCAG 2, contrast ratio below 4.5).

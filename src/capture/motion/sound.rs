@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::speech::SpeechListener;
 use crate::video::hear::SoundReader;
 
-/// Plays the sound of a file as the motion of a face that says it, 25 frames a second in the file's own time.
+/// Plays the sound of a file as the motion of a face that says it, 30 frames a second in the file's own time.
 pub struct SoundSource {
     name: String,
     reader: SoundReader,
@@ -152,14 +152,14 @@ mod tests {
         let options = SourceOptions { paced: false, ..SourceOptions::default() };
         let (clock, mut frame) = (ManualClock::new(), RawFrame::default());
         let mut source = SoundSource::open(Path::new(MAMA), &options).unwrap();
-        assert_eq!(source.n_frames(), Some(50));
+        assert_eq!(source.n_frames(), Some(60));
         let mut jaws = Vec::new();
         let jaw = crate::geometry::COEFFICIENT_NAMES.iter().position(|name| *name == "jawOpen").unwrap();
         while source.read(&mut frame, &clock).unwrap() == Read::Fresh {
-            assert!((frame.captured().as_secs_f64() - jaws.len() as f64 * 0.04).abs() < 1e-6);
+            assert!((frame.captured().as_secs_f64() - jaws.len() as f64 / RATE_HZ).abs() < 1e-6);
             jaws.push(frame.motion().unwrap().coefficients[jaw]);
         }
-        assert_eq!(jaws.len(), 50);
+        assert_eq!(jaws.len(), 60);
         // Paced and again and again, with a reader that is late now and then.
         let options = SourceOptions { paced: true, looped: true, ..SourceOptions::default() };
         let mut source = SoundSource::open(Path::new(MAMA), &options).unwrap();
@@ -176,6 +176,6 @@ mod tests {
             clock.advance(Duration::from_millis(if step % 100 == 50 { 200 } else { 20 }));
         }
         // Nearly ten seconds: five rounds, and what was left out.
-        assert!((200..=230).contains(&n_frames), "{n_frames}");
+        assert!((240..=276).contains(&n_frames), "{n_frames}");
     }
 }

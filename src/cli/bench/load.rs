@@ -44,7 +44,8 @@ pub(crate) struct LoadArgs {
     /// What of the age is spent outside the server, in milliseconds
     #[arg(long, default_value = "20", value_name = "MS", value_parser = parse_ms)]
     beside_ms: f64,
-    /// Seconds that are measured of each run; the model is told what pictures took in as many between them
+    /// Seconds that are measured of each run, in turns of two; the model is told what pictures took in as many turns between
+    /// them, and figures are the medians of the turns'
     #[arg(long, default_value = "4", value_name = "SECONDS", value_parser = parse_secs)]
     secs: f64,
     /// Size of the picture, in pixels a side: 512 or 1024
@@ -114,7 +115,8 @@ struct Load {
 /// The seed of the streams' phases, the same for the run and for the model.
 const SEED: u64 = 25;
 
-/// A run is made of turns of about so many seconds.
+/// A run is made of turns of about so many seconds. Its figures are the medians of its turns': a machine that is held up once,
+/// for a tenth of a second, is so either in a turn that is measured or in one that the model is told of.
 const TURN_SECS: f64 = 2.0;
 
 /// Measures, and prints as it goes.
@@ -180,13 +182,13 @@ fn measure(args: &LoadArgs, budget_secs: f64) -> Result<()> {
             let phases = phases(streams, SEED);
             // What a picture takes changes with the load and from minute to minute: between turns that are measured, others
             // tell the model.
-            let (mut measured, mut model) = (Outcome::default(), Outcome::default());
+            let (mut measured, mut model) = (Vec::new(), Vec::new());
             let n_turns = (args.secs / TURN_SECS).round().max(1.0);
             let turn_secs = args.secs / n_turns;
             for _ in 0..n_turns as usize {
                 let (_, made) = serve(&mut workers, &policy, &phases, turn_secs)?;
-                model.add(&play(&phases, &policy, &Cost::Measured(made), turn_secs));
-                measured.add(&serve(&mut workers, &policy, &phases, turn_secs)?.0);
+                model.push(play(&phases, &policy, &Cost::Measured(made), turn_secs));
+                measured.push(serve(&mut workers, &policy, &phases, turn_secs)?.0);
             }
             let row = row(streams, window_ms, &measured, &model);
             terminal::print(row.text().as_bytes())?;
@@ -205,17 +207,30 @@ fn measure(args: &LoadArgs, budget_secs: f64) -> Result<()> {
     write_json(args.report.as_deref(), &load)
 }
 
-fn row(streams: usize, window_ms: f64, measured: &Outcome, model: &Outcome) -> Row {
+fn row(streams: usize, window_ms: f64, measured: &[Outcome], model: &[Outcome]) -> Row {
+    let age_ms = |turns: &[Outcome], share: f64| median(turns.iter().map(|turn| turn.age.quantile_ms(share)).collect());
+    let dropped = |turns: &[Outcome]| {
+        let n_dropped: u64 = turns.iter().map(|turn| turn.n_dropped).sum();
+        n_dropped as f64 / turns.iter().map(|turn| turn.n_offered).sum::<u64>().max(1) as f64
+    };
     Row {
         streams,
         window_ms,
-        p50_ms: measured.age.quantile_ms(0.5),
-        p99_ms: measured.age.quantile_ms(0.99),
-        dropped: measured.dropped(),
-        model_p50_ms: model.age.quantile_ms(0.5),
-        model_p99_ms: model.age.quantile_ms(0.99),
-        model_dropped: model.dropped(),
+        p50_ms: age_ms(measured, 0.5),
+        p99_ms: age_ms(measured, 0.99),
+        dropped: dropped(measured),
+        model_p50_ms: age_ms(model, 0.5),
+        model_p99_ms: age_ms(model, 0.99),
+        model_dropped: dropped(model),
     }
+}
+
+/// The middle one, or the mean of the two in the middle; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    let at = |i: usize| values.get(i).copied().unwrap_or_default();
+    if n % 2 == 1 { at(n / 2) } else { (at((n / 2).saturating_sub(1)) + at(n / 2)) / 2.0 }
 }
 
 impl Row {

@@ -12,6 +12,7 @@ use effigy::{Error, ErrorKind, Identity, Result};
 
 use crate::cli::outputs::is_same_file;
 use crate::cli::settings::Origin;
+use crate::cli::user;
 use crate::cli::{Maker, Model, RunArgs, names};
 
 /// The visible mark may go only where nobody can be wronged.
@@ -182,8 +183,30 @@ pub(super) fn microphone<'a>(args: &'a RunArgs, sinks: &[SinkSpec]) -> Result<Op
         return Ok(Some(spec));
     };
     // In the settings it holds for those runs that record.
-    let is_typed = args.held.rows.iter().any(|row| row.key == "microphone" && row.origin == Origin::CommandLine);
-    if is_typed { Err(Error::new(ErrorKind::Config, why)) } else { Ok(None) }
+    if is_typed(args, "microphone") { Err(Error::new(ErrorKind::Config, why)) } else { Ok(None) }
+}
+
+/// Where recordings go that are begun while the run goes on: a live run makes some, of pictures that it shows.
+pub(super) fn record_to(args: &RunArgs, sinks: &[SinkSpec]) -> Result<Option<PathBuf>> {
+    if !args.every_frame && shows_pictures(sinks) {
+        return Ok(Some(args.record_to.clone().unwrap_or_else(user::recordings)));
+    }
+    // In the settings it holds for other runs.
+    if is_typed(args, "record-to") {
+        let why = "--record-to is for recordings that are begun while a live run shows pictures; to write all of a clip, give \
+                   --sink file:out.mp4";
+        return Err(Error::new(ErrorKind::Config, why));
+    }
+    Ok(None)
+}
+
+/// Whether any of the sinks takes pictures.
+pub(super) fn shows_pictures(sinks: &[SinkSpec]) -> bool {
+    !sinks.iter().all(|sink| matches!(sink, SinkSpec::Motion(_)))
+}
+
+fn is_typed(args: &RunArgs, key: &str) -> bool {
+    args.held.rows.iter().any(|row| row.key == key && row.origin == Origin::CommandLine)
 }
 
 /// Holds consents: one that was named and does not hold is refused; of the library it is left out.

@@ -11,6 +11,7 @@ use super::shared::{STAGES, Shared, Watcher};
 use super::{command, upload};
 use crate::composite::{BackgroundKind, Shown};
 use crate::conditions::Trouble;
+use crate::demand::Demand;
 use crate::sink::contours::CONTOURS;
 
 /// Lines are sent so often, and state is looked at.
@@ -68,11 +69,15 @@ async fn send_message(socket: &mut WebSocket, message: Message) -> bool {
     matches!(timeout(SEND_TIMEOUT, socket.send(message)).await, Ok(Ok(())))
 }
 
+/// What all pages show alike: the newest picture's, the gallery's version, whether somebody is enrolled, whether a recording
+/// was asked for, where one can be made.
+type State = (Shown, u64, bool, Option<bool>);
+
 /// What a page knows already.
 #[derive(Default)]
 struct Sent {
     n_ticks: u32,
-    state: Option<(Shown, u64, bool)>,
+    state: Option<State>,
     n_faces: u64,
     last_message: u64,
 }
@@ -86,7 +91,8 @@ impl Sent {
             self.n_faces = live.n_frames;
             (live.shown, (is_new && !live.face.is_empty()).then(|| live.face.clone()))
         };
-        let state = (shown, shared.gallery_version(), shared.uploads.available_permits() == 0);
+        let is_recording = shared.figures.demand().map(Demand::is_recording_asked);
+        let state = (shown, shared.gallery_version(), shared.uploads.available_permits() == 0, is_recording);
         if self.state != Some(state) {
             self.state = Some(state);
             if !send(socket, describe(shared, state)).await {
@@ -134,8 +140,7 @@ fn hello(shared: &Shared) -> Value {
     })
 }
 
-/// What all pages show alike.
-fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Value {
+fn describe(shared: &Shared, (shown, _, is_enrolling, is_recording): State) -> Value {
     let gallery = shared.gallery();
     let identities: Vec<_> = gallery
         .iter()
@@ -179,6 +184,7 @@ fn describe(shared: &Shared, (shown, _, is_enrolling): (Shown, u64, bool)) -> Va
         "badgePlace": shown.badge_place.name(),
         "badgeLanguage": shown.badge_language.name(),
         "enrolling": is_enrolling,
+        "recording": is_recording,
     })
 }
 
@@ -202,8 +208,13 @@ fn figures(shared: &Shared) -> Value {
         "confidence": conditions.confidence,
         "troubles": troubles,
         "watchers": shared.n_watchers(),
-        "microphone": figures.microphone().map(|microphone| {
-            json!({ "name": microphone.name(), "is_heard": microphone.is_heard(), "level": microphone.level() })
+        "microphone": figures.microphone().map(|(microphone, is_recorded)| {
+            json!({
+                "name": microphone.name(),
+                "is_heard": microphone.is_heard(),
+                "is_recorded": is_recorded,
+                "level": microphone.level(),
+            })
         }),
     })
 }

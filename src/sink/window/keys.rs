@@ -13,7 +13,7 @@ pub(super) const QUEUE: usize = 32;
 const HELD: Duration = Duration::from_secs(1);
 
 /// All keys that mean something.
-const KEYS: [(Key, WindowEvent); 37] = [
+const KEYS: [(Key, WindowEvent); 39] = [
     (Key::Key1, WindowEvent::Identity(0)),
     (Key::Key2, WindowEvent::Identity(1)),
     (Key::Key3, WindowEvent::Identity(2)),
@@ -38,6 +38,8 @@ const KEYS: [(Key, WindowEvent); 37] = [
     (Key::L, WindowEvent::Landmarks),
     (Key::F, WindowEvent::Figures),
     (Key::V, WindowEvent::Framing),
+    (Key::R, WindowEvent::Record),
+    (Key::S, WindowEvent::TakePicture),
     (Key::Equal, WindowEvent::Zoom { is_in: true }),
     (Key::NumPadPlus, WindowEvent::Zoom { is_in: true }),
     (Key::Minus, WindowEvent::Zoom { is_in: false }),

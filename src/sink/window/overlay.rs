@@ -34,8 +34,9 @@ pub(super) struct Overlay {
     /// Width of the driver's frame for its height.
     pub(super) driver_aspect: f32,
     lines: [String; N_LINES],
-    /// What is said of the microphone that is recorded, and how loud it is, 0 to 1.
+    /// What is said of the microphone that is heard, and how loud it is, 0 to 1.
     microphone: Option<(&'static str, f32)>,
+    is_recording: bool,
 }
 
 impl Default for Overlay {
@@ -46,6 +47,7 @@ impl Default for Overlay {
             driver_aspect: 4.0 / 3.0,
             lines: Default::default(),
             microphone: None,
+            is_recording: false,
         }
     }
 }
@@ -78,6 +80,7 @@ impl Overlay {
             true => ("MIC", microphone.level()),
             false => ("MIC GONE", 0.0),
         });
+        self.is_recording = figures.is_recording;
     }
 
     /// Draws what is to be seen into `view`.
@@ -88,10 +91,12 @@ impl Overlay {
         if self.shows_figures {
             self.draw_figures(view)?;
         }
-        match self.microphone {
-            Some((text, level)) => draw_microphone(text, level, view),
-            None => Ok(()),
+        let recording = self.is_recording.then_some(("REC", None));
+        let microphone = self.microphone.map(|(text, level)| (text, Some(level)));
+        for (row, (text, level)) in recording.into_iter().chain(microphone).enumerate() {
+            draw_mark(row as i32, text, level, view)?;
         }
+        Ok(())
     }
 
     fn draw_figures(&self, view: &mut Rgba) -> Result<()> {
@@ -146,22 +151,26 @@ impl Overlay {
     }
 }
 
-/// Says in the upper right corner that a microphone is recorded: always, unlike the figures.
-fn draw_microphone(text: &str, level: f32, view: &mut Rgba) -> Result<()> {
+/// Says in the upper right corner that the picture is recorded, or that a microphone is heard, to record it or to move the
+/// mouth, and how loud it is: always, unlike the figures.
+fn draw_mark(row: i32, text: &str, level: Option<f32>, view: &mut Rgba) -> Result<()> {
     let scale = (view.height_px() as f64 / 1000.0).clamp(0.4, 1.0);
     let (line_px, margin_px) = ((LINE_PX * scale) as i32, (12.0 * scale) as i32);
     let width_px = line_px * 5;
-    let corner = Point::new(view.width_px() as i32 - margin_px - width_px, margin_px);
+    let top_px = margin_px + row * (line_px + line_px / 2);
+    let corner = Point::new(view.width_px() as i32 - margin_px - width_px, top_px);
     let mut mat = view.as_mat_mut()?;
     let mut bar = |grown_px: i32, width_px: i32, colour: Scalar| {
         let place =
             Rect::new(corner.x - grown_px, corner.y + line_px, width_px + 2 * grown_px, line_px / 6 + 2 * grown_px);
         imgproc::rectangle(&mut mat, place, colour, imgproc::FILLED, imgproc::LINE_8, 0)
     };
-    bar(1, width_px, opaque(0.0))?;
-    let lit_px = (level.clamp(0.0, 1.0).sqrt() * width_px as f32) as i32;
-    if lit_px > 0 {
-        bar(0, lit_px, RED)?;
+    if let Some(level) = level {
+        bar(1, width_px, opaque(0.0))?;
+        let lit_px = (level.clamp(0.0, 1.0).sqrt() * width_px as f32) as i32;
+        if lit_px > 0 {
+            bar(0, lit_px, RED)?;
+        }
     }
     let (dot, baseline) = (Point::new(corner.x + line_px / 2, corner.y + line_px / 2), corner.y + line_px * 3 / 4);
     imgproc::circle(&mut mat, dot, line_px / 3, RED, imgproc::FILLED, imgproc::LINE_AA, 0)?;
@@ -235,6 +244,7 @@ mod tests {
             n_dropped: 3,
             backend: "warp",
             microphone: None,
+            is_recording: false,
         });
         let [dark, far] = [Trouble::Dark, Trouble::Far].map(Trouble::advice);
         let parts = "of generate 15, waiting 9, face 6";
@@ -262,5 +272,21 @@ mod tests {
         let loud = shown(&microphone, false);
         assert!(loud > quiet + 80, "{loud} after {quiet}");
         assert_eq!(shown(&microphone, true), quiet, "silenced");
+    }
+
+    #[test]
+    fn a_recording_is_always_seen_beside_a_microphone() {
+        let (microphone, _inlet) = Microphone::new("test".to_owned());
+        let n_red = |is_recording: bool, microphone: Option<(&Microphone, bool)>| {
+            let mut overlay = Overlay::default();
+            overlay.set_figures(&Figures { is_recording, microphone, ..Figures::default() });
+            let mut view = grey(320, 240);
+            overlay.draw(None, &mut view).unwrap();
+            (0..240 * 320).map(|i| view.pixel(i % 320, i / 320)).filter(|p| p[0] > 180 && p[1] < 80).count()
+        };
+        let one = n_red(true, None);
+        assert!(one > 30, "a red dot: {one}");
+        assert_eq!(n_red(true, Some((&microphone, false))), 2 * one, "two dots");
+        assert_eq!(n_red(false, None), 0);
     }
 }
