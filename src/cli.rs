@@ -171,8 +171,8 @@ Settings (`effigy config`) are called as these options. The command line wins ov
 settings file, that over how the last live run was left.
 
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
-M mirror, B background, V framing, R record, S take a picture, + and - zoom, arrows move the head, 0 neither,
-L driver's landmarks, F figures, P panic card, Q quit.")]
+M mirror, B background, V framing, R record, S take a picture,
++ and - zoom, arrows move the head, 0 neither, L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
     /// Identity files, or names in the library (`effigy identities`), switched with the keys 1 to 9; may be repeated.
     /// Without any: those of the last run, or the whole library
@@ -212,12 +212,13 @@ pub(crate) struct RunArgs {
     /// [default: effigy in the folder for videos]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) record_to: Option<PathBuf>,
-    /// Record what a microphone hears into the file, in step with the picture: the system's own choice, or one whose name
-    /// holds NAME (`effigy devices`). Without this nothing listens; while the card is asked for the file is silent
+    /// Record what a microphone hears into the file, or into recordings begun by the key R, in step with the picture: the
+    /// system's own choice, or one whose name holds NAME (`effigy devices`). Without this nothing is recorded; while the card
+    /// is asked for the file is silent
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     pub(crate) microphone: Option<MicrophoneSpec>,
     /// Let other machines reach the control page, OSC and motion that comes in; everyone who learns the page's address and
-    /// token can watch and steer
+    /// token can watch, steer and have recordings written here
     #[arg(long)]
     pub(crate) allow_remote: bool,
     #[command(flatten)]

@@ -64,6 +64,8 @@ pub struct OutFrame {
     pub shown: Shown,
     /// The consents of those who are shown, for recordings, which state them; `None` where nobody is shown.
     pub consents: [Option<Arc<DisclosedConsent>>; 2],
+    /// Whether it was asked for as a file of its own; only its copy for [`crate::sink::OnDemand`] says so.
+    pub is_picture_asked: bool,
 }
 
 impl OutFrame {
@@ -78,6 +80,7 @@ impl OutFrame {
             driver_aspect: 1.0,
             shown: Shown::default(),
             consents: [None, None],
+            is_picture_asked: false,
         }
     }
 

@@ -10,8 +10,9 @@ pub struct Demand {
     is_recording_asked: AtomicBool,
     /// A file is open.
     is_recording: AtomicBool,
-    n_pictures_asked: AtomicU32,
-    n_pictures_taken: AtomicU32,
+    is_picture_asked: AtomicBool,
+    /// Frames that the recorder was too slow for.
+    n_lost: AtomicU32,
 }
 
 impl Demand {
@@ -25,10 +26,9 @@ impl Demand {
         self.is_recording_asked.fetch_xor(true, Ordering::Relaxed);
     }
 
-    /// Asks for the next picture as a file of its own; asked again before that is written, it is one picture still.
+    /// Asks for the next picture that is made as a file of its own; asked again before it is made, it is one picture still.
     pub fn take_picture(&self) {
-        let n_taken = self.n_pictures_taken.load(Ordering::Relaxed);
-        self.n_pictures_asked.store(n_taken.wrapping_add(1), Ordering::Relaxed);
+        self.is_picture_asked.store(true, Ordering::Relaxed);
     }
 
     /// Whether a recording was asked for and has not been ended.
@@ -42,19 +42,25 @@ impl Demand {
     }
 
     /// Whether the next frame is wanted: also the one after the end of a recording, by which its file is completed.
-    pub(crate) fn wants_frames(&self) -> bool {
-        self.is_recording_asked() || self.is_recording() || self.is_picture_asked()
+    pub fn wants_frames(&self) -> bool {
+        self.is_recording_asked() || self.is_recording() || self.is_picture_asked.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_picture_asked(&self) -> bool {
-        self.n_pictures_asked.load(Ordering::Relaxed) != self.n_pictures_taken.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn picture_taken(&self) {
-        self.n_pictures_taken.store(self.n_pictures_asked.load(Ordering::Relaxed), Ordering::Relaxed);
+    /// Whether the frame that is handed on now is the picture that was asked for.
+    pub(crate) fn claim_picture(&self) -> bool {
+        self.is_picture_asked.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn set_recording(&self, is_open: bool) {
         self.is_recording.store(is_open, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_loss(&self) {
+        self.n_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Frames that were lost since this was asked last.
+    pub(crate) fn take_losses(&self) -> u32 {
+        self.n_lost.swap(0, Ordering::Relaxed)
     }
 }

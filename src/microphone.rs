@@ -25,7 +25,7 @@ mod device;
 mod device;
 mod timeline;
 
-pub use device::{Listening, listen, microphones};
+pub use device::{Listening, is_same, listen, microphones};
 pub(crate) use timeline::SoundTimeline;
 
 /// Samples of both channels, -1 to 1; a microphone of one channel is heard in both.
@@ -46,13 +46,6 @@ pub enum MicrophoneSpec {
     First,
     /// The first whose name holds this, in any case of letters.
     Name(String),
-}
-
-impl MicrophoneSpec {
-    /// Whether the microphone of this name, which was asked for as `other`, is what this asks for too.
-    pub fn is_met_by(&self, other: &Self, name: &str) -> bool {
-        self == other || matches!(self, Self::Name(part) if name.to_lowercase().contains(&part.to_lowercase()))
-    }
 }
 
 impl FromStr for MicrophoneSpec {

@@ -168,8 +168,30 @@ pub struct LiveFigures {
     conditions: AtomicU32,
     is_late: AtomicBool,
     shown: Mutex<Option<Shown>>,
-    microphone: OnceLock<(Microphone, bool)>,
+    microphone: OnceLock<(Microphone, MicrophoneUse)>,
     demand: OnceLock<Arc<Demand>>,
+}
+
+/// What a microphone is heard for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MicrophoneUse {
+    /// It is recorded.
+    Recorded,
+    /// It is recorded when a recording begins; it may move the mouth.
+    OnDemand,
+    /// It moves the mouth and is recorded nowhere.
+    Drives,
+}
+
+impl MicrophoneUse {
+    /// What a page calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::OnDemand => "listening",
+            Self::Drives => "drives",
+        }
+    }
 }
 
 /// What the age of a picture is made of: the stages' own work, then waiting of any kind.
@@ -188,15 +210,18 @@ impl LiveFigures {
         }
     }
 
-    /// The microphone that is heard, where one is, and whether it is recorded or only moves the mouth.
-    pub fn microphone(&self) -> Option<(&Microphone, bool)> {
-        self.microphone.get().map(|(microphone, is_recorded)| (microphone, *is_recorded))
+    /// The microphone that is heard, where one is, and what for at this moment.
+    pub fn microphone(&self) -> Option<(&Microphone, MicrophoneUse)> {
+        let (microphone, usage) = self.microphone.get()?;
+        let is_recording = self.demand().is_some_and(Demand::is_recording);
+        let usage = if *usage == MicrophoneUse::OnDemand && is_recording { MicrophoneUse::Recorded } else { *usage };
+        Some((microphone, usage))
     }
 
-    /// Says which microphone is heard, and whether it is recorded; once a run, and of two the one that is recorded.
-    pub fn set_microphone(&self, microphone: Microphone, is_recorded: bool) {
+    /// Says which microphone is heard, and what for; once a run, and of two the one that is recorded.
+    pub fn set_microphone(&self, microphone: Microphone, usage: MicrophoneUse) {
         // A second one is not asked for.
-        let _ = self.microphone.set((microphone, is_recorded));
+        let _ = self.microphone.set((microphone, usage));
     }
 
     /// What recordings are asked of, where the run can make some.

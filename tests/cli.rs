@@ -455,8 +455,8 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink null --duration 0"), &["expected a number of seconds above 0"]),
         (format!("{run} --sink null --camera-format h264"), &["choose auto, mjpeg, yuyv or nv12"]),
         (
-            format!("{run} --sink null --microphone"),
-            &["--microphone is recorded into a file; add one, such as --sink file:"],
+            format!("{run} --sink motion:a.jsonl --microphone"),
+            &["--microphone is recorded beside pictures, and this run shows none", "such as --sink file:"],
         ),
         (
             "run --identity me.effigy --source short.mp4 --sink file:a.mp4 --every-frame --microphone".into(),

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use effigy::capture::{MAX_READ_WAIT, Read};
 use effigy::clock::{Clock, ManualClock, MonotonicClock};
 use effigy::composite::{CompositeOptions, Compositor};
+use effigy::demand::Demand;
 use effigy::drive::DriveOptions;
 use effigy::face::Tracker;
 use effigy::generate::family::{Family, Kind};
@@ -124,6 +125,7 @@ impl Generator for Painter {
 struct Seen {
     ids: Mutex<Vec<u64>>,
     n_camera_pixels: AtomicUsize,
+    n_pictures_asked: AtomicUsize,
     is_finished: AtomicBool,
 }
 
@@ -133,6 +135,7 @@ struct Witness {
     delivery: Delivery,
     delay: Duration,
     act: fn(usize) -> Result<ControlFlow<()>>,
+    demand: Option<Arc<Demand>>,
 }
 
 impl Sink for Witness {
@@ -142,11 +145,15 @@ impl Sink for Witness {
     fn delivery(&self) -> Delivery {
         self.delivery
     }
+    fn demand(&self) -> Option<Arc<Demand>> {
+        self.demand.clone()
+    }
     fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
         std::thread::sleep(self.delay);
         let like_camera = |p: &[u8]| p[0] > 180 && p[1] < 60 && p[2] > 180;
         let n_camera = frame.picture().data().chunks_exact(4).filter(|p| like_camera(p)).count();
         self.seen.n_camera_pixels.fetch_add(n_camera, Ordering::Relaxed);
+        self.seen.n_pictures_asked.fetch_add(usize::from(frame.is_picture_asked), Ordering::Relaxed);
         let mut ids = self.seen.ids.lock().unwrap();
         ids.push(frame.trace.frame_id);
         (self.act)(ids.len())
@@ -172,6 +179,8 @@ struct Play {
     references: Arc<Mutex<Vec<u32>>>,
     /// In place of the warp.
     family: Option<Family>,
+    /// What the sink is asked by, where it does not take all frames.
+    demand: Option<Arc<Demand>>,
 }
 
 impl Default for Play {
@@ -189,6 +198,7 @@ impl Default for Play {
             is_dense: false,
             references: Arc::default(),
             family: None,
+            demand: None,
         }
     }
 }
@@ -201,8 +211,13 @@ impl Play {
 
     fn play_with(self, clock: &dyn Clock, control: Receiver<Control>) -> (Result<effigy::report::Report>, Arc<Seen>) {
         let seen = Arc::new(Seen::default());
-        let witness =
-            Witness { seen: Arc::clone(&seen), delivery: self.delivery, delay: self.present_delay, act: self.act };
+        let witness = Witness {
+            seen: Arc::clone(&seen),
+            delivery: self.delivery,
+            delay: self.present_delay,
+            act: self.act,
+            demand: self.demand,
+        };
         let stages = Stages {
             first: 0,
             motion: Vec::new(),
@@ -301,7 +316,7 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
         generator: Box::new(WarpGenerator::new(512)),
         compositor: Compositor::new(CompositeOptions::default()).unwrap(),
         identities: vec![common::identity_on(Basis::Synthetic)],
-        sinks: vec![Box::new(Witness { seen, delivery: Delivery::Latest, delay: Duration::ZERO, act })],
+        sinks: vec![Box::new(Witness { seen, delivery: Delivery::Latest, delay: Duration::ZERO, act, demand: None })],
         foreground: None,
         beside: None,
         every_frame: false,
@@ -311,6 +326,24 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
     assert!((report.age_ms.max - 7.0).abs() < 0.05, "{:?}", report.age_ms);
     assert!((report.stages["face"].p50_ms - 7.0).abs() < 0.05, "{:?}", report.stages);
     assert_eq!(report.stages["generate"].p50_ms, 0.0, "the clock stood still");
+}
+
+#[test]
+fn a_sink_that_waits_to_be_asked_gets_frames_only_then_and_is_not_counted() {
+    let played = |asked: &[Control]| {
+        let (control_tx, control_rx) = bounded(8);
+        asked.iter().for_each(|control| control_tx.send(control.clone()).unwrap());
+        let play = Play { every_frame: true, demand: Some(Arc::default()), ..Play::default() };
+        let (report, seen) = play.play_with(&ManualClock::new(), control_rx);
+        assert_eq!(report.unwrap().frames.presented, 0);
+        (ids(&seen), seen.n_pictures_asked.load(Ordering::Relaxed))
+    };
+    assert_eq!(played(&[]), (vec![], 0));
+    // Asked for twice before it is made, it is one picture.
+    assert_eq!(played(&[Control::TakePicture, Control::TakePicture]), (vec![1], 1));
+    assert_eq!(played(&[Control::Record(true)]), ((1..=30).collect(), 0));
+    assert_eq!(played(&[Control::ToggleRecord, Control::TakePicture]), ((1..=30).collect(), 1));
+    assert_eq!(played(&[Control::Record(true), Control::Record(false)]), (vec![], 0));
 }
 
 #[test]

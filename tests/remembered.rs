@@ -388,7 +388,8 @@ fn recordings_begin_and_end_while_the_run_goes_on() {
     ask("/effigy/record/toggle", 1);
     program.line("recording: ");
     let told = program.end();
-    assert!(told.contains("recorded: clips/talk/effigy-"), "{told}");
+    let last = told.lines().find_map(|line| line.strip_prefix("recorded: ")).unwrap_or_else(|| panic!("{told}"));
+    assert!(home.0.join(last).exists(), "{told}");
     let files: Vec<_> =
         std::fs::read_dir(home.0.join("clips/talk")).unwrap().map(|file| file.unwrap().path()).collect();
     let n_clips = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "mp4")).count();
@@ -400,13 +401,18 @@ fn recordings_begin_and_end_while_the_run_goes_on() {
 
     // A folder that cannot be: said, and the run goes on.
     std::fs::write(home.0.join("file"), "x").unwrap();
-    let mut program = Running::start(&home, &format!("{run} --osc 0 --sink null --record-to file/talk --duration 4"));
+    let mut program = Running::start(&home, &format!("{run} --osc 0 --sink null --record-to file/talk --duration 60"));
     let steer = program.address("OSC: ");
-    for address in ["/effigy/record", "/effigy/take-picture"] {
+    program.line("mark: ");
+    for address in ["/effigy/take-picture", "/effigy/record"] {
         socket.send_to(&osc(address, OscType::Int(1)), steer).unwrap();
     }
-    let told = program.end();
-    assert!(told.contains("warn: nothing is recorded: ") && told.contains("warn: no picture is taken: "), "{told}");
+    for told in [program.line("warn: no picture is taken: "), program.line("warn: nothing is recorded: ")] {
+        assert!(told.ends_with("give another folder with `--record-to FOLDER`"), "{told}");
+    }
+    assert!(program.child.try_wait().unwrap().is_none(), "the run goes on");
+    program.child.kill().unwrap();
+    program.child.wait().unwrap();
     let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/driver.mp4");
     let offline = format!("run --identity me.effigy --source {clip} --every-frame --record-to clips --sink null");
     let told = home.says(&offline, 2);

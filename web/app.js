@@ -229,7 +229,7 @@ function showMicrophone(microphone) {
   $("microphone").hidden = !microphone;
   if (!microphone) return;
   $("microphone-name").textContent = microphone.name;
-  const heard = !microphone.is_recorded ? "Moves the mouth" : state?.panic ? "Silenced" : "Recorded";
+  const heard = { drives: "Moves the mouth", listening: "Listening", recorded: state?.panic ? "Silenced" : "Recorded" }[microphone.use];
   setText($("microphone-state"), t(microphone.is_heard ? heard : "Not heard"));
   $("microphone-level").value = microphone.level;
 }

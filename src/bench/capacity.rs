@@ -55,42 +55,40 @@ impl Busy {
         self.made.iter().flatten().map(|(_, secs)| *secs)
     }
 
-    /// How long a picture takes that a worker begins at a moment; what was measured is gone through again and again.
-    fn picture_secs(&self, worker: usize, at_secs: f64) -> f64 {
-        at(&self.made, worker, at_secs)
-    }
-
-    /// How much later a worker begins that has nothing to do at a moment.
-    fn wake_secs(&self, worker: usize, at_secs: f64) -> f64 {
-        at(&self.woke, worker, at_secs)
+    /// What a worker has measured; one that was never asked for anything works as another.
+    fn of(records: &[Vec<(f64, f64)>], worker: usize) -> &[(f64, f64)] {
+        let n = records.iter().filter(|record| !record.is_empty()).count().max(1);
+        records.iter().filter(|record| !record.is_empty()).nth(worker % n).map_or(&[], Vec::as_slice)
     }
 }
 
-/// What a worker's record says of a moment; what was measured is gone through again and again.
-fn at(records: &[Vec<(f64, f64)>], worker: usize, at_secs: f64) -> f64 {
-    let Some(record) = records.get(worker % records.len().max(1)) else { return 0.0 };
-    let Some(&(last, last_secs)) = record.last() else { return 0.0 };
+/// Which of a record's entries a moment falls on, or comes before; what was measured is gone through again and again.
+fn place(record: &[(f64, f64)], at_secs: f64) -> usize {
+    let Some(&(last, last_secs)) = record.last() else { return 0 };
     let at_secs = at_secs.rem_euclid((last + last_secs).max(f64::MIN_POSITIVE));
-    // Between one and the next it is the next one's turn: after a slow one comes what came after it, not the same again.
-    let next = record.partition_point(|(begin, secs)| begin + secs <= at_secs + 1e-9);
-    record[next.min(record.len() - 1)].1
+    record.partition_point(|(begin, secs)| begin + secs <= at_secs).min(record.len() - 1)
 }
 
 impl Cost {
-    /// How long a batch of `n` takes that a worker begins at a moment.
-    fn of(&self, n: usize, worker: usize, begin_secs: f64) -> f64 {
+    /// How long a batch of `n` takes that a worker begins at a moment. `next` is the picture that it makes next, where it was
+    /// busy until then: after a slow one comes what came after it, and none is left out for it.
+    fn of(&self, n: usize, worker: usize, begin_secs: f64, next: &mut Option<usize>) -> f64 {
         match self {
-            Self::Measured(busy) => (0..n).fold(0.0, |sum, _| sum + busy.picture_secs(worker, begin_secs + sum)),
+            Self::Measured(busy) => {
+                let made = Busy::of(&busy.made, worker);
+                let first = next.unwrap_or_else(|| place(made, begin_secs));
+                *next = Some(first + n);
+                (first..first + n).map(|i| made.get(i % made.len().max(1)).map_or(0.0, |(_, secs)| *secs)).sum()
+            }
             Self::Linear { batch_secs, picture_secs } => batch_secs + n as f64 * picture_secs,
         }
     }
 
-    /// When a worker begins a batch that may begin at `due_secs`, if it is free from `free_secs` on.
-    fn begin_secs(&self, worker: usize, due_secs: f64, free_secs: f64) -> f64 {
-        match self {
-            Self::Measured(busy) if due_secs > free_secs => due_secs + busy.wake_secs(worker, due_secs),
-            _ => due_secs.max(free_secs),
-        }
+    /// How much later a worker begins that had nothing to do when a batch was due.
+    fn wake_secs(&self, worker: usize, due_secs: f64) -> f64 {
+        let Self::Measured(busy) = self else { return 0.0 };
+        let woke = Busy::of(&busy.woke, worker);
+        woke.get(place(woke, due_secs)).map_or(0.0, |(_, secs)| *secs)
     }
 }
 
@@ -143,8 +141,9 @@ impl Line {
     /// When a batch may begin, if a worker is free; `None` when nobody waits.
     pub fn due_secs(&self, policy: &Policy) -> Option<f64> {
         let first = self.waiting.front()?;
-        let is_full = self.waiting.len() >= policy.max_batch;
-        Some(if is_full { first.since_secs } else { first.since_secs + policy.window_secs })
+        let at_last_secs = first.since_secs + policy.window_secs;
+        let filled_secs = self.waiting.get(policy.max_batch - 1).map_or(f64::INFINITY, |last| last.since_secs);
+        Some(at_last_secs.min(filled_secs))
     }
 
     /// Takes a batch.
@@ -171,9 +170,13 @@ pub fn play(phases: &[f64], policy: &Policy, cost: &Cost, secs: f64) -> Outcome 
     let mut arrivals = arrivals.into_iter().peekable();
     let (mut line, mut batch, mut outcome) = (Line::default(), Vec::new(), Outcome::default());
     let mut free_secs = vec![0.0_f64; policy.n_workers];
+    let mut next = vec![None; policy.n_workers];
     loop {
         let worker = (0..free_secs.len()).min_by(|&a, &b| free_secs[a].total_cmp(&free_secs[b])).unwrap_or(0);
-        let begin = line.due_secs(policy).map(|due| cost.begin_secs(worker, due, free_secs[worker]));
+        let begin = line.due_secs(policy).map(|due| {
+            let is_idle = due > free_secs[worker];
+            if is_idle { due + cost.wake_secs(worker, due) } else { free_secs[worker] }
+        });
         match (arrivals.peek(), begin) {
             (Some(&(at, user)), begin) if begin.is_none_or(|begin| at <= begin) => {
                 arrivals.next();
@@ -187,7 +190,10 @@ pub fn play(phases: &[f64], policy: &Policy, cost: &Cost, secs: f64) -> Outcome 
                 // A batch that was waited for begins when the newest of it is there.
                 line.take(policy, &mut batch);
                 let begin = batch.iter().fold(begin, |begin, waiting| begin.max(waiting.came_secs));
-                let end = begin + cost.of(batch.len(), worker, begin);
+                if begin > free_secs[worker] {
+                    next[worker] = None;
+                }
+                let end = begin + cost.of(batch.len(), worker, begin, &mut next[worker]);
                 free_secs[worker] = end;
                 for waiting in batch.iter().filter(|waiting| waiting.came_secs >= WARM_UP_SECS) {
                     outcome.age.record(Duration::from_secs_f64(end - waiting.came_secs));
@@ -297,10 +303,8 @@ mod tests {
             t += slow(t);
         }
         let busy = Busy { made: vec![one], ..Busy::default() };
-        assert!((busy.picture_secs(0, 2.2) - 0.030).abs() < 1e-9 && (busy.picture_secs(3, 6.2) - 0.030).abs() < 1e-9);
-        assert!(
-            (busy.picture_secs(0, 3.0) - 0.010).abs() < 1e-9 && (busy.picture_secs(0, 8.0 + 2.3) - 0.030).abs() < 1e-9
-        );
+        let secs = |at_secs| busy.made[0][place(&busy.made[0], at_secs)].1;
+        assert_eq!([2.2, 6.2, 3.0, 8.0 + 2.3].map(secs), [0.030, 0.030, 0.010, 0.030]);
         // Two users of 33 ms each: an eighth of the time each waits for the other.
         let outcome = play(&[0.0, 0.3], &ONE, &Cost::Measured(busy), 40.0);
         assert!((outcome.age.quantile_ms(0.5) - 10.0).abs() < 0.1, "{}", outcome.age.quantile_ms(0.5));
@@ -317,10 +321,10 @@ mod tests {
             made.push((t, secs));
             t += secs + 0.0001;
         }
-        let busy = Busy { made: vec![made], ..Busy::default() };
-        let (mut at_secs, mut n_slow) = (0.0, 0);
+        let cost = Cost::Measured(Busy { made: vec![made], ..Busy::default() });
+        let (mut at_secs, mut n_slow, mut next) = (0.0, 0, None);
         for _ in 0..1900 {
-            let secs = busy.picture_secs(0, at_secs);
+            let secs = cost.of(1, 0, at_secs, &mut next);
             n_slow += usize::from(secs > 0.02);
             at_secs += secs;
         }
@@ -338,6 +342,9 @@ mod tests {
         // Two come 2 ms apart: the worker that wakes takes both, though another is free.
         let two = Policy { n_workers: 2, max_batch: 2, window_secs: 0.0 };
         assert!((age_ms(&[0.1, 0.16], &two) - 11.0).abs() < 0.05);
+        // A batch that fills within its window is due then, and not when its first frame came.
+        let waits = Policy { window_secs: 0.02, ..two };
+        assert!((age_ms(&[0.1, 0.16], &waits) - 13.0).abs() < 0.05);
     }
 
     #[test]

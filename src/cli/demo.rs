@@ -47,7 +47,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         allow_remote: false,
         codec: Codec::Auto,
         microphone: None,
-        driver: None,
+        shares_microphone: false,
         record_to: None,
         opens_page: false,
         steering: SteeringArgs::default(),

@@ -26,7 +26,7 @@ mod with_window {
     use crossbeam_channel::Sender;
     use effigy::composite::View;
     use effigy::pipeline::Control;
-    use effigy::report::LiveFigures;
+    use effigy::report::{LiveFigures, MicrophoneUse};
     use effigy::sink::{Delivery, Figures, WindowEvent, WindowSink};
     use effigy::{OutFrame, Result, Sink};
 
@@ -72,9 +72,9 @@ mod with_window {
                 rate_hz: self.figures.rate_hz(),
                 n_dropped: self.figures.dropped(),
                 backend: &self.backend,
-                microphone: self.figures.microphone().map(|(microphone, is_recorded)| {
-                    // What only moves the mouth is heard as before when nobody is shown.
-                    (microphone, is_recorded && frame.shown.is_card_asked)
+                microphone: self.figures.microphone().map(|(microphone, usage)| {
+                    // What is not recorded is heard as before when nobody is shown.
+                    (microphone, usage == MicrophoneUse::Recorded && frame.shown.is_card_asked)
                 }),
                 is_recording: self.figures.demand().is_some_and(|demand| demand.is_recording()),
             });

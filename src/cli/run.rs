@@ -18,7 +18,7 @@ use effigy::mark::Message;
 use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
 use effigy::motion_link::{self, Heard, MotionSink, MotionSourceSpec};
 use effigy::pipeline::{self, Beside, Control, Stages};
-use effigy::report::{LiveFigures, Report};
+use effigy::report::{LiveFigures, MicrophoneUse, Report};
 use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, OnDemand, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
@@ -28,8 +28,8 @@ use super::{RunArgs, browser, keys, live_window, opener, people, remember, termi
 
 pub(super) use checks::check_badge;
 use checks::{
-    check_every_frame, check_faces, check_model, check_remote, check_sinks, keep_permitted, microphone, record_to,
-    shows_pictures,
+    check_every_frame, check_faces, check_model, check_remote, check_sinks, keep_permitted, microphone_asked,
+    record_to, shows_pictures,
 };
 pub(crate) use generator::{generator_of, generator_of_others, open_generator};
 pub(super) use run_id::following_run_id;
@@ -61,8 +61,13 @@ fn drive(args: &RunArgs) -> Result<()> {
     check_every_frame(args, sinks)?;
     check_remote(args)?;
     check_model(args)?;
-    let microphone = microphone(args, sinks)?.cloned();
+    let microphone = microphone_asked(args, sinks)?.cloned();
     let record_to = record_to(args, sinks)?;
+    // Asked before the source opens it: afterwards it may be busy.
+    let shares_microphone = microphone.as_ref().is_some_and(|recorded| match &args.source {
+        SourceSpec::Motion(MotionSourceSpec::Sound(Heard::Microphone(heard))) => microphone::is_same(heard, recorded),
+        _ => false,
+    });
     args.steering.check()?;
     let files = remember::identity_files(args)?;
     let mut identities = opener::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
@@ -124,10 +129,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         allow_remote: args.allow_remote,
         codec: args.codec.clone(),
         microphone,
-        driver: match &args.source {
-            SourceSpec::Motion(MotionSourceSpec::Sound(Heard::Microphone(spec))) => Some(spec.clone()),
-            _ => None,
-        },
+        shares_microphone,
         record_to,
         opens_page: args.opens_page,
         steering: args.steering.clone(),
@@ -192,11 +194,11 @@ pub(crate) struct Stage {
     pub(crate) codec: Codec,
     /// What is heard in recordings.
     pub(crate) microphone: Option<MicrophoneSpec>,
-    /// The microphone that moves the mouth.
-    pub(crate) driver: Option<MicrophoneSpec>,
-    /// Whether the control page is opened in a browser.
+    /// Whether that is the one that moves the mouth, which is open already.
+    pub(crate) shares_microphone: bool,
     /// Where recordings go that are begun while the run goes on; `None` where none can be.
     pub(crate) record_to: Option<PathBuf>,
+    /// Whether the control page is opened in a browser.
     pub(crate) opens_page: bool,
     /// What steers beside window and page.
     pub(crate) steering: SteeringArgs,
@@ -243,18 +245,23 @@ impl Stage {
         let driver = source.microphone().map(|(microphone, clock)| (microphone.clone(), clock));
         let clock = driver.as_ref().map_or_else(MonotonicClock::new, |(_, clock)| *clock);
         let driver = driver.map(|(microphone, _)| microphone);
-        // What moves the mouth is not opened again to be recorded: a device may be given once only.
-        let shared = driver.as_ref().filter(|driver| self.records(driver.name()));
-        let wanted = self.microphone.as_ref().filter(|_| shared.is_none());
+        let (shared, wanted) =
+            if self.shares_microphone { (driver.as_ref(), None) } else { (None, self.microphone.as_ref()) };
         let listening = wanted.map(|spec| microphone::listen(spec, clock)).transpose()?;
         let microphone = shared.or(listening.as_ref().map(Listening::microphone));
         if microphone.is_some() {
             log::info!("microphone: it is heard in what is recorded; silent while the card is asked for");
         }
+        let has_file = sink_specs.iter().any(|spec| matches!(spec, SinkSpec::Video(_)));
+        let usage = match microphone {
+            Some(_) if has_file => MicrophoneUse::Recorded,
+            Some(_) => MicrophoneUse::OnDemand,
+            None => MicrophoneUse::Drives,
+        };
         if let Some(heard) = microphone.or(driver.as_ref()) {
-            figures.set_microphone(heard.clone(), microphone.is_some());
+            figures.set_microphone(heard.clone(), usage);
         }
-        // Files are made last, when nothing else can fail.
+        let recorded = microphone.cloned();
         let mark = Message::of_run(run_id);
         let options = self.file_options(frame_px, source.sound(), microphone);
         let mut sinks = self.open_files(sink_specs, &options, mark)?;
@@ -343,18 +350,12 @@ impl Stage {
         };
         // All listen as long as there is something to steer and to record.
         drop(listeners);
-        if let Some(microphone) = listening.as_ref().map(Listening::microphone) {
+        if let Some(microphone) = recorded {
             let n_lost = microphone.n_lost();
             log::info!("microphone: {} is off{}", microphone.name(), if n_lost > 0 { "; parts were lost" } else { "" });
         }
         drop(listening);
         report
-    }
-
-    /// Whether the microphone that moves the mouth, of this name, is the one that is recorded.
-    fn records(&self, driver: &str) -> bool {
-        let specs = self.microphone.as_ref().zip(self.driver.as_ref());
-        specs.is_some_and(|(recorded, spec)| recorded.is_met_by(spec, driver))
     }
 
     /// Opens what sends motion, and what steers.
@@ -414,8 +415,8 @@ fn announce(server: &HttpSink) {
     log::info!("for OBS, as a browser source: {}", server.url("/view"));
     if !server.address().ip().is_loopback() {
         log::warn!(
-            "other machines can reach the control page; everyone who learns its address and token can watch and \
-             steer, and nothing is encrypted"
+            "other machines can reach the control page; everyone who learns its address and token can watch, steer \
+             and have recordings written, and nothing is encrypted"
         );
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct SteeringArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) obs: Option<ObsSpec>,
     /// Listen to all keyboards (Linux: /dev/input), also while another program has the focus: these keys held and 1-9, P, C,
-    /// M, B or V, as in the window. One device alone: ctrl+alt@/dev/input/event3, or none@DEVICE for a pad of its own
+    /// M, B, V, R or S, as in the window. One device alone: ctrl+alt@/dev/input/event3, or none@DEVICE for a pad of its own
     /// [without a value: ctrl+alt]
     #[arg(long, value_name = "KEYS[@DEVICE]", num_args = 0..=1, default_missing_value = "ctrl+alt")]
     pub(crate) shortcuts: Option<ShortcutSpec>,

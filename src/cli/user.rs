@@ -33,7 +33,7 @@ fn videos(text: &str, home: &Path) -> Option<PathBuf> {
     .filter(|path| path.is_absolute())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

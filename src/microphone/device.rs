@@ -73,6 +73,12 @@ pub fn microphones() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Whether two mean the same device, as far as the system tells: also one by its name and one by its identifier.
+pub fn is_same(a: &MicrophoneSpec, b: &MicrophoneSpec) -> bool {
+    let id = |spec: &MicrophoneSpec| quietly(|| find(spec)).ok()?.id().ok();
+    a == b || id(a).is_some_and(|a| id(b).is_some_and(|b| a.id() == b.id()))
+}
+
 /// Begins to listen; each block gets its time by `clock`.
 ///
 /// # Errors

@@ -423,9 +423,16 @@ impl Portrayer {
 ///
 /// A copy costs a tenth of a millisecond, and no sink can then hold up or change another's picture.
 fn hand_over(out: &OutFrame, outlet: &mut Outlet, ending: &Ending, figures: Option<&LiveFigures>) -> bool {
-    match outlet.frames.publish_with(|spare| spare.copy_from(out)) {
+    let demand = outlet.demand.as_ref();
+    let is_picture_asked = demand.is_some_and(|demand| demand.claim_picture());
+    let published = outlet.frames.publish_with(|spare| {
+        spare.copy_from(out);
+        spare.is_picture_asked = is_picture_asked;
+    });
+    match published {
         Published::InTime => false,
         Published::Dropped => {
+            demand.into_iter().for_each(|demand| demand.count_loss());
             if let Some(figures) = figures {
                 figures.count_drop();
             }

@@ -109,7 +109,7 @@ impl HttpSink {
                 ErrorKind::Config,
                 format!(
                     "other machines could reach the control page at {asked}; everyone on the network who learns its \
-                     address and token could watch and steer, and nothing is encrypted. If that is wanted: \
+                     address and token could watch, steer and record, and nothing is encrypted. If that is wanted: \
                      --allow-remote. If not: --sink http"
                 ),
             ));

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::composite::OutFrame;
 use crate::credentials::Signing;
@@ -10,12 +11,16 @@ use crate::demand::Demand;
 use crate::error::{Error, Result};
 use crate::identity::{now_unix_secs, utc};
 
-use super::recorder::cannot_write;
+use super::recorder::{cannot_write, check_room};
 use super::sequence::PngWriter;
-use super::{Delivery, Sink, SinkOptions, SinkSpec, open};
+use super::{Codec, Delivery, Sink, SinkOptions, SinkSpec, open};
 
 /// Frames that may wait to be written.
-const QUEUE: usize = 4;
+const QUEUE: usize = 8;
+/// Pictures are not taken faster than this: a control pad that repeats must not fill the disk.
+const BETWEEN_PICTURES: Duration = Duration::from_millis(250);
+/// What to type where nothing can be written.
+const ELSEWHERE: &str = "give another folder with `--record-to FOLDER`";
 
 /// Writes a recording while one is asked for, and a picture whenever one is, each into a file of its own in a folder.
 ///
@@ -29,6 +34,7 @@ pub struct OnDemand {
     demand: Arc<Demand>,
     recording: Option<Recording>,
     pictures: PngWriter,
+    last_picture: Option<Instant>,
 }
 
 /// Makes what files are signed with, where they are: a key is made only when it is needed.
@@ -51,6 +57,7 @@ impl OnDemand {
             demand,
             recording: None,
             pictures: PngWriter::new(None),
+            last_picture: None,
         }
     }
 
@@ -80,15 +87,20 @@ impl OnDemand {
 
     fn begin(&mut self) -> Result<Recording> {
         self.prepare_signing();
-        let path = self.new_path("mp4")?;
+        let path = self.new_path(container(&self.options.codec))?;
         let sink = open(&SinkSpec::Video(path.clone()), &self.options)?;
         log::info!("recording: {}", sink.name());
         Ok(Recording { path, sink })
     }
 
     fn take_picture(&mut self, frame: &OutFrame) -> Result<()> {
+        if self.last_picture.is_some_and(|last| last.elapsed() < BETWEEN_PICTURES) {
+            return Ok(());
+        }
+        self.last_picture = Some(Instant::now());
         self.prepare_signing();
         let path = self.new_path("png")?;
+        check_room(&path)?;
         self.pictures.write(&path, frame).inspect_err(|_| {
             // What is half written would be taken for a picture.
             let _ = std::fs::remove_file(&path);
@@ -97,20 +109,34 @@ impl OnDemand {
         Ok(())
     }
 
-    /// Completes the recording, if there is one.
-    fn end(&mut self) {
-        if let Some(mut recording) = self.recording.take() {
-            match recording.sink.finish() {
-                Ok(()) => log::info!("recorded: {}", recording.path.display()),
-                Err(error) => log::warn!("{error}"),
+    /// Completes the recording, if there is one; `broken` is why it ends early.
+    fn end(&mut self, broken: Option<&Error>) {
+        let Some(mut recording) = self.recording.take() else { return };
+        // No frame is wanted while the file is completed and signed.
+        self.demand.set_recording(false);
+        let (finished, n_lost) = (recording.sink.finish(), self.demand.take_losses());
+        match (broken, finished) {
+            // It says itself what the file holds.
+            (Some(error), _) => log::warn!("{error}"),
+            (None, Err(error)) => log::warn!("{error}"),
+            (None, Ok(())) if n_lost > 0 => {
+                log::warn!(
+                    "recorded: {}; {n_lost} pictures are missing, this machine was too slow",
+                    recording.path.display()
+                );
             }
-            self.demand.set_recording(false);
+            (None, Ok(())) => log::info!("recorded: {}", recording.path.display()),
         }
     }
+}
 
-    fn give_up(&self, error: &Error) {
-        self.demand.record(false);
-        log::warn!("nothing is recorded: {error}");
+/// What a file of this coding is.
+fn container(codec: &Codec) -> &'static str {
+    match codec {
+        Codec::ProRes => "mov",
+        // Takes every coding.
+        Codec::Ffv1 | Codec::Encoder(_) => "mkv",
+        _ => "mp4",
     }
 }
 
@@ -128,36 +154,37 @@ impl Sink for OnDemand {
     }
 
     fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
-        if self.demand.is_picture_asked() {
-            self.demand.picture_taken();
-            if let Err(error) = self.take_picture(frame) {
-                log::warn!("no picture is taken: {error}");
+        if frame.is_picture_asked
+            && let Err(error) = self.take_picture(frame)
+        {
+            log::warn!("no picture is taken: {error}; {ELSEWHERE}");
+        }
+        match (self.demand.is_recording_asked(), &mut self.recording) {
+            (false, _) => self.end(None),
+            (true, Some(recording)) => {
+                if let Err(error) = recording.sink.present(frame) {
+                    self.demand.record(false);
+                    self.end(Some(&error));
+                }
             }
-        }
-        if !self.demand.is_recording_asked() {
-            self.end();
-            return Ok(ControlFlow::Continue(()));
-        }
-        if self.recording.is_none() {
-            match self.begin() {
+            // It begins with the next frame: this one is as old as opening the file took.
+            (true, None) => match self.begin() {
                 Ok(recording) => {
                     self.recording = Some(recording);
+                    self.demand.take_losses();
                     self.demand.set_recording(true);
                 }
-                Err(error) => self.give_up(&error),
-            }
-        }
-        if let Some(recording) = &mut self.recording
-            && let Err(error) = recording.sink.present(frame)
-        {
-            self.give_up(&error);
-            self.end();
+                Err(error) => {
+                    self.demand.record(false);
+                    log::warn!("nothing is recorded: {error}; {ELSEWHERE}");
+                }
+            },
         }
         Ok(ControlFlow::Continue(()))
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.end();
+        self.end(None);
         Ok(())
     }
 }

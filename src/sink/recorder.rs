@@ -37,6 +37,12 @@ pub(super) const CONTAINERS: [&str; 4] = ["mp4", "mkv", "mov", "avi"];
 const QUEUE: usize = 8;
 /// Space that is left free, so that the file's index still fits behind its pictures.
 const RESERVE_BYTES: u64 = 32 << 20;
+
+/// Refuses a disk that is nearly full, for a file beside recordings.
+pub(super) fn check_room(path: &Path) -> Result<()> {
+    check_space(path.parent().unwrap_or(path), RESERVE_BYTES, free_bytes)
+}
+
 /// How frames become the file's pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateMode {

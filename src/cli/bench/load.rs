@@ -44,8 +44,8 @@ pub(crate) struct LoadArgs {
     /// What of the age is spent outside the server, in milliseconds
     #[arg(long, default_value = "20", value_name = "MS", value_parser = parse_ms)]
     beside_ms: f64,
-    /// Seconds that are measured of each run, in turns of two; the model is told what pictures took in as many turns between
-    /// them, and figures are the medians of the turns'
+    /// Seconds that are measured of each run, in turns of four; the model is told what pictures took in as many turns between
+    /// them. Ages are the medians of the turns', so that 20 seconds bear a machine that is held up
     #[arg(long, default_value = "4", value_name = "SECONDS", value_parser = parse_secs)]
     secs: f64,
     /// Size of the picture, in pixels a side: 512 or 1024
@@ -115,9 +115,9 @@ struct Load {
 /// The seed of the streams' phases, the same for the run and for the model.
 const SEED: u64 = 25;
 
-/// A run is made of turns of about so many seconds. Its figures are the medians of its turns': a machine that is held up once,
-/// for a tenth of a second, is so either in a turn that is measured or in one that the model is told of.
-const TURN_SECS: f64 = 2.0;
+/// A run is made of turns of about so many seconds. Its ages are the medians of its turns': a machine that is held up once, for
+/// a tenth of a second, is so either in a turn that is measured or in one that the model is told of.
+const TURN_SECS: f64 = 4.0;
 
 /// Measures, and prints as it goes.
 pub(super) fn run(args: &LoadArgs) -> Result<()> {

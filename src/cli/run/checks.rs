@@ -118,7 +118,7 @@ pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
             SinkSpec::Http(address) if !address.ip().is_loopback() && !args.allow_remote => {
                 return config(format!(
                     "--sink http:{address} lets other machines reach the control page: everyone who learns its \
-                     address and token could watch and steer, and nothing is encrypted. If that is wanted, add \
+                     address and token could watch, steer and record, and nothing is encrypted. If that is wanted, add \
                      --allow-remote; if not: --sink http"
                 ));
             }
@@ -172,18 +172,22 @@ pub(super) fn check_remote(args: &RunArgs) -> Result<()> {
     }
 }
 
-/// The microphone to listen to, if any: it is heard in recordings of a live run, and otherwise left alone.
-pub(super) fn microphone<'a>(args: &'a RunArgs, sinks: &[SinkSpec]) -> Result<Option<&'a MicrophoneSpec>> {
+/// The microphone to listen to, if any: it is heard in recordings of a live run. Where it is only a setting it is left alone
+/// unless a file is written from the start.
+pub(super) fn microphone_asked<'a>(args: &'a RunArgs, sinks: &[SinkSpec]) -> Result<Option<&'a MicrophoneSpec>> {
     let Some(spec) = &args.microphone else { return Ok(None) };
+    let is_typed = is_typed(args, "microphone");
     let why = if args.every_frame {
         "--microphone hears what is said now, and --every-frame renders a clip in its own time; give one of both"
-    } else if !sinks.iter().any(|sink| matches!(sink, SinkSpec::Video(_))) {
-        "--microphone is recorded into a file; add one, such as --sink file:out.mp4"
+    } else if !is_typed && !sinks.iter().any(|sink| matches!(sink, SinkSpec::Video(_))) {
+        return Ok(None);
+    } else if !shows_pictures(sinks) {
+        "--microphone is recorded beside pictures, and this run shows none; add a sink, such as --sink file:out.mp4"
     } else {
         return Ok(Some(spec));
     };
     // In the settings it holds for those runs that record.
-    if is_typed(args, "microphone") { Err(Error::new(ErrorKind::Config, why)) } else { Ok(None) }
+    if is_typed { Err(Error::new(ErrorKind::Config, why)) } else { Ok(None) }
 }
 
 /// Where recordings go that are begun while the run goes on: a live run makes some, of pictures that it shows.

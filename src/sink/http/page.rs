@@ -208,11 +208,11 @@ fn figures(shared: &Shared) -> Value {
         "confidence": conditions.confidence,
         "troubles": troubles,
         "watchers": shared.n_watchers(),
-        "microphone": figures.microphone().map(|(microphone, is_recorded)| {
+        "microphone": figures.microphone().map(|(microphone, usage)| {
             json!({
                 "name": microphone.name(),
                 "is_heard": microphone.is_heard(),
-                "is_recorded": is_recorded,
+                "use": usage.name(),
                 "level": microphone.level(),
             })
         }),

@@ -38,7 +38,7 @@ const KEY_LEFT_CTRL: u16 = 29;
 const KEY_P: u16 = 25;
 
 /// Codes of the keys that are looked at, and what they are on a US keyboard.
-const KEYS: [(u16, char); 14] = [
+const KEYS: [(u16, char); 16] = [
     (2, '1'),
     (3, '2'),
     (4, '3'),
@@ -53,6 +53,8 @@ const KEYS: [(u16, char); 14] = [
     (50, 'm'),
     (48, 'b'),
     (47, 'v'),
+    (19, 'r'),
+    (31, 's'),
 ];
 /// Codes of the keys to hold: ctrl, alt, shift, super, left and right.
 const HELD: [[u16; 2]; 4] = [[KEY_LEFT_CTRL, 97], [56, 100], [42, 54], [125, 126]];
@@ -307,6 +309,15 @@ mod tests {
         assert!(!has_letters("1f0000 0 0 0 0\n"));
         assert!(!has_letters("10000000000000 0\n"));
         assert!(!has_letters("") && !has_letters("nonsense"));
+    }
+
+    #[test]
+    fn every_key_that_means_something_is_looked_at() {
+        let shown = Shown::default();
+        for key in ('a'..='z').chain('0'..='9') {
+            let is_looked_at = KEYS.iter().any(|(_, known)| *known == key);
+            assert_eq!(is_looked_at, control_of(key, Some(&shown)).is_some(), "{key}");
+        }
     }
 
     #[test]
