@@ -172,7 +172,8 @@ settings file, that over how the last live run was left.
 
 Keys in the window: 1-9 identity, C calibrate (look straight, rest your face),
 M mirror, B background, V framing, R record, S take a picture,
-+ and - zoom, arrows move the head, 0 neither, L driver's landmarks, F figures, P panic card, Q quit.")]
++ and - zoom, arrows move the head, 0 neither,
+L driver's landmarks, F figures, P panic card, Q quit.")]
 pub(crate) struct RunArgs {
     /// Identity files, or names in the library (`effigy identities`), switched with the keys 1 to 9; may be repeated.
     /// Without any: those of the last run, or the whole library

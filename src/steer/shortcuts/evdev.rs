@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn every_key_that_means_something_is_looked_at() {
-        let shown = Shown::default();
+        let shown = crate::composite::Shown::default();
         for key in ('a'..='z').chain('0'..='9') {
             let is_looked_at = KEYS.iter().any(|(_, known)| *known == key);
             assert_eq!(is_looked_at, control_of(key, Some(&shown)).is_some(), "{key}");
