@@ -43,11 +43,14 @@ pub enum Cost {
 #[derive(Clone, Debug, Default)]
 pub struct Busy {
     /// Of each worker, when a picture began and how long it took, in seconds.
-    pub made: Vec<Vec<(f64, f64)>>,
+    pub made: Vec<Spans>,
     /// Of each worker, when it was to begin after it had nothing to do, and how much later it did, in seconds: a processor
     /// that slept wakes slowly. Empty where workers were never idle.
-    pub woke: Vec<Vec<(f64, f64)>>,
+    pub woke: Vec<Spans>,
 }
+
+/// When something began and how long it took, one after another, in seconds.
+pub type Spans = Vec<(f64, f64)>;
 
 impl Busy {
     /// What each picture took, in seconds.
@@ -56,7 +59,7 @@ impl Busy {
     }
 
     /// What a worker has measured; one that was never asked for anything works as another.
-    fn of(records: &[Vec<(f64, f64)>], worker: usize) -> &[(f64, f64)] {
+    fn of(records: &[Spans], worker: usize) -> &[(f64, f64)] {
         let n = records.iter().filter(|record| !record.is_empty()).count().max(1);
         records.iter().filter(|record| !record.is_empty()).nth(worker % n).map_or(&[], Vec::as_slice)
     }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Barrier, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::capacity::{Busy, Line, Outcome, Policy, RATE_HZ, WARM_UP_SECS, Waiting};
+use super::capacity::{Busy, Line, Outcome, Policy, RATE_HZ, Spans, WARM_UP_SECS, Waiting};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::generate::cpu::CpuExecutor;
 use crate::generate::network::weights::Weights;
@@ -65,7 +65,7 @@ pub fn measure_cost(workers: &mut [Worker], length: Duration) -> Result<Busy> {
     // All begin at once, when each has made its first.
     let ready = Barrier::new(workers.len());
     let measured = std::thread::scope(|scope| {
-        let measure = |worker: &mut Worker| -> Result<Vec<(f64, f64)>> {
+        let measure = |worker: &mut Worker| -> Result<Spans> {
             let first = worker.make(0);
             ready.wait();
             first?;
@@ -115,7 +115,7 @@ impl Desk {
     }
 
     /// Waits for a batch, and notes when a worker that waited was to begin, and how much later it did; `false` at the end.
-    fn take(&self, policy: &Policy, batch: &mut Vec<Waiting>, woke: &mut Vec<(f64, f64)>) -> bool {
+    fn take(&self, policy: &Policy, batch: &mut Vec<Waiting>, woke: &mut Spans) -> bool {
         let mut state = self.lock();
         let mut has_waited = false;
         loop {
@@ -153,7 +153,7 @@ pub fn serve(workers: &mut [Worker], policy: &Policy, phases: &[f64], secs: f64)
         let mut threads = Vec::new();
         for worker in workers.iter_mut().take(policy.n_workers) {
             let desk = &desk;
-            let work = move || -> Result<(Vec<(f64, f64)>, Vec<(f64, f64)>)> {
+            let work = move || -> Result<(Spans, Spans)> {
                 let (mut batch, mut pictures, mut woke) = (Vec::new(), Vec::new(), Vec::new());
                 while desk.take(policy, &mut batch, &mut woke) {
                     let mut end = desk.now_secs();
