@@ -277,7 +277,7 @@ fn motion_goes_in_and_out_with_less_than_a_hundredth_lost_beside_noise() {
 fn a_recorded_motion_plays_again_the_same() {
     let home = home("recorded");
     home.says(
-        "run --identity me.effigy --backend warp --source pattern --duration 1.5 --sink null --sink motion:a.jsonl",
+        "run --identity me.effigy --backend warp --source pattern --duration 6 --sink null --sink motion:a.jsonl",
         0,
     );
     let run = "run --identity me.effigy --backend warp --every-frame";
