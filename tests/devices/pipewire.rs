@@ -207,7 +207,7 @@ fn the_camera_is_read_back_with_its_age() {
 
     // From the source through the camera to a consumer.
     let report = folder.0.join("e2e.json");
-    let way = format!("e2e --way pipewire --secs 6 --warm-up 1 --report {}", report.display());
+    let way = format!("e2e --way pipewire --secs 16 --warm-up 1 --report {}", report.display());
     let mut measured = bench(&way, "e2e.log");
     assert_eq!(measured.wait(3 * BOUND), 0, "{}", measured.said());
     println!("{}", measured.said());
