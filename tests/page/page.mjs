@@ -68,7 +68,7 @@ const pixels = (page) => page.evaluate(() => {
 const difference = (a, b) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
 
 /// Waits until something holds; fails with its name.
-async function until(what, holds, patience_ms = 20_000) {
+async function until(what, holds, patience_ms = 60_000) {
   const end = Date.now() + patience_ms;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within ${patience_ms / 1000} s: ${what}`);
@@ -139,6 +139,8 @@ async function main() {
   step("the program runs and has printed its address");
   browser = await chromium.launch({ executablePath: chrome, args: ["--no-sandbox", "--disable-gpu"] });
   const context = await browser.newContext({ viewport: { width: 1360, height: 940 }, colorScheme: "light" });
+  // Sealing is slow by design, and a busy machine is slow at everything.
+  context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   const troubles = [];
   for (const each of [page]) {
