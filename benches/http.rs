@@ -104,6 +104,7 @@ fn run(identity: &Arc<Identity>, duration: Duration, with_clients: bool) -> Outc
         about: About::default(),
         messages: Arc::default(),
         consent_by: "a bench".to_owned(),
+        library: None,
     })?;
     let mut watchers = None;
     if with_clients {

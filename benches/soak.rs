@@ -69,6 +69,7 @@ fn main() -> Outcome<()> {
         about: About::default(),
         messages: Arc::new(MessageLog::default()),
         consent_by: "a bench".to_owned(),
+        library: None,
     })?;
     let seen = Arc::new(Seen::default());
     let n_frames = hours * 3600 * rate_hz;

@@ -18,5 +18,7 @@ if [ ! -e "$modules/node_modules/playwright-core/package.json" ]; then
   cp tests/page/package.json tests/page/package-lock.json "$modules/"
   npm ci --prefix "$modules" --ignore-scripts --no-audit --no-fund
 fi
-EFFIGY_PAGE_MODULES="$modules" CHROMIUM="$(command -v "${CHROMIUM:-chromium}")" \
-  timeout 600 node tests/page/page.mjs "$(realpath "$binary")" "$PWD/models/demo" "$PWD/target/page"
+for test in page first_use; do
+  EFFIGY_PAGE_MODULES="$modules" CHROMIUM="$(command -v "${CHROMIUM:-chromium}")" \
+    timeout 600 node "tests/page/$test.mjs" "$(realpath "$binary")" "$PWD/models/demo" "$PWD/target/page"
+done

@@ -58,7 +58,7 @@ if [ "$code" != 0 ]; then
   fail "the job in the machine ended with $code"
 fi
 # A test that was not run must not look like one that passed.
-grep -q "^test result: ok. 3 passed" "$out/job.log" || fail "the machine ran other tests than expected"
+grep -q "^test result: ok. 4 passed" "$out/job.log" || fail "the machine ran other tests than expected"
 cp "$out/e2e-vm.json" target/
 say "the way through v4l2loopback, measured in the machine: target/e2e-vm.json"
 say "devices in a virtual machine: passed in $(($(date +%s) - begin)) s"

@@ -19,6 +19,7 @@
 //! }
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, MonotonicClock, Timestamp};
@@ -29,7 +30,7 @@ use crate::motion_link::MotionFrame;
 
 pub use crate::video::sound::ClipSound;
 pub use clip::ClipSource;
-pub use format::{CameraEntry, CameraFormat, FormatPreference, PixelFormat};
+pub use format::{CameraEntry, CameraFormat, CameraState, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
 pub use motion::{MicrophoneSource, MotionFileSource, MotionSource, SoundSource, recorded};
 pub use options::{CameraChoice, SourceOptions};
@@ -37,6 +38,7 @@ pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{SourceSpec, open};
 pub use still::StillSource;
 pub use stream::StreamSource;
+pub use switch::{Driving, SourceSwitch, SwitchedSource};
 pub use webcam::{WebcamSource, cameras};
 
 pub(crate) use spec::open_file;
@@ -53,6 +55,7 @@ mod pattern;
 mod spec;
 mod still;
 mod stream;
+mod switch;
 mod temporary;
 #[cfg(feature = "webcam")]
 mod webcam;
@@ -161,6 +164,16 @@ pub trait Source: Send {
 
     /// How many frames it will deliver in all, where it says so.
     fn n_frames(&self) -> Option<u64> {
+        None
+    }
+
+    /// The camera that it is, and what that offers; `None` for what is no camera.
+    fn camera(&self) -> Option<CameraState> {
+        None
+    }
+
+    /// What asks it to change over to another camera, where it can.
+    fn switch(&self) -> Option<Arc<SourceSwitch>> {
         None
     }
 }

@@ -282,6 +282,9 @@ pub(crate) struct RunArgs {
     /// Size to ask a camera for
     #[arg(long, default_value = "640x480", value_name = "WxH", value_parser = parse_camera_size)]
     pub(crate) camera_size: (usize, usize),
+    /// Frames a second to ask a camera for
+    #[arg(long, default_value = "30", value_name = "HZ", value_parser = parse_camera_rate)]
+    pub(crate) camera_rate: f64,
     /// Draw frame number and time over the picture's upper edge, for `effigy bench watch`
     #[arg(long)]
     pub(crate) stamp: bool,
@@ -403,6 +406,11 @@ fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {
     sides
         .filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
         .ok_or_else(|| "expected WIDTHxHEIGHT with sides from 64 to 7680 pixels, such as 640x480".to_owned())
+}
+
+fn parse_camera_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (1.0..=240.0).contains(rate));
+    rate.ok_or_else(|| "expected a number of frames a second from 1 to 240".to_owned())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::capture::{CameraFormat, SourceSpec};
 use crate::composite::{Background, BadgeLanguage, BadgePlace, Framing};
+use crate::demand::CameraKind;
 use crate::drive::StrengthPart;
 use crate::identity::Identity;
 
@@ -49,6 +51,12 @@ pub enum Control {
     EyeContact(f32),
     /// Shows the portrait so many milliseconds ahead of the driver's frame, 0..[`crate::drive::MAX_PREDICT_MS`].
     Predict(f32),
+    /// Lets another camera, or the test pattern, drive.
+    Source(SourceSpec),
+    /// Asks the camera for this format; `None` for what the run began with.
+    CameraFormat(Option<CameraFormat>),
+    /// Gives other programs a camera of this kind, or takes it away.
+    Camera(CameraKind, bool),
     /// Begins a recording, or ends it.
     Record(bool),
     /// Begins a recording, or ends the one that goes on.

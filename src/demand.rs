@@ -1,6 +1,7 @@
-//! Recordings and pictures that are asked for while a run goes on: what was asked, and what is being written.
+//! What is asked for while a run goes on: recordings, pictures, cameras for other programs; and what is open of it.
 //!
-//! Whoever steers asks, the pipeline hands frames on while they are wanted, and [`crate::sink::OnDemand`] writes.
+//! Whoever steers asks, the pipeline hands frames on while they are wanted, and [`crate::sink::OnDemand`] and
+//! [`crate::sink::CameraOnDemand`] do it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -62,5 +63,68 @@ impl Demand {
     /// Frames that were lost since this was asked last.
     pub(crate) fn take_losses(&self) -> u32 {
         self.n_lost.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// A camera for other programs, by the way in which they get it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameraKind {
+    /// A v4l2loopback device, which every program takes.
+    Vcam,
+    /// A PipeWire node, which needs no kernel module.
+    Pipewire,
+}
+
+impl CameraKind {
+    /// What `--sink` calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vcam => "vcam",
+            Self::Pipewire => "pipewire",
+        }
+    }
+}
+
+/// What was asked of one such camera. All of it is atomic: nobody waits for anybody.
+#[derive(Debug)]
+pub struct CameraDemand {
+    kind: CameraKind,
+    is_asked: AtomicBool,
+    is_open: AtomicBool,
+}
+
+impl CameraDemand {
+    /// Nothing is asked for yet.
+    pub fn new(kind: CameraKind) -> Self {
+        Self { kind, is_asked: AtomicBool::new(false), is_open: AtomicBool::new(false) }
+    }
+
+    /// Which one it is.
+    pub fn kind(&self) -> CameraKind {
+        self.kind
+    }
+
+    /// Asks for it to be there, or to go; asked twice it stays as it is.
+    pub fn ask(&self, on: bool) {
+        self.is_asked.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether other programs can choose it.
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next frame is wanted: also the one by which it is closed.
+    pub fn wants_frames(&self) -> bool {
+        self.is_asked() || self.is_open()
+    }
+
+    pub(crate) fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Relaxed);
     }
 }

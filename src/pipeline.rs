@@ -21,7 +21,7 @@ use crossbeam_channel::Receiver;
 use crate::capture::{RawFrame, Read, Source};
 use crate::clock::Clock;
 use crate::composite::{Compositor, OutFrame};
-use crate::demand::Demand;
+use crate::demand::{CameraDemand, Demand};
 use crate::drive::{DenseMotion, DriveOptions, DriverLatent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::face::{FaceObservation, Tracker};
@@ -124,6 +124,14 @@ struct Outlet {
     frames: Publisher<OutFrame>,
     /// What says whether the sink takes frames at the moment, where it does not take all.
     demand: Option<Arc<Demand>>,
+    camera_demand: Option<Arc<CameraDemand>>,
+}
+
+impl Outlet {
+    fn wants_frames(&self) -> bool {
+        self.demand.as_ref().is_none_or(|demand| demand.wants_frames())
+            && self.camera_demand.as_ref().is_none_or(|demand| demand.wants_frames())
+    }
 }
 
 /// What ends a run: a request, or the first error.
@@ -160,6 +168,10 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
         return Err(Error::new(ErrorKind::Config, "no identity to show; enroll a photo first"));
     }
     let is_live = !stages.every_frame;
+    if let Some(switch) = stages.source.switch() {
+        stages.figures.set_switch(switch);
+    }
+    stages.figures.set_demands(&stages.sinks);
     let keep = if is_live { Keep::Newest } else { Keep::Every };
     let ending = Ending { is_asked: AtomicBool::new(false), error: Mutex::new(None) };
     let ending = &ending;
@@ -174,16 +186,16 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     let (captured_tx, captured_rx) = channel(vec![Captured::default()], keep);
     let (observed_tx, observed_rx) = channel(vec![Observed::default()], keep);
     let (mut outlets, mut inlets) = (Vec::new(), Vec::new());
-    let taking = stages.foreground.iter().map(|sink| (sink.delivery(), sink.demand()));
-    for (delivery, demand) in taking.chain(stages.sinks.iter().map(|sink| (sink.delivery(), sink.demand()))) {
-        let n_spares = match delivery {
+    let foreground = stages.foreground.iter().map(|sink| &**sink);
+    for sink in foreground.chain(stages.sinks.iter().map(|sink| &**sink as &dyn Sink)) {
+        let n_spares = match sink.delivery() {
             Delivery::Latest => 1,
             Delivery::Every(n) => n.max(1),
         };
         let (width_px, height_px) = stages.compositor.frame_px();
         let blank = || OutFrame::blank(width_px, height_px);
         let (frames, inlet) = channel((0..n_spares).map(|_| blank()).collect(), keep);
-        outlets.push(Outlet { frames, demand });
+        outlets.push(Outlet { frames, demand: sink.demand(), camera_demand: sink.camera_demand() });
         inlets.push(inlet);
     }
     let mut inlets = inlets.into_iter();
@@ -212,7 +224,7 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
             let is_first = i == 0 && foreground_inlet.is_none();
             let figures = is_first.then_some(figures);
             // What is written now and then is none of the places that the run is for.
-            let is_counted = sink.demand().is_none();
+            let is_counted = sink.demand().is_none() && sink.camera_demand().is_none();
             sinks.push(spawn(scope, "sink", ending, move || {
                 let meter = sink_loop(&mut *sink, inlet, clock, ending, is_live, figures)?;
                 Ok(is_counted.then_some(meter))

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::capture::SourceSwitch;
 use crate::clock::Timestamp;
 use crate::composite::Shown;
 use crate::conditions::{Conditions, Trouble};
-use crate::demand::Demand;
+use crate::demand::{CameraDemand, Demand};
 use crate::microphone::Microphone;
+use crate::sink::Sink;
 use crate::trace::{Stage, Trace};
 
 pub(crate) use figures::RunFacts;
@@ -170,6 +172,8 @@ pub struct LiveFigures {
     shown: Mutex<Option<Shown>>,
     microphone: OnceLock<(Microphone, MicrophoneUse)>,
     demand: OnceLock<Arc<Demand>>,
+    switch: OnceLock<Arc<SourceSwitch>>,
+    cameras: OnceLock<Vec<Arc<CameraDemand>>>,
 }
 
 /// What a microphone is heard for.
@@ -229,10 +233,29 @@ impl LiveFigures {
         self.demand.get().map(|demand| &**demand)
     }
 
-    /// Says what recordings are asked of; once a run.
-    pub fn set_demand(&self, demand: Arc<Demand>) {
-        // A second one is not made.
-        let _ = self.demand.set(demand);
+    /// What cameras for other programs are asked of, where the run can open some.
+    pub fn cameras(&self) -> impl Iterator<Item = &CameraDemand> {
+        self.cameras.get().into_iter().flatten().map(|camera| &**camera)
+    }
+
+    /// Says what the sinks of a run are asked of; once a run.
+    pub(crate) fn set_demands(&self, sinks: &[Box<dyn Sink + Send>]) {
+        // A second recorder is not made.
+        for demand in sinks.iter().filter_map(|sink| sink.demand()) {
+            let _ = self.demand.set(demand);
+        }
+        let _ = self.cameras.set(sinks.iter().filter_map(|sink| sink.camera_demand()).collect());
+    }
+
+    /// What another camera is asked of, where the run can change it.
+    pub fn switch(&self) -> Option<&SourceSwitch> {
+        self.switch.get().map(|switch| &**switch)
+    }
+
+    /// Says what another camera is asked of; once a run.
+    pub fn set_switch(&self, switch: Arc<SourceSwitch>) {
+        // A run has one source.
+        let _ = self.switch.set(switch);
     }
 
     /// Median age of the picture in the last second, in milliseconds.

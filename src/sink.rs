@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::composite::OutFrame;
-use crate::demand::Demand;
+use crate::demand::{CameraDemand, Demand};
 use crate::error::Result;
 
 pub use crate::video::codec::Codec;
 pub use camera::CameraOptions;
+pub use camera_on_demand::CameraOnDemand;
 pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;
 pub use on_demand::{OnDemand, SigningMaker};
@@ -26,6 +27,7 @@ pub use window_event::{Figures, WindowEvent};
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "virtual cameras are Linux's so far"))]
 mod camera;
+mod camera_on_demand;
 mod contours;
 pub mod http;
 mod null;
@@ -62,6 +64,11 @@ pub trait Sink {
 
     /// What says whether it wants frames at the moment; without it, it wants them all the time.
     fn demand(&self) -> Option<Arc<Demand>> {
+        None
+    }
+
+    /// The same for a camera that other programs get when it is asked for.
+    fn camera_demand(&self) -> Option<Arc<CameraDemand>> {
         None
     }
 

@@ -2,8 +2,10 @@
 //!
 //! Whoever steers looks its control up here, so that all ways have the same names and the same limits.
 
+use crate::capture::SourceSpec;
 use crate::composite::{Background, BackgroundKind, BadgeLanguage, BadgePlace, Framing, OFFSETS, Shown, ZOOMS};
 use crate::control::Control;
+use crate::demand::CameraKind;
 use crate::drive::{MAX_PREDICT_MS, StrengthPart};
 
 pub use obs::{Moment, ObsLink, ObsSpec, SceneRule};
@@ -31,6 +33,10 @@ pub enum Takes {
     Word(&'static [&'static str]),
     /// Two numbers within these limits: to the right, and down.
     Pair(f32, f32),
+    /// `camera`, `camera:N`, `camera:NAME` or `pattern`.
+    Source,
+    /// `auto`, or a format as `effigy devices` lists them.
+    CameraFormat,
 }
 
 /// A value for a control.
@@ -101,6 +107,8 @@ impl Entry {
             Takes::Background => "a background is own, blur, none or #RRGGBB".to_owned(),
             Takes::Word(words) => format!("{} is {}", self.what, one_of(words)),
             Takes::Pair(least, most) => format!("{} goes from {least} to {most} each way", self.what),
+            Takes::Source => "what drives is camera, camera:N, camera:NAME or pattern".to_owned(),
+            Takes::CameraFormat => "a camera's format is auto, or such as 1280x720 MJPEG 30/s".to_owned(),
         }
     }
 }
@@ -309,6 +317,63 @@ pub const CONTROLS: &[Entry] = &[
         read: |_| None,
     },
     Entry {
+        command: "source",
+        part: None,
+        osc: "/effigy/source",
+        key: "",
+        setting: "",
+        takes: Takes::Source,
+        what: "what drives",
+        make: |value| match value {
+            Value::Text(text) => source(text).map(Control::Source),
+            _ => None,
+        },
+        read: |_| None,
+    },
+    Entry {
+        command: "camera-format",
+        part: None,
+        osc: "/effigy/camera-format",
+        key: "",
+        setting: "",
+        takes: Takes::CameraFormat,
+        what: "the camera's format",
+        make: |value| match value {
+            Value::Text("auto") => Some(Control::CameraFormat(None)),
+            Value::Text(text) => text.parse().ok().map(|format| Control::CameraFormat(Some(format))),
+            _ => None,
+        },
+        read: |_| None,
+    },
+    Entry {
+        command: "vcam",
+        part: None,
+        osc: "/effigy/vcam",
+        key: "",
+        setting: "",
+        takes: Takes::Switch,
+        what: "the virtual camera",
+        make: |value| match value {
+            Value::Switch(on) => Some(Control::Camera(CameraKind::Vcam, on)),
+            _ => None,
+        },
+        read: |_| None,
+    },
+    Entry {
+        command: "pipewire",
+        part: None,
+        osc: "/effigy/pipewire",
+        key: "",
+        setting: "",
+        takes: Takes::Switch,
+        what: "the PipeWire camera",
+        make: |value| match value {
+            Value::Switch(on) => Some(Control::Camera(CameraKind::Pipewire, on)),
+            _ => None,
+        },
+        read: |_| None,
+    },
+    Entry {
         command: "record",
         part: None,
         osc: "/effigy/record",
@@ -394,6 +459,11 @@ pub const CONTROLS: &[Entry] = &[
     },
 ];
 
+/// What the camera can be changed for: from outside no file and no address is taken.
+fn source(text: &str) -> Option<SourceSpec> {
+    text.parse().ok().filter(|spec| matches!(spec, SourceSpec::Camera(_) | SourceSpec::Pattern))
+}
+
 /// Words as a sentence lists them: a, b or c.
 fn one_of(words: &[&str]) -> String {
     match words {
@@ -442,6 +512,10 @@ mod tests {
             Control::BadgeLanguage(_) => Some("/effigy/badge/language"),
             Control::Zoom(_) => Some("/effigy/zoom"),
             Control::Offset(..) => Some("/effigy/offset"),
+            Control::Source(_) => Some("/effigy/source"),
+            Control::CameraFormat(_) => Some("/effigy/camera-format"),
+            Control::Camera(CameraKind::Vcam, _) => Some("/effigy/vcam"),
+            Control::Camera(CameraKind::Pipewire, _) => Some("/effigy/pipewire"),
             Control::Record(_) => Some("/effigy/record"),
             Control::ToggleRecord => Some("/effigy/record/toggle"),
             Control::TakePicture => Some("/effigy/take-picture"),
@@ -463,6 +537,8 @@ mod tests {
                 Takes::Background => &[Value::Text("blur"), Value::Text("#00b140")],
                 Takes::Word(words) => &words.iter().map(|word| Value::Text(word)).collect::<Vec<_>>(),
                 Takes::Pair(least, most) => &[Value::Pair(least, most), Value::Pair(most, least)],
+                Takes::Source => &[Value::Text("camera"), Value::Text("camera:HD: 2"), Value::Text("pattern")],
+                Takes::CameraFormat => &[Value::Text("auto"), Value::Text("640x480 yuyv 30/s")],
             };
             if let Takes::Word(_) = entry.takes {
                 for wrong in ["", "Head", "upper", "xx"] {
@@ -491,6 +567,15 @@ mod tests {
     fn backgrounds_from_outside_are_no_paths() {
         for wrong in ["/etc/passwd", "me.png", "#12345", "#12345g", "#+12345", ""] {
             assert!(background(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_drives_is_no_file_and_no_address() {
+        for wrong in
+            ["/dev/video0", "./camera", "clip.mp4", "-", "rtsp://a/b", "audio:microphone", "vmc:1", "camera:", ""]
+        {
+            assert!(source(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -82,6 +82,7 @@ impl Show {
             about: About { source: "camera".to_owned(), size_px: 512, ..About::default() },
             messages: Arc::clone(&messages),
             consent_by: "tests".to_owned(),
+            library: None,
         })
         .unwrap();
         let address = server.address();
@@ -591,6 +592,7 @@ fn an_address_that_others_could_reach_must_be_allowed_and_a_busy_port_is_named()
         about: About::default(),
         messages: Arc::default(),
         consent_by: String::new(),
+        library: None,
     };
     let error = HttpSink::open(options.clone()).err().unwrap();
     assert_eq!(error.kind(), effigy::ErrorKind::Config);

@@ -12,10 +12,13 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use effigy::Identity;
 use effigy::capture::{MotionSource, RawFrame, Read, Source as _};
 use effigy::clock::MonotonicClock;
 use effigy::geometry::{COEFFICIENT_NAMES, N_COEFFICIENTS};
+use effigy::identity::Signer;
 use effigy::motion_link::{MotionFrame, MotionSink as _, Protocol, UdpMotionSink};
+use effigy::settings::Library;
 use glam::{EulerRot, Quat, Vec3};
 use rosc::{OscMessage, OscPacket, OscType};
 
@@ -136,6 +139,16 @@ fn the_library_lists_renames_orders_and_removes() {
     assert_eq!(pictures(), 1, "a face that was removed is shown nowhere");
     assert_eq!(names(), ["ann"]);
     assert!(home.says("identities remove me", 2).contains("no identity \"me\" in the library: it has ann"));
+    // Enrolled on the page: under a name that no file can have, and again.
+    let library = Library::at(home.0.join(".local/share/effigy/identities"));
+    let signer = Signer::open_or_create_at(&home.0.join(".config/effigy/signing.key")).unwrap();
+    let mut identity = Identity::clone(&common::identity(512));
+    for (name, expected) in [("../A: b", "_A_ b"), ("../A: b", "_A_ b 2"), (" - ", "identity")] {
+        name.clone_into(&mut identity.manifest.name);
+        assert_eq!(library.keep(&identity, &signer).unwrap().name, expected);
+    }
+    assert_eq!(library.list().unwrap().len(), 4);
+    home.says("verify .local/share/effigy/identities/identity.effigy", 0);
 }
 
 #[test]
@@ -417,6 +430,32 @@ fn recordings_begin_and_end_while_the_run_goes_on() {
     let offline = format!("run --identity me.effigy --source {clip} --every-frame --record-to clips --sink null");
     let told = home.says(&offline, 2);
     assert!(told.contains("--sink file:out.mp4"), "{told}");
+}
+
+#[test]
+fn another_camera_is_asked_for_while_the_run_goes_on_and_the_old_one_stays_where_there_is_none() {
+    let home = home("camera");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let line = "run --no-settings --identity me.effigy --backend warp --source pattern --sink null --osc 0";
+    let mut program = Running::start(&home, &format!("{line} --duration 20 --report report.json"));
+    let steer = program.address("OSC: ");
+    let ask = |address: &str, text: &str| {
+        socket.send_to(&osc(address, OscType::String(text.to_owned())), steer).unwrap();
+    };
+    program.line("mark: ");
+    ask("/effigy/source", "camera:4000000");
+    let told = program.line("warn: no camera");
+    assert!(told.contains("use `--source pattern`"), "{told}");
+    assert!(program.line("source: ").ends_with("as before"));
+    ask("/effigy/source", "pattern");
+    assert!(program.line("source: ").starts_with("test pattern"));
+    // No file of this machine is played because somebody in the network says so.
+    ask("/effigy/source", concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/driver.mp4"));
+    program.line("warn: OSC: what drives is camera, camera:N, camera:NAME or pattern");
+    program.end();
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(home.0.join("report.json")).unwrap()).unwrap();
+    assert!(report["frames"]["captured"].as_u64().unwrap() > 30, "{report:#}");
 }
 
 #[test]

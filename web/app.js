@@ -54,7 +54,11 @@ const handlers = {
     limits = hello = next;
     // Folders may say more than a shared screen should show.
     $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
+    $("enroll-keep-row").hidden = !hello.keeps;
+    if (hello.first_use && guide.at === null && !guide.wasSeen()) guide.open();
     $("generator").textContent = t("{} on {}", hello.generator, hello.backend);
+    // A tall picture would push everything else out of sight.
+    $("picture").parentElement.style.aspectRatio = Math.max(1, hello.frame_px[0] / hello.frame_px[1]);
     $("size").textContent = `${hello.frame_px[0]} × ${hello.frame_px[1]}`;
     $("version").textContent = `effigy ${hello.version}`;
     chart.setStages(hello.stages);
@@ -69,6 +73,8 @@ const handlers = {
     press($("mirror"), state.mirror);
     press($("record"), state.recording === true);
     for (const id of ["record", "take-picture"]) $(id).hidden = state.recording == null;
+    for (const id of ["vcam", "pipewire"]) { $(id).hidden = state.cameras[id] == null; press($(id), state.cameras[id]); }
+    showDriver();
     face.isMirrored = state.mirror;
     for (const slider of Object.values(sliders)) slider.follow(state);
     showFraming();
@@ -169,6 +175,127 @@ const actions = {
   },
   strength(value) { sliders.strength.set(value); },
 };
+
+// --- what drives
+
+let cameras = [], wereListed = false, listTrouble = "";
+
+function showDriver() {
+  const { driver } = state;
+  $("driver-choice").hidden = !driver;
+  if (!driver) return;
+  $("source").textContent = driver.changing ? t("Changing…") : driver.name || t("Nothing");
+  if (!wereListed) return listCameras();
+  const own = { value: "pattern", text: t("The program’s own clip") };
+  const list = [...cameras.map(({ source, name, trouble }) => ({ value: source, text: name, disabled: Boolean(trouble) })), own];
+  const used = cameras.find(({ index }) => index === driver.camera);
+  const now = used?.source ?? driver.source;
+  // What was begun with may be called by another name.
+  if (!list.some(({ value }) => value === now)) list.unshift({ value: now, text: driver.name || now });
+  fill($("camera"), list, now);
+  const formats = (used?.formats ?? []).map((format) => ({ value: format, text: format }));
+  const auto = { value: "auto", text: driver.delivers ? t("By itself: {}", driver.delivers) : t("By itself") };
+  fill($("camera-format"), [auto, ...formats], formats.some(({ value }) => value === driver.format) ? driver.format : "auto");
+  $("camera-format").disabled = driver.changing || !formats.length;
+  $("camera").disabled = driver.changing;
+  const troubles = [listTrouble, ...cameras.map(({ trouble }) => trouble)].filter(Boolean);
+  setText($("camera-trouble"), troubles.length || cameras.length ? troubles.join(" ") : t("No camera is found: plug one in, then look again."));
+}
+
+/// Gives a list other entries only when they have changed: one that is open stays open.
+function fill(select, entries, now) {
+  const key = JSON.stringify(entries);
+  if (select.dataset.key !== key) {
+    select.dataset.key = key;
+    select.replaceChildren(...entries.map(({ value, text, disabled }) => Object.assign(document.createElement("option"), { value, textContent: text, disabled: disabled === true })));
+  }
+  if (select.value !== now) select.value = now;
+}
+
+async function listCameras() {
+  wereListed = true;
+  $("cameras-again").disabled = true;
+  try {
+    const answer = await fetch("/cameras", { cache: "no-store" });
+    // Another page is asking at this moment.
+    if (answer.status === 429) return;
+    const { cameras: found, error } = await answer.json();
+    cameras = found ?? [];
+    listTrouble = error ?? "";
+  } catch {
+    say(t("effigy could not be reached."), true);
+  } finally {
+    $("cameras-again").disabled = false;
+    showDriver();
+  }
+}
+$("cameras-again").onclick = listCameras;
+$("camera").addEventListener("change", () => send({ do: "source", to: $("camera").value }));
+$("camera-format").addEventListener("change", () => send({ do: "camera-format", to: $("camera-format").value }));
+
+// --- where it goes
+
+for (const id of ["vcam", "pipewire"]) $(id).onclick = () => send({ do: id, on: !state?.cameras[id] });
+$("copy-view").onclick = async () => {
+  try {
+    await navigator.clipboard.writeText(hello.view);
+    say(t("Copied: paste it into the browser source."));
+  } catch {
+    // Browsers give the clipboard to pages of this computer and encrypted ones only.
+    say(t("The browser does not let this page copy: take the address for OBS that effigy printed."), true);
+  }
+};
+
+// --- the first steps
+
+const guide = {
+  STEPS: [
+    { card: "people", focus: "guide-photo", text: "Choose a photo of who shall be shown, or one of the program’s own people. Nothing leaves this computer." },
+    { card: "driver", focus: "guide-next", text: "Choose your camera. You are seen as lines only: move, and the picture moves. When your face is at rest, press C." },
+    { card: "look", focus: "guide-next", text: "Choose what is in the frame and what is behind the person." },
+    { card: "outputs", focus: "guide-next", text: "Begin a camera for your call, or copy the address for OBS. R records. Then you are ready." },
+  ],
+  at: null,
+  wasSeen: () => document.cookie.includes("effigy_guided=1"),
+  open() { guide.go(0); },
+  go(at) {
+    guide.at = at;
+    $("guide").hidden = false;
+    document.body.classList.add("guided");
+    const { card, focus } = guide.STEPS[at];
+    guide.show();
+    document.querySelector(`.${card}`).scrollIntoView({ block: "start", behavior: "smooth" });
+    $(focus).focus({ preventScroll: true });
+    if (card === "driver" && state?.driver) listCameras();
+  },
+  show() {
+    if (guide.at === null) return;
+    const { card, text } = guide.STEPS[guide.at], isLast = guide.at === guide.STEPS.length - 1;
+    setText($("guide-text"), t(text));
+    setText($("guide-next").querySelector(".text"), t(isLast ? "Done" : "Next"));
+    $("guide-photo").hidden = card !== "people";
+    [...$("guide-steps").children].forEach((item, i) => {
+      item.classList.toggle("done", i < guide.at);
+      if (i === guide.at) item.setAttribute("aria-current", "step"); else item.removeAttribute("aria-current");
+    });
+    for (const element of document.querySelectorAll(".card")) element.classList.toggle("spot", element.classList.contains(card));
+  },
+  next() {
+    if (guide.at + 1 < guide.STEPS.length) guide.go(guide.at + 1); else guide.close();
+  },
+  close() {
+    guide.at = null;
+    document.cookie = "effigy_guided=1; Path=/; Max-Age=31536000; SameSite=Strict";
+    $("guide").hidden = true;
+    document.body.classList.remove("guided");
+    for (const element of document.querySelectorAll(".spot")) element.classList.remove("spot");
+    $("panic").focus({ preventScroll: true });
+  },
+};
+$("guide-next").onclick = guide.next;
+$("guide-close").onclick = guide.close;
+$("guide-photo").onclick = () => $("photo").click();
+$("guide-again").onclick = guide.open;
 
 /** A slider, of a share in per cent unless it says its text itself: shows what holds, and does not move under the hand that holds it. Its command gets the value, or is made of it. */
 class Slider {
@@ -404,6 +531,7 @@ $("enroll").querySelector("form").addEventListener("submit", async (event) => {
   if (basis === "subject") query.set("by", $("enroll-by").value);
   if (chosenFace) query.set("face", chosenFace);
   if (!isWarned) query.set("ask", "true");
+  if (hello?.keeps && $("enroll-keep").checked) query.set("keep", "true");
   const go = $("enroll-go");
   go.disabled = true;
   go.textContent = t("Enrolling…");
@@ -420,6 +548,7 @@ $("enroll").querySelector("form").addEventListener("submit", async (event) => {
   }
   $("enroll").close();
   send({ do: "identity", index });
+  if (guide.at === 0) guide.next();
   if (!isWarned) say(sentences(remarks), false, 20000);
 });
 
@@ -519,6 +648,7 @@ $("language").addEventListener("change", () => {
   // What the program last said is said again.
   if (hello) handlers.hello(hello);
   if (state) handlers.state(state);
+  guide.show();
   chart.draw();
   face.draw();
 });

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::CameraChoice;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a camera packs its pixels.
@@ -72,6 +73,42 @@ impl fmt::Display for CameraFormat {
     }
 }
 
+impl FromStr for CameraFormat {
+    type Err = Error;
+
+    /// Reads what [`fmt::Display`] writes: `1280x720 MJPEG 30/s`.
+    fn from_str(text: &str) -> Result<Self> {
+        let mut parts = text.split_ascii_whitespace();
+        let mut read = || {
+            let (width, height) = parts.next()?.split_once('x')?;
+            let FormatPreference::Only(pixels) = parts.next()?.parse().ok()? else { return None };
+            let rate = parts.next()?.strip_suffix("/s")?;
+            let format = Self {
+                width_px: width.parse().ok()?,
+                height_px: height.parse().ok()?,
+                pixels,
+                rate_hz: rate.parse().ok()?,
+            };
+            parts.next().is_none().then_some(format)
+        };
+        read().ok_or_else(|| {
+            let message = format!("no camera format {text:?}; give it as `effigy devices` does: 1280x720 MJPEG 30/s");
+            Error::new(ErrorKind::Config, message)
+        })
+    }
+}
+
+/// What an open camera is and offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraState {
+    /// Its number: on Linux that of `/dev/videoN`.
+    pub index: u32,
+    /// What it delivers.
+    pub format: CameraFormat,
+    /// What it offers, the largest pictures first.
+    pub formats: Vec<CameraFormat>,
+}
+
 /// A camera of this machine.
 #[derive(Debug)]
 pub struct CameraEntry {
@@ -83,6 +120,16 @@ pub struct CameraEntry {
     pub formats: Vec<CameraFormat>,
     /// Why it cannot be used now, and what to do about it.
     pub trouble: Option<Error>,
+}
+
+impl CameraEntry {
+    /// How it is chosen among `all`: by its name, which stays when its number changes, where no other has that name in its own.
+    pub fn choice(&self, all: &[Self]) -> CameraChoice {
+        let name = self.name.to_lowercase();
+        let n_alike = all.iter().filter(|other| other.name.to_lowercase().contains(&name)).count();
+        let is_text = !name.trim().is_empty() && name.parse::<u32>().is_err();
+        if n_alike <= 1 && is_text { CameraChoice::Name(self.name.clone()) } else { CameraChoice::Index(self.index) }
+    }
 }
 
 /// What is asked of a camera.
@@ -160,6 +207,28 @@ mod tests {
     }
 
     const WISH: Wanted = Wanted { size_px: (640, 480), rate_hz: 30.0, preference: FormatPreference::Auto };
+
+    #[test]
+    fn formats_are_read_as_they_are_written() {
+        let format = offer(1280, 720, PixelFormat::Mjpeg, 60);
+        assert_eq!(format.to_string().parse::<CameraFormat>().unwrap(), format);
+        for wrong in
+            ["", "auto", "1280x720", "1280x720 MJPEG 60", "1280x720 auto 60/s", "1280x720 MJPEG 60/s x", "x MJPEG 1/s"]
+        {
+            let error = wrong.parse::<CameraFormat>().unwrap_err();
+            assert!(error.to_string().contains("1280x720 MJPEG 30/s"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_camera_is_chosen_by_its_name_where_that_is_clear() {
+        let entry = |index, name: &str| CameraEntry { index, name: name.into(), formats: Vec::new(), trouble: None };
+        let all = [entry(0, "HD Cam"), entry(2, "HD Cam Pro"), entry(4, "Logi"), entry(5, "7"), entry(6, "")];
+        let table = ["camera:0", "camera:HD Cam Pro", "camera:Logi", "camera:5", "camera:6"];
+        for (camera, expected) in all.iter().zip(table) {
+            assert_eq!(crate::capture::SourceSpec::Camera(camera.choice(&all)).to_string(), expected);
+        }
+    }
 
     #[test]
     fn preferences_are_read_from_text() {

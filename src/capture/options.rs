@@ -1,6 +1,6 @@
 //! What a source can be asked for.
 
-use super::FormatPreference;
+use super::{CameraFormat, FormatPreference};
 
 /// Which camera.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,17 @@ pub enum CameraChoice {
     Index(u32),
     /// The first whose name contains this, whatever the case.
     Name(String),
+}
+
+impl CameraChoice {
+    /// Whether the camera with this number and name is meant.
+    pub fn fits(&self, index: u32, name: &str) -> bool {
+        match self {
+            Self::First => true,
+            Self::Index(wanted) => index == *wanted,
+            Self::Name(part) => name.to_lowercase().contains(&part.to_lowercase()),
+        }
+    }
 }
 
 /// How a source is to deliver.
@@ -29,9 +40,35 @@ pub struct SourceOptions {
     pub rate_hz: f64,
 }
 
+impl SourceOptions {
+    /// Asks a camera for exactly this; for what was asked already without one.
+    pub(super) fn with_format(&self, format: Option<CameraFormat>) -> Self {
+        let Some(format) = format else { return self.clone() };
+        Self {
+            format: FormatPreference::Only(format.pixels),
+            size_px: (format.width_px, format.height_px),
+            rate_hz: f64::from(format.rate_hz),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for SourceOptions {
     /// A camera at 640 x 480, 30 frames a second, any format; a clip paced, once.
     fn default() -> Self {
         Self { looped: false, paced: true, format: FormatPreference::Auto, size_px: (640, 480), rate_hz: 30.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cameras_are_chosen_by_number_and_by_a_part_of_the_name() {
+        assert!(CameraChoice::Index(2).fits(2, "Logi 920"));
+        assert!(!CameraChoice::Index(1).fits(2, "Logi 920"));
+        assert!(CameraChoice::Name("LOGI".into()).fits(2, "Logi 920"));
+        assert!(!CameraChoice::Name("HD".into()).fits(2, "Logi 920"));
     }
 }

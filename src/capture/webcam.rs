@@ -19,7 +19,7 @@ use crate::latest::{self, Keep, Published, Publisher, Received, Subscriber};
 
 use super::decode::decode;
 use super::format::Wanted;
-use super::{CameraChoice, CameraFormat, MAX_READ_WAIT, RawFrame, Read, Source, SourceOptions};
+use super::{CameraChoice, CameraFormat, CameraState, MAX_READ_WAIT, RawFrame, Read, Source, SourceOptions};
 
 use device::OpenCamera;
 pub use device::cameras;
@@ -54,6 +54,14 @@ struct Description {
     index: u32,
     name: String,
     format: CameraFormat,
+    /// What it offers, the largest pictures first.
+    formats: Vec<CameraFormat>,
+}
+
+impl Description {
+    fn state(&self) -> CameraState {
+        CameraState { index: self.index, format: self.format, formats: self.formats.clone() }
+    }
 }
 
 impl fmt::Display for Description {
@@ -65,7 +73,7 @@ impl fmt::Display for Description {
 /// A camera, through nokhwa.
 pub struct WebcamSource {
     name: String,
-    format: CameraFormat,
+    state: CameraState,
     packets: Subscriber<Packet>,
     packet: Packet,
     reopened: Receiver<Description>,
@@ -124,7 +132,7 @@ impl WebcamSource {
         let description = opened?;
         Ok(Self {
             name: description.to_string(),
-            format: description.format,
+            state: description.state(),
             packets,
             packet: Packet::default(),
             reopened,
@@ -154,7 +162,7 @@ impl Source for WebcamSource {
     fn read(&mut self, frame: &mut RawFrame, clock: &dyn Clock) -> Result<Read> {
         if let Ok(description) = self.reopened.try_recv() {
             self.name = description.to_string();
-            self.format = description.format;
+            self.state = description.state();
         }
         match self.packets.receive(&mut self.packet, MAX_READ_WAIT) {
             Received::Fresh => {}
@@ -182,12 +190,16 @@ impl Source for WebcamSource {
     }
 
     fn frame_rate_hz(&self) -> Option<f64> {
-        Some(f64::from(self.format.rate_hz))
+        Some(f64::from(self.state.format.rate_hz))
     }
 
     fn measured_rate_hz(&self) -> Option<f64> {
         let millihertz = self.measured_millihertz.load(Ordering::Relaxed);
         (millihertz > 0).then(|| f64::from(millihertz) * 1e-3)
+    }
+
+    fn camera(&self) -> Option<CameraState> {
+        Some(self.state.clone())
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         shares_microphone: false,
         record_to: None,
         opens_page: false,
+        is_first_use: false,
+        library: None,
         steering: SteeringArgs::default(),
         first: 0,
         is_motion: false,

@@ -18,7 +18,7 @@ pub(crate) struct FrameArgs {
     /// [default: 512]; with --faces 2 1024x512, with a virtual camera or --framing fill 1280x720, with --framing photo the
     /// photo's own
     #[arg(long, value_name = "WxH|SIDE")]
-    size: Option<FrameSize>,
+    pub(crate) size: Option<FrameSize>,
     /// How the head is put into the picture
     /// [default: head in a square picture, with --faces 2 in one of two squares, otherwise fill]
     #[arg(long, value_enum)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use effigy::capture::SourceSpec;
+use effigy::capture::{CameraFormat, SourceSpec, SourceSwitch};
 use effigy::composite::Shown;
 use effigy::error::OrError as _;
 use effigy::report::LiveFigures;
@@ -32,7 +32,8 @@ impl Memory {
     /// # Errors
     /// When there is no folder for it, or no thread.
     pub(crate) fn begin(args: &RunArgs, identities: &[PathBuf], figures: Arc<LiveFigures>) -> Result<Self> {
-        let fixed = fixed(args, identities);
+        let (fixed, source, camera) = (fixed(args, identities), kept(args, &["source"]), kept(args, CAMERA));
+        let (sinks, is_stand_in) = (sinks(args), args.held.is_stand_in);
         let path = settings::last_path()?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let ending = Arc::clone(&is_ending);
@@ -40,12 +41,24 @@ impl Memory {
             let mut written = None;
             loop {
                 let is_last = ending.load(Ordering::Relaxed);
-                if let Some(shown) = figures.shown().filter(|shown| written != Some(*shown)) {
-                    let text = format!("{HEAD}{fixed}{}", steered(&shown));
+                let driving = figures.switch().map(SourceSwitch::driving);
+                let cameras = figures.cameras().filter(|camera| camera.is_asked()).map(|camera| camera.kind().name());
+                let sinks = sinks.iter().cloned().chain(cameras.map(str::to_owned)).collect::<Vec<_>>();
+                let now = figures.shown().map(|shown| (shown, driving, sinks));
+                if let Some((shown, driving, sinks)) = now.filter(|now| written.as_ref() != Some(now)) {
+                    let changed = driving.as_ref().filter(|now| !now.is_first);
+                    let source =
+                        changed.map_or_else(|| source.clone(), |now| setting("source", [now.source.to_string()]));
+                    // What stands in for a camera that is not there is not what shall come back.
+                    let is_left = is_stand_in && driving.as_ref().is_some_and(|now| now.source == SourceSpec::Pattern);
+                    let source = if is_left { String::new() } else { source };
+                    let camera = changed.and_then(|now| now.wanted).map_or_else(|| camera.clone(), wanted);
+                    let sink = setting("sink", sinks.iter().cloned());
+                    let text = format!("{HEAD}{fixed}{sink}{source}{camera}{}", steered(&shown));
                     if let Err(error) = write_atomically(&path, text.as_bytes()) {
                         return log::warn!("this run is not remembered: {error}");
                     }
-                    written = Some(shown);
+                    written = Some((shown, driving, sinks));
                 }
                 if is_last {
                     return;
@@ -77,30 +90,48 @@ const HEAD: &str = "# How the last live run was left; written by effigy. Setting
 /// What a run does not change while it goes on.
 fn fixed(args: &RunArgs, identities: &[PathBuf]) -> String {
     let mut text = String::new();
-    let mut list = |key: &str, values: Vec<String>| {
-        if !values.is_empty() {
-            let value: toml_edit::Array = values.into_iter().collect();
-            text += &format!("{key} = {value}\n");
-        }
-    };
+    let mut list = |key: &str, values: Vec<String>| text += &setting(key, values);
     // A name that is no Unicode cannot stand in this file.
     let absolute = |path: &PathBuf| path.canonicalize().ok()?.to_str().map(str::to_owned);
     list("identity", identities.iter().filter_map(absolute).collect());
     list("key", args.keys.key.iter().filter_map(absolute).collect());
     list("passphrase-file", args.keys.passphrase_file.iter().filter_map(absolute).collect());
+    text + &kept(args, &["osc", "obs", "obs-scene"])
+}
+
+/// Where the picture goes, as the run began.
+fn sinks(args: &RunArgs) -> Vec<String> {
     // What writes files, lets other machines in, or listens to keyboards is not begun again by itself.
     let is_open = |sink: &SinkSpec| matches!(sink, SinkSpec::Http(address) if !address.ip().is_loopback());
     let is_kept = |sink: &&SinkSpec| sink.is_live_only() && !is_open(sink);
-    list("sink", args.sink.iter().filter(is_kept).map(ToString::to_string).collect());
+    args.sink.iter().filter(is_kept).map(ToString::to_string).collect()
+}
+
+/// What a camera is asked for.
+const CAMERA: &[&str] = &["camera-format", "camera-size", "camera-rate"];
+
+/// What holds of these options.
+fn kept(args: &RunArgs, keys: &[&str]) -> String {
     let is_osc_open = args.steering.osc.is_some_and(|OscSpec(address)| !address.ip().is_loopback());
     let is_source_open = matches!(&args.source, SourceSpec::Motion(motion) if motion.is_remote());
     let left_out = [("osc", is_osc_open), ("source", is_source_open)];
-    let keys = ["source", "camera-format", "camera-size", "osc", "obs", "obs-scene"];
-    for key in keys.into_iter().filter(|key| !left_out.contains(&(*key, true))) {
-        let row = args.held.rows.iter().find(|row| row.key == key);
-        list(key, row.map_or(Vec::new(), |row| row.values.clone()));
-    }
-    text
+    let is_kept = |key: &&&str| !left_out.contains(&(**key, true));
+    let values = |key: &str| args.held.rows.iter().find(|row| row.key == key).map(|row| row.values.clone());
+    let line = |key: &&str| setting(key, values(key).unwrap_or_default());
+    keys.iter().filter(is_kept).map(line).collect()
+}
+
+/// What a camera was asked for on the page, as settings.
+fn wanted(CameraFormat { width_px, height_px, pixels, rate_hz }: CameraFormat) -> String {
+    setting("camera-format", [pixels.to_string().to_lowercase()])
+        + &setting("camera-size", [format!("{width_px}x{height_px}")])
+        + &setting("camera-rate", [rate_hz.to_string()])
+}
+
+/// One setting as a line; empty without values.
+fn setting(key: &str, values: impl IntoIterator<Item = String>) -> String {
+    let value: toml_edit::Array = values.into_iter().collect();
+    if value.is_empty() { String::new() } else { format!("{key} = {value}\n") }
 }
 
 /// What was steered.

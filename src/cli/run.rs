@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use effigy::capture::{self, ClipSound, LimitedSource, SourceOptions, SourceSpec};
+use effigy::capture::{self, ClipSound, LimitedSource, SourceOptions, SourceSpec, SwitchedSource};
 use effigy::clock::MonotonicClock;
 use effigy::composite::{Background, CompositeOptions, Compositor};
-use effigy::demand::Demand;
+use effigy::demand::{CameraDemand, CameraKind, Demand};
 use effigy::drive::{DriveOptions, MotionTracker};
 use effigy::error::OrError as _;
 use effigy::face::{FaceTracker, Tracker, TrackerOptions};
@@ -19,7 +19,8 @@ use effigy::microphone::{self, Listening, Microphone, MicrophoneSpec};
 use effigy::motion_link::{self, Heard, MotionSink, MotionSourceSpec};
 use effigy::pipeline::{self, Beside, Control, Stages};
 use effigy::report::{LiveFigures, MicrophoneUse, Report};
-use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, OnDemand, SinkOptions, SinkSpec};
+use effigy::settings::Library;
+use effigy::sink::{self, About, CameraOnDemand, Codec, HttpOptions, HttpSink, OnDemand, SinkOptions, SinkSpec};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
@@ -97,9 +98,10 @@ fn drive(args: &RunArgs) -> Result<()> {
         paced: !args.every_frame,
         format: args.camera_format,
         size_px: args.camera_size,
+        rate_hz: args.camera_rate,
         ..SourceOptions::default()
     };
-    let mut source = capture::open(&args.source, &options)?;
+    let mut source = open_source(args, &options)?;
     log::info!("source: {}", source.name());
     let duration = args.duration.map(Duration::from_secs_f64);
     if let Some(length) = duration.filter(|_| args.every_frame) {
@@ -117,9 +119,8 @@ fn drive(args: &RunArgs) -> Result<()> {
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
-    let memory = (args.held.is_remembered && !files.is_empty())
-        .then(|| remember::Memory::begin(args, &files, Arc::clone(&figures)))
-        .transpose()?;
+    let memory =
+        args.held.is_remembered.then(|| remember::Memory::begin(args, &files, Arc::clone(&figures))).transpose()?;
     let stage = Stage {
         size_px: frame.generated_px,
         every_frame: args.every_frame,
@@ -132,6 +133,8 @@ fn drive(args: &RunArgs) -> Result<()> {
         shares_microphone,
         record_to,
         opens_page: args.opens_page,
+        is_first_use: args.opens_page && files.is_empty(),
+        library: Library::of_user().ok().filter(|_| !args.no_settings),
         steering: args.steering.clone(),
         first,
         is_motion,
@@ -171,6 +174,14 @@ fn drive(args: &RunArgs) -> Result<()> {
     args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
 }
 
+/// Opens what drives; a camera, and the pattern in its place, so that they can be changed while the run goes on.
+fn open_source(args: &RunArgs, options: &SourceOptions) -> Result<Box<dyn effigy::Source>> {
+    Ok(match &args.source {
+        SourceSpec::Camera(_) | SourceSpec::Pattern => Box::new(SwitchedSource::open(&args.source, options)?),
+        other => capture::open(other, options)?,
+    })
+}
+
 /// Ways for numbers: out of the run, and into its control.
 type Links = (Vec<Box<dyn MotionSink>>, Listeners);
 
@@ -200,6 +211,10 @@ pub(crate) struct Stage {
     pub(crate) record_to: Option<PathBuf>,
     /// Whether the control page is opened in a browser.
     pub(crate) opens_page: bool,
+    /// Whether the user has enrolled nobody yet.
+    pub(crate) is_first_use: bool,
+    /// Where what is enrolled on the page can be kept.
+    pub(crate) library: Option<Library>,
     /// What steers beside window and page.
     pub(crate) steering: SteeringArgs,
     /// Who is shown first, counted from 0.
@@ -283,9 +298,11 @@ impl Stage {
                     backend: generator.backend().to_owned(),
                     size_px: self.size_px,
                     frame_px,
+                    is_first_use: self.is_first_use,
                 },
                 messages: terminal::messages(),
                 consent_by: user::name(),
+                library: self.library.clone(),
             }),
             _ => None,
         });
@@ -301,9 +318,11 @@ impl Stage {
                 Err(error) => return Err(undone(sinks, error)),
             }
         }
+        if !self.every_frame && sink_specs.iter().any(|spec| matches!(spec, SinkSpec::Http(_))) {
+            sinks.extend(cameras_on_demand(sink_specs, &options));
+        }
         if let Some(folder) = &self.record_to {
             let demand = Arc::new(Demand::default());
-            figures.set_demand(Arc::clone(&demand));
             let is_signed = !self.unsigned;
             let signing = Box::new(move || if is_signed { keys::signing(mark) } else { None });
             sinks.push(Box::new(OnDemand::new(folder, options, signing, demand)));
@@ -409,10 +428,27 @@ impl Stage {
     }
 }
 
+/// The cameras for other programs that this build has and the run was not begun with: the page begins and ends them.
+fn cameras_on_demand(specs: &[SinkSpec], options: &SinkOptions) -> Vec<Box<dyn Sink + Send>> {
+    let is_here = |kind: &CameraKind| match kind {
+        CameraKind::Vcam => {
+            cfg!(target_os = "linux") && !specs.iter().any(|spec| matches!(spec, SinkSpec::Vcam { .. }))
+        }
+        CameraKind::Pipewire => {
+            cfg!(all(target_os = "linux", feature = "pipewire"))
+                && !specs.iter().any(|spec| matches!(spec, SinkSpec::Pipewire { .. }))
+        }
+    };
+    let sink = |kind| -> Box<dyn Sink + Send> {
+        Box::new(CameraOnDemand::new(options.clone(), Arc::new(CameraDemand::new(kind))))
+    };
+    [CameraKind::Vcam, CameraKind::Pipewire].into_iter().filter(is_here).map(sink).collect()
+}
+
 /// Says how to reach the page, and what it means when others can.
 fn announce(server: &HttpSink) {
     log::info!("control page: {}", server.url("/"));
-    log::info!("for OBS, as a browser source: {}", server.url("/view"));
+    log::info!("for OBS, as a browser source: {}", server.view_url());
     if !server.address().ip().is_loopback() {
         log::warn!(
             "other machines can reach the control page; everyone who learns its address and token can watch, steer \

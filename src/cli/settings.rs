@@ -44,6 +44,8 @@ pub(crate) struct Held {
     pub(crate) file: Option<PathBuf>,
     /// Whether this run is remembered.
     pub(crate) is_remembered: bool,
+    /// Whether the test pattern stands in for a camera that is not there: it is not remembered until a camera drives.
+    pub(crate) is_stand_in: bool,
 }
 
 impl Held {
@@ -201,7 +203,7 @@ pub(crate) fn complete(
         }
         completed = parse(&layers)?;
     }
-    let held = Held { rows: rows(&options, &completed, &layers), file: file_path, is_remembered };
+    let held = Held { rows: rows(&options, &completed, &layers), file: file_path, is_remembered, is_stand_in: false };
     Ok((completed, held))
 }
 

@@ -1,7 +1,8 @@
 //! `effigy` alone: the control page, beside what the settings and the last run say; with the program's own people and clip
 //! where there is nobody else.
 
-use effigy::capture::{self, SourceSpec};
+use effigy::capture::{self, CameraChoice, CameraEntry, SourceSpec};
+use effigy::composite::{CAMERA_FRAME_PX, FrameSize};
 use effigy::sink::SinkSpec;
 use effigy::{Error, ErrorKind, Result};
 
@@ -23,15 +24,24 @@ pub(crate) fn run() -> Result<()> {
     if !args.sink.iter().any(|sink| matches!(sink, SinkSpec::Http(_))) {
         args.sink.push("http".parse()?);
     }
-    let has_camera = || capture::cameras().is_ok_and(|cameras| cameras.iter().any(|camera| camera.trouble.is_none()));
-    if matches!(args.source, SourceSpec::Camera(_)) && !has_camera() {
-        log::warn!("no camera is ready: the program's own clip drives; `effigy doctor` says what to do");
+    let is_ready = |choice: &CameraChoice| {
+        let fits = |camera: &CameraEntry| camera.trouble.is_none() && choice.fits(camera.index, &camera.name);
+        capture::cameras().is_ok_and(|cameras| cameras.iter().any(fits))
+    };
+    if let SourceSpec::Camera(choice) = &args.source
+        && !is_ready(choice)
+    {
+        log::warn!(
+            "{} is not ready: the program's own clip drives until a camera is chosen; `effigy doctor` says what to do",
+            args.source
+        );
         args.source = SourceSpec::Pattern;
         args.looped = true;
-        // A stand-in is not what shall come back.
-        args.held.is_remembered = false;
+        args.held.is_stand_in = true;
     }
     args.opens_page = true;
+    // What a call shows, which the page can begin at any time.
+    args.frame.size.get_or_insert(FrameSize(CAMERA_FRAME_PX.0, CAMERA_FRAME_PX.1));
     run::run(&args)
 }
 

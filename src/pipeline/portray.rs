@@ -127,13 +127,12 @@ impl Portrayer {
         ending: &Ending,
         figures: &LiveFigures,
     ) -> Result<u64> {
-        let demand = outlets.iter().find_map(|outlet| outlet.demand.clone());
         let mut observed = Observed::default();
         let mut n_dropped = 0;
         let mut last_frame = clock.now();
         let mut is_stalled = false;
         while !ending.is_asked() {
-            if self.obey(ending, demand.as_deref())?.is_break() {
+            if self.obey(ending, figures)?.is_break() {
                 break;
             }
             self.switch()?;
@@ -172,7 +171,7 @@ impl Portrayer {
             }
             let mut is_first = true;
             for outlet in &mut outlets {
-                if outlet.demand.as_ref().is_none_or(|demand| demand.wants_frames()) {
+                if outlet.wants_frames() {
                     n_dropped += u64::from(hand_over(self.out(), outlet, ending, is_first.then_some(figures)));
                 }
                 is_first = false;
@@ -182,7 +181,9 @@ impl Portrayer {
     }
 
     /// Carries out what was asked since the last frame.
-    fn obey(&mut self, ending: &Ending, demand: Option<&Demand>) -> Result<std::ops::ControlFlow<()>> {
+    fn obey(&mut self, ending: &Ending, figures: &LiveFigures) -> Result<std::ops::ControlFlow<()>> {
+        // A run whose recorder or changing camera is not there has nobody to ask.
+        let (demand, switch) = (figures.demand(), figures.switch());
         while let Ok(control) = self.control.try_recv() {
             match control {
                 Control::Identity(index) if index < self.identities.len() => self.want(index),
@@ -211,7 +212,15 @@ impl Portrayer {
                 }
                 Control::EyeContact(share) => self.people().for_each(|person| person.driver.set_eye_contact(share)),
                 Control::Predict(ahead_ms) => self.people().for_each(|person| person.driver.set_predict_ms(ahead_ms)),
-                // A run whose recorder is not there has nobody to ask.
+                Control::Source(source) => {
+                    if let Some(switch) = switch {
+                        switch.ask_source(source);
+                    }
+                }
+                Control::CameraFormat(format) => switch.into_iter().for_each(|switch| switch.ask_format(format)),
+                Control::Camera(kind, on) => {
+                    figures.cameras().filter(|camera| camera.kind() == kind).for_each(|camera| camera.ask(on));
+                }
                 Control::Record(on) => demand.into_iter().for_each(|demand| demand.record(on)),
                 Control::ToggleRecord => demand.into_iter().for_each(Demand::toggle_recording),
                 Control::TakePicture => demand.into_iter().for_each(Demand::take_picture),

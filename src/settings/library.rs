@@ -131,6 +131,28 @@ impl Library {
         Ok(Shelved { name: name.to_owned(), path })
     }
 
+    /// Keeps a new identity at the end of the library: under its own name, as far as that can be a file's, and with a number
+    /// where that is taken.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub fn keep(&self, identity: &Identity, signer: &Signer) -> Result<Shelved> {
+        let fit = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c };
+        let stem: String = identity.manifest.name.trim().trim_start_matches(['.', '-']).chars().map(fit).collect();
+        // Room for the number.
+        let stem: String = stem.chars().take(MAX_NAME_CHARS - 4).collect();
+        let stem = if stem.trim().is_empty() { "identity" } else { stem.trim() };
+        let mut order = self.names()?;
+        let names = (1..).map(|number| if number == 1 { stem.to_owned() } else { format!("{stem} {number}") });
+        let mut free = names.filter(|name| self.place(name).is_ok_and(|path| !path.exists()));
+        let name = free.next().unwrap_or_default();
+        let path = self.place(&name)?;
+        write_atomically(&path, &identity.to_bytes(signer)?)?;
+        order.push(name.clone());
+        self.write_order(&order)?;
+        Ok(Shelved { name, path })
+    }
+
     /// Gives an identity another name, in its file too where this user signed it and it is not sealed.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use crate::control::Control;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::identity::Identity;
 use crate::report::LiveFigures;
+use crate::settings::Library;
 use connection::{Doorman, Line};
 use gate::Gate;
 use shared::{Shared, StageMeter};
@@ -58,6 +59,8 @@ pub struct About {
     pub size_px: usize,
     /// (width, height) of the frames, in pixels.
     pub frame_px: (usize, usize),
+    /// Whether the user has enrolled nobody yet: the page leads through everything once.
+    pub is_first_use: bool,
 }
 
 /// What the server must know.
@@ -81,6 +84,8 @@ pub struct HttpOptions {
     pub messages: Arc<MessageLog>,
     /// Who stands for the consent when a photo is enrolled on the page, unless another name is given there.
     pub consent_by: String,
+    /// Where what is enrolled on the page can be kept for later runs.
+    pub library: Option<Library>,
 }
 
 /// Serves frames and the control page.
@@ -159,14 +164,12 @@ impl HttpSink {
 
     /// The address of `path` with its token, as this machine reaches it.
     pub fn url(&self, path: &str) -> String {
-        let host = match self.address.ip() {
-            ip if ip.is_unspecified() && ip.is_ipv4() => {
-                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.address.port())
-            }
-            ip if ip.is_unspecified() => SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), self.address.port()),
-            _ => self.address,
-        };
-        format!("http://{host}{path}?token={}", self.token())
+        self.shared.gate.url(path)
+    }
+
+    /// The address of the picture alone, for OBS: its token opens nothing else.
+    pub fn view_url(&self) -> String {
+        self.shared.gate.view_url()
     }
 }
 

@@ -189,6 +189,9 @@ fn understand(message: &OscMessage) -> std::result::Result<Option<Control>, Stri
         (Takes::Background, ..) => return Err(about("own, blur, none or #RRGGBB")),
         (Takes::Word(_), _, Some(OscType::String(text))) => Value::Text(text),
         (Takes::Word(words), ..) => return Err(about(&super::one_of(words))),
+        (Takes::Source | Takes::CameraFormat, _, Some(OscType::String(text))) => Value::Text(text),
+        (Takes::Source, ..) => return Err(about("camera, camera:N, camera:NAME or pattern")),
+        (Takes::CameraFormat, ..) => return Err(about("auto, or such as 1280x720 MJPEG 30/s")),
         (Takes::Pair(least, most), Some(right), _) => match message.args.get(1).and_then(number_of) {
             Some(down) => Value::Pair(right, down),
             None => return Err(about(&format!("two numbers from {least} to {most}"))),
@@ -274,6 +277,10 @@ mod tests {
             ("/effigy/zoom", OscType::Float(1.5), "Zoom(1.5)"),
             ("/effigy/badge/place", text("top-left"), "BadgePlace(TopLeft)"),
             ("/effigy/badge/language", text("ja"), "BadgeLanguage(Ja)"),
+            ("/effigy/source", text("camera:2"), "Source(Camera(Index(2)))"),
+            ("/effigy/camera-format", text("auto"), "CameraFormat(None)"),
+            ("/effigy/vcam", OscType::Int(1), "Camera(Vcam, true)"),
+            ("/effigy/pipewire", OscType::Bool(false), "Camera(Pipewire, false)"),
         ];
         for (address, value, expected) in table {
             assert_eq!(send(&message(address, vec![value])), (Ok(()), vec![expected.to_owned()]), "{address}");
@@ -289,6 +296,9 @@ mod tests {
         let text = OscType::String("x".to_owned());
         let cases = [
             ("/effigy/nothing", OscType::Int(1), "no control \"/effigy/nothing\""),
+            ("/effigy/source", OscType::Int(1), "takes camera, camera:N, camera:NAME or pattern"),
+            ("/effigy/source", text.clone(), "what drives is camera, camera:N, camera:NAME or pattern"),
+            ("/effigy/camera-format", text.clone(), "auto, or such as 1280x720 MJPEG 30/s"),
             ("/effigy/strength", OscType::Float(2.5), "goes from 0 to 2"),
             ("/effigy/strength", OscType::Float(f32::NAN), "goes from 0 to 2"),
             ("/effigy/strength", text.clone(), "takes a number from 0 to 2"),

@@ -1,6 +1,7 @@
 //! Linux's own drivers: vivid as the webcam, v4l2loopback as the virtual camera.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -185,6 +186,79 @@ fn unplug_and_plug(
     wait_until("the webcam's node", BOUND, || Path::new(WEBCAM).exists().then_some(()));
     program.wait_for("is back", BOUND);
     read_until("the card that says a face is looked for", reader, is_looking);
+}
+
+/// Asks the program's server; the body of what it answers.
+fn ask(page: &str, method: &str, path: &str, body: &str) -> String {
+    let (host, token) = page.strip_prefix("http://").unwrap().split_once("/?token=").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+#[ignore = "needs the devices of scripts/vm_test.sh"]
+fn another_webcam_and_another_format_are_chosen_while_the_run_goes_on() {
+    assert!(std::env::var_os("EFFIGY_VM").is_some(), "this is a part of scripts/vm_test.sh");
+    let begin = Instant::now();
+    let folder = Folder::new("devices-vm-switch");
+    let mut program = run("--source camera:0 --sink vcam --sink http", &folder.0.join("switch.log"));
+    let run_id = program.run_id(BOUND);
+    let cards = [CardReason::LookingForFace, CardReason::NoSignal].map(|reason| yuyv(&card(reason, true, run_id)));
+    let is_card = |frame: &[u8]| cards.iter().any(|card| is_same(frame, card));
+    program.wait_for("control page: http://", BOUND);
+    let said = program.said();
+    let page = said.split("control page: ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap().to_owned();
+    program.wait_for(&format!("sink: virtual camera {LOOPBACK}"), BOUND);
+    let device = Device::with_path(LOOPBACK).unwrap();
+    let mut reader = open_reader(&device);
+    read_until("the card", &mut reader, |frame| is_same(frame, &cards[0]));
+    say("the first webcam drives", begin);
+
+    let listed: serde_json::Value = serde_json::from_str(&ask(&page, "GET", "/cameras", "")).unwrap();
+    let cameras = listed["cameras"].as_array().unwrap();
+    assert_eq!(cameras.len(), 2, "{listed:#}");
+    for (i, camera) in cameras.iter().enumerate() {
+        // The one in use too says what it offers; both are called alike, so that their numbers tell them apart.
+        assert_eq!(camera["source"], format!("camera:{i}"), "{listed:#}");
+        assert!(camera["trouble"].is_null() && camera["formats"].as_array().unwrap().len() > 3, "{listed:#}");
+    }
+    let format = cameras[1]["formats"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
+    say("both are listed", begin);
+
+    let command = |text: String| ask(&page, "POST", "/command", &text);
+    let _ = command(r#"{"do":"source","to":"camera:1"}"#.to_owned());
+    program.wait_for("source: camera 1 \"vivid\", 640x360", BOUND);
+    read_until("the card, with the second webcam", &mut reader, |frame| {
+        assert!(is_card(frame), "what left in between is no card");
+        is_same(frame, &cards[0])
+    });
+    say("the second webcam drives", begin);
+
+    let _ = command(format!(r#"{{"do":"camera-format","to":"{format}"}}"#));
+    program.wait_for(&format!("source: camera 1 \"vivid\", {format}"), BOUND);
+    read_until("the card, with another format", &mut reader, |frame| {
+        assert!(is_card(frame), "what left in between is no card");
+        is_same(frame, &cards[0])
+    });
+    say(&format!("it delivers {format}"), begin);
+
+    let _ = command(r#"{"do":"source","to":"camera:7"}"#.to_owned());
+    program.wait_for("no camera 7; there is 0 \"vivid\", 1 \"vivid\"", BOUND);
+    program.wait_for(&format!("source: camera 1 \"vivid\", {format} as before"), BOUND);
+    read_until("the card, as before", &mut reader, |frame| is_same(frame, &cards[0]));
+    assert_eq!(program.interrupt(), 130);
+    say("one that is not there is refused, and the second drives on", begin);
 }
 
 #[test]

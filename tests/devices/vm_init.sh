@@ -5,6 +5,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+ifconfig lo 127.0.0.1 up
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs shm /dev/shm
 mount -t devpts pts /dev/pts
@@ -12,8 +13,8 @@ say() { echo "VM: $* after $(cut -d' ' -f1 /proc/uptime) s"; }
 while read -r module; do
   options=
   case $module in
-    # One webcam, /dev/video0, and nothing else that vivid can pretend to be.
-    vivid.ko) options="n_devs=1 node_types=0x1 vid_cap_nr=0 input_types=0x0 num_inputs=1" ;;
+    # Two webcams, /dev/video0 and 1, and nothing else that vivid can pretend to be.
+    vivid.ko) options="n_devs=2 node_types=0x1,0x1 vid_cap_nr=0,1 input_types=0x0,0x0 num_inputs=1,1" ;;
     # One as the README says to load it, one that is camera and output at once.
     v4l2loopback.ko) options="video_nr=10,11 card_label=effigy,second exclusive_caps=1,0" ;;
   esac

@@ -5,22 +5,16 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkAccess, openBrowser, pressed, stepper, until, untranslated } from "./lib.mjs";
 
-// The packages lie outside the repository.
-const packages = createRequire(join(process.env.EFFIGY_PAGE_MODULES ?? ".", "x.js"));
-const { chromium } = packages("playwright-core");
-const axe = readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
 const [binary, demo, shots] = process.argv.slice(2);
-const chrome = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const lab = mkdtempSync(join(tmpdir(), "effigy-page-"));
 mkdirSync(shots, { recursive: true });
 
-let program = null, browser = null, n_steps = 0;
-const began = Date.now();
-const step = (what) => { n_steps++; console.log(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}`); };
+let program = null, browser = null;
+const step = stepper();
 
 function run(...args) {
   return new Promise((resolve, reject) => {
@@ -31,7 +25,7 @@ function run(...args) {
 
 /// Starts the program and gives the address that it prints.
 function start() {
-  const args = ["run", "--identity", "ada.effigy,ben.effigy", "--source", join(demo, "driver.mp4"), "--loop"];
+  const args = ["run", "--no-settings", "--identity", "ada.effigy,ben.effigy", "--source", join(demo, "driver.mp4"), "--loop"];
   program = spawn(binary, [...args, "--sink", "http", "--record-to", "clips", "--report", "report.json"], { cwd: lab });
   return new Promise((resolve, reject) => {
     let said = "";
@@ -67,16 +61,6 @@ const pixels = (page) => page.evaluate(() => {
 });
 const difference = (a, b) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
 
-/// Waits until something holds; fails with its name.
-async function until(what, holds, patience_ms = 60_000) {
-  const end = Date.now() + patience_ms;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`not within ${patience_ms / 1000} s: ${what}`);
-    await new Promise((wake) => setTimeout(wake, 100));
-  }
-}
-
-const pressed = (page, selector) => page.getAttribute(selector, "aria-pressed").then((value) => value === "true");
 const shows = (page, index) => async () => (await page.locator(`[data-index="${index}"]`).count()) > 0 && pressed(page, `[data-index="${index}"]`);
 
 /// Drops a file onto the page, as a hand would.
@@ -93,35 +77,6 @@ async function drop(page, path, type) {
   await page.dispatchEvent("main", "drop", { dataTransfer: transfer });
 }
 
-/// What axe-core finds wrong with the page for who does not see it or has no mouse: nothing, of any weight.
-async function checkAccess(page, where) {
-  if (!(await page.evaluate("Boolean(window.axe)"))) await page.evaluate(axe);
-  const found = await page.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
-    return violations.map(({ id, impact, help, nodes }) => `${impact} ${id}: ${help}: ${nodes.map((node) => node.target.join(" ")).slice(0, 3)}`);
-  });
-  assert.deepEqual(found, [], `axe-core, ${where}`);
-}
-
-/// Texts of the page that stay as they are in another language, although they are words.
-const untranslated = (page) => page.evaluate(() => {
-  // Names, formats, key names; the program's own messages; what the user named.
-  const own = "kbd, code, option, #log, #version, #source, #generator, #gallery .name, h1, script, style, title";
-  const same = new Set(["Zoom", "ms", "ms.", "/s", "PipeWire:", "Name", "still", "SECONDS"]);
-  const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT), texts = [];
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const text = node.data.trim().replace(/\s+/g, " ");
-    if (/\p{L}{2}/u.test(text) && !node.parentElement.closest(own) && !same.has(text) && !/^[\d.,]+ ms$/.test(text)) texts.push(text);
-  }
-  for (const attribute of ["aria-label", "title", "alt", "placeholder"]) {
-    for (const element of document.querySelectorAll(`[${attribute}]`)) {
-      const text = element.getAttribute(attribute);
-      if (text && !element.closest("#gallery") && text !== "Ann Example") texts.push(text);
-    }
-  }
-  return texts;
-});
-
 /// What the verifier for browsers finds in a file, and says of it.
 async function verdict(verifier, file) {
   await verifier.evaluate(() => { delete document.body.dataset.found; });
@@ -137,7 +92,7 @@ async function main() {
   const address = await start();
   const origin = address.origin, token = address.searchParams.get("token");
   step("the program runs and has printed its address");
-  browser = await chromium.launch({ executablePath: chrome, args: ["--no-sandbox", "--disable-gpu"] });
+  browser = await openBrowser();
   const context = await browser.newContext({ viewport: { width: 1360, height: 940 }, colorScheme: "light" });
   // Sealing is slow by design, and a busy machine is slow at everything.
   context.setDefaultTimeout(120_000);
@@ -499,7 +454,7 @@ async function main() {
   await page.setViewportSize({ width: 1360, height: 940 });
   await page.evaluate(() => document.activeElement?.blur());
   const reached = new Set();
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 60; i++) {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.index || document.activeElement.dataset.to));
   }
@@ -587,4 +542,4 @@ await browser?.close().catch(() => {});
 program?.kill("SIGKILL");
 rmSync(lab, { recursive: true, force: true });
 if (failure) { console.error(failure); process.exit(1); }
-console.log(`page: ${n_steps} steps passed, screenshots in ${shots}`);
+console.log(`page: ${step.count} steps passed, screenshots in ${shots}`);

@@ -29,7 +29,7 @@ impl OpenCamera {
     /// Opens the camera chosen.
     pub(super) fn open(choice: &CameraChoice, wanted: &Wanted) -> Result<Self> {
         let present = present()?;
-        let chosen: Vec<_> = present.iter().filter(|(index, name)| is_chosen(choice, *index, name)).collect();
+        let chosen: Vec<_> = present.iter().filter(|(index, name)| choice.fits(*index, name)).collect();
         let mut first_error = None;
         for (index, name) in chosen {
             match Self::open_one(*index, name, wanted) {
@@ -73,7 +73,7 @@ impl OpenCamera {
             match camera.set_camera_requset(request).and_then(|_| camera.open_stream()) {
                 Ok(()) => {
                     let format = negotiated(&camera).unwrap_or(format);
-                    let description = Description { index, name: name.to_owned(), format };
+                    let description = Description { index, name: name.to_owned(), format, formats: offers };
                     return Ok(Self { camera, description });
                 }
                 Err(error) => refusal = Some(fail(error)),
@@ -128,14 +128,6 @@ fn present() -> Result<Vec<(u32, String)>> {
         infos.iter().filter_map(|info| Some((info.index().as_index().ok()?, info.human_name()))).collect();
     present.sort();
     Ok(present)
-}
-
-fn is_chosen(choice: &CameraChoice, index: u32, name: &str) -> bool {
-    match choice {
-        CameraChoice::First => true,
-        CameraChoice::Index(wanted) => index == *wanted,
-        CameraChoice::Name(part) => name.to_lowercase().contains(&part.to_lowercase()),
-    }
 }
 
 /// Opens the camera and asks what it offers, the largest pictures first.
@@ -294,13 +286,5 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::NoDevice);
             assert!(error.to_string().starts_with(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn cameras_are_chosen_by_number_and_by_a_part_of_the_name() {
-        assert!(is_chosen(&CameraChoice::Index(2), 2, "Logi 920"));
-        assert!(!is_chosen(&CameraChoice::Index(1), 2, "Logi 920"));
-        assert!(is_chosen(&CameraChoice::Name("LOGI".into()), 2, "Logi 920"));
-        assert!(!is_chosen(&CameraChoice::Name("HD".into()), 2, "Logi 920"));
     }
 }

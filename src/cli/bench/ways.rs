@@ -138,9 +138,11 @@ fn open_server(address: SocketAddr, engine: &Engine<'_>) -> Result<HttpSink> {
             backend: "bench".to_owned(),
             size_px: engine.size_px,
             frame_px: (engine.size_px, engine.size_px),
+            is_first_use: false,
         },
         messages: terminal::messages(),
         consent_by: "a bench".to_owned(),
+        library: None,
     })
 }
 

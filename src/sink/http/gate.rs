@@ -2,7 +2,7 @@
 //!
 //! Everything here is arithmetic on a request's head, without network or files.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -27,7 +27,14 @@ pub(super) enum Entry {
     Token,
     /// By the cookie of an earlier visit.
     Cookie,
+    /// By the token of the picture, which opens [`VIEWS`] and nothing else.
+    ViewToken,
+    /// By its cookie.
+    ViewCookie,
 }
+
+/// What who may see the picture is given.
+const VIEWS: [&str; 7] = ["/view", "/view.js", "/style.css", "/icon.svg", "/stream", "/frame.jpg", "/frame.png"];
 
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,12 @@ pub(super) struct Gate {
     cookie_name: String,
     cookie: String,
     cookie_digest: [u8; 32],
+    /// The same for who may see the picture and nothing else.
+    view_token: String,
+    view_token_digest: [u8; 32],
+    view_cookie_name: String,
+    view_cookie: String,
+    view_cookie_digest: [u8; 32],
     /// Tells this run from the next at the same address.
     run: String,
     wrong: Mutex<Bucket>,
@@ -61,7 +74,10 @@ impl Gate {
             None => hex(&random::<16>()?),
         };
         // Not the token itself: who reads the browser's cookies learns nothing that could be typed elsewhere.
-        let cookie = hex(&Sha256::digest(format!("cookie of {token}")));
+        let cookie_of = |token: &str| hex(&Sha256::digest(format!("cookie of {token}")));
+        // The same in each run with the same token: OBS keeps its address.
+        let view_token = hex(&Sha256::digest(format!("view of {token}")))[..32].to_owned();
+        let (cookie, view_cookie) = (cookie_of(&token), cookie_of(&view_token));
         Ok(Self {
             local,
             token_digest: Sha256::digest(&token).into(),
@@ -69,6 +85,11 @@ impl Gate {
             cookie_name: format!("effigy_{}", local.port()),
             cookie_digest: Sha256::digest(&cookie).into(),
             cookie,
+            view_token_digest: Sha256::digest(&view_token).into(),
+            view_token,
+            view_cookie_name: format!("effigy_view_{}", local.port()),
+            view_cookie_digest: Sha256::digest(&view_cookie).into(),
+            view_cookie,
             token,
             run: hex(&random::<8>()?),
             wrong: Mutex::new(Bucket::new(WRONG_TOKENS_HZ, 10.0)),
@@ -85,9 +106,33 @@ impl Gate {
         &self.run
     }
 
-    /// The value of `Set-Cookie` for who came by the token.
-    pub(super) fn set_cookie(&self) -> String {
-        format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name, self.cookie)
+    /// The value of `Set-Cookie` for who came by a token; `None` for who has one.
+    pub(super) fn set_cookie(&self, entry: Entry) -> Option<String> {
+        let (name, value) = match entry {
+            Entry::Token => (&self.cookie_name, &self.cookie),
+            Entry::ViewToken => (&self.view_cookie_name, &self.view_cookie),
+            Entry::Cookie | Entry::ViewCookie => return None,
+        };
+        Some(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict"))
+    }
+
+    /// The address of `path` with its token, as this machine reaches it.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}?token={}", self.host(), self.token)
+    }
+
+    /// The address of the picture alone, with a token that opens nothing else.
+    pub(super) fn view_url(&self) -> String {
+        format!("http://{}/view?token={}", self.host(), self.view_token)
+    }
+
+    fn host(&self) -> SocketAddr {
+        let ip = match self.local.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        SocketAddr::new(ip, self.local.port())
     }
 
     /// Lets a request in or says why not.
@@ -95,7 +140,13 @@ impl Gate {
         let host = self.check_host(parts)?;
         let has_origin = check_origin(&parts.headers, host)?;
         let entry = self.check_token(parts)?;
-        if entry == Entry::Cookie {
+        let is_look = matches!(parts.method, Method::GET | Method::HEAD) && VIEWS.contains(&parts.uri.path());
+        if matches!(entry, Entry::ViewToken | Entry::ViewCookie) && !is_look {
+            const WHY: &str =
+                "this token shows the picture and opens nothing else; effigy prints another for the control page";
+            return Err(refused(StatusCode::FORBIDDEN, WHY));
+        }
+        if matches!(entry, Entry::Cookie | Entry::ViewCookie) {
             // Pages from other ports of this machine count as the same site: their pictures and forms carry the cookie.
             let site = only(&parts.headers, &HeaderName::from_static("sec-fetch-site"))?;
             if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
@@ -133,6 +184,9 @@ impl Gate {
             if same(&self.token_digest, token) {
                 return Ok(Entry::Token);
             }
+            if same(&self.view_token_digest, token) {
+                return Ok(Entry::ViewToken);
+            }
             let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             return Err(if wrong.take(Instant::now()) {
                 refused(StatusCode::UNAUTHORIZED, WHY)
@@ -141,11 +195,17 @@ impl Gate {
             });
         }
         let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let is_known = cookies
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .any(|(name, value)| name == self.cookie_name && same(&self.cookie_digest, value));
-        if is_known { Ok(Entry::Cookie) } else { Err(refused(StatusCode::UNAUTHORIZED, WHY)) }
+        let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut entry = Err(refused(StatusCode::UNAUTHORIZED, WHY));
+        for (name, value) in pairs {
+            if name == self.cookie_name && same(&self.cookie_digest, value) {
+                return Ok(Entry::Cookie);
+            }
+            if name == self.view_cookie_name && same(&self.view_cookie_digest, value) {
+                entry = Ok(Entry::ViewCookie);
+            }
+        }
+        entry
     }
 }
 

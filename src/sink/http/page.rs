@@ -1,5 +1,6 @@
 //! The page's socket: state, figures and lines go out, commands come in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::shared::{STAGES, Shared, Watcher};
 use super::{command, upload};
+use crate::capture::SourceSwitch;
 use crate::composite::{BackgroundKind, Shown};
 use crate::conditions::Trouble;
-use crate::demand::Demand;
+use crate::demand::{CameraDemand, CameraKind, Demand};
 use crate::sink::contours::CONTOURS;
 
 /// Lines are sent so often, and state is looked at.
@@ -69,9 +71,38 @@ async fn send_message(socket: &mut WebSocket, message: Message) -> bool {
     matches!(timeout(SEND_TIMEOUT, socket.send(message)).await, Ok(Ok(())))
 }
 
-/// What all pages show alike: the newest picture's, the gallery's version, whether somebody is enrolled, whether a recording
-/// was asked for, where one can be made.
-type State = (Shown, u64, bool, Option<bool>);
+/// What all pages show alike.
+#[derive(Clone, Copy, PartialEq)]
+struct State {
+    /// The newest picture's.
+    shown: Shown,
+    gallery_version: u64,
+    is_enrolling: bool,
+    /// Whether a recording was asked for, where one can be made.
+    is_recording: Option<bool>,
+    /// The version of what drives, where that can be changed.
+    driver_version: Option<u64>,
+    /// Whether each of [`CAMERAS`] was asked for, where it can be.
+    cameras: [Option<bool>; CAMERAS.len()],
+}
+
+impl State {
+    fn now(shared: &Shared, shown: Shown) -> Self {
+        let figures = &shared.figures;
+        let is_asked = |kind| figures.cameras().find(|camera| camera.kind() == kind).map(CameraDemand::is_asked);
+        Self {
+            shown,
+            gallery_version: shared.gallery_version(),
+            is_enrolling: shared.uploads.available_permits() == 0,
+            is_recording: figures.demand().map(Demand::is_recording_asked),
+            driver_version: figures.switch().map(SourceSwitch::version),
+            cameras: CAMERAS.map(is_asked),
+        }
+    }
+}
+
+/// Cameras for other programs.
+const CAMERAS: [CameraKind; 2] = [CameraKind::Vcam, CameraKind::Pipewire];
 
 /// What a page knows already.
 #[derive(Default)]
@@ -91,8 +122,7 @@ impl Sent {
             self.n_faces = live.n_frames;
             (live.shown, (is_new && !live.face.is_empty()).then(|| live.face.clone()))
         };
-        let is_recording = shared.figures.demand().map(Demand::is_recording_asked);
-        let state = (shown, shared.gallery_version(), shared.uploads.available_permits() == 0, is_recording);
+        let state = State::now(shared, shown);
         if self.state != Some(state) {
             self.state = Some(state);
             if !send(socket, describe(shared, state)).await {
@@ -136,11 +166,15 @@ fn hello(shared: &Shared) -> Value {
         "lines": lines,
         "advice": advice,
         "max_upload_bytes": upload::MAX_BYTES,
+        "keeps": shared.library.is_some(),
+        "first_use": shared.about.is_first_use,
+        "view": shared.gate.view_url(),
         "max_identities": crate::control::MAX_IDENTITIES,
     })
 }
 
-fn describe(shared: &Shared, (shown, _, is_enrolling, is_recording): State) -> Value {
+fn describe(shared: &Shared, state: State) -> Value {
+    let State { shown, is_enrolling, is_recording, cameras, .. } = state;
     let gallery = shared.gallery();
     let identities: Vec<_> = gallery
         .iter()
@@ -185,6 +219,18 @@ fn describe(shared: &Shared, (shown, _, is_enrolling, is_recording): State) -> V
         "badgeLanguage": shown.badge_language.name(),
         "enrolling": is_enrolling,
         "recording": is_recording,
+        "cameras": CAMERAS.into_iter().zip(cameras).map(|(kind, is_there)| (kind.name(), is_there)).collect::<HashMap<_, _>>(),
+        "driver": shared.figures.switch().map(|switch| {
+            let driving = switch.driving();
+            json!({
+                "source": driving.source.to_string(),
+                "name": driving.name,
+                "camera": driving.camera.as_ref().map(|camera| camera.index),
+                "delivers": driving.camera.as_ref().map(|camera| camera.format.to_string()),
+                "format": driving.wanted.map_or_else(|| "auto".to_owned(), |format| format.to_string()),
+                "changing": driving.is_changing,
+            })
+        }),
     })
 }
 

@@ -22,6 +22,7 @@ use super::gate::Entry;
 use super::shared::Shared;
 use super::upload::Form;
 use super::{command, page, stream, upload};
+use crate::capture::{CameraEntry, SourceSpec, SourceSwitch};
 use crate::error::{Error, ErrorKind, OrError as _};
 use crate::identity::{Remark, Seal};
 
@@ -59,6 +60,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/identity/{index}", get(identity_file).post(sealed_identity_file))
         .route("/socket", get(socket))
         .route("/command", post(run_command))
+        .route("/cameras", get(cameras))
         .route("/enroll", post(enroll))
         .route("/background", post(background))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "there is nothing at this address; the page is at /") })
@@ -75,9 +77,9 @@ async fn guard(State(shared): App, request: Request, next: Next) -> Response {
     };
     let headers = response.headers_mut();
     let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if entry == Some(Entry::Token)
-        && is_page
-        && let Ok(cookie) = HeaderValue::from_str(&shared.gate.set_cookie())
+    if is_page
+        && let Some(cookie) = entry.and_then(|entry| shared.gate.set_cookie(entry))
+        && let Ok(cookie) = HeaderValue::from_str(&cookie)
     {
         headers.insert(header::SET_COOKIE, cookie);
     }
@@ -87,7 +89,7 @@ async fn guard(State(shared): App, request: Request, next: Next) -> Response {
         headers.insert(HeaderName::from_static("effigy-run"), run);
     }
     // Who brings the token may put the picture into a page of their own, such as one for OBS.
-    let embedders = if entry == Some(Entry::Token) { "cross-origin" } else { "same-origin" };
+    let embedders = if matches!(entry, Some(Entry::Token | Entry::ViewToken)) { "cross-origin" } else { "same-origin" };
     for (name, value) in [
         (
             "content-security-policy",
@@ -240,6 +242,34 @@ async fn run_command(State(shared): App, body: Body) -> Response {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(why) => answer(StatusCode::BAD_REQUEST, &json!({ "error": why })),
     }
+}
+
+/// The cameras of this machine, for who may change what drives.
+async fn cameras(State(shared): App) -> Response {
+    let Some(driving) = shared.figures.switch().map(SourceSwitch::driving) else {
+        return refuse(StatusCode::NOT_FOUND, "what drives this run cannot be changed while it goes on");
+    };
+    let Ok(_turn) = shared.listings.try_acquire().map_err(drop) else { return busy() };
+    let found = tokio::task::spawn_blocking(crate::capture::cameras).await;
+    let found = found.or_error(ErrorKind::Internal, || "the cameras cannot be listed".to_owned());
+    let entries = match found.and_then(|list| list) {
+        Ok(entries) => entries,
+        Err(error) => return failed(&error),
+    };
+    let describe = |entry: &CameraEntry| {
+        // The one in use cannot be asked, and has said it already.
+        let used = driving.camera.as_ref().filter(|camera| camera.index == entry.index);
+        let formats = used.map_or(&entry.formats, |camera| &camera.formats);
+        let trouble = entry.trouble.as_ref().filter(|_| used.is_none());
+        json!({
+            "source": SourceSpec::Camera(entry.choice(&entries)).to_string(),
+            "index": entry.index,
+            "name": entry.name,
+            "formats": formats.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "trouble": trouble.map(ToString::to_string),
+        })
+    };
+    answer(StatusCode::OK, &json!({ "cameras": entries.iter().map(describe).collect::<Vec<_>>() }))
 }
 
 async fn enroll(State(shared): App, form: Result<Query<Form>, QueryRejection>, request: Request) -> Response {

@@ -17,6 +17,7 @@ use crate::composite::Shown;
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::Rgba;
 use crate::identity::{Basis, Identity};
+use crate::settings::Library;
 use crate::sink::contours::CONTOURS;
 use crate::trace::{Stage, Trace};
 
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     pub(super) messages: Arc<super::MessageLog>,
     pub(super) about: About,
     pub(super) consent_by: String,
+    pub(super) library: Option<Library>,
     /// Cloned for each who watches.
     pub(super) frames: Frames,
     live: Mutex<Live>,
@@ -71,6 +73,8 @@ pub(super) struct Shared {
     wants_picture: AtomicBool,
     /// One photo at a time.
     pub(super) uploads: Semaphore,
+    /// Cameras are listed for one page at a time: drivers are slow.
+    pub(super) listings: Semaphore,
     pub(super) commands: Mutex<Bucket>,
     pub(super) downloads: Mutex<Bucket>,
 }
@@ -86,6 +90,7 @@ impl Shared {
             messages: options.messages,
             about: options.about,
             consent_by: options.consent_by,
+            library: options.library,
             frames,
             live: Mutex::default(),
             gallery: Mutex::new(gallery),
@@ -95,6 +100,7 @@ impl Shared {
             pictures: Mutex::default(),
             wants_picture: AtomicBool::new(false),
             uploads: Semaphore::new(1),
+            listings: Semaphore::new(1),
             // Fingers and sliders are slower than this; a program that is not is slowed down.
             commands: Mutex::new(Bucket::new(60.0, 120.0)),
             downloads: Mutex::new(Bucket::new(10.0, 20.0)),

@@ -22,7 +22,7 @@ fn gate(address: &str) -> Gate {
 }
 
 fn cookie(gate: &Gate) -> String {
-    gate.set_cookie().split(';').next().unwrap().to_owned()
+    gate.set_cookie(Entry::Token).unwrap().split(';').next().unwrap().to_owned()
 }
 
 fn head(method: Method, uri: &str, headers: &[(&str, &str)]) -> Parts {
@@ -79,6 +79,40 @@ fn the_gate_lets_in_who_knows_the_token_and_nobody_by_another_name() {
         assert_eq!(get("/stream", &[host, by_cookie, ("sec-fetch-site", site)]), Err(403), "{site}");
     }
     assert_eq!(get("/stream", &[host, by_cookie, ("sec-fetch-site", "same-origin")]), Ok(Entry::Cookie));
+}
+
+#[test]
+fn the_token_of_the_picture_opens_the_picture_and_nothing_else() {
+    let gate = gate(HOST);
+    let address = gate.view_url();
+    let token = address.split_once("?token=").unwrap().1;
+    assert!(address.starts_with(&format!("http://{HOST}/view?")) && !address.contains(TOKEN));
+    assert!(token != Gate::new(HOST.parse().unwrap(), None).unwrap().view_url().split_once("?token=").unwrap().1);
+    let ask = |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let headers: Vec<_> = headers.iter().copied().chain([("host", HOST)]).collect();
+        gate.admit(&head(method, path, &headers)).map_err(|refusal| refusal.status.as_u16())
+    };
+    let cookie = gate.set_cookie(Entry::ViewToken).unwrap().split(';').next().unwrap().to_owned();
+    let by_cookie = ("cookie", cookie.as_str());
+    for path in ["/view", "/view.js", "/style.css", "/icon.svg", "/stream", "/frame.jpg", "/frame.png"] {
+        assert_eq!(ask(Method::GET, &format!("{path}?token={token}"), &[]), Ok(Entry::ViewToken), "{path}");
+        assert_eq!(ask(Method::GET, path, &[by_cookie]), Ok(Entry::ViewCookie), "{path}");
+        assert_eq!(ask(Method::GET, path, &[by_cookie, ("sec-fetch-site", "cross-site")]), Err(403), "{path}");
+    }
+    let own = format!("http://{HOST}");
+    for path in ["/", "/socket", "/command", "/cameras", "/thumbnail/0", "/identity/0", "/enroll", "/view/", "/streams"]
+    {
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(ask(method.clone(), &format!("{path}?token={token}"), &[]), Err(403), "{method} {path}");
+            assert_eq!(ask(method.clone(), path, &[by_cookie, ("origin", &own)]), Err(403), "{method} {path}");
+        }
+    }
+    assert_eq!(ask(Method::POST, &format!("/stream?token={token}"), &[]), Err(403));
+    // Who has both may steer, in whichever order they come.
+    let page = gate.set_cookie(Entry::Token).unwrap().split(';').next().unwrap().to_owned();
+    for both in [format!("{page}; {cookie}"), format!("{cookie}; {page}")] {
+        assert_eq!(ask(Method::GET, "/", &[("cookie", &both)]), Ok(Entry::Cookie));
+    }
 }
 
 #[test]

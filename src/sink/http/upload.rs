@@ -16,7 +16,7 @@ use crate::base64::base64;
 use crate::composite::Background;
 use crate::control::{Control, MAX_IDENTITIES};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark, Seal};
+use crate::identity::{Basis, EnrollOptions, Enroller, ExaminedPhoto, Framing, Identity, Remark, Seal, Signer};
 use crate::photo;
 
 /// The largest upload, in bytes.
@@ -46,6 +46,9 @@ pub(super) struct Form {
     /// Whether to ask before a photo is taken that may look bad.
     #[serde(default)]
     ask: bool,
+    /// Whether it is kept in the library, for later runs.
+    #[serde(default)]
+    keep: bool,
 }
 
 /// Reads an upload.
@@ -158,6 +161,7 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
         return Err(Error::new(ErrorKind::Config, message));
     }
     let is_asking = form.ask;
+    let library = shared.library.clone().filter(|_| form.keep);
     let options = check_form(form, &shared.consent_by, is_badged)?;
     let found = beside(move || {
         check(&photo)?;
@@ -171,7 +175,11 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
             return Ok(Err(Outcome::Ask { remarks: enrolled.remarks }));
         }
         let identity = Arc::new(enrolled.identity);
-        let entry = entry(&identity, true)?;
+        if let Some(library) = &library {
+            let kept = library.keep(&identity, &Signer::open_or_create()?)?;
+            log::info!("kept for later runs: {}", kept.path.display());
+        }
+        let entry = entry(&identity, library.is_none())?;
         Ok(Ok((identity, entry, enrolled.remarks)))
     })
     .await?;
@@ -201,7 +209,7 @@ pub(super) async fn background(shared: &Arc<Shared>, photo: Bytes) -> Result<()>
 /// The signed file of an identity that was enrolled on a page, sealed where that is wished.
 pub(super) async fn file(identity: Arc<Identity>, seal: Option<Seal>) -> Result<Vec<u8>> {
     beside(move || {
-        let bytes = identity.to_bytes(&crate::identity::Signer::open_or_create()?)?;
+        let bytes = identity.to_bytes(&Signer::open_or_create()?)?;
         match seal {
             Some(seal) => seal.apply(&bytes),
             None => Ok(bytes),
