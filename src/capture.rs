@@ -29,11 +29,12 @@ use crate::microphone::Microphone;
 use crate::motion_link::MotionFrame;
 
 pub use crate::video::sound::ClipSound;
+pub use choice::CameraChoice;
 pub use clip::ClipSource;
 pub use format::{CameraEntry, CameraFormat, CameraState, FormatPreference, PixelFormat};
 pub use limited::LimitedSource;
 pub use motion::{MicrophoneSource, MotionFileSource, MotionSource, SoundSource, recorded};
-pub use options::{CameraChoice, SourceOptions};
+pub use options::SourceOptions;
 pub use pattern::{PatternPlayer, PatternSource};
 pub use spec::{SourceSpec, open};
 pub use still::StillSource;
@@ -43,6 +44,7 @@ pub use webcam::{WebcamSource, cameras};
 
 pub(crate) use spec::open_file;
 
+mod choice;
 mod clip;
 pub(crate) mod clip_file;
 mod decode;

@@ -1,7 +1,7 @@
 //! What is asked for while a run goes on: recordings, pictures, cameras for other programs; and what is open of it.
 //!
 //! Whoever steers asks, the pipeline hands frames on while they are wanted, and [`crate::sink::OnDemand`] and
-//! [`crate::sink::CameraOnDemand`] do it.
+//! [`crate::sink::SwitchedCamera`] do it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

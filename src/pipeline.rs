@@ -171,7 +171,9 @@ pub fn run(stages: Stages, clock: &dyn Clock, control: Receiver<Control>) -> Res
     if let Some(switch) = stages.source.switch() {
         stages.figures.set_switch(switch);
     }
-    stages.figures.set_demands(&stages.sinks);
+    let sinks = || stages.sinks.iter();
+    let cameras = sinks().filter_map(|sink| sink.camera_demand()).collect();
+    stages.figures.set_demands(sinks().find_map(|sink| sink.demand()), cameras);
     let keep = if is_live { Keep::Newest } else { Keep::Every };
     let ending = Ending { is_asked: AtomicBool::new(false), error: Mutex::new(None) };
     let ending = &ending;

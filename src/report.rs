@@ -12,7 +12,6 @@ use crate::composite::Shown;
 use crate::conditions::{Conditions, Trouble};
 use crate::demand::{CameraDemand, Demand};
 use crate::microphone::Microphone;
-use crate::sink::Sink;
 use crate::trace::{Stage, Trace};
 
 pub(crate) use figures::RunFacts;
@@ -239,12 +238,12 @@ impl LiveFigures {
     }
 
     /// Says what the sinks of a run are asked of; once a run.
-    pub(crate) fn set_demands(&self, sinks: &[Box<dyn Sink + Send>]) {
-        // A second recorder is not made.
-        for demand in sinks.iter().filter_map(|sink| sink.demand()) {
+    pub(crate) fn set_demands(&self, recorder: Option<Arc<Demand>>, cameras: Vec<Arc<CameraDemand>>) {
+        // Asked a second time it stays as it is.
+        if let Some(demand) = recorder {
             let _ = self.demand.set(demand);
         }
-        let _ = self.cameras.set(sinks.iter().filter_map(|sink| sink.camera_demand()).collect());
+        let _ = self.cameras.set(cameras);
     }
 
     /// What another camera is asked of, where the run can change it.

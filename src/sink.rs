@@ -9,7 +9,6 @@ use crate::error::Result;
 
 pub use crate::video::codec::Codec;
 pub use camera::CameraOptions;
-pub use camera_on_demand::CameraOnDemand;
 pub use http::{About, HttpOptions, HttpSink, MessageLog};
 pub use null::NullSink;
 pub use on_demand::{OnDemand, SigningMaker};
@@ -19,6 +18,7 @@ pub use pipewire::PipewireSink;
 pub use recorder::{RateMode, Recorder, RecorderOptions};
 pub use sequence::SequenceSink;
 pub use spec::SinkSpec;
+pub use switched::SwitchedCamera;
 #[cfg(target_os = "linux")]
 pub use vcam::{LoopbackEntry, VcamSink, loopbacks};
 #[cfg(feature = "window")]
@@ -27,7 +27,7 @@ pub use window_event::{Figures, WindowEvent};
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "virtual cameras are Linux's so far"))]
 mod camera;
-mod camera_on_demand;
+
 mod contours;
 pub mod http;
 mod null;
@@ -39,6 +39,7 @@ mod recorder;
 mod sequence;
 mod signed;
 mod spec;
+mod switched;
 #[cfg(target_os = "linux")]
 mod vcam;
 #[cfg(feature = "window")]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::CameraChoice;
+use super::choice::CameraChoice;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a camera packs its pixels.

@@ -20,7 +20,7 @@ use effigy::motion_link::{self, Heard, MotionSink, MotionSourceSpec};
 use effigy::pipeline::{self, Beside, Control, Stages};
 use effigy::report::{LiveFigures, MicrophoneUse, Report};
 use effigy::settings::Library;
-use effigy::sink::{self, About, CameraOnDemand, Codec, HttpOptions, HttpSink, OnDemand, SinkOptions, SinkSpec};
+use effigy::sink::{self, About, Codec, HttpOptions, HttpSink, OnDemand, SinkOptions, SinkSpec, SwitchedCamera};
 use effigy::{Error, ErrorKind, Identity, Result, Sink};
 
 use super::outputs::{cannot_write, check_writable};
@@ -99,7 +99,6 @@ fn drive(args: &RunArgs) -> Result<()> {
         format: args.camera_format,
         size_px: args.camera_size,
         rate_hz: args.camera_rate,
-        ..SourceOptions::default()
     };
     let mut source = open_source(args, &options)?;
     log::info!("source: {}", source.name());
@@ -440,7 +439,7 @@ fn cameras_on_demand(specs: &[SinkSpec], options: &SinkOptions) -> Vec<Box<dyn S
         }
     };
     let sink = |kind| -> Box<dyn Sink + Send> {
-        Box::new(CameraOnDemand::new(options.clone(), Arc::new(CameraDemand::new(kind))))
+        Box::new(SwitchedCamera::new(options.clone(), Arc::new(CameraDemand::new(kind))))
     };
     [CameraKind::Vcam, CameraKind::Pipewire].into_iter().filter(is_here).map(sink).collect()
 }

@@ -12,14 +12,14 @@ use super::{Delivery, Sink, SinkOptions, SinkSpec, open};
 /// Opens a virtual camera while one is asked for, and closes it when it is not.
 ///
 /// One that cannot be opened, or fails, is told and asked for no longer; the run goes on.
-pub struct CameraOnDemand {
+pub struct SwitchedCamera {
     name: String,
     options: SinkOptions,
     demand: Arc<CameraDemand>,
     camera: Option<Box<dyn Sink + Send>>,
 }
 
-impl CameraOnDemand {
+impl SwitchedCamera {
     /// Opens nothing yet.
     pub fn new(options: SinkOptions, demand: Arc<CameraDemand>) -> Self {
         let name = format!("a camera for other programs ({}), when asked for", demand.kind().name());
@@ -55,7 +55,7 @@ impl CameraOnDemand {
     }
 }
 
-impl Sink for CameraOnDemand {
+impl Sink for SwitchedCamera {
     fn name(&self) -> &str {
         &self.name
     }
