@@ -31,7 +31,10 @@ use crate::motion_link::MotionFrame;
 pub use crate::video::sound::ClipSound;
 pub use choice::CameraChoice;
 pub use clip::ClipSource;
-pub use format::{CameraEntry, CameraFormat, CameraState, FormatPreference, PixelFormat};
+pub use format::{
+    CameraEntry, CameraFormat, CameraState, FormatPreference, PixelFormat, RATES_HZ as CAMERA_RATES_HZ,
+    SIDES_PX as CAMERA_SIDES_PX,
+};
 pub use limited::LimitedSource;
 pub use motion::{MicrophoneSource, MotionFileSource, MotionSource, SoundSource, recorded};
 pub use options::SourceOptions;
@@ -72,12 +75,13 @@ pub struct RawFrame {
     captured: Timestamp,
     /// What was sent instead of a picture.
     motion: Option<MotionFrame>,
+    camera: u32,
 }
 
 impl RawFrame {
     /// Makes a frame from a picture, taken at `captured`.
     pub fn new(picture: Rgb, captured: Timestamp) -> Self {
-        Self { picture, captured, motion: None }
+        Self { picture, captured, motion: None, camera: 0 }
     }
 
     /// When the picture was taken.
@@ -103,6 +107,17 @@ impl RawFrame {
     /// What was sent instead of a picture.
     pub fn motion(&self) -> Option<&MotionFrame> {
         self.motion.as_ref()
+    }
+
+    /// Which of the run's cameras took it, counted from 0: nothing that was measured in the pictures of another, or in those
+    /// of the same with another format, holds in this one.
+    pub fn camera(&self) -> u32 {
+        self.camera
+    }
+
+    /// Says which of the run's cameras took it.
+    pub fn set_camera(&mut self, camera: u32) {
+        self.camera = camera;
     }
 
     /// The picture, for a source to write into.

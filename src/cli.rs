@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use effigy::capture::{FormatPreference, SourceSpec};
+use effigy::capture::{CAMERA_RATES_HZ, CAMERA_SIDES_PX, FormatPreference, SourceSpec};
 use effigy::composite::{Background, BadgeLanguage, BadgePlace};
 use effigy::drive::{Motion, Strengths};
 use effigy::microphone::MicrophoneSpec;
@@ -404,12 +404,13 @@ fn parse_first(text: &str) -> Result<usize, String> {
 fn parse_camera_size(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides
-        .filter(|(width, height)| (64..=7680).contains(width) && (64..=7680).contains(height))
+        .filter(|(width, height)| CAMERA_SIDES_PX.contains(width) && CAMERA_SIDES_PX.contains(height))
         .ok_or_else(|| "expected WIDTHxHEIGHT with sides from 64 to 7680 pixels, such as 640x480".to_owned())
 }
 
 fn parse_camera_rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (1.0..=240.0).contains(rate));
+    let fits = |rate: &f64| (f64::from(*CAMERA_RATES_HZ.start())..=f64::from(*CAMERA_RATES_HZ.end())).contains(rate);
+    let rate = text.parse().ok().filter(fits);
     rate.ok_or_else(|| "expected a number of frames a second from 1 to 240".to_owned())
 }
 

@@ -239,6 +239,17 @@ impl Driver {
         self.latent.calibrate();
     }
 
+    /// Forgets what was measured in pixels: the next frame is another camera's, or the same one's with another format. The
+    /// expression at rest is the driver's own, and stays.
+    pub fn meet_camera(&mut self, now: Timestamp) {
+        self.pose.reset();
+        self.latent.reset();
+        self.whites = RestingWhites::default();
+        self.ahead.reset();
+        *self.before = (*self.shown).clone();
+        self.taken_over = Some(now);
+    }
+
     /// Sees the latent of the frame that the next [`Self::drive`] is about; only generators that are driven by it need this.
     pub fn see_latent(&mut self, latent: &DriverLatent) {
         self.latent.see(latent);
@@ -364,13 +375,8 @@ impl Driver {
     /// Motion from the driver's rest, carried over to the portrait's.
     fn relative(&mut self, shape: &FaceShape, seen: &FaceObservation, now: Timestamp) -> DrivingSignal {
         if self.resting.update(shape, self.options.may_change, now) == Noticed::Other {
-            self.pose.reset();
-            self.latent.reset();
-            self.whites = RestingWhites::default();
             self.retargeter.reset();
-            self.ahead.reset();
-            *self.before = (*self.shown).clone();
-            self.taken_over = Some(now);
+            self.meet_camera(now);
         }
         self.pose.update(shape, self.resting.calm(), now);
         // Rest is what was seen; what is shown is what comes.

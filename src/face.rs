@@ -55,9 +55,16 @@ pub trait Tracker: Send {
         let [first, _] = faces;
         Ok([self.observe(frame, first)?, false])
     }
+
+    /// Forgets where the face was: the next frame is another camera's.
+    fn reset(&mut self) {}
 }
 
 impl Tracker for FaceTracker {
+    fn reset(&mut self) {
+        Self::reset(self);
+    }
+
     fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
         Self::observe(self, frame, face)
     }

@@ -116,6 +116,8 @@ struct Observed {
     beside: Option<Seen>,
     /// What an encoder makes of the first, where the generator is driven by that.
     latent: Option<Box<DriverLatent>>,
+    /// Which of the run's cameras saw it.
+    camera: u32,
     trace: Trace,
 }
 

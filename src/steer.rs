@@ -132,6 +132,9 @@ macro_rules! strength {
     };
 }
 
+/// The longest name of a camera that is taken from outside, in characters.
+const MAX_SOURCE_CHARS: usize = 128;
+
 /// What framings are called.
 const FRAMINGS: [&str; 3] = [Framing::Head.name(), Framing::Photo.name(), Framing::Fill.name()];
 
@@ -461,7 +464,8 @@ pub const CONTROLS: &[Entry] = &[
 
 /// What the camera can be changed for: from outside no file and no address is taken.
 fn source(text: &str) -> Option<SourceSpec> {
-    text.parse().ok().filter(|spec| matches!(spec, SourceSpec::Camera(_) | SourceSpec::Pattern))
+    let is_fit = text.chars().count() <= MAX_SOURCE_CHARS && !text.contains(char::is_control);
+    text.parse().ok().filter(|spec| is_fit && matches!(spec, SourceSpec::Camera(_) | SourceSpec::Pattern))
 }
 
 /// Words as a sentence lists them: a, b or c.
@@ -572,9 +576,18 @@ mod tests {
 
     #[test]
     fn what_drives_is_no_file_and_no_address() {
-        for wrong in
-            ["/dev/video0", "./camera", "clip.mp4", "-", "rtsp://a/b", "audio:microphone", "vmc:1", "camera:", ""]
-        {
+        for wrong in [
+            "/dev/video0",
+            "./camera",
+            "clip.mp4",
+            "-",
+            "rtsp://a/b",
+            "audio:microphone",
+            "vmc:1",
+            "camera:a\u{1b}[2J",
+            "camera:",
+            "",
+        ] {
             assert!(source(wrong).is_none(), "{wrong}");
         }
     }

@@ -31,11 +31,14 @@ use effigy::{
 /// A source that plays a list of steps.
 struct Script {
     steps: std::vec::IntoIter<Step>,
+    camera: u32,
 }
 
 #[derive(Clone, Copy)]
 enum Step {
     Frame,
+    /// Another camera from here on.
+    Change,
     Stall,
     Wait(Duration),
     Fail,
@@ -52,7 +55,12 @@ impl Source for Script {
             Some(Step::Frame) => {
                 frame.set_picture(&common::camera_picture());
                 frame.set_captured(clock.now());
+                frame.set_camera(self.camera);
                 Ok(Read::Fresh)
+            }
+            Some(Step::Change) => {
+                self.camera += 1;
+                Ok(Read::Idle)
             }
             Some(Step::Stall) => {
                 std::thread::sleep(MAX_READ_WAIT);
@@ -81,6 +89,11 @@ impl Tracker for Eyes {
     fn observe(&mut self, frame: &RawFrame, face: &mut FaceObservation) -> Result<bool> {
         self.n_frames += 1;
         *face = common::observation(frame.captured());
+        if frame.camera() > 0 {
+            // Three times as many pixels, and the face elsewhere in them.
+            face.frame_size_px = (192, 192);
+            face.landmarks_px.iter_mut().for_each(|point| *point = *point * 3.0 + 20.0);
+        }
         (self.sees)(self.n_frames)
     }
 }
@@ -94,6 +107,8 @@ struct Painter {
     is_dense: bool,
     /// The reference of each signal's motion beside the mesh.
     references: Arc<Mutex<Vec<u32>>>,
+    /// Each signal's size of the head, and how far it is from its place.
+    places: Arc<Mutex<Vec<(f32, f32)>>>,
 }
 
 impl Generator for Painter {
@@ -112,6 +127,7 @@ impl Generator for Painter {
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
         self.n_frames += 1;
         self.references.lock().unwrap().push(signal.dense.reference);
+        self.places.lock().unwrap().push((signal.scale, signal.translation.length()));
         if self.n_frames == self.fails_at {
             return Err(Error::new(ErrorKind::BackendUnavailable, "the script's card is gone"));
         }
@@ -177,6 +193,7 @@ struct Play {
     drive: DriveOptions,
     is_dense: bool,
     references: Arc<Mutex<Vec<u32>>>,
+    places: Arc<Mutex<Vec<(f32, f32)>>>,
     /// In place of the warp.
     family: Option<Family>,
     /// What the sink is asked by, where it does not take all frames.
@@ -197,6 +214,7 @@ impl Default for Play {
             drive: DriveOptions::default(),
             is_dense: false,
             references: Arc::default(),
+            places: Arc::default(),
             family: None,
             demand: None,
         }
@@ -221,7 +239,7 @@ impl Play {
         let stages = Stages {
             first: 0,
             motion: Vec::new(),
-            source: Box::new(Script { steps: self.steps.into_iter() }),
+            source: Box::new(Script { steps: self.steps.into_iter(), camera: 0 }),
             tracker: Box::new(Eyes { n_frames: 0, sees: self.sees }),
             drive: self.drive,
             generator: match self.family {
@@ -233,6 +251,7 @@ impl Play {
                     n_frames: 0,
                     is_dense: self.is_dense,
                     references: self.references,
+                    places: self.places,
                 }),
             },
             compositor: Compositor::new(CompositeOptions::default()).unwrap(),
@@ -280,6 +299,20 @@ fn what_moves_beside_the_mesh_comes_at_once_or_a_frame_late_but_live_no_frame_wa
 }
 
 #[test]
+fn another_camera_is_met_anew_and_the_portrait_stays_where_it_is() {
+    let places = Arc::default();
+    let mut steps = vec![Step::Frame; 12];
+    steps.insert(6, Step::Change);
+    let play = Play { steps, every_frame: true, places: Arc::clone(&places), ..Play::default() };
+    play.play(&MonotonicClock::new()).0.unwrap();
+    let places = places.lock().unwrap();
+    assert_eq!(places.len(), 12);
+    for (i, (scale, shift)) in places.iter().enumerate() {
+        assert!((scale - 1.0).abs() < 0.02 && *shift < 0.02, "frame {i}: {scale} as large, {shift} away");
+    }
+}
+
+#[test]
 fn a_slow_generator_drops_frames_and_keeps_their_order() {
     let steps = [Step::Frame, Step::Wait(Duration::from_millis(2))].repeat(40);
     let play = Play { steps, generate_delay: Duration::from_millis(15), ..Play::default() };
@@ -310,7 +343,7 @@ fn the_age_of_a_picture_is_what_the_clock_says() {
     let stages = Stages {
         first: 0,
         motion: Vec::new(),
-        source: Box::new(Script { steps: vec![Step::Frame; 1].into_iter() }),
+        source: Box::new(Script { steps: vec![Step::Frame; 1].into_iter(), camera: 0 }),
         tracker: Box::new(SlowEyes(Arc::clone(&clock))),
         drive: DriveOptions::default(),
         generator: Box::new(WarpGenerator::new(512)),

@@ -143,11 +143,11 @@ fn the_library_lists_renames_orders_and_removes() {
     let library = Library::at(home.0.join(".local/share/effigy/identities"));
     let signer = Signer::open_or_create_at(&home.0.join(".config/effigy/signing.key")).unwrap();
     let mut identity = Identity::clone(&common::identity(512));
-    for (name, expected) in [("../A: b", "_A_ b"), ("../A: b", "_A_ b 2"), (" - ", "identity")] {
+    for (name, expected) in [("../A: b", "_A_ b"), ("../A: b", "_A_ b 2"), (" - ", "identity"), (". .x", "x")] {
         name.clone_into(&mut identity.manifest.name);
         assert_eq!(library.keep(&identity, &signer).unwrap().name, expected);
     }
-    assert_eq!(library.list().unwrap().len(), 4);
+    assert_eq!(library.list().unwrap().len(), 5);
     home.says("verify .local/share/effigy/identities/identity.effigy", 0);
 }
 

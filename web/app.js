@@ -55,7 +55,9 @@ const handlers = {
     // Folders may say more than a shared screen should show.
     $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
     $("enroll-keep-row").hidden = !hello.keeps;
-    if (hello.first_use && guide.at === null && !guide.wasSeen()) guide.open();
+    // Cameras of an earlier run may be others.
+    [wereListed, cameras] = [false, null];
+    if (hello.first_use && !isDock && guide.at === null && !guide.wasSeen()) guide.open();
     $("generator").textContent = t("{} on {}", hello.generator, hello.backend);
     // A tall picture would push everything else out of sight.
     $("picture").parentElement.style.aspectRatio = Math.max(1, hello.frame_px[0] / hello.frame_px[1]);
@@ -178,28 +180,32 @@ const actions = {
 
 // --- what drives
 
-let cameras = [], wereListed = false, listTrouble = "";
+// "cameras" is what was found; before that nothing is said about it.
+let cameras = null, wereListed = false, listTrouble = "";
 
 function showDriver() {
   const { driver } = state;
   $("driver-choice").hidden = !driver;
   if (!driver) return;
   $("source").textContent = driver.changing ? t("Changing…") : driver.name || t("Nothing");
-  if (!wereListed) return listCameras();
+  if (!wereListed) listCameras();
+  const found = cameras ?? [];
   const own = { value: "pattern", text: t("The program’s own clip") };
-  const list = [...cameras.map(({ source, name, trouble }) => ({ value: source, text: name, disabled: Boolean(trouble) })), own];
-  const used = cameras.find(({ index }) => index === driver.camera);
+  const list = [...found.map(({ source, name, trouble }) => ({ value: source, text: name, disabled: Boolean(trouble) })), own];
+  const used = found.find(({ index }) => index === driver.camera);
   const now = used?.source ?? driver.source;
+  // Nothing can be chosen again only when something else was chosen before.
+  if (!driver.name && !driver.changing) list.unshift({ value: "", text: t("Nothing") });
   // What was begun with may be called by another name.
-  if (!list.some(({ value }) => value === now)) list.unshift({ value: now, text: driver.name || now });
-  fill($("camera"), list, now);
+  else if (!list.some(({ value }) => value === now)) list.unshift({ value: now, text: driver.name || now });
+  fill($("camera"), list, driver.name || driver.changing ? now : "");
   const formats = (used?.formats ?? []).map((format) => ({ value: format, text: format }));
   const auto = { value: "auto", text: driver.delivers ? t("By itself: {}", driver.delivers) : t("By itself") };
   fill($("camera-format"), [auto, ...formats], formats.some(({ value }) => value === driver.format) ? driver.format : "auto");
-  $("camera-format").disabled = driver.changing || !formats.length;
-  $("camera").disabled = driver.changing;
-  const troubles = [listTrouble, ...cameras.map(({ trouble }) => trouble)].filter(Boolean);
-  setText($("camera-trouble"), troubles.length || cameras.length ? troubles.join(" ") : t("No camera is found: plug one in, then look again."));
+  // A list that has the focus would lose it.
+  $("camera-format").disabled = !formats.length && document.activeElement !== $("camera-format");
+  const troubles = [listTrouble, ...found.map(({ trouble }) => trouble)].filter(Boolean);
+  setText($("camera-trouble"), troubles.length || found.length || !cameras ? troubles.join(" ") : t("No camera is found: plug one in, then look again."));
 }
 
 /// Gives a list other entries only when they have changed: one that is open stays open.
@@ -214,19 +220,18 @@ function fill(select, entries, now) {
 
 async function listCameras() {
   wereListed = true;
-  $("cameras-again").disabled = true;
   try {
     const answer = await fetch("/cameras", { cache: "no-store" });
     // Another page is asking at this moment.
-    if (answer.status === 429) return;
-    const { cameras: found, error } = await answer.json();
-    cameras = found ?? [];
-    listTrouble = error ?? "";
+    if (answer.status === 429) return setTimeout(listCameras, 1000);
+    const text = await answer.text();
+    let found;
+    try { found = JSON.parse(text); } catch { found = { error: text }; }
+    cameras = found.cameras ?? [];
+    listTrouble = found.error ?? "";
+    showDriver();
   } catch {
     say(t("effigy could not be reached."), true);
-  } finally {
-    $("cameras-again").disabled = false;
-    showDriver();
   }
 }
 $("cameras-again").onclick = listCameras;

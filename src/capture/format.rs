@@ -54,6 +54,11 @@ impl FromStr for FormatPreference {
     }
 }
 
+/// Sides that can be asked of a camera, in pixels.
+pub const SIDES_PX: std::ops::RangeInclusive<usize> = 64..=7680;
+/// Rates that can be asked of a camera, in frames a second.
+pub const RATES_HZ: std::ops::RangeInclusive<u32> = 1..=240;
+
 /// One combination that a camera offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CameraFormat {
@@ -89,7 +94,10 @@ impl FromStr for CameraFormat {
                 pixels,
                 rate_hz: rate.parse().ok()?,
             };
-            parts.next().is_none().then_some(format)
+            let is_fit = SIDES_PX.contains(&format.width_px)
+                && SIDES_PX.contains(&format.height_px)
+                && RATES_HZ.contains(&format.rate_hz);
+            (parts.next().is_none() && is_fit).then_some(format)
         };
         read().ok_or_else(|| {
             let message = format!("no camera format {text:?}; give it as `effigy devices` does: 1280x720 MJPEG 30/s");
@@ -212,9 +220,17 @@ mod tests {
     fn formats_are_read_as_they_are_written() {
         let format = offer(1280, 720, PixelFormat::Mjpeg, 60);
         assert_eq!(format.to_string().parse::<CameraFormat>().unwrap(), format);
-        for wrong in
-            ["", "auto", "1280x720", "1280x720 MJPEG 60", "1280x720 auto 60/s", "1280x720 MJPEG 60/s x", "x MJPEG 1/s"]
-        {
+        for wrong in [
+            "",
+            "auto",
+            "1280x720",
+            "1280x720 MJPEG 60",
+            "1280x720 auto 60/s",
+            "1280x720 MJPEG 60/s x",
+            "1x64 MJPEG 1/s",
+            "64x64 MJPEG 241/s",
+            "x MJPEG 1/s",
+        ] {
             let error = wrong.parse::<CameraFormat>().unwrap_err();
             assert!(error.to_string().contains("1280x720 MJPEG 30/s"), "{error}");
         }

@@ -33,9 +33,18 @@ pub struct Driving {
 #[derive(Debug)]
 pub struct SourceSwitch {
     is_asked: AtomicBool,
-    asked: Mutex<Option<Wish>>,
+    wishes: Mutex<Wishes>,
     driving: Mutex<Driving>,
     version: AtomicU64,
+}
+
+/// What was asked for.
+#[derive(Debug, Default)]
+struct Wishes {
+    /// What nobody has begun with yet.
+    asked: Option<Wish>,
+    /// What is being opened.
+    pending: Option<Wish>,
 }
 
 /// A source, and what a camera is asked for.
@@ -58,20 +67,23 @@ impl SourceSwitch {
     }
 
     fn ask(&self, change: impl FnOnce(Wish) -> Wish) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = asked.take().unwrap_or_else(|| {
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = wishes.asked.take().or_else(|| wishes.pending.clone()).unwrap_or_else(|| {
             let driving = self.driving();
             Wish { source: driving.source, format: driving.wanted }
         });
-        *asked = Some(change(before));
+        wishes.asked = Some(change(before));
         self.is_asked.store(true, Ordering::Release);
     }
 
+    /// What shall be opened now.
     fn take(&self) -> Option<Wish> {
         if !self.is_asked.swap(false, Ordering::AcqRel) {
             return None;
         }
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.pending = wishes.asked.take();
+        wishes.pending.clone()
     }
 
     /// What drives now.
@@ -101,6 +113,8 @@ pub struct SwitchedSource {
     now: Wish,
     name: String,
     source: Option<Box<dyn Source>>,
+    /// How often it was changed.
+    n_changes: u32,
     opening: Option<Receiver<Opened>>,
 }
 
@@ -128,11 +142,19 @@ impl SwitchedSource {
         };
         let switch = Arc::new(SourceSwitch {
             is_asked: AtomicBool::new(false),
-            asked: Mutex::new(None),
+            wishes: Mutex::default(),
             driving: Mutex::new(driving.clone()),
             version: AtomicU64::new(0),
         });
-        Ok(Self { switch, options: options.clone(), now, name: driving.name, source: Some(opened), opening: None })
+        Ok(Self {
+            switch,
+            options: options.clone(),
+            now,
+            name: driving.name,
+            source: Some(opened),
+            n_changes: 0,
+            opening: None,
+        })
     }
 
     /// Begins to change over.
@@ -151,8 +173,10 @@ impl SwitchedSource {
 
     fn end(&mut self, opened: Opened) {
         self.opening = None;
+        self.n_changes = self.n_changes.wrapping_add(1);
         (self.source, self.now) = (opened.source, opened.wish);
         self.tell();
+        self.switch.wishes.lock().unwrap_or_else(PoisonError::into_inner).pending = None;
     }
 
     /// Tells whoever looks what drives.
@@ -221,6 +245,7 @@ impl Source for SwitchedSource {
             return Ok(Read::Idle);
         };
         let read = source.read(frame, clock)?;
+        frame.set_camera(self.n_changes);
         // A camera that was lost may come back as another one.
         if source.name() != self.name {
             self.tell();
@@ -298,13 +323,18 @@ mod tests {
         assert_eq!(next_size(&mut source, &mut frame), (64, 48));
 
         switch.ask_source(large.clone());
-        while next_size(&mut source, &mut frame) != (320, 200) {}
+        // One frame of the old one may come before the change is noticed, and none after it.
+        let sizes = [0; 2].map(|_| next_size(&mut source, &mut frame));
+        assert_eq!(sizes[1], (320, 200));
+        assert_eq!(frame.camera(), 1, "another camera, as everybody who measures must know");
         assert_eq!(switch.driving().source, large);
         assert!(switch.driving().name.contains("large") && source.name() == switch.driving().name);
 
         let version = switch.version();
         switch.ask_source(SourceSpec::File("not-there.png".into()));
+        let begin = Instant::now();
         while switch.version() < version + 2 {
+            assert!(begin.elapsed().as_secs() < 60, "nothing comes of the wish");
             let _ = source.read(&mut frame, &MonotonicClock::new()).unwrap();
         }
         assert_eq!(switch.driving().source, large);
@@ -321,6 +351,13 @@ mod tests {
         let wish = source.switch.take().unwrap();
         assert_eq!((wish.source, wish.format), (small.clone(), Some(format)));
         assert!(source.switch.take().is_none());
+
+        // While one is being opened, a format is asked of that one and not of the one that was before.
+        source.switch.ask_source(SourceSpec::Pattern);
+        assert_eq!(source.switch.take().unwrap().source, SourceSpec::Pattern);
+        source.switch.ask_format(Some(format));
+        let wish = source.switch.take().unwrap();
+        assert_eq!((wish.source, wish.format), (SourceSpec::Pattern, Some(format)));
 
         source.switch.ask_source(SourceSpec::Pattern);
         source.switch.ask_format(Some(format));

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         opens_page: false,
         is_first_use: false,
         library: None,
+        cameras: Vec::new(),
         steering: SteeringArgs::default(),
         first: 0,
         is_motion: false,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use effigy::capture::{CameraFormat, SourceSpec, SourceSwitch};
 use effigy::composite::Shown;
+use effigy::demand::CameraKind;
 use effigy::error::OrError as _;
 use effigy::report::LiveFigures;
 use effigy::settings::write_atomically;
@@ -15,7 +16,8 @@ use effigy::sink::SinkSpec;
 use effigy::steer::{CONTROLS, OscSpec};
 use effigy::{ErrorKind, Result};
 
-use super::{RunArgs, names, settings};
+use super::settings::{self, Origin};
+use super::{RunArgs, names};
 
 /// How often it is looked whether something has changed.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -47,11 +49,10 @@ impl Memory {
                 let now = figures.shown().map(|shown| (shown, driving, sinks));
                 if let Some((shown, driving, sinks)) = now.filter(|now| written.as_ref() != Some(now)) {
                     let changed = driving.as_ref().filter(|now| !now.is_first);
+                    // What stands in for a camera that is not there is not what shall come back, but that camera.
+                    let chosen = changed.filter(|now| !(is_stand_in && now.source == SourceSpec::Pattern));
                     let source =
-                        changed.map_or_else(|| source.clone(), |now| setting("source", [now.source.to_string()]));
-                    // What stands in for a camera that is not there is not what shall come back.
-                    let is_left = is_stand_in && driving.as_ref().is_some_and(|now| now.source == SourceSpec::Pattern);
-                    let source = if is_left { String::new() } else { source };
+                        chosen.map_or_else(|| source.clone(), |now| setting("source", [now.source.to_string()]));
                     let camera = changed.and_then(|now| now.wanted).map_or_else(|| camera.clone(), wanted);
                     let sink = setting("sink", sinks.iter().cloned());
                     let text = format!("{HEAD}{fixed}{sink}{source}{camera}{}", steered(&shown));
@@ -93,10 +94,29 @@ fn fixed(args: &RunArgs, identities: &[PathBuf]) -> String {
     let mut list = |key: &str, values: Vec<String>| text += &setting(key, values);
     // A name that is no Unicode cannot stand in this file.
     let absolute = |path: &PathBuf| path.canonicalize().ok()?.to_str().map(str::to_owned);
-    list("identity", identities.iter().filter_map(absolute).collect());
+    // All of the library stays all of it, also when it grows.
+    if !args.identity.is_empty() {
+        list("identity", identities.iter().filter_map(absolute).collect());
+    }
     list("key", args.keys.key.iter().filter_map(absolute).collect());
     list("passphrase-file", args.keys.passphrase_file.iter().filter_map(absolute).collect());
     text + &kept(args, &["osc", "obs", "obs-scene"])
+}
+
+/// Where the picture goes, and the cameras for other programs that only the page of the last run began: of those none keeps a run
+/// from starting, and the page can end them.
+pub(crate) fn begun(args: &RunArgs) -> (Vec<SinkSpec>, Vec<CameraKind>) {
+    let is_of_last_run = args.held.rows.iter().any(|row| row.key == "sink" && row.origin == Origin::LastRun);
+    let has_page = args.sink.iter().any(|sink| matches!(sink, SinkSpec::Http(_)));
+    let kind = |sink: &SinkSpec| match sink {
+        SinkSpec::Vcam { device: None, size_px: None } => Some(CameraKind::Vcam),
+        SinkSpec::Pipewire { size_px: None } => Some(CameraKind::Pipewire),
+        _ => None,
+    };
+    let on_demand = |sink: &SinkSpec| kind(sink).filter(|_| is_of_last_run && has_page);
+    let cameras = args.sink.iter().filter_map(on_demand).collect();
+    let sinks: Vec<_> = args.sink.iter().filter(|sink| on_demand(sink).is_none()).cloned().collect();
+    (if sinks.is_empty() { vec![SinkSpec::Window] } else { sinks }, cameras)
 }
 
 /// Where the picture goes, as the run began.
@@ -104,7 +124,8 @@ fn sinks(args: &RunArgs) -> Vec<String> {
     // What writes files, lets other machines in, or listens to keyboards is not begun again by itself.
     let is_open = |sink: &SinkSpec| matches!(sink, SinkSpec::Http(address) if !address.ip().is_loopback());
     let is_kept = |sink: &&SinkSpec| sink.is_live_only() && !is_open(sink);
-    args.sink.iter().filter(is_kept).map(ToString::to_string).collect()
+    let (begun, _) = begun(args);
+    begun.iter().filter(|_| !args.sink.is_empty()).filter(is_kept).map(ToString::to_string).collect()
 }
 
 /// What a camera is asked for.

@@ -57,7 +57,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 
 fn drive(args: &RunArgs) -> Result<()> {
     // What was typed wrongly is said before anything is opened or written.
-    let sinks = if args.sink.is_empty() { &[SinkSpec::Window][..] } else { &args.sink };
+    let (sinks, cameras) = remember::begun(args);
+    let sinks = &sinks[..];
     check_sinks(args, sinks)?;
     check_every_frame(args, sinks)?;
     check_remote(args)?;
@@ -89,7 +90,8 @@ fn drive(args: &RunArgs) -> Result<()> {
     let first = (args.first - 1).min(identities.len() - 1);
     let beside = (args.faces == 2).then_some(usize::from(first == 0));
     let shown: Vec<_> = std::iter::once(first).chain(beside).map(|i| &*identities[i]).collect();
-    let frame = args.frame.frame(sinks, &identities, &shown)?;
+    // Cameras that were begun on the page of the last run count as if they had been asked for.
+    let frame = args.frame.frame(if cameras.is_empty() { sinks } else { &args.sink }, &identities, &shown)?;
     if let Some(path) = &args.report {
         check_writable(path)?;
     }
@@ -133,6 +135,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         record_to,
         opens_page: args.opens_page,
         is_first_use: args.opens_page && files.is_empty(),
+        cameras,
         library: Library::of_user().ok().filter(|_| !args.no_settings),
         steering: args.steering.clone(),
         first,
@@ -214,6 +217,8 @@ pub(crate) struct Stage {
     pub(crate) is_first_use: bool,
     /// Where what is enrolled on the page can be kept.
     pub(crate) library: Option<Library>,
+    /// Cameras for other programs that were on the page when the last run ended: they are begun, and the page can end them.
+    pub(crate) cameras: Vec<CameraKind>,
     /// What steers beside window and page.
     pub(crate) steering: SteeringArgs,
     /// Who is shown first, counted from 0.
@@ -318,7 +323,7 @@ impl Stage {
             }
         }
         if !self.every_frame && sink_specs.iter().any(|spec| matches!(spec, SinkSpec::Http(_))) {
-            sinks.extend(cameras_on_demand(sink_specs, &options));
+            sinks.extend(cameras_on_demand(sink_specs, &options, &self.cameras));
         }
         if let Some(folder) = &self.record_to {
             let demand = Arc::new(Demand::default());
@@ -428,7 +433,9 @@ impl Stage {
 }
 
 /// The cameras for other programs that this build has and the run was not begun with: the page begins and ends them.
-fn cameras_on_demand(specs: &[SinkSpec], options: &SinkOptions) -> Vec<Box<dyn Sink + Send>> {
+///
+/// Those of `asked` are begun at once.
+fn cameras_on_demand(specs: &[SinkSpec], options: &SinkOptions, asked: &[CameraKind]) -> Vec<Box<dyn Sink + Send>> {
     let is_here = |kind: &CameraKind| match kind {
         CameraKind::Vcam => {
             cfg!(target_os = "linux") && !specs.iter().any(|spec| matches!(spec, SinkSpec::Vcam { .. }))
@@ -439,7 +446,9 @@ fn cameras_on_demand(specs: &[SinkSpec], options: &SinkOptions) -> Vec<Box<dyn S
         }
     };
     let sink = |kind| -> Box<dyn Sink + Send> {
-        Box::new(SwitchedCamera::new(options.clone(), Arc::new(CameraDemand::new(kind))))
+        let demand = CameraDemand::new(kind);
+        demand.ask(asked.contains(&kind));
+        Box::new(SwitchedCamera::new(options.clone(), Arc::new(demand)))
     };
     [CameraKind::Vcam, CameraKind::Pipewire].into_iter().filter(is_here).map(sink).collect()
 }

@@ -45,6 +45,8 @@ pub(super) struct Portrayer {
     /// Whether the newest frame wins and time goes on without one; otherwise there is no time but the frames' own.
     is_live: bool,
     is_card_asked: bool,
+    /// Which camera the driver was seen by last.
+    camera: u32,
     was_badged: bool,
 }
 
@@ -87,6 +89,7 @@ impl Portrayer {
             control,
             is_live,
             is_card_asked: false,
+            camera: 0,
             was_badged: true,
         })
     }
@@ -339,10 +342,14 @@ impl Portrayer {
             trace.record(stage, begin, end);
             begin = end;
         };
+        let now = trace.captured;
+        if self.camera != observed.camera {
+            self.camera = observed.camera;
+            self.people().for_each(|person| person.driver.meet_camera(now));
+        }
         if let Some(latent) = observed.latent.as_deref().filter(|_| observed.first.is_seen) {
             self.first.driver.see_latent(latent);
         }
-        let now = trace.captured;
         let mut is_lost = self.first.drive(&observed.first, now) == Presence::Lost;
         if let (Some(company), Some(seen)) = (&mut self.beside, &observed.beside) {
             is_lost &= company.person.drive(seen, now) == Presence::Lost;

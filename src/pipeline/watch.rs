@@ -41,6 +41,8 @@ pub(super) struct Watcher {
     restraint: Restraint,
     /// How well the driver is seen.
     judge: Judge,
+    /// Which camera the last frame was of.
+    camera: u32,
 }
 
 /// A face that is watched.
@@ -141,6 +143,7 @@ impl Watcher {
             options,
             restraint: Restraint::default(),
             judge: Judge::default(),
+            camera: 0,
         })
     }
 
@@ -190,12 +193,29 @@ impl Watcher {
         Ok(n_dropped)
     }
 
+    /// Forgets everything that was measured in another camera's pixels.
+    fn look_anew(&mut self) {
+        self.tracker.reset();
+        for watched in self.watched() {
+            watched.is_seen = false;
+            (*watched.motion).clone_from(&DenseMotion::NONE);
+            if let Some(dense) = &mut watched.dense {
+                dense.reset();
+            }
+        }
+    }
+
     fn watched(&mut self) -> impl Iterator<Item = &mut Watched> {
         std::iter::once(&mut self.first).chain(&mut self.beside)
     }
 
     fn watch(&mut self, captured: &Captured, observed: &mut Observed, clock: &dyn Clock) -> Result<()> {
         let begin = clock.now();
+        observed.camera = captured.frame.camera();
+        if self.camera != observed.camera {
+            self.camera = observed.camera;
+            self.look_anew();
+        }
         let Self { tracker, first, beside, .. } = self;
         match beside {
             None => first.is_seen = tracker.observe(&captured.frame, &mut first.face)?,

@@ -137,16 +137,28 @@ impl Library {
     /// # Errors
     /// When nothing can be written.
     pub fn keep(&self, identity: &Identity, signer: &Signer) -> Result<Shelved> {
+        let is_lead = |c: char| matches!(c, '.' | '-') || c.is_whitespace();
         let fit = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c };
-        let stem: String = identity.manifest.name.trim().trim_start_matches(['.', '-']).chars().map(fit).collect();
-        // Room for the number.
+        let stem: String = identity.manifest.name.trim_start_matches(is_lead).chars().map(fit).collect();
+        // Room for a number.
         let stem: String = stem.chars().take(MAX_NAME_CHARS - 4).collect();
         let stem = if stem.trim().is_empty() { "identity" } else { stem.trim() };
         let mut order = self.names()?;
-        let names = (1..).map(|number| if number == 1 { stem.to_owned() } else { format!("{stem} {number}") });
-        let mut free = names.filter(|name| self.place(name).is_ok_and(|path| !path.exists()));
-        let name = free.next().unwrap_or_default();
-        let path = self.place(&name)?;
+        if order.len() >= MAX_IDENTITIES {
+            let message = format!(
+                "the library is full: it holds {MAX_IDENTITIES} identities; `effigy identities remove NAME` makes room"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let (mut name, mut number) = (stem.to_owned(), 1);
+        let path = loop {
+            let path = self.place(&name)?;
+            if !path.exists() {
+                break path;
+            }
+            number += 1;
+            name = format!("{stem} {number}");
+        };
         write_atomically(&path, &identity.to_bytes(signer)?)?;
         order.push(name.clone());
         self.write_order(&order)?;

@@ -1,11 +1,13 @@
 //! PipeWire in a session of its own: the program's camera, consumers of two makers, a daemon that ends and comes back.
 
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ::pipewire::spa::param::video::VideoFormat;
 use effigy::composite::CardReason;
+use rosc::{OscMessage, OscPacket, OscType};
 
 use crate::common::{Running, SIZE_PX, card, effigy, faceless, is_same, shows_luma_in_the_middle, wait_until, yuyv};
 use crate::folder::Folder;
@@ -243,4 +245,43 @@ fn the_camera_is_read_back_with_its_age() {
         assert!(watching.said().contains(part), "{part} is not in:\n{}", watching.said());
     }
     say("a camera is watched until it goes");
+}
+
+#[test]
+#[ignore = "needs the session of scripts/pipewire_test.sh"]
+fn a_camera_begins_and_ends_while_the_run_goes_on() {
+    assert!(std::env::var_os("EFFIGY_PIPEWIRE").is_some(), "this is a part of scripts/pipewire_test.sh");
+    let folder = Folder::new("devices-pipewire-switched");
+    let identity = enrol(&folder.0);
+    let daemons = Daemons::start(&folder.0);
+    let mut command = effigy();
+    command.args("run --no-settings --backend warp --size 512 --sink http --osc 0 --source".split(' '));
+    command.arg(faceless(&folder.0)).arg("--identity").arg(&identity);
+    let mut program = Running::start(&mut command, &folder.0.join("program.log"));
+    let looking = yuyv(&card(CardReason::LookingForFace, true, program.run_id(BOUND)));
+    let said = program.said();
+    let steer: SocketAddr =
+        said.split("OSC: listening at ").nth(1).unwrap().split(';').next().unwrap().parse().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ask = |on: i32| {
+        let message = OscMessage { addr: "/effigy/pipewire".to_owned(), args: vec![OscType::Int(on)] };
+        socket.send_to(&rosc::encoder::encode(&OscPacket::Message(message)).unwrap(), steer).unwrap();
+    };
+    assert!(node().is_none(), "there is a camera that nobody asked for");
+    for _ in 0..2 {
+        ask(1);
+        let (id, _) = wait_until("the node", BOUND, node);
+        let consumer = Consumer::start(id, VideoFormat::YUY2, (SIZE_PX as u32, SIZE_PX as u32));
+        consumer.read_until("the card", |frame| is_same(&frame.bytes, &looking));
+        drop(consumer);
+        ask(0);
+        wait_until("the node's end", BOUND, || node().is_none().then_some(()));
+        program.assert_alive();
+    }
+    // Where there is no PipeWire it is told, and the run goes on.
+    drop(daemons);
+    ask(1);
+    program.wait_for("no camera for other programs: ", BOUND);
+    program.assert_alive();
+    assert_eq!(program.interrupt(), 130);
 }

@@ -50,14 +50,14 @@ pub(super) struct Moment {
 
 /// Frames in order.
 pub(super) enum Footage {
-    Clip { source: Box<ClipSource>, frame: RawFrame, next: u64 },
+    Clip { source: Box<ClipSource>, frame: Box<RawFrame>, next: u64 },
     Pair { driver: Rendered, truth: Rendered, next: usize },
 }
 
 impl Footage {
     pub(super) fn of_clip(path: &Path) -> Result<Self> {
         let options = SourceOptions { paced: false, ..SourceOptions::default() };
-        Ok(Self::Clip { source: Box::new(ClipSource::open(path, &options)?), frame: RawFrame::default(), next: 0 })
+        Ok(Self::Clip { source: Box::new(ClipSource::open(path, &options)?), frame: Box::default(), next: 0 })
     }
 
     pub(super) fn of_pair(case: &PairCase) -> Result<Self> {
