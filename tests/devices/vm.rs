@@ -229,16 +229,16 @@ fn another_webcam_and_another_format_are_chosen_while_the_run_goes_on() {
     let cameras = listed["cameras"].as_array().unwrap();
     assert_eq!(cameras.len(), 2, "{listed:#}");
     for (i, camera) in cameras.iter().enumerate() {
-        // The one in use too says what it offers; both are called alike, so that their numbers tell them apart.
-        assert_eq!(camera["source"], format!("camera:{i}"), "{listed:#}");
+        // The one in use too says what it offers.
+        assert_eq!(camera["source"], format!("camera:vivid-00{i}-vid-cap"), "{listed:#}");
         assert!(camera["trouble"].is_null() && camera["formats"].as_array().unwrap().len() > 3, "{listed:#}");
     }
     let format = cameras[1]["formats"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
     say("both are listed", begin);
 
     let command = |text: String| ask(&page, "POST", "/command", &text);
-    let _ = command(r#"{"do":"source","to":"camera:1"}"#.to_owned());
-    program.wait_for("source: camera 1 \"vivid\", 640x360", BOUND);
+    let _ = command(r#"{"do":"source","to":"camera:vivid-001-vid-cap"}"#.to_owned());
+    program.wait_for("source: camera 1 \"vivid-001-vid-cap\", 640x480", BOUND);
     read_until("the card, with the second webcam", &mut reader, |frame| {
         assert!(is_card(frame), "what left in between is no card");
         is_same(frame, &cards[0])
@@ -246,7 +246,7 @@ fn another_webcam_and_another_format_are_chosen_while_the_run_goes_on() {
     say("the second webcam drives", begin);
 
     let _ = command(format!(r#"{{"do":"camera-format","to":"{format}"}}"#));
-    program.wait_for(&format!("source: camera 1 \"vivid\", {format}"), BOUND);
+    program.wait_for(&format!("source: camera 1 \"vivid-001-vid-cap\", {format}"), BOUND);
     read_until("the card, with another format", &mut reader, |frame| {
         assert!(is_card(frame), "what left in between is no card");
         is_same(frame, &cards[0])
@@ -254,8 +254,8 @@ fn another_webcam_and_another_format_are_chosen_while_the_run_goes_on() {
     say(&format!("it delivers {format}"), begin);
 
     let _ = command(r#"{"do":"source","to":"camera:7"}"#.to_owned());
-    program.wait_for("no camera 7; there is 0 \"vivid\", 1 \"vivid\"", BOUND);
-    program.wait_for(&format!("source: camera 1 \"vivid\", {format} as before"), BOUND);
+    program.wait_for("no camera 7; there is 0 \"vivid-000-vid-cap\", 1 \"vivid-001-vid-cap\"", BOUND);
+    program.wait_for(&format!("source: camera 1 \"vivid-001-vid-cap\", {format} as before"), BOUND);
     read_until("the card, as before", &mut reader, |frame| is_same(frame, &cards[0]));
     assert_eq!(program.interrupt(), 130);
     say("one that is not there is refused, and the second drives on", begin);
