@@ -621,9 +621,9 @@ fn what_cannot_be_measured_is_told() {
 
 #[test]
 fn numbers_and_times_survive_the_way_through_files() {
-    check("bench pattern --sink file:pattern.mp4 --secs 6", &[], 0, &["sink: pattern.mp4", "with number and time"]);
+    check("bench pattern --sink file:pattern.mp4 --secs 1.5", &[], 0, &["sink: pattern.mp4", "with number and time"]);
     // Long enough for some pictures on a machine that does other work beside.
-    let run = "run --identity me.effigy --source pattern --duration 10";
+    let run = "run --identity me.effigy --source pattern --duration 2.5";
     check(&format!("{run} --backend warp --stamp --sink file:stamped.mp4"), &[], 0, &["audio delay: "]);
     for file in ["pattern.mp4", "stamped.mp4"] {
         let output = check(&format!("bench watch {file} --report watch.json"), &[], 0, &[]);
