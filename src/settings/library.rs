@@ -104,7 +104,7 @@ impl Library {
         let is_fit = !name.trim().is_empty()
             && name.chars().count() <= MAX_NAME_CHARS
             && !name.starts_with(['.', '-'])
-            && !name.contains(|c: char| c.is_control() || "/\\:*?\"<>|".contains(c));
+            && !name.contains(is_unfit);
         if !is_fit {
             let message = format!(
                 "{name:?} cannot be a name in the library; it has 1 to {MAX_NAME_CHARS} characters, none of / \\ : * ? \" < > |, \
@@ -138,7 +138,7 @@ impl Library {
     /// When nothing can be written.
     pub fn keep(&self, identity: &Identity, signer: &Signer) -> Result<Shelved> {
         let is_lead = |c: char| matches!(c, '.' | '-') || c.is_whitespace();
-        let fit = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c };
+        let fit = |c: char| if is_unfit(c) { '_' } else { c };
         let stem: String = identity.manifest.name.trim_start_matches(is_lead).chars().map(fit).collect();
         // Room for a number.
         let stem: String = stem.chars().take(MAX_NAME_CHARS - 4).collect();
@@ -278,6 +278,11 @@ impl Library {
     fn write_order(&self, names: &[String]) -> Result<()> {
         write_atomically(&self.folder.join(ORDER), (names.join("\n") + "\n").as_bytes())
     }
+}
+
+/// Whether a file's name cannot hold it, on some system.
+fn is_unfit(c: char) -> bool {
+    c.is_control() || "/\\:*?\"<>|".contains(c)
 }
 
 fn thumbnail_path(name: &str) -> Result<PathBuf> {
