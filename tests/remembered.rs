@@ -1,6 +1,7 @@
 //! What is remembered between runs, and motion and steering over the network, as a user meets them: by the program itself.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::print_stderr, reason = "what was skipped")]
 
 use crate::clips;
 use crate::common;
@@ -446,6 +447,52 @@ fn recordings_begin_and_end_while_the_run_goes_on() {
     let offline = format!("run --identity me.effigy --source {clip} --every-frame --record-to clips --sink null");
     let told = home.says(&offline, 2);
     assert!(told.contains("--sink file:out.mp4"), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_recording_that_fills_the_disk_stays_whole_and_the_run_goes_on() {
+    let home = home("full-disk");
+    std::fs::create_dir_all(home.0.join("clips")).unwrap();
+    // What a recording leaves free, and a second or so of pictures that cannot be compressed much. Only this program sees it.
+    let script = "mount -t tmpfs -o size=36m small clips && echo mounted >&2 && exec \"$@\"";
+    let run = "run --no-settings --identity me.effigy --backend warp --source pattern --codec ffv1 --osc 0 --sink null";
+    let own = home.command(&format!("{run} --record-to clips --duration 120"));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(own.get_program()).args(own.get_args());
+    command.current_dir(&home.0).stdin(Stdio::null()).stderr(Stdio::piped());
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let Ok(mut child) = command.spawn() else { return eprintln!("SKIPPED: a full disk: no unshare") };
+    let lines = BufReader::new(child.stderr.take().unwrap());
+    let mut program = Running { child, lines };
+    let mut first = String::new();
+    program.lines.read_line(&mut first).unwrap();
+    if first.trim() != "mounted" {
+        return eprintln!("SKIPPED: a full disk: this user may not mount one: {first}");
+    }
+    let (steer, socket) = (program.address("OSC: "), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let record = || socket.send_to(&osc("/effigy/record", OscType::Int(1)), steer).unwrap();
+    program.line("mark: ");
+    record();
+    program.line("recording: ");
+    let told = program.line("warn: the recording ends; ");
+    assert!(told.contains("holds the first") && told.contains("make space"), "{told}");
+    let disk = PathBuf::from(format!("/proc/{}/root", program.child.id())).join(home.0.strip_prefix("/").unwrap());
+    let files: Vec<_> = std::fs::read_dir(disk.join("clips")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(clips::pictures(&files[0]).len() > 3, "what was recorded plays");
+    // Asked again, it is refused before anything is written.
+    record();
+    let told = program.line("warn: nothing is recorded: ");
+    assert!(told.contains("make space") && told.ends_with("`--record-to FOLDER`"), "{told}");
+    assert_eq!(std::fs::read_dir(disk.join("clips")).unwrap().count(), 1);
+    let told = program.interrupt();
+    assert!(told.contains("pictures a second"), "the run went on to its end: {told}");
 }
 
 #[test]

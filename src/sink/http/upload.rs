@@ -175,21 +175,24 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
             return Ok(Err(Outcome::Ask { remarks: enrolled.remarks }));
         }
         let identity = Arc::new(enrolled.identity);
-        if let Some(library) = &library {
-            let kept = library.keep(&identity, &Signer::open_or_create()?)?;
-            log::info!("kept for later runs: {}", kept.path.display());
-        }
         let entry = entry(&identity, library.is_none())?;
-        Ok(Ok((identity, entry, enrolled.remarks)))
+        let kept = library.map(|library| library.keep(&identity, &Signer::open_or_create()?)).transpose()?;
+        Ok(Ok((identity, entry, kept, enrolled.remarks)))
     })
     .await?;
     match found {
         Err(outcome) => Ok(outcome),
-        Ok((identity, entry, remarks)) => {
+        Ok((identity, entry, kept, remarks)) => {
             for remark in remarks.iter().filter(|remark| remark.kind.is_warning()) {
                 log::warn!("{}: {}", identity.manifest.name, remark.text);
             }
-            send(shared, Control::Add(identity))?;
+            // Who is told that it failed will try again: nothing of it stays.
+            send(shared, Control::Add(identity)).inspect_err(|_| {
+                let _ = kept.as_ref().map(|kept| std::fs::remove_file(&kept.path));
+            })?;
+            if let Some(kept) = &kept {
+                log::info!("kept for later runs: {}", kept.path.display());
+            }
             // Nobody else adds any, so that a place in the gallery is the pipeline's own.
             Ok(Outcome::Enrolled { index: shared.add_to_gallery(entry), remarks })
         }
