@@ -254,52 +254,59 @@ fn apart(a: &MotionFrame, b: &MotionFrame) -> f32 {
 }
 
 /// Sends motion into a run, with noise from elsewhere beside it, and reads each frame at the run's own exit before the next
-/// is sent, so that nothing counts on the machine's speed; gives the largest difference from what was sent.
-fn round_trip(protocol: Protocol, home: &Home) -> f32 {
-    /// So long a frame may take.
+/// is sent, so that nothing counts on the machine's speed.
+fn round_trip(protocol: Protocol, home: &Home) {
+    /// So long a frame may take, and so long until it is sent again: where a machine stands still, a word that nobody is seen
+    /// takes its place.
     const PATIENCE: Duration = Duration::from_secs(20);
+    const AGAIN: Duration = Duration::from_millis(500);
     let mut far_end = MotionSource::open(protocol, ([127, 0, 0, 1], 0).into()).unwrap();
     let (word, exit) = (protocol.word(), far_end.address().unwrap());
     let mut run = Running::start(
         home,
-        &format!("run --identity me.effigy --no-settings --backend warp --source {word}:0 --sink {word}:{exit}"),
+        &format!(
+            "run --identity me.effigy --no-settings --backend warp --source {word}:0 --sink {word}:{exit} --duration 600"
+        ),
     );
     let entry = run.address("source: ");
     let mut sender = UdpMotionSink::open(protocol, &entry.to_string()).unwrap();
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (clock, mut raw) = (MonotonicClock::new(), RawFrame::default());
-    let mut worst = 0.0_f32;
     let mut junk = osc("/VMC/Ext/Blend/Val", OscType::Float(f32::NAN));
     for step in 0..90 {
-        let began = Instant::now();
-        sender.send(&moving(step)).unwrap();
+        let sent = moving(step);
+        sender.send(&sent).unwrap();
         // Another sender, noise, and far too much of it.
         for n in 0..50_u8 {
             junk.rotate_left(3);
             let _ = stranger.send_to(&junk, entry);
             let _ = stranger.send_to(&[n; 300], entry);
         }
-        let difference = loop {
-            assert!(began.elapsed() < PATIENCE, "{protocol:?}: frame {step} never came");
+        let (began, mut last) = (Instant::now(), Instant::now());
+        let mut nearest = f32::INFINITY;
+        // A frame and the next are further apart.
+        while nearest >= 0.01 {
+            assert!(began.elapsed() < PATIENCE, "{protocol:?}: of frame {step} came what is {nearest} from it");
+            if last.elapsed() > AGAIN {
+                sender.send(&sent).unwrap();
+                last = Instant::now();
+            }
             if far_end.read(&mut raw, &clock).unwrap() == Read::Fresh
                 && let Some(motion) = raw.motion().filter(|motion| motion.is_seen)
             {
-                break apart(&moving(step), motion);
+                nearest = nearest.min(apart(&sent, motion));
             }
-        };
-        worst = worst.max(difference);
+        }
     }
     let told = run.interrupt();
     assert!(told.contains("motion comes from") || protocol == Protocol::Vmc, "another sender is told of once: {told}");
-    worst
 }
 
 #[test]
 fn motion_goes_in_and_out_with_less_than_a_hundredth_lost_beside_noise() {
     let home = home("motion");
     for protocol in [Protocol::Vmc, Protocol::Ifacialmocap] {
-        let worst = round_trip(protocol, &home);
-        assert!(worst < 0.01, "{protocol:?}: {worst}");
+        round_trip(protocol, &home);
     }
 }
 
@@ -457,7 +464,7 @@ fn a_recording_that_fills_the_disk_stays_whole_and_the_run_goes_on() {
     // What a recording leaves free, and a second or so of pictures that cannot be compressed much. Only this program sees it.
     let script = "mount -t tmpfs -o size=36m small clips && echo mounted >&2 && exec \"$@\"";
     let run = "run --no-settings --identity me.effigy --backend warp --source pattern --codec ffv1 --osc 0 --sink null";
-    let own = home.command(&format!("{run} --record-to clips --duration 120"));
+    let own = home.command(&format!("{run} --record-to clips --duration 600"));
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(own.get_program()).args(own.get_args());
     command.current_dir(&home.0).stdin(Stdio::null()).stderr(Stdio::piped());
@@ -483,14 +490,17 @@ fn a_recording_that_fills_the_disk_stays_whole_and_the_run_goes_on() {
     let told = program.line("warn: the recording ends; ");
     assert!(told.contains("holds the first") && told.contains("make space"), "{told}");
     let disk = PathBuf::from(format!("/proc/{}/root", program.child.id())).join(home.0.strip_prefix("/").unwrap());
-    let files: Vec<_> = std::fs::read_dir(disk.join("clips")).unwrap().map(|file| file.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    assert!(clips::pictures(&files[0]).len() > 3, "what was recorded plays");
+    let recordings = || -> Vec<PathBuf> {
+        let files = std::fs::read_dir(disk.join("clips")).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|kind| kind == "mkv")).collect()
+    };
+    let [recorded] = &recordings()[..] else { panic!("{:?}", recordings()) };
+    assert!(clips::pictures(recorded).len() > 3, "what was recorded plays");
     // Asked again, it is refused before anything is written.
     record();
     let told = program.line("warn: nothing is recorded: ");
     assert!(told.contains("make space") && told.ends_with("`--record-to FOLDER`"), "{told}");
-    assert_eq!(std::fs::read_dir(disk.join("clips")).unwrap().count(), 1);
+    assert_eq!(recordings().len(), 1);
     let told = program.interrupt();
     assert!(told.contains("pictures a second"), "the run went on to its end: {told}");
 }

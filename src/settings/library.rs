@@ -161,7 +161,8 @@ impl Library {
         };
         write_atomically(&path, &identity.to_bytes(signer)?)?;
         order.push(name.clone());
-        self.write_order(&order)?;
+        // Whoever is told that it failed will try again: nothing of it stays.
+        self.write_order(&order).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         Ok(Shelved { name, path })
     }
 

@@ -188,7 +188,7 @@ pub(super) async fn enroll(shared: &Arc<Shared>, form: Form, photo: Bytes) -> Re
             }
             // Who is told that it failed will try again: nothing of it stays.
             send(shared, Control::Add(identity)).inspect_err(|_| {
-                let _ = kept.as_ref().map(|kept| std::fs::remove_file(&kept.path));
+                drop(kept.as_ref().map(|kept| std::fs::remove_file(&kept.path)));
             })?;
             if let Some(kept) = &kept {
                 log::info!("kept for later runs: {}", kept.path.display());
