@@ -17,6 +17,7 @@ use effigy::clock::MonotonicClock;
 use effigy::identity::{Basis, Opener, Seal, Signer};
 use effigy::mark::{Detector, Embedder, Key, Message, NormalMap};
 use effigy::verify::{Subject, VerifyOptions, VerifySpec, examine};
+use sha2::{Digest as _, Sha256};
 
 /// Small photos of every kind.
 fn photos() -> Vec<Vec<u8>> {
@@ -50,6 +51,19 @@ fn small_clips(folder: &Path) -> Vec<Vec<u8>> {
             std::fs::read(path).unwrap()
         })
         .into()
+}
+
+/// The page carries the detector compiled, and the sum of what it was compiled from.
+#[test]
+fn the_browsers_verifier_has_the_detector_of_today() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/verify");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let detector = String::from_utf8(read("detector.rs")).unwrap();
+    let included = detector.lines().filter_map(|line| line.strip_prefix("#[path = \"")?.strip_suffix("\"]"));
+    let sources: Vec<_> = ["detector.rs", "page.html"].into_iter().chain(included).flat_map(read).collect();
+    let sum: String = Sha256::digest(&sources).iter().map(|byte| format!("{byte:02x}")).collect();
+    let page = String::from_utf8(read("index.html")).unwrap();
+    assert!(page.contains(&sum), "web/verify/index.html is old: `scripts/web_verify.sh` builds it anew");
 }
 
 #[test]
