@@ -25,7 +25,7 @@ pub use vcam::{LoopbackEntry, VcamSink, loopbacks};
 pub use window::WindowSink;
 pub use window_event::{Figures, WindowEvent};
 
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "virtual cameras are Linux's so far"))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "virtual cameras are Linux's so far"))]
 mod camera;
 
 mod contours;
