@@ -1126,7 +1126,7 @@ fn a_run_feeds_several_sinks_and_reports_its_figures() {
     assert_eq!((&report["identity"], &report["badge"]), (&"me".into(), &false.into()));
     let frames = |key: &str| report["frames"][key].as_u64().unwrap();
     assert!(frames("presented") > 3 && frames("captured") >= frames("presented"), "{report}");
-    assert!(report["fps"].as_f64().unwrap() > 0.0);
+    assert!(report["fps"].as_f64().unwrap() > 1.0);
 
     // An .avi has the driver's rate; in an .mp4 each picture has its own time.
     let (n_avi, rate_hz) = played(&LAB.join("several.avi"));
@@ -1134,12 +1134,14 @@ fn a_run_feeds_several_sinks_and_reports_its_figures() {
     assert!(n_avi > 3 && (rate_hz - driver_hz).abs() < 0.01, "{n_avi} pictures at {rate_hz}");
     let times: Vec<_> = clips::pictures(&LAB.join("several.mp4")).iter().map(|picture| picture.secs).collect();
     assert!(times.len() > 3 && times.is_sorted_by(|a, b| a < b), "{times:?}");
-    // Where a slow machine stands still, the portrait goes on by itself in between: such pictures have the clock's times.
-    let gap = |a: f64, b: f64| (b - a) * driver_hz;
-    let is_whole = |a: f64, b: f64| (gap(a, b) - gap(a, b).round()).abs() < 0.01;
-    let n_whole = times.iter().map(|a| times.iter().filter(|b| is_whole(*a, **b)).count()).max().unwrap_or(0);
-    // One of them is itself.
-    assert!(n_whole > 3, "pictures of a paced clip lie whole intervals apart: {times:?}");
+    // Where a slow machine stands still, the portrait goes on by itself after 0.2 s: only then a picture has the clock's time.
+    let mut last = times[0];
+    for time in &times[1..] {
+        let gap = (time - last) * driver_hz;
+        let is_whole = (gap - gap.round()).abs() < 0.01;
+        assert!(is_whole || time - last > 0.2, "pictures of a paced clip lie whole intervals apart: {times:?}");
+        last = if is_whole { *time } else { last };
+    }
     let n_png = LAB.join("frames").read_dir().unwrap().count();
     assert!(n_png > 3, "{n_png} pictures");
     assert_eq!(image::image_dimensions(LAB.join("frames/000001.png")).unwrap(), (512, 512));

@@ -298,6 +298,23 @@ fn round_trip(protocol: Protocol, home: &Home) {
             }
         }
     }
+    // Nothing queues: of many at once the newest comes, in order, and not each before it.
+    let burst: Vec<_> = (90..100).map(moving).collect();
+    burst.iter().for_each(|frame| sender.send(frame).unwrap());
+    let (began, mut last, mut steps) = (Instant::now(), Instant::now(), Vec::new());
+    while steps.last() != Some(&(burst.len() - 1)) {
+        assert!(began.elapsed() < PATIENCE, "{protocol:?}: of {} at once came {steps:?}", burst.len());
+        if last.elapsed() > AGAIN {
+            sender.send(&burst[burst.len() - 1]).unwrap();
+            last = Instant::now();
+        }
+        if far_end.read(&mut raw, &clock).unwrap() == Read::Fresh
+            && let Some(motion) = raw.motion().filter(|motion| motion.is_seen)
+        {
+            steps.extend(burst.iter().position(|frame| apart(frame, motion) < 0.01));
+        }
+    }
+    assert!(steps.is_sorted() && steps.len() < burst.len(), "{protocol:?}: {steps:?}");
     let told = run.interrupt();
     assert!(told.contains("motion comes from") || protocol == Protocol::Vmc, "another sender is told of once: {told}");
 }
