@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The control page in a real browser: builds the program, then drives it with Debian's Chromium. Safe to run again.
 #   scripts/page_test.sh [BINARY]      screenshots go to target/page
+# EFFIGY_PAGE_TESTS=first_use runs that one of the two only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=${1:-}
@@ -18,7 +19,7 @@ if [ ! -e "$modules/node_modules/playwright-core/package.json" ]; then
   cp tests/page/package.json tests/page/package-lock.json "$modules/"
   npm ci --prefix "$modules" --ignore-scripts --no-audit --no-fund
 fi
-for test in page first_use; do
+for test in ${EFFIGY_PAGE_TESTS:-page first_use}; do
   EFFIGY_PAGE_MODULES="$modules" CHROMIUM="$(command -v "${CHROMIUM:-chromium}")" \
     timeout 600 node "tests/page/$test.mjs" "$(realpath "$binary")" "$PWD/models/demo" "$PWD/target/page"
 done

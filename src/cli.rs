@@ -181,7 +181,7 @@ pub(crate) struct RunArgs {
     pub(crate) identity: Vec<Names>,
     #[command(flatten)]
     pub(crate) keys: opener::KeyArgs,
-    /// Which of them is shown first: its key
+    /// Which of them is shown first: its number among those named, or in the library
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_first)]
     pub(crate) first: usize,
     /// How many people drive, 1 or 2: with 2 each face drives an identity of its own, the first two side by side, or in one

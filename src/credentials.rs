@@ -88,6 +88,18 @@ fn mark_of(algorithm: &str, value: &str) -> Option<Message> {
     Some(Message { version, id: u16::from_str_radix(value, 16).ok()? })
 }
 
+/// The kind of file as C2PA knows it; `None` where it has no place for a manifest.
+#[cfg(feature = "c2pa")]
+fn embedding_format(path: &Path) -> Option<&'static str> {
+    Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "mp4" => "video/mp4",
+        "mov" => "video/quicktime",
+        "avi" => "video/avi",
+        "png" => "image/png",
+        _ => return None,
+    })
+}
+
 /// Where the manifest of a file lies that has no place for one.
 pub fn sidecar(path: &Path) -> PathBuf {
     path.with_extension("c2pa")

@@ -229,6 +229,8 @@ impl Driver {
         *self.held = self.rest();
         *self.shown = (*self.held).clone();
         self.filter = SignalFilter::default();
+        // What was shown before another camera is of the portrait that goes.
+        self.taken_over = None;
         Ok(())
     }
 

@@ -133,11 +133,26 @@ impl Identity {
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let about = || format!("cannot write the identity {}", path.display());
     let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".part");
+    // Two processes that write the same file do not write into each other's.
+    unfinished.push(format!(".{}.part", std::process::id()));
     let unfinished = Path::new(&unfinished);
-    let written = std::fs::write(unfinished, bytes).and_then(|()| std::fs::rename(unfinished, path));
+    let written = write_new(unfinished, path, bytes).and_then(|()| std::fs::rename(unfinished, path));
     if written.is_err() {
         let _ = std::fs::remove_file(unfinished);
     }
     written.or_error(ErrorKind::Io, about)
+}
+
+/// Writes a file that is its owner's alone, since it shows a face; or whose that was before, which it will replace.
+fn write_new(path: &Path, before: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    if let Ok(meta) = std::fs::metadata(before) {
+        file.set_permissions(meta.permissions())?;
+    }
+    std::io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()
 }

@@ -109,6 +109,18 @@ fn each_clip_has_a_line_and_what_is_whole_is_not_rendered_again() {
     let again = all.iter().rfind(|result| result["line"] == 3).unwrap();
     assert_eq!((all.len(), &again["sha256"]), (5, &first[2]["sha256"]));
 
+    // A file that is none of results stays as it is, whether its last line is whole or not.
+    for text in ["{}", "a\nb", "[1]\n"] {
+        std::fs::write(lab.join("notes.txt"), text).unwrap();
+        for command in
+            [&["render", "jobs.jsonl", "--results", "notes.txt"][..], &["merge", "notes.txt", "-o", "all.jsonl"]]
+        {
+            let (code, said) = effigy(&lab, command);
+            assert!(code == 2 && said.contains("notes.txt, line ") && said.contains("name another file"), "{said}");
+        }
+        assert_eq!(std::fs::read_to_string(lab.join("notes.txt")).unwrap(), text);
+    }
+
     // A line that says something else is another job.
     write_jobs(&lab, &[line("b", "out/a.mp4", 0.3)]);
     let (code, said) = effigy(&lab, &["render", "jobs.jsonl"]);

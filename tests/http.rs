@@ -105,8 +105,7 @@ impl Show {
             run(stages, &MonotonicClock::new(), control_rx)
         });
         let show = Self { address, control, messages, pipeline: Some(pipeline.unwrap()) };
-        // The first frame is through when this is answered.
-        assert_eq!(show.get("/frame.jpg").status, 200);
+        until("the first frame is through", || show.get("/frame.jpg").status == 200);
         show
     }
 
@@ -407,6 +406,28 @@ fn uploads_are_refused_by_kind_size_and_pixels_and_a_good_one_is_enrolled() {
     let before = show.picture();
     assert_eq!(show.post("/command", "application/json", br#"{"do":"identity","index":2}"#).status, 204);
     until("the new identity is shown", || difference(&before, &show.picture()) > 15.0);
+}
+
+#[test]
+fn who_goes_away_while_a_photo_is_enrolled_finds_it_enrolled() {
+    let show = Show::start();
+    let png = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/portrait_a.png")).unwrap();
+    let mut stream = show.connect();
+    let head = format!(
+        "POST /enroll?name=Ann&basis=synthetic&token={TOKEN} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/png\r\n\
+         Content-Length: {}\r\n\r\n",
+        show.address,
+        png.len()
+    );
+    stream.write_all(&[head.as_bytes(), &png].concat()).unwrap();
+    let enroll = "/enroll?name=Ben&basis=synthetic";
+    until("it is worked on", || show.post(enroll, "image/png", b"hello").status == 429);
+    drop(stream);
+    // Nothing else begins beside it, and it comes to its end.
+    assert_eq!(show.post(enroll, "image/png", b"hello").status, 429);
+    until("it is enrolled", || show.get("/thumbnail/2").status == 200);
+    until("the next can be", || show.post(enroll, "image/png", b"hello").status == 422);
+    assert_eq!(show.get("/thumbnail/3").status, 404);
 }
 
 #[test]

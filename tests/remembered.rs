@@ -149,6 +149,14 @@ fn the_library_lists_renames_orders_and_removes() {
         assert_eq!(library.keep(&identity, &signer).unwrap().name, expected);
     }
     assert_eq!(library.list().unwrap().len(), 5);
+    // A full library takes none that nobody would see.
+    let folder = library.folder();
+    for i in 5..64 {
+        std::fs::copy(folder.join("ann.effigy"), folder.join(format!("more {i}.effigy"))).unwrap();
+    }
+    assert!(home.says("identities add me.effigy --name another", 2).contains("the library is full: it holds 64"));
+    assert!(!folder.join("another.effigy").exists());
+    (5..64).for_each(|i| std::fs::remove_file(folder.join(format!("more {i}.effigy"))).unwrap());
     home.says("verify .local/share/effigy/identities/identity.effigy", 0);
 }
 
@@ -413,6 +421,88 @@ fn what_osc_steers_is_there_again_at_the_next_start() {
     std::fs::write(home.0.join(".local/state/effigy/last.toml"), "mirror = [\n").unwrap();
     let told = home.says("run --dry-run --source vmc:0", 0);
     assert!(told.contains("how the last run was left is not known"), "{told}");
+}
+
+#[test]
+fn what_is_gone_of_the_last_run_is_named_and_the_rest_comes_back() {
+    let home = home("gone");
+    let last = home.0.join(".local/state/effigy/last.toml");
+    std::fs::create_dir_all(last.parent().unwrap()).unwrap();
+    let [me, ann] = ["me", "ann"].map(|name| home.0.join(format!("{name}.effigy")));
+    let text = format!(
+        "identity = [{me:?}, {ann:?}]\npassphrase-file = [{:?}]\nsink = [\"null\"]\nmouth = 0.5\nfirst = 2\n",
+        home.0.join("stick/pass")
+    );
+    std::fs::write(&last, &text).unwrap();
+    let run = "run --dry-run --source vmc:0";
+    let table = home.says(run, 0);
+    assert_eq!(row(&table, "first")[1..], ["2", "last", "run"]);
+    assert!(table.contains("--passphrase-file of the last run is not there any more: "), "{table}");
+    assert_eq!(row(&table, "passphrase-file")[1..], ["-", "default"]);
+    // In a list that is typed now the second is another one.
+    assert_eq!(row(&home.says(&format!("{run} --identity ann.effigy,me.effigy"), 0), "first")[1..], ["1", "default"]);
+    std::fs::remove_file(&me).unwrap();
+    let table = home.says(run, 0);
+    let told = table.lines().find(|line| line.contains("--identity of the last run")).unwrap();
+    assert!(told.contains("me.effigy") && !told.contains("ann.effigy"), "{told}");
+    assert!(row(&table, "identity")[1].ends_with("ann.effigy"), "{table}");
+    assert_eq!(row(&table, "first")[1..], ["1", "default"], "who is first now is another one");
+    assert_eq!(row(&table, "mouth")[1..], ["0.5", "last", "run"]);
+}
+
+#[test]
+fn a_run_that_cannot_start_leaves_what_was_recorded_before() {
+    let home = home("before");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let before = "recorded before";
+    let sinks = ["a.mp4", "b.avi", "c_%d.png", "d.jsonl"].map(|name| {
+        std::fs::write(home.0.join(name.replace("%d", "1")), before).unwrap();
+        match name {
+            "d.jsonl" => format!("--sink motion:{name}"),
+            _ => format!("--sink file:{name}"),
+        }
+    });
+    let run = "run --no-settings --identity me.effigy --backend warp --source pattern --sink file:new.mp4";
+    let port = port.local_addr().unwrap().port();
+    home.says(&format!("{run} {} --sink http:{port}", sinks.join(" ")), 1);
+    for name in ["a.mp4", "b.avi", "c_1.png", "d.jsonl"] {
+        assert_eq!(std::fs::read_to_string(home.0.join(name)).unwrap(), before, "{name}");
+    }
+    assert!(!home.0.join("new.mp4").exists(), "an empty file is left");
+}
+
+#[test]
+fn who_is_left_out_of_the_library_moves_nobody_to_another_number() {
+    let home = home("numbers");
+    for name in ["me", "ann"] {
+        home.says(&format!("identities add {name}.effigy"), 0);
+    }
+    home.says("revoke me.effigy", 0);
+    let run = |line: &str| home.says(&format!("run {line} --backend warp --source vmc:0 --sink null --duration 2"), 0);
+    let told = run("--first 2");
+    assert!(told.contains("it is left out") && !told.contains("is shown first"), "{told}");
+    let told = run("--first 1");
+    assert!(told.contains("number 1 is left out; ann is shown first"), "{told}");
+    // The second is still the second at the next start, and the first when the other one has gone.
+    let first = || row(&home.says("run --dry-run --source vmc:0", 0), "first")[1].to_owned();
+    assert_eq!(first(), "2");
+    home.says("identities move ann 1", 0);
+    assert_eq!(first(), "1");
+    home.says("identities remove ann", 0);
+    assert_eq!(first(), "1", "nobody is remembered");
+}
+
+#[test]
+fn a_consent_that_is_taken_back_ends_the_run() {
+    let home = home("taken");
+    let run = "run --no-settings --identity me.effigy --backend warp --source pattern --sink null --duration 60";
+    let mut program = Running::start(&home, run);
+    program.line("mark: ");
+    home.says("revoke me.effigy", 0);
+    let mut told = String::new();
+    program.lines.read_to_string(&mut told).unwrap();
+    assert_eq!(program.child.wait().unwrap().code(), Some(1), "{told}");
+    assert!(told.contains("me may not be shown: the consent was revoked on this machine at"), "{told}");
 }
 
 #[test]

@@ -267,8 +267,12 @@ fn a_running_program_switches_to_sealed_identities_that_it_opened_and_opens_them
     home.says("run --source vmc:0 --sink null --backend warp --duration 0.3", 0);
     // Without its key the last run's identity is not shown, and it is said where the name comes from.
     std::fs::remove_file(home.0.join("ann.key")).unwrap();
-    let told = home.says("run --source vmc:0 --sink null --backend warp --duration 0.3", 1);
-    assert!(told.contains("cannot read the key") && told.contains("some of this is from the last run"), "{told}");
+    let told = home.says("run --source vmc:0 --sink null --backend warp --duration 0.3", 2);
+    assert!(
+        told.contains("--key of the last run is not there any more") && told.contains("ann.effigy: it is sealed"),
+        "{told}"
+    );
+    assert!(told.contains("some of this is from the last run"), "{told}");
 }
 
 /// A voice, or what passes for one: a WAV file of one channel.

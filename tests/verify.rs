@@ -116,6 +116,18 @@ fn no_damaged_clip_does_harm() {
 }
 
 #[test]
+fn a_gif_of_any_height_is_a_picture() {
+    let folder = Folder::new("gif");
+    let path = folder.0.join("a.gif");
+    // The low byte of its height is where a table of JSON begins in an identity.
+    for height in [123, 124] {
+        image::RgbaImage::from_pixel(64, height, image::Rgba([90, 120, 60, 255])).save(&path).unwrap();
+        let subject = examine(&VerifySpec::File(path.clone()), &VerifyOptions::default(), &Opener::default());
+        assert!(matches!(subject, Ok(Subject::Pictures(_))), "{height} rows: {:?}", subject.err());
+    }
+}
+
+#[test]
 fn every_file_is_verified_or_refused() {
     let folder = Folder::new("damaged-files");
     let signer = Signer::open_or_create_at(&folder.0.join("key")).unwrap();

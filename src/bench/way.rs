@@ -81,7 +81,9 @@ impl WayFigures {
         let [mut first_leg, mut last_leg] = [Times::default(), Times::default()];
         let mut lost = 0;
         let arrived = &watch.sightings;
-        let last_id = arrived.last().map_or(0, |sighting| u64::from(sighting.stamp.frame_id));
+        let id = |sighting: &Sighting| u64::from(sighting.stamp.frame_id);
+        // What was shown before the far end was open could not arrive.
+        let seen = arrived.first().map_or(0, id)..arrived.last().map_or(0, id);
         let fresh = shown.iter().filter(|sample| sample.trace.frame_id != 0);
         for sample in fresh.clone() {
             near.record(sample.trace.age(sample.shown));
@@ -96,7 +98,7 @@ impl WayFigures {
                         last_leg.record(at.since(since.max(sample.shown)));
                     }
                 }
-                Err(_) => lost += u64::from(sample.trace.frame_id < last_id),
+                Err(_) => lost += u64::from(seen.contains(&sample.trace.frame_id)),
             }
         }
         let legs = reader.legs().map(|Legs { first, last }| {

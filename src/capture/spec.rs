@@ -74,6 +74,10 @@ impl FromStr for SourceSpec {
                 Ok(index) => CameraChoice::Index(index),
                 Err(_) => CameraChoice::Name(which.to_owned()),
             })),
+            // Where it is known which file is read, no sink can be given the same.
+            _ if let Some(path) = text.strip_prefix("file://") => {
+                Ok(Self::File(PathBuf::from(path.strip_prefix("localhost").unwrap_or(path))))
+            }
             _ if is_address(text) => Ok(Self::Url(text.to_owned())),
             _ => Ok(Self::File(PathBuf::from(text))),
         }
@@ -231,6 +235,9 @@ mod tests {
         for (text, spec) in table {
             assert_eq!(text.parse::<SourceSpec>().unwrap(), spec, "{text}");
             assert_eq!(spec.to_string(), text);
+        }
+        for text in ["file:///a/b c.mp4", "file://localhost/a/b c.mp4"] {
+            assert_eq!(text.parse::<SourceSpec>().unwrap(), SourceSpec::File("/a/b c.mp4".into()), "{text}");
         }
         for name in ["camera:2", "camera", "pattern", "-"] {
             assert_eq!(SourceSpec::File(name.into()).to_string(), format!("./{name}"));

@@ -245,11 +245,12 @@ impl Source for SwitchedSource {
             return Ok(Read::Idle);
         };
         let read = source.read(frame, clock)?;
-        frame.set_camera(self.n_changes);
-        // A camera that was lost may come back as another one.
+        // A camera that was lost may come back as another one, or in another format.
         if source.name() != self.name {
+            self.n_changes = self.n_changes.wrapping_add(1);
             self.tell();
         }
+        frame.set_camera(self.n_changes);
         Ok(read)
     }
 

@@ -155,3 +155,36 @@ fn pixels_that_are_not_square_odd_sizes_and_two_fields_are_shown_as_they_are_mea
     let (least, most) = (rows.iter().min().unwrap(), rows.iter().max().unwrap());
     assert!(most - least < 12, "combs are left: {rows:?}");
 }
+
+/// A file of `tests/data`.
+fn data(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+#[test]
+fn a_part_that_was_cut_without_coding_it_anew_is_whole() {
+    // Its index holds 155 pictures, from the key picture before the cut on; 62 of them are shown.
+    assert_eq!(read_all(&data("cut.mp4")).len(), 62);
+}
+
+#[test]
+fn pictures_that_would_fill_the_memory_are_refused() {
+    let error = ClipSource::open(&data("large.mkv"), &unpaced()).err().unwrap().to_string();
+    assert!(error.contains("9000x9000") && error.contains("67 million"), "{error}");
+}
+
+#[test]
+fn behind_a_damaged_picture_near_the_end_the_others_come() {
+    let folder = Folder::new("damaged-end");
+    let path = folder.0.join("a.avi");
+    let clip = Clip { encoder: "mjpeg", format: Pixel::YUVJ422P, range: Range::JPEG, is_full: true, ..Clip::default() };
+    clip.write(&path, &(0..40).collect::<Vec<_>>(), |n, x, _| [(n as u32 * 5 + x) as u8; 3]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let begins: Vec<_> = (0..bytes.len() - 3).filter(|i| bytes[*i..*i + 3] == [0xff, 0xd8, 0xff]).collect();
+    assert_eq!(begins.len(), 40);
+    // The second last one, all of it.
+    bytes[begins[38]..begins[39] - 16].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let shown = read_all(&path).len();
+    assert!((39..=40).contains(&shown), "{shown} of 40 pictures, of which one is damaged");
+}

@@ -55,6 +55,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         cameras: Vec::new(),
         steering: SteeringArgs::default(),
         first: 0,
+        purpose: None,
         is_motion: false,
         tracking: effigy::face::TrackerOptions::default(),
         figures: Arc::default(),

@@ -126,7 +126,8 @@ pub(crate) fn run(args: &EnrollArgs) -> Result<()> {
         Some(seal) => identity.save_sealed(&args.output, &signer, seal)?,
         None => identity.save(&args.output, &signer)?,
     }
-    let is_ours = is_free_for_preview(&preview) && seal.is_none();
+    let is_read = files.iter().any(|file| is_same_file(&preview, file));
+    let is_ours = is_free_for_preview(&preview) && !is_read && seal.is_none();
     if is_ours {
         photo::write_png(&preview, &identity.preview())?;
     }

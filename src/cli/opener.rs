@@ -123,15 +123,15 @@ fn asker() -> Option<Ask> {
     })
 }
 
-/// Opens all identities of a run. Of a library, where none was named, those that are sealed and cannot be opened are left out.
+/// Opens all identities of a run, each with its number among `paths`, from 1. Of a library, where none was named, those that are sealed and cannot be opened are left out.
 ///
 /// # Errors
 /// That of the first identity that was named and cannot be opened, or that is damaged.
-pub(crate) fn open_all(paths: &[PathBuf], opener: &Opener, is_named: bool) -> Result<Vec<Arc<Identity>>> {
+pub(crate) fn open_all(paths: &[PathBuf], opener: &Opener, is_named: bool) -> Result<Vec<(usize, Arc<Identity>)>> {
     let mut identities = Vec::new();
-    for path in paths {
+    for (number, path) in (1..).zip(paths) {
         match opener.identity(path) {
-            Ok(identity) => identities.push(Arc::new(identity)),
+            Ok(identity) => identities.push((number, Arc::new(identity))),
             Err(error) if !is_named && is_sealed_file(path) => log::warn!(
                 "{error}; it is left out, and cannot be opened while the program runs: end it and start it again with what opens \
                  it"

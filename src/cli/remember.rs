@@ -1,6 +1,6 @@
 //! Remembers how a live run is left: written while it runs, so that a kill loses a second at most.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -29,11 +29,17 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Begins to remember a run with these arguments.
+    /// Begins to remember a run with these arguments and files of identities; `numbers` are those, from 1, of who can be shown.
     ///
     /// # Errors
     /// When there is no folder for it, or no thread.
-    pub(crate) fn begin(args: &RunArgs, identities: &[PathBuf], figures: Arc<LiveFigures>) -> Result<Self> {
+    pub(crate) fn begin(
+        args: &RunArgs,
+        identities: &[PathBuf],
+        numbers: Vec<usize>,
+        figures: Arc<LiveFigures>,
+    ) -> Result<Self> {
+        let files = identities.to_vec();
         let (fixed, source, camera) = (fixed(args, identities), kept(args, &["source"]), kept(args, CAMERA));
         let (sinks, is_stand_in) = (sinks(args), args.held.is_stand_in);
         let path = settings::last_path()?;
@@ -55,7 +61,7 @@ impl Memory {
                         chosen.map_or_else(|| source.clone(), |now| setting("source", [now.source.to_string()]));
                     let camera = changed.and_then(|now| now.wanted).map_or_else(|| camera.clone(), wanted);
                     let sink = setting("sink", sinks.iter().cloned());
-                    let text = format!("{HEAD}{fixed}{sink}{source}{camera}{}", steered(&shown));
+                    let text = format!("{HEAD}{fixed}{sink}{source}{camera}{}", steered(&shown, &numbers, &files));
                     if let Err(error) = write_atomically(&path, text.as_bytes()) {
                         return log::warn!("this run is not remembered: {error}");
                     }
@@ -92,14 +98,12 @@ const HEAD: &str = "# How the last live run was left; written by effigy. Setting
 fn fixed(args: &RunArgs, identities: &[PathBuf]) -> String {
     let mut text = String::new();
     let mut list = |key: &str, values: Vec<String>| text += &setting(key, values);
-    // A name that is no Unicode cannot stand in this file.
-    let absolute = |path: &PathBuf| path.canonicalize().ok()?.to_str().map(str::to_owned);
     // All of the library stays all of it, also when it grows.
     if !args.identity.is_empty() {
-        list("identity", identities.iter().filter_map(absolute).collect());
+        list("identity", identities.iter().filter_map(|path| absolute(path)).collect());
     }
-    list("key", args.keys.key.iter().filter_map(absolute).collect());
-    list("passphrase-file", args.keys.passphrase_file.iter().filter_map(absolute).collect());
+    list("key", args.keys.key.iter().filter_map(|path| absolute(path)).collect());
+    list("passphrase-file", args.keys.passphrase_file.iter().filter_map(|path| absolute(path)).collect());
     text + &kept(args, &["osc", "obs", "obs-scene"])
 }
 
@@ -155,11 +159,22 @@ fn setting(key: &str, values: impl IntoIterator<Item = String>) -> String {
     if value.is_empty() { String::new() } else { format!("{key} = {value}\n") }
 }
 
-/// What was steered.
-fn steered(shown: &Shown) -> String {
+/// A file by a name that holds everywhere; one that is no Unicode cannot stand in a file of settings.
+fn absolute(path: &Path) -> Option<String> {
+    path.canonicalize().ok()?.to_str().map(str::to_owned)
+}
+
+/// What was steered. Who is shown is told by number and by file: files may come and go between runs.
+fn steered(shown: &Shown, numbers: &[usize], files: &[PathBuf]) -> String {
+    // Who was enrolled during the run stands behind all others.
+    let behind = || files.len() + 1 + shown.identity - numbers.len();
+    let number = numbers.get(shown.identity).copied().unwrap_or_else(behind);
+    let file = files.get(number - 1).and_then(|path| absolute(path));
+    let shown = &Shown { identity: number - 1, ..*shown };
     let kept = CONTROLS.iter().filter(|entry| !entry.setting.is_empty());
     let line = |(key, value): (&str, String)| format!("{key} = {}\n", toml_edit::Value::from(value));
-    kept.filter_map(|entry| Some((entry.setting, entry.typed(shown)?))).map(line).collect()
+    let rest: String = kept.filter_map(|entry| Some((entry.setting, entry.typed(shown)?))).map(line).collect();
+    setting(settings::FIRST_FILE, file) + &rest
 }
 
 /// The files of all identities of a run: those that were named, by path or by their names in the library; all of the library

@@ -19,7 +19,7 @@ use super::{RunArgs, opener, people, remember, terminal};
 
 pub(super) use checks::check_badge;
 use checks::{
-    check_every_frame, check_faces, check_model, check_remote, check_sinks, keep_permitted, microphone_asked,
+    check_every_frame, check_faces, check_model, check_remote, check_sinks, first_of, keep_permitted, microphone_asked,
     record_to, shows_pictures,
 };
 pub(crate) use generator::{generator_of, generator_of_others, open_generator};
@@ -29,6 +29,7 @@ pub(crate) use stage::{Makers, Stage};
 pub(super) use summary::{summarize, write_report};
 
 mod checks;
+mod consent;
 mod generator;
 mod run_id;
 mod sinks;
@@ -64,8 +65,8 @@ fn drive(args: &RunArgs) -> Result<()> {
     });
     args.steering.check()?;
     let files = remember::identity_files(args)?;
-    let mut identities = opener::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
-    keep_permitted(args, &mut identities)?;
+    let opened = opener::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
+    let (mut numbers, mut identities): (Vec<_>, Vec<_>) = keep_permitted(args, opened)?.into_iter().unzip();
     check_badge(args.no_badge, &identities)?;
     if identities.is_empty() {
         // Where nobody is shown, and for a first look, the program's own people will do.
@@ -77,9 +78,10 @@ fn drive(args: &RunArgs) -> Result<()> {
             ));
         }
         identities = people::enroll()?;
+        numbers = (files.len() + 1..).take(identities.len()).collect();
     }
     check_faces(args, &identities)?;
-    let first = (args.first - 1).min(identities.len() - 1);
+    let first = first_of(args, &numbers, &identities);
     let beside = (args.faces == 2).then_some(usize::from(first == 0));
     let shown: Vec<_> = std::iter::once(first).chain(beside).map(|i| &*identities[i]).collect();
     // Cameras that were begun on the page of the last run count as if they had been asked for.
@@ -112,8 +114,11 @@ fn drive(args: &RunArgs) -> Result<()> {
     let frame_rate_hz = source.frame_rate_hz().unwrap_or(30.0);
     let figures = Arc::new(LiveFigures::default());
     let is_motion = matches!(args.source, SourceSpec::Motion(_));
-    let memory =
-        args.held.is_remembered.then(|| remember::Memory::begin(args, &files, Arc::clone(&figures))).transpose()?;
+    let memory = args
+        .held
+        .is_remembered
+        .then(|| remember::Memory::begin(args, &files, numbers, Arc::clone(&figures)))
+        .transpose()?;
     let stage = Stage {
         size_px: frame.generated_px,
         every_frame: args.every_frame,
@@ -131,6 +136,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         library: Library::of_user().ok().filter(|_| !args.no_settings),
         steering: args.steering.clone(),
         first,
+        purpose: args.purpose.clone(),
         is_motion,
         tracking: TrackerOptions { holds_covered: args.hold_covered, ..TrackerOptions::default() },
         figures,

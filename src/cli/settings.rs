@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
@@ -198,7 +198,9 @@ pub(crate) fn complete(
     let mut completed = parse(&layers)?;
     let is_remembered = has_settings && is_live(&completed);
     if is_remembered {
-        for setting in last_run(command) {
+        // Who is first is a number in the last run's list, not in one that is typed now.
+        let is_list_typed = run.value_source("identity") == Some(ValueSource::CommandLine);
+        for setting in last_run(command).into_iter().filter(|setting| !(is_list_typed && setting.key == "first")) {
             layers.add(setting, Origin::LastRun);
         }
         completed = parse(&layers)?;
@@ -207,6 +209,9 @@ pub(crate) fn complete(
     Ok((completed, held))
 }
 
+/// What the last run notes beside its settings: the file of who was shown.
+pub(crate) const FIRST_FILE: &str = "first-file";
+
 /// How the last run was left, as far as that can be had again.
 fn last_run(command: &Command) -> Vec<Setting> {
     let read = last_path().and_then(|path| SettingsFile::read(&path)?.map_or(Ok(Vec::new()), |file| file.settings()));
@@ -214,14 +219,43 @@ fn last_run(command: &Command) -> Vec<Setting> {
         log::warn!("how the last run was left is not known: {error}");
         Vec::new()
     });
-    let is_there = |setting: &Setting| {
-        let is_gone = setting.key == "identity" && setting.values.iter().any(|path| !PathBuf::from(path).is_file());
-        if is_gone {
-            log::warn!("an identity of the last run is not there any more: {}", setting.values.join(", "));
+    let first_file = settings.iter().find(|setting| setting.key == FIRST_FILE).and_then(|found| found.values.first());
+    let first_file = first_file.map(PathBuf::from);
+    let mut is_list_whole = true;
+    let there = settings.into_iter().filter_map(|mut setting| {
+        if ["identity", "key", "passphrase-file"].contains(&&*setting.key) {
+            let (there, gone): (Vec<_>, Vec<_>) =
+                setting.values.into_iter().partition(|path| Path::new(path).is_file());
+            if !gone.is_empty() {
+                log::warn!("--{} of the last run is not there any more: {}", setting.key, gone.join(", "));
+                is_list_whole &= setting.key != "identity";
+            }
+            setting.values = there;
         }
-        !is_gone && check(command, setting).is_ok()
-    };
-    settings.into_iter().filter(is_there).collect()
+        (!setting.values.is_empty() && check(command, &setting).is_ok()).then_some(setting)
+    });
+    let mut there: Vec<_> = there.collect();
+    let list = there.iter().find(|setting| setting.key == "identity");
+    let list = list.map_or_else(library, |list| list.values.iter().map(PathBuf::from).collect());
+    // The number that who was shown has now; without a file, what was noted holds as long as nobody is missing.
+    let place = |file: &PathBuf| list.iter().position(|path| path.canonicalize().is_ok_and(|path| path == *file));
+    let number = first_file.as_ref().map(|file| place(file).map(|place| (1 + place).to_string()));
+    there.retain_mut(|setting| match &number {
+        _ if setting.key != "first" => true,
+        Some(Some(number)) => {
+            setting.values = vec![number.clone()];
+            true
+        }
+        Some(None) => false,
+        None => is_list_whole,
+    });
+    there
+}
+
+/// The files of the user's library, in its order.
+fn library() -> Vec<PathBuf> {
+    let shelved = settings::Library::of_user().and_then(|library| library.list());
+    shelved.unwrap_or_default().into_iter().map(|shelved| shelved.path).collect()
 }
 
 fn rows(options: &[&Arg], completed: &ArgMatches, layers: &Layers<'_>) -> Vec<Row> {

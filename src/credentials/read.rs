@@ -13,7 +13,7 @@ use serde_json::json;
 use x509_parser::pem::Pem;
 
 use super::key::own_fingerprints;
-use super::{CONSENT_LABEL, ManifestFinding, ManifestSigner, ManifestState, mark_of, sidecar};
+use super::{CONSENT_LABEL, ManifestFinding, ManifestSigner, ManifestState, embedding_format, mark_of, sidecar};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::files;
 use crate::identity::{DisclosedConsent, sha256};
@@ -62,11 +62,13 @@ pub fn read(path: &Path, looks_beside: bool) -> Result<Option<ManifestFinding>> 
     let mut whole = file()?;
     let found =
         guarded(|| Reader::from_context(context()?).with_manifest_data_and_stream(&manifest, &hint, &mut whole));
-    Ok(Some(match found {
+    let found = match found {
         Ok(Ok(reader)) => finding(&reader, true),
         Ok(Err(error)) => ManifestFinding::unreadable(plain(&error.to_string()), true),
         Err(error) => ManifestFinding::unreadable(plain(&error.to_string()), true),
-    }))
+    };
+    // Of a file that would hold its own, what lies beside it and does not fit is that of another one of this name.
+    Ok(Some(found).filter(|found| found.is_intact() || embedding_format(path).is_none()))
 }
 
 /// Nothing is fetched, and no list says whom to trust: that is for whoever verifies to judge.

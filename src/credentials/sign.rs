@@ -10,22 +10,11 @@ use c2pa::{BoxedSigner, Builder, Context, SigningAlg, create_signer, hash_stream
 use serde_json::json;
 
 use super::read::guarded;
-use super::{CONSENT_LABEL, RecordingKey, SOURCE_TYPE, Statement, binding_of, sidecar};
+use super::{CONSENT_LABEL, RecordingKey, SOURCE_TYPE, Statement, binding_of, embedding_format, sidecar};
 use crate::error::{ErrorKind, OrError as _, Result};
 
 /// Of a larger recording the copy in work lies in the system's folder for temporary files, not in memory, in MB.
 const MAX_IN_MEMORY_MB: usize = 64;
-
-/// The kind of file as C2PA knows it; `None` where it has no place for a manifest.
-fn embedding_format(path: &Path) -> Option<&'static str> {
-    Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "mp4" => "video/mp4",
-        "mov" => "video/quicktime",
-        "avi" => "video/avi",
-        "png" => "image/png",
-        _ => return None,
-    })
-}
 
 /// Signs recordings and stills with a key of this machine.
 pub struct Credentials {

@@ -33,11 +33,11 @@ pub(crate) use self::player::planes;
 pub use self::player::{FrameInputs, IdentityTensors, Introduction, encode, typical};
 
 /// Identities that stay ready: as many as there are keys to switch between them.
-const MAX_KEPT: usize = 9;
+pub(crate) const MAX_KEPT: usize = 9;
 
 /// Views of all kept identities together: each has an executor of its own. Those kept longest go first; the newest stays,
 /// however many it has.
-const MAX_KEPT_VIEWS: usize = 16;
+pub(crate) const MAX_KEPT_VIEWS: usize = 16;
 
 /// An identity that takes longer to prepare hangs in a driver.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest as _, Sha256};
 
 use super::signing::{self, Signer};
-use super::{Identity, Manifest, PhotoCrop, SideView, WholePhoto};
+use super::{Consent, Identity, Manifest, PhotoCrop, SideView, WholePhoto};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Picture;
 use crate::geometry::{FaceShape, HeadPose, Landmarks, N_COEFFICIENTS, N_LANDMARKS};
@@ -24,6 +24,8 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Names of people are shown in titles and lists.
 const MAX_NAME_CHARS: usize = 64;
+/// The longest other text, in characters.
+const MAX_TEXT_CHARS: usize = 400;
 
 fn refused(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Identity, reason.into())
@@ -102,6 +104,22 @@ fn view_names(view: usize) -> [String; 5] {
     ["portrait", "matte", "landmarks_px", "coefficients", "pose"].map(|what| format!("view{view}_{what}"))
 }
 
+/// Refuses texts that could play tricks where they are printed: they are whoever's who made the file.
+fn check_texts(consent: &Consent) -> Result<()> {
+    let is_turn = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_plain =
+        |text: &str| text.chars().count() <= MAX_TEXT_CHARS && !text.contains(|c| char::is_control(c) || is_turn(c));
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hashes = [consent.statement_sha256.as_deref(), consent.spoken.as_ref().map(|spoken| &*spoken.sha256)];
+    if !is_plain(&consent.by) || !consent.purpose.as_deref().is_none_or(is_plain) {
+        return Err(refused(format!("who agreed and for what must be at most {MAX_TEXT_CHARS} printable characters")));
+    }
+    if !hashes.into_iter().flatten().all(is_hash) {
+        return Err(refused("the hash of a statement must be 64 hexadecimal digits"));
+    }
+    Ok(())
+}
+
 /// Reads an identity from a file's bytes and checks all of it.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
     let torn = || "expected an identity file made by `effigy enroll`, found something else or a torn file".to_owned();
@@ -131,9 +149,15 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Identity> {
         return Err(refused(format!("the name must have 1 to {MAX_NAME_CHARS} printable characters")));
     }
 
+    check_texts(&manifest.consent)?;
+
     let tensors = SafeTensors::deserialize(bytes).or_error(ErrorKind::Identity, torn)?;
     if tensors.len() != manifest.tensors.len() {
         return Err(refused(format!("{} tensors expected, {} found", manifest.tensors.len(), tensors.len())));
+    }
+    // As many, and each that was signed: none is there that was not.
+    if let Some(name) = manifest.tensors.keys().find(|name| tensors.tensor(name).is_err()) {
+        return Err(refused(format!("the tensor \"{name}\" is missing")));
     }
     let tensor = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<&[u8]> {
         let view =

@@ -23,7 +23,8 @@ impl Identity {
         }
         if let Some(given) = consent.purpose.as_deref().filter(|given| purpose != Some(*given)) {
             return refused(format!(
-                "the consent is for \"{given}\" only; if that is what this is, say --purpose '{given}'"
+                "the consent is for \"{given}\" only; if that is what this is, say --purpose '{}', or \"purpose\" in a job",
+                given.replace('\'', "'\\''")
             ));
         }
         let record = self.revocation()?;

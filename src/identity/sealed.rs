@@ -184,14 +184,23 @@ impl Opener {
     /// [`ErrorKind::Config`] when it is sealed and what opens it was not given; [`ErrorKind::Identity`] with the reason why it
     /// is refused: a wrong passphrase or key, a torn or changed file, too much work; [`ErrorKind::Io`] when it cannot be read.
     pub fn identity(&self, path: &Path) -> Result<Identity> {
+        self.identity_of(path, Self::read(path)?)
+    }
+
+    /// The bytes of an identity's file, sealed or not.
+    pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         let about = || {
             let advice = if path.exists() { "" } else { "; make one with `effigy enroll PHOTO -o NAME.effigy`" };
             format!("cannot read the identity {}{advice}", path.display())
         };
-        let bytes = crate::files::read(path, container::MAX_FILE_BYTES + MAX_ADDED_BYTES).map_err(|error| {
+        crate::files::read(path, container::MAX_FILE_BYTES + MAX_ADDED_BYTES).map_err(|error| {
             let is_large = error.kind() == std::io::ErrorKind::FileTooLarge;
             Error::new(if is_large { ErrorKind::Identity } else { ErrorKind::Io }, about()).because(error)
-        })?;
+        })
+    }
+
+    /// The identity in the bytes of a file, which `path` names.
+    pub(crate) fn identity_of(&self, path: &Path, bytes: Vec<u8>) -> Result<Identity> {
         self.open(path, bytes, container::MAX_FILE_BYTES)
             .and_then(|bytes| Identity::from_bytes(&bytes))
             .map_err(|error| Error::new(error.kind(), format!("cannot use {}", path.display())).because(error))

@@ -80,13 +80,16 @@ impl Signer {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).or_error(ErrorKind::Io, about)?;
         }
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).or_error(ErrorKind::Io, about)?;
-        std::io::Write::write_all(&mut file, hex(&secret).as_bytes()).or_error(ErrorKind::Io, about)?;
-        Ok(Self { key: SigningKey::from_bytes(&secret) })
+        let part = path.with_extension(format!("key.{}.part", std::process::id()));
+        let outcome = publish(&part, path, hex(&secret).as_bytes());
+        let _ = std::fs::remove_file(&part);
+        match outcome {
+            // Another process was faster: its key is this user's.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Self::open_at(path)?.ok_or_else(|| Error::new(ErrorKind::Io, about()).because(error))
+            }
+            outcome => outcome.or_error(ErrorKind::Io, about).map(|()| Self { key: SigningKey::from_bytes(&secret) }),
+        }
     }
 
     /// The public half of the key, hexadecimal: it names the maker.
@@ -97,6 +100,24 @@ impl Signer {
     /// Signs `message`; the signature is hexadecimal.
     pub fn sign(&self, message: &[u8]) -> String {
         hex(&self.key.sign(message).to_bytes())
+    }
+}
+
+/// Writes a file that only its owner can read and gives it its name, whole, unless there is one of that name.
+fn publish(part: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(part)?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()?;
+    match std::fs::hard_link(part, path) {
+        // A file system without links.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && !path.exists() => {
+            std::fs::rename(part, path)
+        }
+        outcome => outcome,
     }
 }
 

@@ -14,12 +14,14 @@ use super::{MotionFrame, MotionSink, names};
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::files;
 
-/// Writes every frame as a line.
+/// Writes every frame as a line. The file is as it was until the first frame.
 pub struct MotionFileSink {
     name: String,
     path: PathBuf,
     out: BufWriter<File>,
     is_csv: bool,
+    /// Whether there was no such file before.
+    is_new: bool,
     first_secs: Option<f64>,
 }
 
@@ -31,17 +33,29 @@ impl MotionFileSink {
     pub fn create(path: &Path) -> Result<Self> {
         let about = || format!("cannot write the motion file {}", path.display());
         files::check_regular(path).or_error(ErrorKind::Config, about)?;
-        let mut out = BufWriter::new(File::create(path).or_error(ErrorKind::Io, about)?);
+        let is_new = !path.exists();
+        // Shows that it can be written, and takes nothing away: the run may still fail to start.
+        let out = BufWriter::new(File::options().append(true).create(true).open(path).or_error(ErrorKind::Io, about)?);
         let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        if is_csv {
+        let (name, path) = (format!("motion to {}", path.display()), path.to_owned());
+        Ok(Self { name, path, out, is_csv, is_new, first_secs: None })
+    }
+
+    /// Begins the file anew.
+    fn begin(&mut self) -> std::io::Result<()> {
+        self.out.get_ref().set_len(0)?;
+        if self.is_csv {
             let names: Vec<_> = names::arkit().map(|(_, name)| name).collect();
             let head = "secs,seen,head_x,head_y,head_z,head_w,head_x_cm,head_y_cm,head_z_cm";
-            writeln!(out, "{head},{}", names.join(",")).or_error(ErrorKind::Io, about)?;
+            writeln!(self.out, "{head},{}", names.join(","))?;
         }
-        Ok(Self { name: format!("motion to {}", path.display()), path: path.to_owned(), out, is_csv, first_secs: None })
+        Ok(())
     }
 
     fn write(&mut self, frame: &MotionFrame) -> std::io::Result<()> {
+        if self.first_secs.is_none() {
+            self.begin()?;
+        }
         let secs = frame.secs - *self.first_secs.get_or_insert(frame.secs);
         let (turn, place) = (frame.head_rotation.to_array(), frame.head_cm.to_array());
         if self.is_csv {
@@ -69,6 +83,15 @@ impl MotionSink for MotionFileSink {
 
     fn send(&mut self, frame: &MotionFrame) -> Result<()> {
         self.write(frame).or_error(ErrorKind::Io, || format!("cannot write the motion file {}", self.path.display()))
+    }
+}
+
+impl Drop for MotionFileSink {
+    fn drop(&mut self) {
+        if self.is_new && self.first_secs.is_none() {
+            // Nothing was ever in it; one that cannot be removed does no harm.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -107,6 +130,23 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let columns: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(columns, [60, 60]);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_take_of_before_stays_until_there_is_a_new_one() {
+        let path = std::env::temp_dir().join(format!("effigy-motion-{}-take.jsonl", std::process::id()));
+        drop(MotionFileSink::create(&path).unwrap());
+        assert!(!path.exists(), "a file without a frame is left");
+        std::fs::write(&path, "a take of before\n".repeat(1000)).unwrap();
+        drop(MotionFileSink::create(&path).unwrap());
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("a take of before"));
+        let mut sink = MotionFileSink::create(&path).unwrap();
+        sink.send(&lively(3)).unwrap();
+        sink.send(&lively(4)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().filter(|line| parse_line(line.as_bytes()).is_some()).count(), 2);
+        assert_eq!(text.lines().count(), 2);
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -21,8 +21,10 @@ impl UdpMotionSink {
     pub fn open(protocol: Protocol, address: &str) -> Result<Self> {
         let about =
             || format!("cannot send motion to {address}; give HOST:PORT, such as 127.0.0.1:{}", protocol.port());
-        let found = address.to_socket_addrs().or_error(ErrorKind::Config, about)?.next();
-        let to = found.ok_or_else(|| Error::new(ErrorKind::Config, about()))?;
+        let found: Vec<_> = address.to_socket_addrs().or_error(ErrorKind::Config, about)?.collect();
+        // Receivers of this scene listen at IPv4, also where a name such as localhost means IPv6 first.
+        let to = found.iter().find(|address| address.is_ipv4()).or(found.first());
+        let to = *to.ok_or_else(|| Error::new(ErrorKind::Config, about()))?;
         let any: SocketAddr = if to.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
         let socket = UdpSocket::bind(any).or_error(ErrorKind::Io, about)?;
         socket.connect(to).or_error(ErrorKind::Io, about)?;

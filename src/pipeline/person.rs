@@ -8,6 +8,7 @@ use crate::composite::{Compositor, OutFrame};
 use crate::drive::{DriveOptions, Driver, DrivingSignal, Motion, Presence};
 use crate::error::Result;
 use crate::frame::Rgba;
+use crate::generate::neural::{MAX_KEPT, MAX_KEPT_VIEWS};
 use crate::generate::{Generator, Portrait};
 use crate::identity::Identity;
 use crate::trace::Trace;
@@ -78,8 +79,13 @@ impl Person {
             let identity = &identities[index];
             return Ok(self.generator.prepare(identity)? & self.compositor.prepare(identity)?);
         }
-        for identity in identities {
-            if !self.generator.prepare(identity)? {
+        // No more than are kept: one that makes another one go would be made without end.
+        let (mut n, mut n_views) = (0, 0);
+        for (index, identity) in identities.iter().enumerate() {
+            if index != self.shown {
+                (n, n_views) = (n + 1, n_views + identity.n_views());
+            }
+            if n > MAX_KEPT || n_views > MAX_KEPT_VIEWS || !self.generator.prepare(identity)? {
                 break;
             }
         }

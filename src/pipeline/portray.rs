@@ -441,14 +441,22 @@ impl Portrayer {
 fn hand_over(out: &OutFrame, outlet: &mut Outlet, ending: &Ending, figures: Option<&LiveFigures>) -> bool {
     let demand = outlet.demand.as_ref();
     let is_picture_asked = demand.is_some_and(|demand| demand.claim_picture());
+    let mut was_picture_asked = false;
     let published = outlet.frames.publish_with(|spare| {
+        was_picture_asked = spare.is_picture_asked;
         spare.copy_from(out);
         spare.is_picture_asked = is_picture_asked;
     });
     match published {
         Published::InTime => false,
         Published::Dropped => {
-            demand.into_iter().for_each(|demand| demand.count_loss());
+            if let Some(demand) = demand {
+                demand.count_loss();
+                // The one that nobody has read was the picture that was asked for: another one will be.
+                if was_picture_asked {
+                    demand.take_picture();
+                }
+            }
             if let Some(figures) = figures {
                 figures.count_drop();
             }

@@ -196,6 +196,9 @@ impl Watcher {
     /// Forgets everything that was measured in another camera's pixels.
     fn look_anew(&mut self) {
         self.tracker.reset();
+        if let Some(encoder) = &mut self.encoder {
+            encoder.reset();
+        }
         for watched in self.watched() {
             watched.is_seen = false;
             (*watched.motion).clone_from(&DenseMotion::NONE);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Array, Document, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, Value};
 
 use super::write_atomically;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,7 +68,7 @@ impl SettingsFile {
     /// [`ErrorKind::Config`] when there is no such profile, or a value is a table or date.
     pub fn profile(&self, name: &str) -> Result<Vec<Setting>> {
         let profiles = self.document.get(PROFILES).and_then(Item::as_table_like);
-        let Some(table) = profiles.and_then(|profiles| profiles.get(name)).and_then(Item::as_table) else {
+        let Some(table) = profiles.and_then(|profiles| profiles.get(name)).and_then(Item::as_table_like) else {
             let names: Vec<_> = profiles.into_iter().flat_map(|table| table.iter()).map(|(name, _)| name).collect();
             let has = if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(", ")) };
             let message = format!(
@@ -85,7 +85,7 @@ impl SettingsFile {
         refused(&self.path, Some(line), what)
     }
 
-    fn of_table(&self, table: &Table, is_top: bool) -> Result<Vec<Setting>> {
+    fn of_table(&self, table: &dyn TableLike, is_top: bool) -> Result<Vec<Setting>> {
         let mut settings = Vec::new();
         for (key, item) in table.iter().filter(|(key, _)| !(is_top && *key == PROFILES)) {
             let span = table.key(key).and_then(toml_edit::Key::span).or_else(|| item.span());
@@ -105,6 +105,9 @@ impl SettingsFile {
 
 /// What to do about a file that cannot be used.
 const ADVICE: &str = "correct it with `effigy config edit`, or go without it once with --no-settings";
+
+/// What is said of a profile that lines can neither be added to nor taken from.
+const MISPLACED: &str = "`profiles` must hold tables such as [profiles.stream]";
 
 fn refused(path: &Path, line: Option<usize>, what: &str) -> Error {
     let line = line.map_or(String::new(), |line| format!(", line {line}"));
@@ -162,8 +165,14 @@ pub fn set(path: &Path, profile: Option<&str>, key: &str, values: &[String]) -> 
 pub fn unset(path: &Path, profile: Option<&str>, key: &str) -> Result<()> {
     let Some(file) = SettingsFile::read(path)? else { return Ok(()) };
     let root = file.document.as_table();
-    let in_profile = |name| root.get(PROFILES)?.as_table_like()?.get(name)?.as_table();
-    let Some(table) = profile.map_or(Some(root), in_profile) else { return Ok(()) };
+    let in_profiles = |name| root.get(PROFILES)?.as_table_like()?.get(name);
+    let table = match profile {
+        None => root,
+        Some(name) => match in_profiles(name).map(Item::as_table) {
+            None => return Ok(()),
+            Some(table) => table.ok_or_else(|| refused(path, None, MISPLACED))?,
+        },
+    };
     let begin = table.key(key).and_then(toml_edit::Key::span);
     let end = table.get(key).and_then(Item::span);
     let (Some(begin), Some(end)) = (begin, end) else { return Ok(()) };
@@ -181,7 +190,7 @@ fn change(path: &Path, profile: Option<&str>, work: impl FnOnce(&mut Table)) -> 
     let mut document: DocumentMut = text
         .parse()
         .map_err(|error: toml_edit::TomlError| refused(path, line_of(&text, error.span()), error.message()))?;
-    let misplaced = || refused(path, None, "`profiles` must hold tables such as [profiles.stream]");
+    let misplaced = || refused(path, None, MISPLACED);
     let table = match profile {
         None => document.as_table_mut(),
         Some(name) => {
@@ -199,12 +208,12 @@ fn change(path: &Path, profile: Option<&str>, work: impl FnOnce(&mut Table)) -> 
     write_atomically(path, document.to_string().as_bytes())
 }
 
-/// A number or truth where it is one, else a text.
+/// A number or truth where it is one and would be typed so, else a text: a folder called 2024.10 is none.
 fn guess(text: &str) -> Value {
     match (text.parse::<bool>(), text.parse::<i64>(), text.parse::<f64>()) {
         (Ok(is), ..) => is.into(),
-        (_, Ok(number), _) => number.into(),
-        (_, _, Ok(number)) if number.is_finite() => number.into(),
+        (_, Ok(number), _) if number.to_string() == text => number.into(),
+        (_, Err(_), Ok(number)) if number.is_finite() && number.to_string() == text => number.into(),
         _ => text.into(),
     }
 }
@@ -272,6 +281,34 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("mirror"), "{text}");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_only_looks_like_a_number_stays_as_it_was_typed() {
+        let path = file("");
+        let typed = ["007", "2024.10", "1e3", "+5", "1.5", "-3", "true", "inf", "0.30"];
+        for value in typed {
+            set(&path, None, "identity", &[value.to_owned()]).unwrap();
+            let settings = SettingsFile::read(&path).unwrap().unwrap().settings().unwrap();
+            assert_eq!(settings[0].values, [value]);
+        }
+        set(&path, None, "identity", &["1.5".to_owned()]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "identity = 1.5\n");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn an_inline_profile_is_read_and_its_lines_are_not_guessed() {
+        let text = "profiles = { stream = { size = 1024 } }\n";
+        let path = file(text);
+        let read = SettingsFile::read(&path).unwrap().unwrap().profile("stream").unwrap();
+        assert_eq!((&*read[0].key, &*read[0].values[0]), ("size", "1024"));
+        for outcome in [unset(&path, Some("stream"), "size"), set(&path, Some("stream"), "size", &["512".to_owned()])] {
+            assert!(outcome.unwrap_err().to_string().contains("[profiles.stream]"));
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        unset(&path, Some("call"), "size").unwrap();
         std::fs::remove_file(path).unwrap();
     }
 }

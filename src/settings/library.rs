@@ -121,10 +121,11 @@ impl Library {
     /// When the file is no identity, the name is taken, or nothing can be written.
     pub fn add(&self, file: &Path, name: &str, opener: &Opener) -> Result<Shelved> {
         let path = self.free_place(name)?;
-        opener.identity(file)?;
+        let mut order = self.names_with_room()?;
+        // Read once: a pipe gives it once only, and what was checked is what is kept.
+        let bytes = Opener::read(file)?;
+        opener.identity_of(file, bytes.clone())?;
         // A sealed one is kept sealed.
-        let bytes = std::fs::read(file).or_error(ErrorKind::Io, || format!("cannot read {}", file.display()))?;
-        let mut order = self.names()?;
         write_atomically(&path, &bytes)?;
         order.push(name.to_owned());
         self.write_order(&order)?;
@@ -143,13 +144,7 @@ impl Library {
         // Room for a number.
         let stem: String = stem.chars().take(MAX_NAME_CHARS - 4).collect();
         let stem = if stem.trim().is_empty() { "identity" } else { stem.trim() };
-        let mut order = self.names()?;
-        if order.len() >= MAX_IDENTITIES {
-            let message = format!(
-                "the library is full: it holds {MAX_IDENTITIES} identities; `effigy identities remove NAME` makes room"
-            );
-            return Err(Error::new(ErrorKind::Config, message));
-        }
+        let mut order = self.names_with_room()?;
         let (mut name, mut number) = (stem.to_owned(), 1);
         let path = loop {
             let path = self.place(&name)?;
@@ -268,6 +263,18 @@ impl Library {
 
     fn names(&self) -> Result<Vec<String>> {
         Ok(self.list()?.into_iter().map(|shelved| shelved.name).collect())
+    }
+
+    /// All names, where one more can be added.
+    fn names_with_room(&self) -> Result<Vec<String>> {
+        let names = self.names()?;
+        if names.len() < MAX_IDENTITIES {
+            return Ok(names);
+        }
+        let message = format!(
+            "the library is full: it holds {MAX_IDENTITIES} identities; `effigy identities remove NAME` makes room"
+        );
+        Err(Error::new(ErrorKind::Config, message))
     }
 
     fn order(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use crate::credentials::Signing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::microphone::Microphone;
 
+use super::recorder::RATES_HZ;
 use super::signed::SignedRecording;
 use super::{
     CameraOptions, Codec, Delivery, NullSink, RateMode, Recorder, RecorderOptions, SequenceSink, Sink, SinkSpec,
@@ -62,7 +63,9 @@ pub fn open(spec: &SinkSpec, options: &SinkOptions) -> Result<Box<dyn Sink + Sen
                 (false, false) => RateMode::Variable,
                 (false, true) => RateMode::Constant,
             };
-            let plain = RecorderOptions::new(options.size_px, options.rate_hz);
+            // A camera may promise more than any file can hold.
+            let rate_hz = options.rate_hz.clamp(*RATES_HZ.start(), *RATES_HZ.end());
+            let plain = RecorderOptions::new(options.size_px, rate_hz);
             let (codec, sound, microphone) = (options.codec.clone(), options.sound.clone(), options.microphone.clone());
             let recorder = Recorder::open(path, &RecorderOptions { mode, codec, sound, microphone, ..plain })?;
             match options.signing.clone() {

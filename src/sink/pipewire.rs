@@ -133,7 +133,10 @@ fn run(
     let (mut pause, mut retry) = (FIRST_PAUSE, Instant::now());
     let mut picture = Rgba::default();
     loop {
-        let wait = pacer.wait(Instant::now()).max(Duration::from_millis(1));
+        let now = Instant::now();
+        // While it is lost there is nothing to do until it is looked for; a picture wakes the loop, and so does the end.
+        let wait = if session.is_some() { pacer.wait(now) } else { retry.saturating_duration_since(now) };
+        let wait = wait.max(Duration::from_millis(1));
         main_loop.loop_().iterate(Timeout::Finite(wait));
         match pictures.receive(&mut picture, Duration::ZERO) {
             Received::Fresh => {

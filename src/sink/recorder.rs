@@ -4,7 +4,7 @@
 //! .mkv; of .avi, which knows constant rates only, about as much, without an index.
 
 use std::fs::OpenOptions;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use crate::clock::Timestamp;
@@ -38,6 +38,9 @@ const QUEUE: usize = 8;
 /// Space that is left free, so that the file's index still fits behind its pictures.
 const RESERVE_BYTES: u64 = 32 << 20;
 
+/// Rates that a file can have, in frames a second: also those of slides and of time lapse.
+pub(super) const RATES_HZ: RangeInclusive<f64> = 0.01..=240.0;
+
 /// Refuses a disk that is nearly full, for a file beside recordings.
 pub(super) fn check_room(path: &Path) -> Result<()> {
     check_space(path.parent().unwrap_or(path), RESERVE_BYTES, free_bytes)
@@ -60,7 +63,7 @@ pub struct RecorderOptions {
     /// The size of all frames, (width, height). Where the coding requires it, an odd size is made even by repeating its
     /// last row or column.
     pub size_px: (usize, usize),
-    /// The file's rate in frames a second, 1..=240.
+    /// The file's rate in frames a second, 0.01..=240.
     pub rate_hz: f64,
     /// How frames become the file's pictures.
     pub mode: RateMode,
@@ -101,6 +104,8 @@ pub struct Recorder {
     n_dropped: u64,
     /// Whether who drives hides.
     is_muted: bool,
+    /// Whether there was no such file before.
+    is_new: bool,
     is_finished: bool,
     /// Bytes left on the disk of a path, where that can be told; replaced in tests.
     free_bytes: fn(&Path) -> Option<u64>,
@@ -121,8 +126,8 @@ impl Recorder {
             let message = format!("a video of {width_px}x{height_px} was asked for; give a size from 2 to 8192");
             return Err(Error::new(ErrorKind::Config, message));
         }
-        if !(1.0..=240.0).contains(&options.rate_hz) {
-            let message = format!("a video of {} frames a second was asked for; give 1 to 240", options.rate_hz);
+        if !RATES_HZ.contains(&options.rate_hz) {
+            let message = format!("a video of {} frames a second was asked for; give 0.01 to 240", options.rate_hz);
             return Err(Error::new(ErrorKind::Config, message));
         }
         let is_new = !path.exists();
@@ -149,6 +154,7 @@ impl Recorder {
             n_written: 0,
             n_dropped: 0,
             is_muted: false,
+            is_new,
             is_finished: false,
             free_bytes,
         })
@@ -206,8 +212,12 @@ impl Recorder {
     /// Completes the file early and says what it holds.
     fn cut_short(&mut self, error: Error) -> Error {
         match self.finish() {
+            Ok(()) if self.n_written == 0 => {
+                let message = format!("nothing was recorded to {}", self.path.display());
+                Error::new(error.kind(), message).because(error)
+            }
             Ok(()) => {
-                let secs = self.video.n_whole() as f64 / self.options.rate_hz;
+                let secs = self.video.whole_secs();
                 let message = format!("the recording ends; {} holds the first {secs:.1} s", self.path.display());
                 Error::new(error.kind(), message).because(error)
             }
@@ -262,11 +272,18 @@ impl Sink for Recorder {
             Err(Trouble::Disk(error)) if error.kind() == std::io::ErrorKind::StorageFull => Ok(()),
             outcome => outcome.map_err(|trouble| explain(&self.path, &self.options, trouble)),
         };
-        if self.n_written == 0 {
-            // A video without pictures cannot be played.
+        if self.n_written == 0 && self.is_new {
+            // A video without pictures cannot be played. One of before was not touched.
             return std::fs::remove_file(&self.path).map_err(|error| cannot_write(&self.path, error));
         }
         outcome
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Completed already, unless what it recorded broke down, and said so.
+        let _ = self.finish();
     }
 }
 

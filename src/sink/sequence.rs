@@ -31,6 +31,8 @@ pub struct SequenceSink {
     after: String,
     n_digits: usize,
     pictures: PngWriter,
+    /// Whether there was no first picture before.
+    is_new: bool,
     n_written: u64,
 }
 
@@ -51,13 +53,14 @@ impl SequenceSink {
             let message = format!("{} lacks one place for the frame's number, such as %04d", pattern.display());
             return Err(Error::new(ErrorKind::Config, message));
         };
-        let sink = Self {
+        let mut sink = Self {
             name: format!("{}, PNG", pattern.display()),
             folder: pattern.parent().unwrap_or(Path::new("")).to_owned(),
             before: before.to_owned(),
             after: after.to_owned(),
             n_digits,
             pictures: PngWriter::new(signing),
+            is_new: true,
             n_written: 0,
         };
         let first = sink.path(1);
@@ -65,8 +68,9 @@ impl SequenceSink {
             std::fs::create_dir_all(&sink.folder).map_err(|error| cannot_write(&sink.folder, error))?;
         }
         files::check_regular(&first).map_err(|error| cannot_write(&first, error))?;
-        // The first picture's file is made now, so that a run does not start in vain.
-        File::create(&first).map_err(|error| cannot_write(&first, error))?;
+        // The first picture's file is made now, so that a run does not start in vain; one of before stays until it is replaced.
+        sink.is_new = !first.exists();
+        File::options().create(true).append(true).open(&first).map_err(|error| cannot_write(&first, error))?;
         Ok(sink)
     }
 
@@ -103,7 +107,7 @@ impl Sink for SequenceSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        if self.n_written == 0 {
+        if self.n_written == 0 && self.is_new {
             // The empty file made by `open`; without it there is nothing to complete.
             let _ = std::fs::remove_file(self.path(1));
         }

@@ -112,7 +112,13 @@ impl Writer {
         let mut pacer = Pacer::new(self.options.rate_hz);
         let mut picture = beside(self.options.size_px);
         loop {
-            match pictures.receive(&mut picture, pacer.wait(Instant::now())) {
+            let now = Instant::now();
+            // While it is lost there is nothing to do until it is looked for.
+            let wait = match self.device {
+                Some(_) => pacer.wait(now),
+                None => self.retry.saturating_duration_since(now),
+            };
+            match pictures.receive(&mut picture, wait) {
                 Received::Fresh => pacer.offer(),
                 Received::Idle => {}
                 Received::Closed => return,

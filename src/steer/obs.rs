@@ -157,16 +157,30 @@ fn controls_for(rules: &[SceneRule], scene: &str, shown: &Shown) -> Vec<Control>
     }
 }
 
-/// Scenes that OBS was asked for and has not said yet: its saying them is nobody's wish.
+/// What OBS shows, and the scenes that it was asked for and has not said yet: its saying those is nobody's wish.
 #[cfg_attr(not(feature = "obs"), allow(dead_code, reason = "asked by the link alone"))]
 #[derive(Default)]
-struct Echoes {
-    /// Each scene once, and when it was asked for last.
+struct Program {
+    /// The scene that OBS said last.
+    current: Option<String>,
+    /// Each scene that was asked for once, and when it was asked for last.
     own: Vec<(String, Instant)>,
 }
 
 #[cfg_attr(not(feature = "obs"), allow(dead_code, reason = "asked by the link alone"))]
-impl Echoes {
+impl Program {
+    /// A program whose scene is known.
+    fn new(current: Option<String>) -> Self {
+        Self { current, own: Vec::new() }
+    }
+
+    /// Whether OBS must be asked for a scene. Of one that it shows already it would say nothing, and what somebody switches to
+    /// next would be taken for the answer.
+    fn needs(&self, scene: &str, now: Instant) -> bool {
+        let is_on_its_way = self.own.iter().any(|(_, at)| is_recent(*at, now));
+        is_on_its_way || self.current.as_deref() != Some(scene)
+    }
+
     /// OBS is about to be asked for a scene.
     fn asked(&mut self, scene: &str, now: Instant) {
         self.forget(scene);
@@ -178,12 +192,18 @@ impl Echoes {
         self.own.retain(|(own, _)| own != scene);
     }
 
-    /// Whether a scene that OBS says is one that it was asked for; each time of asking is answered once.
+    /// OBS says that it shows a scene; gives whether it was asked for it. Each time of asking is answered once.
     fn is_echo(&mut self, scene: &str, now: Instant) -> bool {
-        let is_own = self.own.iter().any(|(own, at)| own == scene && now.saturating_duration_since(*at) < ECHO);
+        let is_own = self.own.iter().any(|(own, at)| own == scene && is_recent(*at, now));
         self.forget(scene);
+        self.current = Some(scene.to_owned());
         is_own
     }
+}
+
+/// Whether OBS may still have to say what it was asked for at a time.
+fn is_recent(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) < ECHO
 }
 
 /// The link to OBS, which this build does not have.
@@ -284,11 +304,11 @@ mod tests {
     #[test]
     fn what_obs_says_of_effigys_own_asking_is_not_followed() {
         let all = rules(&["live=Talk", "2=Guest"]);
-        let mut own = Echoes::default();
+        let mut own = Program::default();
         // The card was asked for while OBS still faded to the guest.
         let hidden = Shown { identity: 1, is_card_asked: true, card: Some(CardReason::Paused), ..Shown::default() };
         let begin = Instant::now();
-        let heard = |own: &mut Echoes, scene, ms| {
+        let heard = |own: &mut Program, scene, ms| {
             let is_echo = own.is_echo(scene, begin + Duration::from_millis(ms));
             if is_echo { "an echo".to_owned() } else { format!("{:?}", controls_for(&all, scene, &hidden)) }
         };
@@ -305,5 +325,31 @@ mod tests {
         assert_eq!(heard(&mut own, "Guest", 300), "[Card(false)]");
         own.asked("Guest", begin);
         assert_eq!(heard(&mut own, "Guest", 5000), "[Card(false)]");
+    }
+
+    #[test]
+    fn a_scene_that_obs_shows_already_is_not_asked_for_and_has_no_echo() {
+        let all = rules(&["card=Pause", "live=Talk"]);
+        let begin = Instant::now();
+        let at = |secs| begin + Duration::from_secs(secs);
+        let live = Shown::default();
+        let hidden = Shown { is_card_asked: true, card: Some(CardReason::Paused), ..live };
+        let mut program = Program::new(Some("Talk".to_owned()));
+        assert!(!program.needs("Talk", begin));
+        // Somebody hides, shows and hides again in OBS, within the time of an echo; each is followed.
+        for (secs, scene, before, after, change) in [
+            (10, "Pause", live, hidden, "[Card(true)]"),
+            (12, "Talk", hidden, live, "[Card(false)]"),
+            (14, "Pause", live, hidden, "[Card(true)]"),
+        ] {
+            assert!(!program.is_echo(scene, at(secs)), "{scene} at {secs} s");
+            assert_eq!(format!("{:?}", controls_for(&all, scene, &before)), change);
+            // The moment follows; what it asks for is there.
+            assert!(!program.needs(scene_for(&all, &after).unwrap(), at(secs)));
+        }
+        // What OBS shows while it is on its way to another scene is asked for.
+        program.asked("Talk", at(20));
+        assert!(program.needs("Pause", at(20)));
+        assert!(program.is_echo("Talk", at(21)) && !program.needs("Talk", at(21)) && program.needs("Pause", at(21)));
     }
 }

@@ -19,12 +19,23 @@ struct Inner {
     /// What is behind them.
     pending: Vec<u8>,
     failure: Option<io::Error>,
+    /// Whether what was there before has been replaced.
+    is_begun: bool,
     is_closed: bool,
 }
 
 impl Inner {
     fn end(&self) -> u64 {
         self.n_bytes + self.pending.len() as u64
+    }
+
+    /// Replaces what was there before.
+    fn begin(&mut self) -> io::Result<()> {
+        if !self.is_begun {
+            self.file.set_len(0)?;
+            self.is_begun = true;
+        }
+        Ok(())
     }
 
     fn write_at(&mut self, at: u64, range: std::ops::Range<usize>) -> io::Result<()> {
@@ -40,7 +51,8 @@ impl Inner {
         }
         let n_head = N_HEAD_BYTES.min(n_bytes);
         let outcome = self
-            .write_at(self.n_bytes + n_head as u64, n_head..n_bytes)
+            .begin()
+            .and_then(|()| self.write_at(self.n_bytes + n_head as u64, n_head..n_bytes))
             .and_then(|()| self.write_at(self.n_bytes, 0..n_head));
         self.note(outcome)?;
         self.n_bytes += n_bytes as u64;
@@ -59,8 +71,10 @@ impl Inner {
 
     fn close(&mut self) {
         self.is_closed = true;
-        // The first failure is the one that counts.
-        let _ = self.file.set_len(self.n_bytes);
+        if self.is_begun {
+            // The first failure is the one that counts.
+            let _ = self.file.set_len(self.n_bytes);
+        }
     }
 }
 
@@ -69,10 +83,11 @@ impl Inner {
 pub(super) struct MuxedFile(Arc<Mutex<Inner>>);
 
 impl MuxedFile {
-    /// Begins the file, replacing what is there.
+    /// Opens the file. What is there is replaced when something is whole, and not before: the run may still fail to start.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = File::options().write(true).create(true).truncate(true).open(path)?;
-        let inner = Inner { file, at: 0, n_bytes: 0, pending: Vec::new(), failure: None, is_closed: false };
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        let (pending, failure) = (Vec::new(), None);
+        let inner = Inner { file, at: 0, n_bytes: 0, pending, failure, is_begun: false, is_closed: false };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -107,11 +122,16 @@ impl Write for MuxedFile {
         }
         if inner.at == inner.end() {
             inner.pending.extend_from_slice(bytes);
+        } else if inner.at >= inner.n_bytes && inner.at + bytes.len() as u64 <= inner.end() {
+            // A length in what waits still.
+            let begin = (inner.at - inner.n_bytes) as usize;
+            inner.pending[begin..begin + bytes.len()].copy_from_slice(bytes);
         } else {
             // A length that is known at the end.
             inner.commit()?;
             let at = inner.at;
-            let outcome = inner.file.seek(SeekFrom::Start(at)).and_then(|_| inner.file.write_all(bytes));
+            let outcome = inner.begin().and_then(|()| inner.file.seek(SeekFrom::Start(at)));
+            let outcome = outcome.and_then(|_| inner.file.write_all(bytes));
             inner.note(outcome)?;
             inner.n_bytes = inner.n_bytes.max(at + bytes.len() as u64);
         }
@@ -142,12 +162,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_whole_is_not_in_the_file() {
+    fn what_is_not_whole_is_not_in_the_file_and_until_then_it_is_as_it_was() {
         let path = std::env::temp_dir().join(format!("effigy-muxed-{}", std::process::id()));
-        let mut file = MuxedFile::create(&path).unwrap();
         let content = || std::fs::read(&path).unwrap();
-        file.write_all(b"header").unwrap();
-        assert_eq!(content(), b"");
+        std::fs::write(&path, "a recording of before").unwrap();
+        let begin = || MuxedFile::create(&path).unwrap();
+        begin().write_all(b"header").unwrap();
+        begin().close();
+        let mut file = begin();
+        file.write_all(b"haeder").unwrap();
+        file.seek(SeekFrom::Start(1)).unwrap();
+        file.write_all(b"ea").unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
+        assert_eq!(content(), b"a recording of before");
         assert!(file.commit().unwrap() && !file.commit().unwrap());
         file.write_all(b"fragment, first").unwrap();
         file.write_all(b" and second half").unwrap();

@@ -19,6 +19,11 @@ use crate::frame::Rgb;
 const MAX_RATE_HZ: f64 = 240.0;
 /// The rate of a file that does not state a believable one.
 const FALLBACK_RATE_HZ: f64 = 30.0;
+/// The most pixels of a picture; with more, a small file would fill the memory.
+const MAX_PIXELS: usize = 8192 * 8192;
+/// An index that states this much more pictures than fit its length counts some that are not shown: a part of a clip that was
+/// cut without coding it anew begins at the key picture before.
+const MAX_HIDDEN_SHARE: f64 = 0.05;
 /// So many unreadable packets in a row are no damage that ends.
 const MAX_UNREADABLE: u32 = 10_000;
 /// What is read of a file at a time.
@@ -85,21 +90,33 @@ impl VideoReader {
 
     fn of_input(input: Input, shown: &str, bound: Option<(Deadline, Duration)>) -> std::result::Result<Self, String> {
         let stream = input.streams().best(media::Type::Video).ok_or("it holds no pictures")?;
-        let parameters = stream.parameters();
-        let id = parameters.id();
+        let id = stream.parameters().id();
         let codec = decoder::find(id).ok_or_else(|| match id {
             ffmpeg::codec::Id::None => "its pictures are in a coding that this FFmpeg does not know".to_owned(),
             id => format!("this FFmpeg cannot decode its pictures, which are {}", id.name()),
         })?;
-        let mut context = Context::from_parameters(parameters).map_err(|error| error.to_string())?;
         // Threads that each have a picture in hand would make a live one older.
         let is_file = bound.is_none() || input.duration() > 0;
         let kind = if is_file { threading::Type::Frame } else { threading::Type::Slice };
-        context.set_threading(threading::Config { kind, count: 0, ..threading::Config::default() });
-        let mut decoder = context.decoder();
-        decoder.set_packet_time_base(stream.time_base());
-        let decoder = decoder.open_as(codec).and_then(decoder::Opened::video);
-        let decoder = decoder.map_err(|error| format!("its pictures, {}, cannot be decoded: {error}", id.name()))?;
+        let open = |options: Dictionary| {
+            let mut context = Context::from_parameters(stream.parameters())?;
+            context.set_threading(threading::Config { kind, count: 0, ..threading::Config::default() });
+            let mut decoder = context.decoder();
+            decoder.set_packet_time_base(stream.time_base());
+            decoder.open_as_with(codec, options).and_then(decoder::Opened::video)
+        };
+        // Holds for pictures that turn out larger than the container says, too.
+        let mut bounds = Dictionary::new();
+        bounds.set("max_pixels", &MAX_PIXELS.to_string());
+        let decoder = open(bounds).map_err(|error| match open(Dictionary::new()) {
+            Ok(large) => format!(
+                "its pictures are {}x{}; at most {} million pixels are read",
+                large.width(),
+                large.height(),
+                MAX_PIXELS / 1_000_000
+            ),
+            Err(_) => format!("its pictures, {}, cannot be decoded: {error}", id.name()),
+        })?;
 
         let secs_per_tick = secs(stream.time_base()).unwrap_or(1.0);
         let stated = [stream.avg_frame_rate(), stream.rate()].into_iter().filter_map(secs).find(|hz| believable(*hz));
@@ -114,6 +131,8 @@ impl VideoReader {
             input.duration() as f64 / f64::from(ffmpeg::ffi::AV_TIME_BASE)
         };
         let estimated = (duration_secs > 0.0).then(|| (duration_secs * rate_hz).round() as u64).filter(|n| *n > 0);
+        let is_shown = |n: &u64| estimated.is_none_or(|length| *n as f64 <= length as f64 * (1.0 + MAX_HIDDEN_SHARE));
+        let counted = counted.filter(is_shown);
         let pixel_aspect = secs(decoder.aspect_ratio()).unwrap_or(1.0);
         let upright = Upright::new(orientation(&stream), pixel_aspect);
         let stream = stream.index();
@@ -182,7 +201,10 @@ impl VideoReader {
     /// # Errors
     /// [`ErrorKind::Io`] when reading failed or took too long.
     pub(crate) fn grab(&mut self) -> Result<bool> {
-        let mut n_unreadable = 0;
+        let (mut n_unreadable, mut n_undecodable) = (0, 0);
+        if let Some((deadline, silence)) = &self.bound {
+            deadline.set(*silence);
+        }
         loop {
             match self.decoder.receive_frame(&mut self.other) {
                 Ok(()) => {
@@ -192,14 +214,20 @@ impl VideoReader {
                     return Ok(true);
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(false),
+                // One that is damaged; those behind it come out still.
+                Err(_) if self.is_draining && n_undecodable < MAX_UNREADABLE => {
+                    n_undecodable += 1;
+                    continue;
+                }
                 Err(_) if self.is_draining => return Ok(false),
                 // More data are needed, or a picture is damaged.
                 Err(_) => {}
             }
-            let mut packet = Packet::empty();
-            if let Some((deadline, silence)) = &self.bound {
-                deadline.set(*silence);
+            // Also while other packets come: a stream's sound may outlive its picture.
+            if self.bound.as_ref().is_some_and(|(deadline, _)| deadline.is_over()) {
+                return Err(self.silent());
             }
+            let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
                 // A packet that the decoder refuses is damaged; the next key picture goes on.
                 Ok(()) if packet.stream() == self.stream => {
@@ -214,15 +242,17 @@ impl VideoReader {
                     // What is left in the decoder comes out now.
                     let _ = self.decoder.send_eof();
                 }
-                Err(ffmpeg::Error::Exit) => {
-                    return Err(Error::new(ErrorKind::Io, format!("{} has been silent for too long", self.shown)));
-                }
+                Err(ffmpeg::Error::Exit) => return Err(self.silent()),
                 Err(error) => {
                     let message = format!("{} cannot be read on", self.shown);
                     return Err(Error::new(ErrorKind::Io, message).because(error));
                 }
             }
         }
+    }
+
+    fn silent(&self) -> Error {
+        Error::new(ErrorKind::Io, format!("{} has been silent for too long", self.shown))
     }
 
     /// Shows the picture before the grabbed one; its time. Only right after a picture was grabbed.

@@ -76,13 +76,15 @@ pub(crate) struct VideoWriter {
     pub(crate) size_px: (usize, usize),
     interval_ticks: i64,
     n_packets: u64,
-    n_whole: u64,
+    /// Where the last picture ends that was handed to the muxer, and the last one that plays whatever happens now.
+    end_secs: f64,
+    whole_secs: f64,
     is_constant_rate: bool,
     is_finished: bool,
 }
 
 impl VideoWriter {
-    /// Begins the file, replacing what is there; with what a microphone hears, else with the sound of `sound`'s clip.
+    /// Begins the file, replacing what is there with its first picture; with what a microphone hears, else with the sound of `sound`'s clip.
     pub(crate) fn create(
         options: &VideoOptions<'_>,
         sound: Option<ClipSound>,
@@ -134,7 +136,6 @@ impl VideoWriter {
             file.close();
             return Err(Trouble::Container(format!("{} ({error})", candidate.makes)));
         }
-        file.commit().map_err(Trouble::Disk)?;
         let stream_ticks = output.stream(0).ok_or(ffmpeg::Error::Bug)?.time_base();
         let mut frame = frame::Video::new(candidate.format, size_px.0 as u32, size_px.1 as u32);
         frame.set_color_space(Space::BT709);
@@ -156,7 +157,8 @@ impl VideoWriter {
             size_px,
             interval_ticks: if is_constant_rate { 1 } else { interval_ticks },
             n_packets: 0,
-            n_whole: 0,
+            end_secs: 0.0,
+            whole_secs: 0.0,
             is_constant_rate,
             is_finished: false,
         })
@@ -167,9 +169,9 @@ impl VideoWriter {
         self.is_constant_rate
     }
 
-    /// Pictures that play whatever happens now.
-    pub(crate) fn n_whole(&self) -> u64 {
-        self.n_whole
+    /// Seconds that play whatever happens now.
+    pub(crate) fn whole_secs(&self) -> f64 {
+        self.whole_secs
     }
 
     /// Takes the picture that is to be written; `read` gives its rows, in RGBA.
@@ -198,9 +200,13 @@ impl VideoWriter {
             outcome = sound.write_rest(picture_secs, &mut self.output).map_err(Trouble::from);
         }
         let outcome = outcome.and_then(|()| self.output.write_trailer().map_err(Trouble::from));
-        let outcome = outcome.and_then(|()| self.file.commit().map_err(Trouble::Disk));
+        let outcome = outcome.and_then(|()| match self.n_packets {
+            // Without a picture it is no video: what is there stays.
+            0 => Ok(false),
+            _ => self.file.commit().map_err(Trouble::Disk),
+        });
         if outcome.is_ok() {
-            self.n_whole = self.n_packets;
+            self.whole_secs = self.end_secs;
         }
         outcome.map(|_| ()).map_err(|trouble| self.cut_back(trouble))
     }
@@ -217,6 +223,7 @@ impl VideoWriter {
             packet.set_stream(0);
             packet.set_duration(self.interval_ticks);
             packet.rescale_ts(self.encoder_ticks, self.stream_ticks);
+            let end_ticks = packet.pts().unwrap_or_default() + packet.duration();
             if let Some(sound) = &mut self.sound {
                 let secs = packet.pts().unwrap_or_default() as f64 * f64::from(self.stream_ticks);
                 sound.write_until(secs, &mut self.output)?;
@@ -224,9 +231,10 @@ impl VideoWriter {
             packet.write(&mut self.output)?;
             // A fragment or cluster is written when the first picture behind it comes.
             if self.file.commit().map_err(Trouble::Disk)? {
-                self.n_whole = self.n_packets;
+                self.whole_secs = self.end_secs;
             }
             self.n_packets += 1;
+            self.end_secs = self.end_secs.max(end_ticks as f64 * f64::from(self.stream_ticks));
         }
     }
 

@@ -1,18 +1,21 @@
 // `effigy` alone, as somebody starts it for the first time: the page opens by itself and leads from photo to picture. Started
 // by scripts/page_test.sh.
 //   node first_use.mjs BINARY MODELS_DEMO_FOLDER SCREENSHOT_FOLDER
+// EFFIGY_PAGE_FILM=FOLDER films the way to the first picture into FOLDER, at a pace that can be watched, and ends there.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkAccess, openBrowser, pressed, stepper, until } from "./lib.mjs";
+import { checkAccess, film, openBrowser, pressed, stepper, until } from "./lib.mjs";
 
 const [binary, demo, shots] = process.argv.slice(2);
 const home = mkdtempSync(join(tmpdir(), "effigy-first-"));
 const opened = join(home, "opened");
 let program = null, browser = null;
 const step = stepper();
+const filmTo = process.env.EFFIGY_PAGE_FILM;
+const PAUSE_MS = 1500;
 
 /// A home with ONNX Runtime, and a desktop that writes down which address shall be opened.
 function settle() {
@@ -61,8 +64,9 @@ async function main() {
   const page = await context.newPage();
   const troubles = [];
   page.on("pageerror", (error) => troubles.push(String(error)));
-  const shot = (name) => page.screenshot({ path: join(shots, `first-use-${name}.png`) });
+  const shot = (name) => filmTo ? page.waitForTimeout(PAUSE_MS) : page.screenshot({ path: join(shots, `first-use-${name}.png`) });
   await page.goto(address.href);
+  const cut = filmTo ? await film(page, filmTo) : null;
   const began = Date.now();
 
   // 1: a photo, and why it may be shown.
@@ -90,7 +94,8 @@ async function main() {
   // 3: how it looks.
   await arrives(page, 3);
   // The picture and the guide are seen beside what is chosen, on a phone too.
-  for (const [width, height, ids] of [[1360, 940, ["guide-next", "picture", "backgrounds"]], [390, 844, ["guide-next"]]]) {
+  const views = [[1360, 940, ["guide-next", "picture", "backgrounds"]], [390, 844, ["guide-next"]]];
+  for (const [width, height, ids] of filmTo ? [] : views) {
     await page.setViewportSize({ width, height });
     await until(`${ids} are in sight at ${width} pixels`, () => page.evaluate((ids) => ids.every((id) => {
       const { top, bottom } = document.getElementById(id).getBoundingClientRect();
@@ -128,6 +133,11 @@ async function main() {
   await until("the guide is over", async () => !(await page.isVisible("#guide")));
   await shot("6-ready");
   step(`from photo to picture in four steps, ${((Date.now() - began) / 1000).toFixed(1)} s by a program's hands`);
+  if (cut) {
+    await page.waitForTimeout(2 * PAUSE_MS);
+    await cut();
+    return end();
+  }
 
   // What was said once is not said again, unless it is asked for.
   await page.reload();

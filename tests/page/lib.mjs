@@ -1,6 +1,6 @@
 // What both tests of the control page use.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -61,3 +61,25 @@ export const untranslated = (page) => page.evaluate(() => {
   }
   return texts;
 });
+
+/// Writes what the page shows into a folder, until the function that this returns is called: a JPEG for each change, and
+/// `film.txt`, which tells FFmpeg's concat reader how long each was seen.
+export async function film(page, folder) {
+  mkdirSync(folder, { recursive: true });
+  const session = await page.context().newCDPSession(page);
+  const frames = [];
+  session.on("Page.screencastFrame", ({ data, metadata, sessionId }) => {
+    const name = `${String(frames.length).padStart(5, "0")}.jpg`;
+    writeFileSync(join(folder, name), Buffer.from(data, "base64"));
+    frames.push({ name, at_secs: metadata.timestamp });
+    // The next one comes only after this; at the end nobody waits for it.
+    session.send("Page.screencastFrameAck", { sessionId }).catch(() => {});
+  });
+  await session.send("Page.startScreencast", { format: "jpeg", quality: 90 });
+  return async () => {
+    await session.send("Page.stopScreencast");
+    const seen = frames.slice(1).map(({ at_secs }, i) => `file ${frames[i].name}\nduration ${(at_secs - frames[i].at_secs).toFixed(3)}\n`);
+    assert(seen.length > 0, "the browser sent no pictures of the page");
+    writeFileSync(join(folder, "film.txt"), seen.join(""));
+  };
+}

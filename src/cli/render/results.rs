@@ -90,17 +90,10 @@ impl Results {
         let mut text = String::new();
         file.seek(SeekFrom::Start(0)).map_err(about)?;
         file.read_to_string(&mut text).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
-        // A line that a kill cut short says nothing.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let (known, whole) = parse(path, &text)?;
+        // Only now it is known to be such a file.
         if whole < text.len() {
             file.set_len(whole as u64).map_err(about)?;
-        }
-        let mut known = BTreeMap::new();
-        for (i, line) in text[..whole].lines().enumerate() {
-            let outcome: Outcome = serde_json::from_str(line).or_error(ErrorKind::Config, || {
-                format!("{}, line {}: expected a result of `effigy render`; name another file", path.display(), i + 1)
-            })?;
-            known.insert(outcome.line, outcome);
         }
         Ok(Self { file, path: path.to_owned(), known })
     }
@@ -125,6 +118,25 @@ impl Results {
     }
 }
 
+/// Reads what is in a file of results: the last line of each job, and the length of all whole lines. A line that a kill cut
+/// short says nothing.
+fn parse(path: &Path, text: &str) -> Result<(BTreeMap<usize, Outcome>, usize)> {
+    let is_none = |number: usize| {
+        format!("{}, line {number}: expected a result of `effigy render`; name another file", path.display())
+    };
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut known = BTreeMap::new();
+    for (i, line) in text[..whole].lines().enumerate() {
+        let outcome: Outcome = serde_json::from_str(line).or_error(ErrorKind::Config, || is_none(i + 1))?;
+        known.insert(outcome.line, outcome);
+    }
+    let (torn, begin) = (&text[whole..], "{\"line\"");
+    if !torn.starts_with(begin) && !begin.starts_with(torn) {
+        return Err(Error::new(ErrorKind::Config, is_none(text[..whole].lines().count() + 1)));
+    }
+    Ok((known, whole))
+}
+
 /// Joins files of results: the last line of each job, by line; returns how many.
 pub(in crate::cli) fn merge(paths: &[PathBuf], output: &Path) -> Result<usize> {
     let mut known: BTreeMap<usize, Outcome> = BTreeMap::new();
@@ -133,7 +145,9 @@ pub(in crate::cli) fn merge(paths: &[PathBuf], output: &Path) -> Result<usize> {
             let message = format!("the output would replace a part; name another file than {}", output.display());
             return Err(Error::new(ErrorKind::Config, message));
         }
-        for (line, outcome) in Results::open(path)?.known {
+        let text =
+            std::fs::read_to_string(path).or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
+        for (line, outcome) in parse(path, &text)?.0 {
             // Of two the one that is whole counts: the other was tried before, or in another part.
             let is_better = outcome.error.is_none() || known.get(&line).is_none_or(|other| other.error.is_some());
             if is_better {

@@ -214,16 +214,30 @@ fn is_typed(args: &RunArgs, key: &str) -> bool {
 }
 
 /// Holds consents: one that was named and does not hold is refused; of the library it is left out.
-pub(super) fn keep_permitted(args: &RunArgs, identities: &mut Vec<Arc<Identity>>) -> Result<()> {
+pub(super) fn keep_permitted(
+    args: &RunArgs,
+    identities: Vec<(usize, Arc<Identity>)>,
+) -> Result<Vec<(usize, Arc<Identity>)>> {
     let now = effigy::identity::now_unix_secs();
     let mut permitted = Vec::with_capacity(identities.len());
-    for identity in identities.drain(..) {
+    for (number, identity) in identities {
         match identity.check_consent(args.purpose.as_deref(), now) {
-            Ok(()) => permitted.push(identity),
+            Ok(()) => permitted.push((number, identity)),
             Err(error) if args.identity.is_empty() => log::warn!("{error}; it is left out"),
             Err(error) => return Err(error),
         }
     }
-    *identities = permitted;
-    Ok(())
+    Ok(permitted)
+}
+
+/// The place of who is shown first among those that are there; `numbers` are theirs in the library, or as they were named.
+pub(super) fn first_of(args: &RunArgs, numbers: &[usize], identities: &[Arc<Identity>]) -> usize {
+    let place = numbers.iter().position(|number| *number == args.first);
+    place.unwrap_or_else(|| {
+        let place = numbers.iter().position(|number| *number > args.first).unwrap_or(numbers.len().saturating_sub(1));
+        if numbers.last().is_some_and(|last| args.first < *last) {
+            log::warn!("number {} is left out; {} is shown first", args.first, identities[place].manifest.name);
+        }
+        place
+    })
 }

@@ -21,6 +21,7 @@ use effigy::settings::Library;
 use effigy::sink::{About, Codec, HttpOptions, SinkOptions, SinkSpec};
 use effigy::{ErrorKind, Identity, Result, Sink};
 
+use super::consent::ConsentWatch;
 use super::sinks::Opened;
 use crate::cli::steering::{Listeners, SteeringArgs};
 use crate::cli::{keys, live_window, terminal, user};
@@ -67,6 +68,8 @@ pub(crate) struct Stage {
     pub(crate) steering: SteeringArgs,
     /// Who is shown first, counted from 0.
     pub(crate) first: usize,
+    /// What the run is for, where consents ask it.
+    pub(crate) purpose: Option<String>,
     /// Whether numbers drive instead of pictures.
     pub(crate) is_motion: bool,
     /// How the driver's face is followed.
@@ -151,6 +154,13 @@ impl Stage {
         if let Some(folder) = &self.record_to {
             sinks.offer_recordings(folder, options, Box::new(signing));
         }
+        // Offline nothing depends on the time of day.
+        let consents = (!self.every_frame)
+            .then(|| {
+                let (purpose, figures) = (self.purpose.clone(), Arc::clone(&figures));
+                ConsentWatch::begin(identities.clone(), purpose, figures, control_tx.clone())
+            })
+            .transpose()?;
         quit_on_interrupt(control_tx.clone());
         if let Some(duration) = self.duration {
             quit_after(duration, control_tx.clone())?;
@@ -191,7 +201,7 @@ impl Stage {
         // All listen as long as there is something to steer and to record.
         drop(listeners);
         sound.end();
-        report
+        consents.map_or(Ok(()), ConsentWatch::end).and(report)
     }
 
     /// Opens the microphone that is recorded, unless it drives and is open already.

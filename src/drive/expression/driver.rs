@@ -24,8 +24,10 @@ const MAX_SURPRISE: f32 = 0.15;
 const OTHER_PERSON: f32 = 0.05;
 /// The same right after a gap or a cut, when it may well be somebody else.
 const OTHER_AFTER_CUT: f32 = 0.018;
-/// For so long, so that no single bad frame starts anew.
+/// For so long, so that no single bad frame starts anew, and none counts for longer than this: the first one after a pause is
+/// the least certain.
 const OTHER_SECS: f32 = 0.2;
+const MAX_OTHER_STEP_SECS: f32 = 0.05;
 /// How long after a gap or a cut somebody else is expected.
 const SUSPICION_SECS: f32 = 0.5;
 /// A face unseen for so long may come back as another.
@@ -148,7 +150,8 @@ impl RestingDriver {
         let square = |(a, b): (&Vec3, &Vec3)| (*a - *b).truncate().length_squared();
         let apart = (self.shape.iter().zip(self.calmed.iter()).map(square).sum::<f32>() / N_LANDMARKS as f32).sqrt();
         let limit = if self.suspicion_secs > 0.0 { OTHER_AFTER_CUT } else { OTHER_PERSON };
-        self.other_secs = if !is_first && apart > limit { self.other_secs + elapsed_secs } else { 0.0 };
+        self.other_secs =
+            if !is_first && apart > limit { self.other_secs + elapsed_secs.min(MAX_OTHER_STEP_SECS) } else { 0.0 };
         if self.other_secs < OTHER_SECS {
             return Noticed::Same;
         }

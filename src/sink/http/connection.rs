@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 /// Connections at one time; more wait in the system's own queue.
 const MAX_CONNECTIONS: usize = 160;
-/// A connection that was sent nothing for so long is closed: unused, or asking without end.
+/// A connection that was sent nothing for so long, and whose request nobody works on, is closed: unused, or asking without end.
 const IDLE: Duration = Duration::from_secs(60);
 /// One that has not been answered yet must be done asking sooner.
 const FIRST: Duration = Duration::from_secs(20);
@@ -74,14 +74,30 @@ impl Listener for Doorman {
     }
 }
 
-/// Whether a connection's client keeps up, told to whoever makes the next picture for it.
+/// Whether a connection's client keeps up, told to whoever makes the next picture for it, and whether it waits for an answer.
 #[derive(Debug, Default)]
 pub(super) struct Outflow {
     is_blocked: AtomicBool,
     freed: Notify,
+    n_answering: AtomicU32,
+}
+
+/// A request that is worked on, until this is dropped.
+pub(super) struct Answering(Arc<Outflow>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.n_answering.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Outflow {
+    /// Begins to work on a request.
+    pub(super) fn answering(self: &Arc<Self>) -> Answering {
+        self.n_answering.fetch_add(1, Ordering::AcqRel);
+        Answering(Arc::clone(self))
+    }
+
     /// Waits until the system has taken all that was sent so far.
     pub(super) async fn is_free(&self) {
         while self.is_blocked.load(Ordering::Acquire) {
@@ -138,6 +154,9 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Counts from the last answer, not from the last byte: a head that trickles in holds its place no longer.
+        if self.outflow.n_answering.load(Ordering::Acquire) > 0 {
+            self.idle.as_mut().reset(Instant::now() + IDLE);
+        }
         if self.idle.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -170,5 +189,36 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_an_answer_is_not_idle() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let mut connection = Connection::new(listener.accept().await.unwrap().0, None);
+            let answering = connection.outflow.answering();
+            connection.idle.as_mut().reset(Instant::now());
+            let mut byte = [0];
+            let mut read = async |connection: &mut Connection, patience_ms| {
+                let read = poll_fn(|cx| Pin::new(&mut *connection).poll_read(cx, &mut ReadBuf::new(&mut byte)));
+                timeout(Duration::from_millis(patience_ms), read).await
+            };
+            assert!(read(&mut connection, 50).await.is_err(), "nothing comes, and no end either");
+            drop(answering);
+            connection.idle.as_mut().reset(Instant::now());
+            let ended = read(&mut connection, 60_000).await.unwrap();
+            assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        });
     }
 }

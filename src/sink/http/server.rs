@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::connection::Line;
@@ -28,6 +29,8 @@ use crate::identity::{Remark, Seal};
 
 /// A single picture is there within this time, or the run stands still.
 const PICTURE_TIME: Duration = Duration::from_secs(3);
+/// Drivers say what their cameras can within this time.
+const CAMERAS_TIME: Duration = Duration::from_secs(20);
 
 /// The page's files, part of the program. No request reaches the file system.
 const FILES: [(&str, &str, &str); 9] = [
@@ -72,7 +75,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 async fn guard(State(shared): App, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let (mut response, entry) = match shared.gate.admit(&parts) {
-        Ok(entry) => (next.run(Request::from_parts(parts, body)).await, Some(entry)),
+        Ok(entry) => {
+            // The work has bounds of its own; meanwhile the connection is not idle.
+            let _answering =
+                parts.extensions.get::<ConnectInfo<Line>>().map(|ConnectInfo(Line(line))| line.answering());
+            (next.run(Request::from_parts(parts, body)).await, Some(entry))
+        }
         Err(refusal) => (refuse(refusal.status, refusal.why), None),
     };
     let headers = response.headers_mut();
@@ -138,7 +146,10 @@ fn answer(status: StatusCode, value: &serde_json::Value) -> Response {
 
 async fn stream(State(shared): App, ConnectInfo(Line(line)): ConnectInfo<Line>) -> Response {
     let Some(watcher) = shared.watch() else { return busy() };
-    let body = Body::from_stream(stream::body(shared.frames.clone(), line, watcher));
+    let mut frames = shared.frames.clone();
+    // What is there may be from the last time somebody watched.
+    frames.mark_unchanged();
+    let body = Body::from_stream(stream::body(frames, line, watcher));
     ([(header::CONTENT_TYPE, stream::MULTIPART)], body).into_response()
 }
 
@@ -249,8 +260,15 @@ async fn cameras(State(shared): App) -> Response {
     let Some(driving) = shared.figures.switch().map(SourceSwitch::driving) else {
         return refuse(StatusCode::NOT_FOUND, "what drives this run cannot be changed while it goes on");
     };
-    let Ok(_turn) = shared.listings.try_acquire().map_err(drop) else { return busy() };
-    let found = tokio::task::spawn_blocking(crate::capture::cameras).await;
+    let Ok(turn) = Arc::clone(&shared.listings).try_acquire_owned() else { return busy() };
+    // The turn ends with the work, whoever still waits for it.
+    let listing = tokio::task::spawn_blocking(move || (crate::capture::cameras(), turn).0);
+    let Ok(found) = timeout(CAMERAS_TIME, listing).await else {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "a camera's driver does not answer; unplug the camera and try again",
+        );
+    };
     let found = found.or_error(ErrorKind::Internal, || "the cameras cannot be listed".to_owned());
     let entries = match found.and_then(|list| list) {
         Ok(entries) => entries,
@@ -273,56 +291,79 @@ async fn cameras(State(shared): App) -> Response {
 }
 
 async fn enroll(State(shared): App, form: Result<Query<Form>, QueryRejection>, request: Request) -> Response {
-    with_photo(&shared, request, async |photo| {
+    let Upload { photo, turn } = match take_upload(&shared, request).await {
+        Ok(upload) => upload,
+        Err(refusal) => return refusal,
+    };
+    let outcome = finish(turn, async move {
         let unreadable = || "expected name, basis, by and face with the photo".to_owned();
         let Query(form) = form.or_error(ErrorKind::Config, unreadable)?;
-        Ok(match upload::enroll(&shared, form, photo).await? {
-            upload::Outcome::Enrolled { index, remarks } => {
-                let remarks: Vec<_> = remarks.iter().map(Remark::json).collect();
-                answer(StatusCode::CREATED, &json!({ "index": index, "remarks": remarks }))
-            }
-            upload::Outcome::Ask { remarks } => {
-                let remarks: Vec<_> = remarks.iter().map(Remark::json).collect();
-                answer(StatusCode::OK, &json!({ "ask": remarks }))
-            }
-            upload::Outcome::Choose(choice) => answer(StatusCode::OK, &json!({ "choose": choice })),
-        })
-    })
-    .await
+        upload::enroll(&shared, form, photo).await
+    });
+    let texts = |remarks: Vec<Remark>| remarks.iter().map(Remark::json).collect::<Vec<_>>();
+    match outcome.await {
+        Ok(upload::Outcome::Enrolled { index, remarks }) => {
+            answer(StatusCode::CREATED, &json!({ "index": index, "remarks": texts(remarks) }))
+        }
+        Ok(upload::Outcome::Ask { remarks }) => answer(StatusCode::OK, &json!({ "ask": texts(remarks) })),
+        Ok(upload::Outcome::Choose(choice)) => answer(StatusCode::OK, &json!({ "choose": choice })),
+        Err(error) => failed(&error),
+    }
 }
 
 async fn background(State(shared): App, request: Request) -> Response {
-    with_photo(&shared, request, async |photo| {
-        upload::background(&shared, photo).await?;
-        Ok(StatusCode::NO_CONTENT.into_response())
-    })
-    .await
+    let Upload { photo, turn } = match take_upload(&shared, request).await {
+        Ok(upload) => upload,
+        Err(refusal) => return refusal,
+    };
+    match finish(turn, async move { upload::background(&shared, photo).await }).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => failed(&error),
+    }
 }
 
-/// Takes an upload, one at a time, and does something with it.
-async fn with_photo(
-    shared: &Shared,
-    request: Request,
-    work: impl AsyncFnOnce(Bytes) -> Result<Response, Error>,
-) -> Response {
+/// A photo that has come, and the turn to work on it.
+struct Upload {
+    photo: Bytes,
+    turn: OwnedSemaphorePermit,
+}
+
+/// Takes an upload, one at a time.
+async fn take_upload(shared: &Shared, request: Request) -> Result<Upload, Response> {
     debug_assert_eq!(request.method(), Method::POST);
     // A form of another site can send text and forms without being asked; a picture it cannot.
     let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if !kind.is_some_and(|kind| kind.starts_with(b"image/")) {
-        return refuse(
+        return Err(refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "send the picture itself, with its own type, such as image/jpeg",
-        );
+        ));
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > upload::MAX_BYTES) {
         let why = format!("a picture has at most {} MB here", upload::MAX_BYTES >> 20);
-        return answer(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "error": why }));
+        return Err(answer(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "error": why })));
     }
-    let Ok(_turn) = shared.uploads.try_acquire() else {
+    let Ok(turn) = Arc::clone(&shared.uploads).try_acquire_owned() else {
         let why = "another picture is being worked on; try again in a moment";
-        return answer(StatusCode::TOO_MANY_REQUESTS, &json!({ "error": why }));
+        return Err(answer(StatusCode::TOO_MANY_REQUESTS, &json!({ "error": why })));
     };
-    let done = async { work(upload::receive(request.into_body()).await?).await };
-    done.await.unwrap_or_else(|error| failed(&error))
+    match upload::receive(request.into_body()).await {
+        Ok(photo) => Ok(Upload { photo, turn }),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Works on an upload to the end, also when who sent it goes away meanwhile: else a face could be kept for later runs that the
+/// run never showed, and the next upload would begin beside this one.
+async fn finish<T: Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let task = tokio::spawn(async move {
+        let outcome = work.await;
+        drop(turn);
+        outcome
+    });
+    task.await.or_error(ErrorKind::Internal, || "the work broke down, which is a defect of this program".to_owned())?
 }

@@ -72,9 +72,9 @@ pub(super) struct Shared {
     pictures: Mutex<Vec<oneshot::Sender<Arc<Rgba>>>>,
     wants_picture: AtomicBool,
     /// One photo at a time.
-    pub(super) uploads: Semaphore,
+    pub(super) uploads: Arc<Semaphore>,
     /// Cameras are listed for one page at a time: drivers are slow.
-    pub(super) listings: Semaphore,
+    pub(super) listings: Arc<Semaphore>,
     pub(super) commands: Mutex<Bucket>,
     pub(super) downloads: Mutex<Bucket>,
 }
@@ -99,8 +99,8 @@ impl Shared {
             n_pages: AtomicUsize::new(0),
             pictures: Mutex::default(),
             wants_picture: AtomicBool::new(false),
-            uploads: Semaphore::new(1),
-            listings: Semaphore::new(1),
+            uploads: Arc::new(Semaphore::new(1)),
+            listings: Arc::new(Semaphore::new(1)),
             // Fingers and sliders are slower than this; a program that is not is slowed down.
             commands: Mutex::new(Bucket::new(60.0, 120.0)),
             downloads: Mutex::new(Bucket::new(10.0, 20.0)),

@@ -457,3 +457,39 @@ fn a_recording_without_frames_leaves_no_file() {
     recorder.finish().unwrap();
     assert!(!path.exists());
 }
+
+#[test]
+fn what_was_recorded_before_stays_until_there_is_a_picture() {
+    let folder = Folder::new("before");
+    let before = "a recording of before";
+    for container in CONTAINERS {
+        let path = folder.0.join(format!("a.{container}"));
+        std::fs::write(&path, before).unwrap();
+        let open = || Recorder::open(&path, &RecorderOptions::new((64, 48), 30.0)).unwrap();
+        drop(open());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "{container}");
+        let mut recorder = open();
+        assert!(recorder.present(&frame(64, 48, 0, 0.0)).unwrap().is_continue());
+        drop(recorder);
+        assert_eq!(read_back(&path).len(), 1, "{container}");
+    }
+    let path = folder.0.join("refused.mp4");
+    std::fs::write(&path, before).unwrap();
+    let codec = "prores".parse().unwrap();
+    assert!(Recorder::open(&path, &RecorderOptions { codec, ..RecorderOptions::new((64, 48), 30.0) }).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+}
+
+#[test]
+fn slides_keep_their_times() {
+    let folder = Folder::new("slides");
+    let path = folder.0.join("a.mp4");
+    let options = RecorderOptions { mode: RateMode::OneForOne, ..RecorderOptions::new((64, 48), 0.2) };
+    let mut recorder = Recorder::open(&path, &options).unwrap();
+    for number in 0..3 {
+        assert!(recorder.present(&frame(64, 48, number, 5.0 * number as f64)).unwrap().is_continue());
+    }
+    recorder.finish().unwrap();
+    let times: Vec<_> = times_ms(&path).iter().map(|ms| ms.round()).collect();
+    assert_eq!(times, [0.0, 5000.0, 10_000.0]);
+}

@@ -13,7 +13,7 @@ use obws::requests::EventSubscription;
 use obws::requests::scenes::SceneId;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{Echoes, ObsSpec, SceneRule, controls_for, scene_for};
+use super::{ObsSpec, Program, SceneRule, controls_for, scene_for};
 use crate::control::Control;
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::report::LiveFigures;
@@ -98,7 +98,8 @@ impl Work {
     /// Connects, serves, and connects again.
     async fn keep(&self) {
         let mut pause = RETRY.0;
-        let mut is_first = true;
+        // What was told last of why there is no connection: it may be another reason next time.
+        let mut told = None;
         while !self.is_over() {
             let connected = tokio::select! {
                 connected = self.connect() => connected,
@@ -108,15 +109,20 @@ impl Work {
                 Ok(client) => {
                     log::info!("OBS: connected at {}", self.spec);
                     pause = RETRY.0;
+                    told = None;
                     self.serve(&client).await;
                     if !self.is_over() {
                         log::warn!("OBS has gone; it is looked for again");
                     }
                 }
-                Err(error) if is_first => log::warn!("OBS: {}", self.advice(&error)),
-                Err(_) => {}
+                Err(error) => {
+                    let advice = Some(self.advice(&error)).filter(|advice| told.as_ref() != Some(advice));
+                    if let Some(advice) = advice {
+                        log::warn!("OBS: {advice}");
+                        told = Some(advice);
+                    }
+                }
             }
-            is_first = false;
             let mut left = pause;
             while !self.is_over() && !left.is_zero() {
                 let nap = left.min(TICK);
@@ -175,13 +181,14 @@ impl Work {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What was asked of OBS last: a scene that somebody else chose since stays until the moment changes.
         let mut asked: Option<&str> = None;
-        let mut own = Echoes::default();
+        let shown = timeout(PATIENCE, client.scenes().current_program_scene()).await;
+        let mut program = Program::new(shown.ok().and_then(std::result::Result::ok).map(|shown| shown.id.name));
         while !self.is_over() {
             tokio::select! {
                 _ = tick.tick() => {
                     let scene = self.figures.shown().and_then(|shown| scene_for(&self.rules, &shown));
-                    if let Some(scene) = scene.filter(|scene| asked != Some(scene))
-                        && !self.switch(client, scene, &mut own).await
+                    if let Some(scene) = scene.filter(|scene| asked != Some(scene) && program.needs(scene, Instant::now()))
+                        && !self.switch(client, scene, &mut program).await
                     {
                         return;
                     }
@@ -189,7 +196,7 @@ impl Work {
                 }
                 event = events.next() => match event {
                     Some(Event::CurrentProgramSceneChanged { id }) => {
-                        if !own.is_echo(&id.name, Instant::now()) {
+                        if !program.is_echo(&id.name, Instant::now()) {
                             self.follow(&id.name);
                         }
                     }
@@ -201,12 +208,12 @@ impl Work {
     }
 
     /// Shows a scene in OBS; `false` when OBS has gone.
-    async fn switch(&self, client: &obws::Client, scene: &str, own: &mut Echoes) -> bool {
-        own.asked(scene, Instant::now());
+    async fn switch(&self, client: &obws::Client, scene: &str, program: &mut Program) -> bool {
+        program.asked(scene, Instant::now());
         match timeout(PATIENCE, client.scenes().set_current_program_scene(SceneId::Name(scene))).await {
             Ok(Ok(())) => true,
             Ok(Err(obws::error::Error::Api { message, .. })) => {
-                own.forget(scene);
+                program.forget(scene);
                 let why = plain(&message.unwrap_or_default());
                 log::warn!("OBS: it does not show the scene {scene:?} ({why}); its scenes are named under Scenes");
                 true
