@@ -78,6 +78,7 @@ fn main() -> Outcome<()> {
         interval: Duration::from_secs(1) / u32::try_from(rate_hz)?,
         n_frames,
         n_taken: 0,
+        n_asked: 0,
         n_idle: 0,
         picture: picture()?,
         was_shown,
@@ -132,9 +133,10 @@ fn main() -> Outcome<()> {
         && seen.n_failed.load(Ordering::Relaxed) == 0
         && seen.n_camera_pixels.load(Ordering::Relaxed) == 0
         // Nothing of what shall do no harm may have stayed away.
-        && [&seen.n_switches, &seen.n_unplugged, &seen.n_idle, &seen.n_reloads]
+        && seen.n_idle.load(Ordering::Relaxed) > 0
+        && [(&seen.n_switches, N_SWITCHES), (&seen.n_unplugged, N_UNPLUGGED), (&seen.n_reloads, N_RELOADS)]
             .iter()
-            .all(|n| n.load(Ordering::Relaxed) > 0);
+            .all(|(n, of_day)| n.load(Ordering::Relaxed) == *of_day);
     common::record("soak", common::load(), serde_json::json!({ "is_good": is_good, "growth": growth }))?;
     if is_good { Ok(()) } else { Err("the end of the day is not as its beginning".into()) }
 }
@@ -198,6 +200,8 @@ struct Camera {
     interval: Duration,
     n_frames: u64,
     n_taken: u64,
+    /// How many times another identity was asked for.
+    n_asked: usize,
     /// Looks for the camera that are left before it is plugged in again.
     n_idle: u32,
     picture: Rgb,
@@ -238,7 +242,8 @@ impl Source for Camera {
             return Ok(Read::Ended);
         }
         if self.is_due(N_SWITCHES) {
-            let _ = self.control.try_send(Control::Identity(self.n_taken as usize % 3));
+            self.n_asked += 1;
+            let _ = self.control.try_send(Control::Identity(self.n_asked % 3));
         }
         if self.is_due(N_RELOADS) {
             let outcome = load_page(self.address);

@@ -318,7 +318,9 @@ fn live_two_change_places_in_one_frame_however_long_one_takes_to_be_ready() {
         assert_eq!(report.unwrap().identity, format!("{}, {}", people[1].manifest.name, people[0].manifest.name));
         for (_, shown, n_consents) in &taken {
             let who = (shown.identity, shown.beside);
-            assert!([(0, Some(1)), (1, Some(0))].contains(&who) && *n_consents == 2, "{framing:?}: {who:?}");
+            // On a machine that stands still for long there is a card, which shows nobody.
+            let n_shown = if shown.card.is_none() { 2 } else { 0 };
+            assert!([(0, Some(1)), (1, Some(0))].contains(&who) && *n_consents == n_shown, "{framing:?}: {who:?}");
         }
         assert!(taken.iter().filter(|(_, shown, _)| is_changed(shown)).count() >= 5, "{framing:?}: they never changed");
     }

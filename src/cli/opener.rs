@@ -123,7 +123,8 @@ fn asker() -> Option<Ask> {
     })
 }
 
-/// Opens all identities of a run, each with its number among `paths`, from 1. Of a library, where none was named, those that are sealed and cannot be opened are left out.
+/// Opens all identities of a run, each with its number among `paths`, from 1. Of a library, where none was named, those that
+/// are sealed and cannot be opened are left out.
 ///
 /// # Errors
 /// That of the first identity that was named and cannot be opened, or that is damaged.

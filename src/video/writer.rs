@@ -84,7 +84,8 @@ pub(crate) struct VideoWriter {
 }
 
 impl VideoWriter {
-    /// Begins the file, replacing what is there with its first picture; with what a microphone hears, else with the sound of `sound`'s clip.
+    /// Begins the file, replacing what is there with its first picture; with what a microphone hears, else with the sound of
+    /// `sound`'s clip.
     pub(crate) fn create(
         options: &VideoOptions<'_>,
         sound: Option<ClipSound>,

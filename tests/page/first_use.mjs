@@ -134,6 +134,7 @@ async function main() {
   await shot("6-ready");
   step(`from photo to picture in four steps, ${((Date.now() - began) / 1000).toFixed(1)} s by a program's hands`);
   if (cut) {
+    await page.evaluate(() => scrollTo(0, 0));
     await page.waitForTimeout(2 * PAUSE_MS);
     await cut();
     return end();
