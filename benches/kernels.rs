@@ -38,12 +38,12 @@ fn main() {
         }
         let best = rows.iter().filter(|row| row.3).map(|row| row.1 as f64 / row.4[0]).fold(1.0, f64::max);
         let copy = copy_bytes_per_ms();
-        for (layer, macs, bytes, is_convolution, [median, p99]) in rows {
+        for (layer, macs, bytes, is_convolution, [median, max]) in rows {
             let share = if is_convolution { macs as f64 / median / best } else { bytes as f64 / median / copy };
             let rate = if is_convolution { macs as f64 * 1e-6 / median } else { bytes as f64 * 1e-6 / median };
             let unit = if is_convolution { "GMAC/s" } else { "GB/s" };
             println!(
-                "  {layer:18} median {median:7.3} ms  p99 {p99:7.3} ms  {rate:7.1} {unit:6} {:3.0} % of the peak",
+                "  {layer:18} median {median:7.3} ms  max {max:7.3} ms  {rate:7.1} {unit:6} {:3.0} % of the peak",
                 share * 100.0
             );
         }
@@ -66,8 +66,8 @@ fn look_ahead() {
         })
         .collect();
     times.sort_unstable();
-    let [median, p99] = [times[RUNS / 2], times[RUNS - 1]].map(|time| time.as_secs_f64() * 1e3);
-    println!("looking 66 ms ahead  median {median:7.3} ms  p99 {p99:7.3} ms");
+    let [median, max] = [times[RUNS / 2], times[RUNS - 1]].map(|time| time.as_secs_f64() * 1e3);
+    println!("looking 66 ms ahead  median {median:7.3} ms  max {max:7.3} ms");
 }
 
 fn is_convolution(op: &Op) -> bool {
@@ -124,7 +124,7 @@ fn alone(plan: &Plan, layer: &str, op: &Op) -> Plan {
     r.end()
 }
 
-/// Median and p99 in milliseconds.
+/// Median and longest time in milliseconds.
 fn time(plan: Plan, n_threads: usize) -> [f64; 2] {
     let params: Vec<Vec<f32>> = plan.params().iter().map(|p| vec![0.01; p.dims.iter().product()]).collect();
     let values = |role| -> (Vec<Vec<f32>>, Vec<Vec<u32>>) {

@@ -4,7 +4,7 @@
 //! The clock moves on by what each stage takes and no further, so that the age of a picture is exact; what is measured is
 //! whether age, memory and threads at the end of the day are those of its beginning, and that no camera pixel leaves.
 //! `cargo bench --bench soak` prints a line for each hour; `EFFIGY_SOAK_HOURS` (24, at least 3) and
-//! `EFFIGY_SOAK_HZ` (10) set the length.
+//! `EFFIGY_SOAK_HZ` (10, at most 58) set the length.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 #![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "memory is read from /proc"))]
@@ -46,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CAMERA_COLOUR: [u8; 3] = [255, 0, 255];
 const SIZE_PX: usize = 64;
 const TOO_SHORT: &str = "too short to compare; give EFFIGY_SOAK_HOURS of 3 or more";
+/// Frames a second that leave the stages their time.
+const RATES_HZ: std::ops::RangeInclusive<u64> = 1..=58;
+const NO_SUCH_RATE: &str = "the stages take 17 ms a frame; give EFFIGY_SOAK_HZ of 1 to 58";
 const TOKEN: &str = "soak-0123456789abcdef";
 
 fn main() -> Outcome<()> {
@@ -53,6 +56,9 @@ fn main() -> Outcome<()> {
     // The second hour is compared with the last: the first warms up.
     if hours < 3 {
         return Err(TOO_SHORT.into());
+    }
+    if !RATES_HZ.contains(&rate_hz) {
+        return Err(NO_SUCH_RATE.into());
     }
     let identities = vec![common::identity()?, common::identity()?, common::identity()?];
     let clock = Arc::new(ManualClock::new());

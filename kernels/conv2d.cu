@@ -5,7 +5,7 @@
 // conv2d_kK_sS_nN: 128 threads make 8 (stride 1) or 4 (stride 2) rows of 16 pixels of N channels; blockIdx.x, .y the
 // tile, .z the channels. conv2d_simple: one thread an element of y, for views that no 16-byte copy can read.
 // Tensor cores (mma.m16n8k16, f16 in, f32 sums), see cuda/gemm.h. Twin: conv2d.rs, within 2e-3 + 4e-3 |y|.
-// Compute-bound from 32 channels on. No card measured it yet; HMMA, registers, shared memory: scripts/cuda_gates.sh.
+// Compute-bound from 32 channels on. No card measured it yet; HMMA, registers, shared memory: scripts/cuda_gates.py.
 #include "cuda/gemm.h"
 
 struct Conv2dShape {

@@ -5,7 +5,7 @@
 // upconv2d_nN: 128 threads make one phase of 8 x 16 pixels of x, N channels; blockIdx.x, .y the tile, .z / 4 the
 // channels, .z % 4 the phase: the four of a tile run side by side and share x in the cache.
 // Tensor cores, see cuda/gemm.h. Twin: upconv2d.rs, within 2e-3 + 4e-3 |y|.
-// Compute-bound from 32 channels on. No card measured it yet; HMMA, registers, shared memory: scripts/cuda_gates.sh.
+// Compute-bound from 32 channels on. No card measured it yet; HMMA, registers, shared memory: scripts/cuda_gates.py.
 #include "cuda/gemm.h"
 
 struct UpConv2dShape {

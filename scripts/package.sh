@@ -27,6 +27,9 @@ rm -rf "$tree"
 mkdir -p "$tree"/share/{applications,icons/hicolor/scalable/apps,man/man1,bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d} \
   "$tree"/bin "$tree"/lib/effigy "$tree"/lib/systemd/user "$tree"/share/doc/effigy/onnxruntime
 install -m 755 "$binary" "$tree/bin/"
+# One of another version, of an earlier call, would be packed beside it.
+mkdir -p "$out/runtime"
+find "$out/runtime" -maxdepth 1 -name 'libonnxruntime.so.*' ! -name "libonnxruntime.so.$(scripts/onnxruntime.sh --version)" -delete
 scripts/onnxruntime.sh "$out/runtime"
 install -m 644 "$out"/runtime/libonnxruntime.so.* "$tree/lib/effigy/"
 install -m 644 "$out"/runtime/onnxruntime/* "$tree/share/doc/effigy/onnxruntime/"

@@ -22,8 +22,12 @@ if [ -z "$root" ]; then
   debootstrap --variant=minbase bookworm "$root" "$mirror" > target/package/debootstrap.log || fail "see target/package/debootstrap.log"
 fi
 clean_up() {
-  umount "$root/proc" "$root/dev" 2> /dev/null || true
-  [ -n "${1:-}" ] || rm -rf "$root"
+  for place in proc dev; do
+    umount -l "$root/$place" 2> /dev/null || true
+    # What is still bound there is this machine's own.
+    ! mountpoint -q "$root/$place" || fail "$root/$place is still mounted; unmount it before you remove $root"
+  done
+  [ -n "${1:-}" ] || rm -rf --one-file-system "$root"
 }
 trap 'clean_up "${1:-}"' EXIT
 mount -t proc proc "$root/proc"

@@ -12,10 +12,13 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # Running: the window's X11 libraries, the loader of graphics drivers, the reader of HEIC and AVIF photos.
 packages=(ca-certificates g++ pkg-config clang libopencv-dev libturbojpeg0-dev libavcodec-dev libavformat-dev
   libavutil-dev libswscale-dev libasound2-dev libvulkan1 libx11-6 libxcursor1 libheif1)
+# What some releases lack: newer ones pack libheif's decoders one by one, and Ubuntu has no Chromium.
+optional=(libheif-plugin-libde265 libheif-plugin-dav1d)
 # Testing: a display without a screen, a Vulkan driver without a card, a browser and what drives it; PipeWire with a
 # consumer of other makers; a virtual machine and what builds v4l2loopback for its kernel; Python for a server that makes pictures.
 if [ "${1:-}" = --tests ]; then
-  packages+=(xvfb mesa-vulkan-drivers chromium python3-venv)
+  packages+=(xvfb mesa-vulkan-drivers python3-venv python3-pip)
+  optional+=(chromium)
   # Node from elsewhere brings npm along, and Debian's would be in its way.
   command -v node > /dev/null || packages+=(nodejs)
   command -v npm > /dev/null || packages+=(npm)
@@ -37,21 +40,26 @@ has_runtime() {
   return 1
 }
 
+is_missing() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null || true)" != installed ]; }
+# Adds what of the optional is missing and known to apt by its lists.
+add_optional() {
+  for package in "${optional[@]}"; do
+    if is_missing "$package" && [ -n "$(apt-cache madison "$package" 2> /dev/null)" ]; then missing+=("$package"); fi
+  done
+}
+
 [ "$(uname -s)" = Linux ] || fail "this script knows Linux only; on $(uname -s) install OpenCV 4, FFmpeg 5.1 or newer, clang, pkg-config and ONNX Runtime $runtime_version, point EFFIGY_ONNXRUNTIME at its library, then: cargo run --release -- demo"
 command -v cargo > /dev/null || fail "cargo is missing; install Rust first: https://rustup.rs"
 
 if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
-  # pip is only the way to the runtime.
-  has_runtime || packages+=(python3-pip)
-  # Newer releases pack libheif's decoders one by one.
-  for plugin in libheif-plugin-libde265 libheif-plugin-dav1d; do
-    if [ -n "$(apt-cache madison "$plugin" 2> /dev/null)" ]; then packages+=("$plugin"); fi
-  done
+  # Beside tests, pip is only the way to the runtime.
+  [ "${1:-}" = --tests ] || has_runtime || packages+=(python3-pip)
   missing=()
   for package in "${packages[@]}"; do
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
-    [ "$state" = installed ] || missing+=("$package")
+    if is_missing "$package"; then missing+=("$package"); fi
   done
+  n_needed=${#missing[@]}
+  add_optional
   if [ ${#missing[@]} -eq 0 ]; then
     say "Debian packages: all there"
   else
@@ -62,11 +70,14 @@ if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
       as_root=(sudo)
     fi
     "${as_root[@]}" apt-get update -q
+    # A fresh system has its lists only now.
+    missing=("${missing[@]:0:n_needed}")
+    add_optional
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
   fi
 else
   say "no apt-get here: install these by your own package manager, under its names for them, if they are missing:"
-  say "  ${packages[*]}"
+  say "  ${packages[*]} ${optional[*]}"
   for tool in c++ pkg-config clang; do command -v $tool > /dev/null || fail "$tool is missing"; done
   pkg-config --exists opencv4 || fail "OpenCV 4 with its development files is missing (pkg-config finds no opencv4)"
   for library in libavcodec libavformat libavutil libswscale; do

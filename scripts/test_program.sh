@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:?which test program?}
-build=(cargo test --locked --workspace --features train,pipewire,cuda-emulation,remote --test "$name" --no-run)
+features=train,pipewire,remote
+if [ "$(uname -sm)" = "Linux x86_64" ]; then features+=,cuda-emulation; fi
+build=(cargo test --locked --workspace --features "$features" --test "$name" --no-run)
 program=$("${build[@]}" --message-format=json 2> /dev/null \
   | sed -n 's/.*"executable":"\([^"]*\/'"$name"'-[^"]*\)".*/\1/p' | tail -n 1 || true)
 # What the compiler has to say.

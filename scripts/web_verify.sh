@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the verifier for browsers: web/verify/index.html, one file that needs no server.
-# Needs the target: rustup target add wasm32-unknown-unknown
 set -eu
 cd "$(dirname "$0")/../web/verify"
+rustup target add wasm32-unknown-unknown
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rustc --edition 2024 -O -C panic=abort -C strip=symbols --target wasm32-unknown-unknown --crate-type cdylib \

@@ -246,7 +246,7 @@ pub(crate) struct RunArgs {
     pub(crate) mesh_only: bool,
     /// Hold what a hand, a cup or a microphone covers of the driver's face as it was last seen; rendered faces are sometimes
     /// taken for covered
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) hold_covered: bool,
     /// What is behind the person: own, blur, #RRGGBB, a picture's FILE, or none (transparent)
     /// [default: own]
@@ -286,7 +286,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "30", value_name = "HZ", value_parser = parse_camera_rate)]
     pub(crate) camera_rate: f64,
     /// Draw frame number and time over the picture's upper edge, for `effigy bench watch`
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) stamp: bool,
     /// End after this many seconds; with --every-frame, after as many of the clip
     #[arg(long, value_name = "SECONDS", value_parser = parse_secs)]

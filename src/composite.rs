@@ -133,6 +133,8 @@ pub struct Compositor {
     /// Makes all frames but that of the generated square itself.
     framer: Option<Framer>,
     badge: Badge,
+    /// What the still picture shows where the badge may be.
+    under_badge: Vec<[u8; 4]>,
     /// None before an identity was adopted.
     mouth: Option<Mouth>,
     cards: Cards,
@@ -159,6 +161,7 @@ impl Compositor {
             embedder: Some(Embedder::new(frame_px, Message::of_run(options.run_id), Key::PUBLIC)),
             framer: (!is_square).then(|| Framer::new(frame_px, options.framing, options.view)),
             badge: Badge::new(frame_px, options.badge_place, options.badge_language, 0),
+            under_badge: Vec::new(),
             mouth: None,
             cards: Cards::new(frame_px)?,
             has_stamp: false,
@@ -327,7 +330,7 @@ impl Compositor {
         }
         out.trace = trace;
         self.keep_mouth_clear(&trace);
-        let Self { options, plate, framer, embedder, badge, .. } = self;
+        let Self { options, plate, framer, embedder, badge, under_badge, .. } = self;
         let CompositeOptions { background, mirror, .. } = &*options;
         let Some(framer) = framer else {
             out.picture.reshape(size, size);
@@ -339,7 +342,11 @@ impl Compositor {
         };
         let badge = options.badge.then_some(&*badge);
         let still = framer.still(background, *mirror, size, |picture| {
-            seal(embedder.as_mut(), badge, picture, Area::whole(picture));
+            seal(embedder.as_mut(), None, picture, Area::whole(picture));
+            if let Some(badge) = badge {
+                badge.keep_under(picture, under_badge);
+                badge.stamp(picture, Area::whole(picture));
+            }
         })?;
         let (strip, area) = (strip(self.has_stamp, &still.picture), still.area);
         if out.still == still.id {
@@ -355,12 +362,13 @@ impl Compositor {
 
     /// Moves the badge where the mouth is not.
     fn keep_mouth_clear(&mut self, trace: &Trace) {
-        if self.options.badge
-            && let Some(bounds) = self.mouth_bounds()
-            && self.badge.keep_clear(&[bounds], trace.captured)
-            && let Some(framer) = &mut self.framer
+        let Some(bounds) = self.mouth_bounds().filter(|_| self.options.badge) else { return };
+        let Self { badge, framer, under_badge, .. } = self;
+        let before = badge.at();
+        if badge.keep_clear(&[bounds], trace.captured)
+            && let Some(framer) = framer
         {
-            framer.forget();
+            framer.touch_up(|picture| badge.move_from(before, under_badge, picture));
         }
     }
 

@@ -28,6 +28,8 @@ mod presence;
 mod puppet;
 mod rehearsal;
 mod retarget;
+#[cfg(test)]
+mod tests;
 mod whites;
 
 use ahead::LookAhead;
@@ -175,8 +177,9 @@ pub struct Driver {
     idle: IdleFace,
     latent: RestingLatent,
     whites: RestingWhites,
-    /// Since when somebody else drives, and what was shown then.
-    taken_over: Option<Timestamp>,
+    /// Since when something else drives than before (somebody else, a face that is back), within how many seconds it takes
+    /// over, and what was shown then.
+    taken_over: Option<(Timestamp, f32)>,
     before: Box<DrivingSignal>,
     /// What was last asked of the portrait.
     shown: Box<DrivingSignal>,
@@ -248,13 +251,15 @@ impl Driver {
         self.latent.reset();
         self.whites = RestingWhites::default();
         self.ahead.reset();
-        *self.before = (*self.shown).clone();
-        self.taken_over = Some(now);
+        self.take_over(now, TAKE_OVER_SECS);
     }
 
-    /// Sees the latent of the frame that the next [`Self::drive`] is about; only generators that are driven by it need this.
-    pub fn see_latent(&mut self, latent: &DriverLatent) {
-        self.latent.see(latent);
+    /// Sees the latent of the frame that the next [`Self::drive`] is about, at that frame's own time; only generators that are
+    /// driven by it need this.
+    pub fn see_latent(&mut self, latent: &DriverLatent, now: Timestamp) {
+        if self.latent.see(latent) {
+            self.take_over(now, TAKE_OVER_SECS);
+        }
     }
 
     /// Sets how strongly a part of the motion is carried over, kept within 0..2.
@@ -329,7 +334,7 @@ impl Driver {
                 let strength = if is_weakened { self.options.strengths.whole.min(1.0) } else { 1.0 };
                 signal.dense.take(dense, from, strength);
             }
-            signal.mouth = MouthContents { whites: self.whites.update(seen.mouth.whites), ..seen.mouth };
+            signal.mouth = MouthContents { whites: self.whites.update(seen.mouth.whites, now), ..seen.mouth };
             if self.options.motion == Motion::Relative {
                 // A mouth that shall not move shall not show the driver's teeth.
                 signal.mouth.certainty *= self.options.strengths.of(StrengthPart::Mouth).clamp(0.0, 1.0);
@@ -338,28 +343,39 @@ impl Driver {
             if self.options.is_filtered {
                 self.filter.smooth(signal, dense.is_some(), now);
             }
+            // What the face does: what was shown before has no part in it.
+            (*self.held).clone_from(signal);
+            if let Some((since, secs)) = self.presence.take_return() {
+                // What was being taken over already does not come sooner for it.
+                let left_secs = self.taken_over.map_or(0.0, |(at, all_secs)| all_secs - since.since(at).as_secs_f32());
+                self.take_over(since, secs.max(left_secs));
+            }
         } else {
             let rest = self.rest();
             let (room, motion) = (self.room, self.options.motion);
             *signal = presence::unseen(presence, &self.held, || self.idle.signal(&rest, room, motion, now));
         }
-        if let Presence::Tracking { ease } = presence {
-            // A face that comes back is eased in from what was shown.
-            if ease < 1.0 {
-                *signal = self.shown.lerp(signal, ease);
-            }
-            if let Some(since) = self.taken_over {
-                let t = now.since(since).as_secs_f32() / TAKE_OVER_SECS;
-                if t < 1.0 {
-                    *signal = self.before.lerp(signal, t);
-                } else {
-                    self.taken_over = None;
-                }
-            }
-            *self.held = signal.clone();
-        }
-        *self.shown = signal.clone();
+        self.hand_over(now, signal);
+        (*self.shown).clone_from(signal);
         presence
+    }
+
+    /// Lets what comes take over from what was shown last, within so many seconds.
+    fn take_over(&mut self, since: Timestamp, secs: f32) {
+        (*self.before).clone_from(&self.shown);
+        self.taken_over = Some((since, secs));
+    }
+
+    /// Mixes what was shown before into a signal that is taking over, also while the face is away for a moment.
+    fn hand_over(&mut self, now: Timestamp, signal: &mut DrivingSignal) {
+        let Some((since, secs)) = self.taken_over else { return };
+        let t = now.since(since).as_secs_f32() / secs.max(1e-3);
+        // A clip that begins again goes back in time.
+        if now >= since && t < 1.0 {
+            *signal = self.before.lerp(signal, presence::smooth(t));
+        } else {
+            self.taken_over = None;
+        }
     }
 
     /// What is shown when nobody drives: the portrait at rest, without more of the photo's expression than is kept.

@@ -77,6 +77,9 @@ pub trait Generator: Send {
         Ok(true)
     }
 
+    /// Lets go of what was made ready for other identities than the one shown, where the device has no room for another.
+    fn make_room(&mut self) {}
+
     /// Says when the next picture is of: a change from one view of the identity to another takes time. Where nobody says it,
     /// pictures are a thirtieth of a second apart.
     fn set_time(&mut self, now: Timestamp) {

@@ -13,7 +13,7 @@ use crate::face::resample;
 use crate::frame::{Picture, Rgb};
 use crate::generate::{DriverReader, Generator, into_planes};
 use crate::geometry::FaceObservation;
-use crate::signal::{DriverLatent, N_NUMBERS};
+use crate::signal::{Composition, DriverLatent, N_NUMBERS};
 
 /// Side of the square in face sizes, as at enrolment and in the data that families learn from.
 const SIDE_PER_FACE: f32 = 2.2;
@@ -73,7 +73,8 @@ impl LatentEncoder {
         self.square = None;
     }
 
-    /// Writes the latent of the face that the tracker has found in `frame`; leaves it as it is where there is none.
+    /// Writes the latent of the face that the tracker has found in `frame`, that of nobody where nothing can be read off it;
+    /// leaves it as it is where there is no face.
     ///
     /// # Errors
     /// When ONNX Runtime fails.
@@ -85,7 +86,11 @@ impl LatentEncoder {
     ) -> Result<()> {
         let picture = frame.picture();
         let (Some(face), true) = (face, picture.width_px().min(picture.height_px()) > 1) else { return Ok(()) };
-        let Some(square) = self.follow(face) else { return Ok(()) };
+        let Some(square) = self.follow(face) else {
+            // What is there may be of any frame before.
+            *latent = DriverLatent::NONE;
+            return Ok(());
+        };
         let scale = square.side_px / CUT_PX as f32;
         let start = square.top_left + Vec2::splat(0.5 * scale - 0.5);
         let rows = [[scale, 0.0, start.x], [0.0, scale, start.y]];
@@ -93,7 +98,7 @@ impl LatentEncoder {
         shrink(&self.cut, &mut self.small)?;
         into_planes(&self.small, &mut self.planes);
         self.reader.read(&self.planes, &mut self.numbers)?;
-        latent.set(self.reference, self.reader.composition(), &self.numbers);
+        take(latent, self.reference, self.reader.composition(), &self.numbers);
         Ok(())
     }
 
@@ -123,6 +128,15 @@ impl LatentEncoder {
         self.reference = self.reference.wrapping_add(1).max(1);
         self.square = Some(Square { top_left, side_px, face_middle: middle, face_px: size });
         self.square
+    }
+}
+
+/// Takes over what was read; that of nobody where a part of it is no number, which nothing could be counted from.
+fn take(latent: &mut DriverLatent, reference: u32, composition: Composition, numbers: &[f32; N_NUMBERS]) {
+    if numbers.iter().all(|number| number.is_finite()) {
+        latent.set(reference, composition, numbers);
+    } else {
+        *latent = DriverLatent::NONE;
     }
 }
 
@@ -185,5 +199,26 @@ mod tests {
         assert!(length(moved(1, 2)) > 0.01);
         assert_eq!(latents[2], latents[3], "nobody was seen");
         assert!(!latents[3].is_like(&latents[4]), "the face left the square");
+        // Points that are no face's say nothing, and what an older frame said does not stand for them.
+        let (mut torn, mut latent) = (face(500.0, 240.0, 50.0), latents[4].clone());
+        torn.landmarks_px[3].x = f32::INFINITY;
+        encoder.encode(&frame(200), Some(&torn), &mut latent).unwrap();
+        assert!(!latent.is_some());
+    }
+
+    #[test]
+    fn what_is_no_number_is_of_nobody_and_motion_counts_from_what_is() {
+        let mut latent = DriverLatent::NONE;
+        let read = |values: [f32; 2]| {
+            let mut numbers = [0.0; N_NUMBERS];
+            numbers[..2].copy_from_slice(&values);
+            take(&mut latent, 1, Composition::Differences, &numbers);
+            latent.clone()
+        };
+        let [torn, first, second, infinite] = [[0.1, f32::NAN], [0.1, 0.2], [0.4, 0.2], [0.1, f32::INFINITY]].map(read);
+        assert!(!torn.is_some() && !infinite.is_some(), "an older frame's does not stand for it");
+        assert!(first.is_some() && first.is_like(&second));
+        let motion = LatentMotion::between(&first, &second, 1.0);
+        assert!((motion.values()[0] - 0.3).abs() < 1e-6 && motion.values().iter().all(|value| value.is_finite()));
     }
 }

@@ -70,6 +70,7 @@ pub mod composite;
 pub mod conditions;
 pub mod control;
 pub mod credentials;
+mod datagram;
 pub mod demand;
 pub mod demo;
 pub mod drive;

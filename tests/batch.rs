@@ -177,6 +177,31 @@ fn a_killed_process_leaves_nothing_under_the_name_and_the_next_one_goes_on() {
     assert_eq!(all.iter().map(|r| r["frames"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 120]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_part_that_is_stopped_is_not_done_though_one_of_its_clips_failed() {
+    let lab = lab("stopped");
+    std::fs::write(lab.join("torn.mp4"), "no video").unwrap();
+    let mut torn = line("a", "out/torn.mp4", 0.2);
+    torn["clip"] = "torn.mp4".into();
+    write_jobs(&lab, &[torn, line("a", "out/long.mp4", 4.0)]);
+    let mut child = command(&lab, &["render", "jobs.jsonl", "--jobs", "1"]).stderr(Stdio::piped()).spawn().unwrap();
+    let part = lab.join("out/.long.part-0-of-1.mp4");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !part.exists() {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "the long clip was never begun");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("stopped: 1 clips are left, 1 failed; the same command goes on"), "{said}");
+    let all = results(&lab.join("jobs.results.jsonl"));
+    assert_eq!(all.iter().map(|r| r["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1], "only what failed has a line");
+}
+
 #[test]
 fn wrong_lines_are_said_before_anything_is_rendered() {
     let lab = lab("wrong");

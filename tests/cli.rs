@@ -27,7 +27,7 @@ fn demo_file(name: &str) -> PathBuf {
 fn make_lab() -> PathBuf {
     let lab = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
     let _ = std::fs::remove_dir_all(&lab);
-    for folder in ["folder.mp4", "no-models", "torn-models", "sealed"] {
+    for folder in ["folder.mp4", "no-models", "torn-models", "sealed", "stills"] {
         std::fs::create_dir_all(lab.join(folder)).unwrap();
     }
     let write = |name: &str, bytes: &[u8]| std::fs::write(lab.join(name), bytes).unwrap();
@@ -37,6 +37,7 @@ fn make_lab() -> PathBuf {
     let (width, height) = portrait.dimensions();
     portrait.save(lab.join("photo.png")).unwrap();
     portrait.save(lab.join("photo.jpg")).unwrap();
+    portrait.save(lab.join("stills/000001.png")).unwrap();
     let mut two = RgbImage::new(2 * width, height);
     imageops::replace(&mut two, &portrait, 0, 0);
     imageops::replace(&mut two, &imageops::flip_horizontal(&portrait), width.into(), 0);
@@ -393,7 +394,7 @@ fn wrong_usage_is_told_before_anything_is_opened() {
     );
     let owned: Vec<(String, &[&str])> = vec![
         ("dance".into(), &["unrecognized subcommand 'dance'"]),
-        ("run".into(), &["no identity to show", "effigy enroll PHOTO -o NAME.effigy", "effigy identities add"]),
+        ("run".into(), &["no identity to show", "PHOTO -o NAME.effigy --consent self", "effigy identities add"]),
         ("run --identity ''".into(), &["--identity", "expected FILE or FILE,FILE,…, found an empty name"]),
         ("run --identity me.effigy,".into(), &["found an empty name"]),
         ("enroll".into(), &["--output <NAME.effigy>", "--consent <CONSENT>", "<PHOTO|CLIP>"]),
@@ -436,6 +437,13 @@ fn wrong_usage_is_told_before_anything_is_opened() {
         (format!("{run} --sink file:out"), &["out ends in none of"]),
         (format!("{run} --sink file:a.png"), &["lacks the place for the frame's number, such as %04d"]),
         (format!("{run} --sink file:a.mp4 --sink file:a.mp4"), &["two sinks would write the same file", "a.mp4"]),
+        (format!("{run} --sink file:a.mp4 --sink file:./a.mp4"), &["two sinks would write the same file", "./a.mp4"]),
+        (format!("{run} --sink file:stills/ --sink file:./stills/"), &["two sinks would write the same file"]),
+        (format!("{run} --sink file:a.mp4 --report ./a.mp4"), &["the report would replace what the run records"]),
+        (format!("{run} --sink motion:a.jsonl --report a.jsonl"), &["would replace what the run records", "a.jsonl"]),
+        (format!("{run} --sink file:stills/ --report stills/000007.png"), &["would replace what the run records"]),
+        (format!("{run} --sink null --first 9"), &["--first 9 is nobody's number", "the last identity is number 1"]),
+        (format!("{run} --sink null --backend warp --weights photo.png"), &["--backend warp has no network"]),
         (format!("{run} --sink null --size 5000"), &["--size", "expected WIDTHxHEIGHT or one side of a square"]),
         (
             format!("{run} --sink null --zoom 2"),
@@ -472,6 +480,10 @@ fn wrong_usage_is_told_before_anything_is_opened() {
             "run --identity me.effigy --source driver.mp4 --sink file:./driver.mp4".into(),
             &["would replace what the run reads", "./driver.mp4"],
         ),
+        (
+            "run --identity me.effigy --source stills/000001.png --sink file:./stills/".into(),
+            &["the recording would replace what the run reads"],
+        ),
         (format!("{run} --sink null --report me.effigy"), &["would replace what the run reads"]),
         (
             "run --identity ann.effigy --source pattern --sink null --no-badge".into(),
@@ -495,7 +507,7 @@ fn wrong_usage_is_told_before_anything_is_opened() {
             ),
         ]);
     }
-    for made in ["a.effigy", "a.png", "a.mp4"] {
+    for made in ["a.effigy", "a.png", "a.mp4", "a.jsonl", "stills/000007.png"] {
         assert!(!LAB.join(made).exists(), "{made} was made by a command that was typed wrongly");
     }
     assert_eq!(std::fs::read(LAB.join("driver.mp4")).unwrap(), std::fs::read(demo_file("driver.mp4")).unwrap());
@@ -577,6 +589,13 @@ fn what_cannot_be_measured_is_told() {
     check_failures(&[
         ("bench run --scenario dance", 2, &["no scenario \"dance\"; there are steady, bursty"]),
         ("bench run --secs 0", 2, &["expected a number of seconds above 0"]),
+        ("bench run --secs 7200", 2, &["are 7202 seconds together; the frames of 3600 are kept"]),
+        ("bench e2e --secs 3600 --warm-up 1", 2, &["are 3601 seconds together; the frames of 3600 are kept"]),
+        (
+            "bench run --scenario switches --identity me.effigy",
+            2,
+            &["switches needs two identities; give --identity a,b, or leave it out"],
+        ),
         (
             "bench watch ''",
             2,
@@ -647,7 +666,9 @@ fn a_bench_is_recorded_reported_and_compared() {
     assert!(!html.contains("http") && !html.contains("src="), "a report needs nothing but itself");
     assert_eq!(std::fs::read_to_string(LAB.join("scenes/runs.jsonl")).unwrap().lines().count(), 2);
     let output = check("bench compare scenes/bench.json scenes/bench.json", &[], 0, &[]);
-    assert_eq!(text(&output.stdout).matches("no difference shown").count(), 4, "{}", text(&output.stdout));
+    let table = text(&output.stdout);
+    assert_eq!(table.matches("too few rounds to tell").count(), 4, "of one run each nothing is said: {table}");
+    assert!(table.contains("--rounds 3 or more tells") && !table.contains("A and B differ"), "{table}");
 
     let output = check("bench e2e --backend warp --secs 1.5 --warm-up 0.3 --report e2e.json", &[], 0, &[]);
     assert!(text(&output.stdout).contains("null"));
@@ -696,6 +717,10 @@ fn builds_play_in_turn_and_are_compared() {
     {
         let output = play("5", "/bin/true");
         assert!(text(&output.stderr).contains("failed: it recorded nothing"), "{}", text(&output.stderr));
+        let kept: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(LAB.join("builds/bench.json")).unwrap()).unwrap();
+        let runs = kept["runs"].as_array().unwrap();
+        assert_eq!((runs.len(), &runs[0]["variant"]), (1, &"A".into()), "what was made before is kept");
     }
 }
 
@@ -1066,6 +1091,44 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "effigy {line}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_whose_messages_nobody_reads_any_more_ends_as_any_other() {
+    use std::io::{BufRead as _, BufReader};
+    let line =
+        "run --identity me.effigy --backend warp --source pattern --sink null --duration 1 --report unheard.json";
+    let mut child = command(&LAB).args(words(line)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    assert!(said.read_line(&mut first).unwrap() > 0);
+    drop(said);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "it said {first}");
+    assert!(report("unheard.json")["frames"]["presented"].as_u64().unwrap() > 0);
+}
+
+/// What is shown to be typed can be typed: an enrolment says on what basis the face may be shown.
+#[test]
+fn every_enrolment_that_is_shown_has_a_consent() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut open, mut n_found) = (vec![project.join("src"), project.join("README.md")], 0);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "md") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for rest in text.lines().flat_map(|line| line.split("effigy enroll ").skip(1)) {
+                // It ends with the quotation, or where another command begins.
+                let command = rest.split(['`', '&']).next().unwrap();
+                if command.contains(" -o ") {
+                    assert!(command.contains(" --consent "), "{}: effigy enroll {command}", path.display());
+                    n_found += 1;
+                }
+            }
+        }
+    }
+    assert!(n_found > 10, "{n_found} were found");
 }
 
 #[cfg(target_os = "linux")]

@@ -221,6 +221,13 @@ fn zoom_and_offset_go_where_they_say_and_the_lower_edge_stays_covered() {
         (200..500).map(|y| u64::from(plain.pixel(600, y)[0].abs_diff(right.pixel(760, y)[0]))).sum::<u64>() / 300;
     assert!(differs <= 2, "{differs}");
     assert_ne!(plain, shifted(&mut studio, 2.0, 0.0, 0.0));
+    // Also where the picture is mirrored.
+    studio.compositor.set_mirror(true);
+    let (plain, right) = (shifted(&mut studio, 1.0, 0.0, 0.0), shifted(&mut studio, 1.0, 0.125, 0.0));
+    let differs: u64 =
+        (200..500).map(|y| u64::from(plain.pixel(600, y)[0].abs_diff(right.pixel(760, y)[0]))).sum::<u64>() / 300;
+    assert!(differs <= 2, "mirrored: {differs}");
+    studio.compositor.set_mirror(false);
     for (zoom, y) in [(0.5, 0.0), (0.5, -1.0), (1.0, -0.5)] {
         let picture = shifted(&mut studio, zoom, 0.0, y);
         // In the middle of the lower edge is the body.

@@ -3,16 +3,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::common::{identity, open_mouth, rest};
 use effigy::generate::cpu::{CpuExecutor, Rung};
 use effigy::generate::network::{FrameOptions, Size, frame};
 use effigy::generate::neural::{NeuralGenerator, typical};
-use effigy::generate::plan::{Adoption, Executor, Plan, TensorView};
+use effigy::generate::plan::{Adoption, Executor, Plan, TensorView, TensorViewMut};
 use effigy::generate::twin::TwinExecutor;
 use effigy::generate::warp::WarpGenerator;
 use effigy::generate::weights::Weights;
-use effigy::{Generator, Portrait, Result};
+use effigy::{Error, ErrorKind, Generator, Identity, Portrait, Result};
 use glam::{Quat, Vec2, Vec3};
 
 fn on_cpu(plan: Plan) -> Result<Box<dyn Executor>> {
@@ -247,4 +249,84 @@ fn without_rounded_places_the_picture_is_closer() {
         assert_eq!(executor.rung().is_some(), decoder >= 41.5);
         assert_eq!(executor.rung() == Some(Rung::All), all >= 41.5);
     }
+}
+
+/// Asks for `identity` until it is there, or cannot be.
+fn prepared(generator: &mut NeuralGenerator, identity: &Arc<Identity>) -> Result<()> {
+    for _ in 0..6000 {
+        if generator.prepare(identity)? {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never ready")
+}
+
+#[test]
+fn an_identity_that_has_no_room_is_told_once_and_who_is_shown_stays() {
+    static N_OPENED: AtomicUsize = AtomicUsize::new(0);
+    // One is opened to try, one for who is shown.
+    let mut generator =
+        NeuralGenerator::new(distrustful(1), 512, |plan| match N_OPENED.fetch_add(1, Ordering::Relaxed) {
+            2 => Err(Error::new(ErrorKind::BackendUnavailable, "the script's card has no room")),
+            _ => on_cpu(plan),
+        })
+        .unwrap();
+    let (shown, other, third) = (identity(512), identity(512), identity(512));
+    generator.adopt(shown).unwrap();
+    let mut before = Portrait::default();
+    generator.generate(&rest(), &mut before).unwrap();
+    generator.prepare(&other).unwrap();
+    // Whoever else is asked for meanwhile is not told of it.
+    prepared(&mut generator, &third).unwrap();
+    assert_eq!(prepared(&mut generator, &other).unwrap_err().kind(), ErrorKind::BackendUnavailable);
+    let mut after = Portrait::default();
+    generator.generate(&rest(), &mut after).unwrap();
+    assert_eq!(before.picture, after.picture);
+    prepared(&mut generator, &other).unwrap();
+    generator.adopt(other).unwrap();
+}
+
+/// A card that is lost in its third frame.
+struct Dying {
+    twin: TwinExecutor,
+    n_frames: usize,
+}
+
+impl Executor for Dying {
+    fn backend(&self) -> &str {
+        "dying"
+    }
+
+    fn plan(&self) -> &Plan {
+        self.twin.plan()
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<()> {
+        self.twin.adopt(adoption)
+    }
+
+    fn run(&mut self, inputs: &[TensorView], outputs: &mut [TensorViewMut]) -> Result<()> {
+        self.n_frames += 1;
+        if self.n_frames > 2 {
+            return Err(Error::new(ErrorKind::DeviceLost, "the script's card is gone"));
+        }
+        self.twin.run(inputs, outputs)
+    }
+}
+
+#[test]
+fn when_the_card_is_lost_the_processor_goes_on_with_the_same_person() {
+    let open =
+        |plan| -> Result<Box<dyn Executor>> { Ok(Box::new(Dying { twin: TwinExecutor::new(plan), n_frames: 0 })) };
+    let mut generator = NeuralGenerator::new(distrustful(1), 512, open).unwrap();
+    generator.adopt(identity(512)).unwrap();
+    let mut found = [Portrait::default(), Portrait::default()];
+    for portrait in [0, 1, 1] {
+        generator.generate(&rest(), &mut found[portrait]).unwrap();
+    }
+    assert!(generator.backend().starts_with("cpu"), "{}", generator.backend());
+    let [before, after] = &found;
+    let off = difference(after, before, [0, 0]);
+    assert!(off < 1.0, "{off} of 255 off");
 }

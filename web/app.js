@@ -15,7 +15,12 @@ document.body.classList.toggle("dock", isDock);
 // The token has become a cookie; it need not stand where a shared screen shows it.
 if (location.search) history.replaceState(null, "", isDock ? "/?dock" : "/");
 
-let state = null, hello = null, figures = null, socket = null, limits = { max_upload_bytes: 16 << 20 }, retry_ms = 500;
+// Figures come five times a second: a program that is silent for so long is gone, whatever the socket says.
+const SILENCE_MS = 6000;
+// Screens draw up to 240 times a second, and a slider that is dragged tells each time.
+const COMMAND_EVERY_MS = 33;
+
+let state = null, hello = null, figures = null, socket = null, heardAt = 0, limits = { max_upload_bytes: 16 << 20 }, retry_ms = 500;
 const chart = new StageChart($("chart"), $("legend"));
 const face = new FaceLines($("lines"));
 
@@ -24,48 +29,73 @@ const face = new FaceLines($("lines"));
 function connect() {
   socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/socket");
   socket.binaryType = "arraybuffer";
-  let wasOpen = false;
-  socket.onopen = () => { wasOpen = true; retry_ms = 500; $("log").replaceChildren(); watch(); };
+  heardAt = performance.now();
+  socket.onopen = () => { heardAt = performance.now(); retry_ms = 500; $("log").replaceChildren(); watch(); };
   socket.onmessage = ({ data }) => {
+    heardAt = performance.now();
+    socket.wasHeard = true;
     if (data instanceof ArrayBuffer) return face.take(data);
     const message = JSON.parse(data);
     handlers[message.type]?.(message);
   };
-  socket.onclose = async () => {
-    setStatus("off", t("Not connected"));
-    let why = "effigy is not running here any more. This page comes back when it does.";
-    if (!wasOpen) {
-      const answer = await fetch("/icon.svg", { cache: "no-store" }).catch(() => null);
-      if (answer?.status === 401) why = "effigy was started again: open the address that it printed.";
-    }
-    veil(t(why));
-    setTimeout(connect, retry_ms);
-    retry_ms = Math.min(5000, retry_ms * 1.6);
-  };
+  socket.onclose = lost;
 }
 
+async function lost() {
+  const { wasHeard } = socket;
+  socket = null;
+  setStatus("off", t("Not connected"));
+  let why = "effigy is not running here any more. This page comes back when it does.";
+  if (!wasHeard) {
+    const answer = await fetch("/icon.svg", { cache: "no-store", signal: AbortSignal.timeout(1500) }).catch(() => null);
+    if (answer?.status === 401) why = "effigy was started again: open the address that it printed.";
+    if (answer?.ok) why = "Too many pages of effigy are open: close one.";
+  }
+  veil(t(why));
+  setTimeout(connect, retry_ms);
+  retry_ms = Math.min(5000, retry_ms * 1.6);
+}
+
+setInterval(() => {
+  if (!socket || performance.now() - heardAt < SILENCE_MS) return;
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.close();
+  lost();
+}, 1000);
+
+/** Sends a command; whether there is somebody to send it to. */
 function send(command) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
-  else say(t("Not connected: nothing was changed."), true);
+  const isConnected = socket?.readyState === WebSocket.OPEN;
+  if (isConnected) socket.send(JSON.stringify(command)); else say(t("Not connected: nothing was changed."), true);
+  return isConnected;
 }
 
+/** Carries out what is asked for at most 30 times a second, and what was asked for last in any case. */
+function paced(act) {
+  let waiting = null, timer = 0;
+  const next = () => {
+    timer = 0;
+    if (waiting) begin(waiting.value);
+  };
+  const begin = (value) => {
+    waiting = null;
+    timer = setTimeout(next, COMMAND_EVERY_MS);
+    act(value);
+  };
+  return (value) => { if (timer) waiting = { value }; else begin(value); };
+}
+
+let isCurrent = false;
 const handlers = {
   hello(next) {
     limits = hello = next;
-    // Folders may say more than a shared screen should show.
-    $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
-    $("enroll-keep-row").hidden = !hello.keeps;
-    // Cameras of an earlier run may be others.
-    [wereListed, cameras] = [false, null];
+    // Messages of before are sent once more.
+    isCurrent = false;
+    // Cameras and people of an earlier run may be others.
+    [wereListed, cameras, shownGallery] = [false, null, ""];
+    $("save").close();
     if (hello.first_use && !isDock && guide.at === null && !guide.wasSeen()) guide.open();
-    $("generator").textContent = t("{} on {}", hello.generator, hello.backend);
-    // A tall picture would push everything else out of sight.
-    $("picture").parentElement.style.aspectRatio = Math.max(1, hello.frame_px[0] / hello.frame_px[1]);
-    $("size").textContent = `${hello.frame_px[0]} × ${hello.frame_px[1]}`;
-    $("version").textContent = `effigy ${hello.version}`;
-    chart.setStages(hello.stages);
-    showFigures();
-    face.lines = hello.lines;
+    showProgram();
   },
   state(next) {
     state = next;
@@ -85,6 +115,7 @@ const handlers = {
     showGallery();
   },
   figures(next) {
+    isCurrent = true;
     figures = next;
     chart.add(figures.stages_ms);
     showFigures();
@@ -94,13 +125,35 @@ const handlers = {
     item.textContent = text;
     item.className = warning ? "warning" : "";
     item.dataset.mark = warning ? t("Warning:") + " " : "";
+    // What was asked for on this page, and failed, is told here too: the list of messages may be out of sight.
+    if (warning && isCurrent) say(text, true, 20000);
     const isAtEnd = log.scrollTop + log.clientHeight > log.scrollHeight - 30;
     log.append(item);
     while (log.children.length > 100) log.firstChild.remove();
     if (isAtEnd) log.scrollTop = log.scrollHeight;
   },
-  refused({ why }) { say(why, true); },
+  refused({ why }) {
+    say(why, true);
+    // What stands on the page is not what holds.
+    for (const slider of Object.values(sliders)) slider.forget();
+    if (state) handlers.state(state);
+  },
 };
+
+/** What the program said of itself when the page met it. */
+function showProgram() {
+  // Folders may say more than a shared screen should show.
+  $("source").textContent = hello.source.replace(/^[^,]*[/\\]/, "");
+  $("enroll-keep-row").hidden = !hello.keeps;
+  $("generator").textContent = t("{} on {}", hello.generator, hello.backend);
+  // A tall picture would push everything else out of sight.
+  $("picture").parentElement.style.aspectRatio = Math.max(1, hello.frame_px[0] / hello.frame_px[1]);
+  $("size").textContent = `${hello.frame_px[0]} × ${hello.frame_px[1]}`;
+  $("version").textContent = `effigy ${hello.version}`;
+  chart.setStages(hello.stages);
+  showFigures();
+  face.lines = hello.lines;
+}
 
 function showFigures() {
   if (!figures || !hello) return;
@@ -160,7 +213,7 @@ function say(text, isBad = false, for_ms = 6000) {
 
 const actions = {
   panic() { send({ do: "card", on: !state?.panic }); },
-  calibrate() { send({ do: "calibrate" }); say(t("Calibrated: this is your face at rest.")); },
+  calibrate() { if (send({ do: "calibrate" })) say(t("Calibrated: this is your face at rest.")); },
   mirror() { send({ do: "mirror", on: !state?.mirror }); },
   record() { if (state?.recording != null) send({ do: "record", on: !state.recording }); },
   takePicture() { if (state?.recording != null) send({ do: "take-picture" }); },
@@ -307,25 +360,40 @@ class Slider {
   constructor(id, command, valueIn, textOf = (value) => `${Math.round(value * 100)} %`) {
     this.input = $(id);
     this.output = $(`${id}-value`);
-    this.command = command;
     this.valueIn = valueIn;
     this.textOf = textOf;
     this.isHeld = false;
-    this.input.addEventListener("input", () => { this.isHeld = true; this.set(Number(this.input.value)); });
-    this.input.addEventListener("change", () => { this.isHeld = false; });
+    // What this page set last, and until when the program may still tell of what held before.
+    this.own = this.ownUntil = 0;
+    this.tell = paced((value) => send(typeof command === "function" ? command(value) : { ...command, value }));
+    this.input.addEventListener("pointerdown", () => { this.isHeld = true; });
+    for (const event of ["pointerup", "pointercancel", "change", "blur"]) this.input.addEventListener(event, () => { this.isHeld = false; });
+    this.input.addEventListener("input", () => this.set(Number(this.input.value)));
   }
   show(value) {
     this.input.value = value;
     this.output.textContent = this.textOf(value);
   }
   follow(state) {
-    if (document.activeElement !== this.input || !this.isHeld) this.show(this.valueIn(state));
+    const now = this.valueIn(state);
+    if (this.isHeld || (performance.now() < this.ownUntil && Math.abs(now - this.own) > 1e-3)) return;
+    this.forget();
+    this.show(now);
+  }
+  /** From now on what the program tells holds. */
+  forget() {
+    clearTimeout(this.timer);
+    this.ownUntil = 0;
   }
   set(value) {
     const { min, max, step } = this.input;
     const clamped = Math.min(Number(max), Math.max(Number(min), Math.round(value / Number(step)) * Number(step)));
     this.show(clamped);
-    send(typeof this.command === "function" ? this.command(clamped) : { ...this.command, value: clamped });
+    this.forget();
+    this.own = clamped;
+    this.ownUntil = performance.now() + 1500;
+    this.timer = setTimeout(() => { this.forget(); if (state) this.follow(state); }, 1500);
+    this.tell(clamped);
   }
 }
 const sliders = {
@@ -335,8 +403,8 @@ const sliders = {
   keepExpression: new Slider("keep-expression", { do: "keep-expression" }, (state) => state.keepExpression),
 };
 sliders.zoom = new Slider("zoom", { do: "zoom" }, (state) => state.zoom);
-sliders.offsetX = new Slider("offset-x", (x) => ({ do: "offset", x, y: state?.offset[1] ?? 0 }), (state) => state.offset[0]);
-sliders.offsetY = new Slider("offset-y", (y) => ({ do: "offset", x: state?.offset[0] ?? 0, y }), (state) => state.offset[1]);
+sliders.offsetX = new Slider("offset-x", (x) => ({ do: "offset", x, y: Number($("offset-y").value) }), (state) => state.offset[0]);
+sliders.offsetY = new Slider("offset-y", (y) => ({ do: "offset", x: Number($("offset-x").value), y }), (state) => state.offset[1]);
 for (const part of ["head", "gaze", "lids", "brows", "mouth"]) {
   sliders[part] = new Slider(part, { do: "strength", part }, (state) => state.strengths[part]);
 }
@@ -354,7 +422,8 @@ $("backgrounds").addEventListener("click", ({ target }) => {
   if (to === "picture") $("backdrop").click(); else if (to) actions.background(to);
 });
 for (const id of ["badge-place", "badge-language"]) $(id).addEventListener("change", () => send({ do: id, to: $(id).value }));
-$("colour").addEventListener("input", () => actions.background($("colour").value));
+const tellColour = paced(actions.background);
+$("colour").addEventListener("input", () => tellColour($("colour").value));
 $("backdrop").addEventListener("change", () => { const [file] = $("backdrop").files; $("backdrop").value = ""; if (file) sendBackdrop(file); });
 
 function showMicrophone(microphone) {
@@ -456,12 +525,15 @@ $("save").querySelector("form").addEventListener("submit", async (event) => {
     $("save-error").textContent = text;
     $("save-error").hidden = false;
   };
-  if (passphrase !== $("save-again").value) return refuse(t("The two passphrases differ."));
+  if (passphrase !== $("save-again").value) {
+    $("save-again").select();
+    return refuse(t("The two passphrases differ."));
+  }
   $("save-go").disabled = true;
   try {
     const sealed = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ passphrase }) };
     const answer = await fetch(`/identity/${saved.index}`, passphrase ? sealed : {});
-    if (!answer.ok) return refuse((await answer.json()).error);
+    if (!answer.ok) return refuse(errorOf(await answer.text()));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await answer.blob());
     link.download = saved.name.replace(/[^A-Za-z0-9]/g, "_") + ".effigy";
@@ -488,7 +560,12 @@ function adder() {
 // --- enrolling
 
 const tooLarge = () => t("The picture is larger than {} MB.", limits.max_upload_bytes >> 20);
-let photo = null, photoUrl = null, chosenFace = 0, isWarned = false;
+let photo = null, photoUrl = null, chosenFace = 0, isWarned = false, n_asked = 0;
+
+/** What an answer that is no success says. */
+function errorOf(text) {
+  try { return JSON.parse(text).error; } catch { return text; }
+}
 
 async function upload(address, file) {
   try {
@@ -498,7 +575,9 @@ async function upload(address, file) {
     const text = await answer.text();
     try { return JSON.parse(text); } catch { return { error: text }; }
   } catch {
-    return { error: t("effigy could not be reached.") };
+    // Browsers do not send a file that is another one than when it was chosen.
+    const isThere = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    return { error: t(isThere ? "effigy could not be reached." : "The file has changed or is gone: choose it again.") };
   }
 }
 
@@ -509,6 +588,7 @@ function ask(file) {
   if (file.size > limits.max_upload_bytes) return say(tooLarge(), true);
   if (state?.enrolling) return say(t("Another picture is being worked on."), true);
   photo = file;
+  n_asked++;
   chosenFace = 0;
   isWarned = false;
   showPhoto(file);
@@ -537,13 +617,18 @@ $("enroll").querySelector("form").addEventListener("submit", async (event) => {
   if (chosenFace) query.set("face", chosenFace);
   if (!isWarned) query.set("ask", "true");
   if (hello?.keeps && $("enroll-keep").checked) query.set("keep", "true");
-  const go = $("enroll-go");
+  const go = $("enroll-go"), asked = n_asked, name = $("enroll-name").value;
   go.disabled = true;
   go.textContent = t("Enrolling…");
   $("enroll-error").hidden = true;
   const { index, choose, ask: doubts, remarks, error } = await upload("/enroll?" + query, photo);
   go.disabled = false;
   go.textContent = t("Enrol and show");
+  // Who went away meanwhile does not want to see it.
+  if (asked !== n_asked || !$("enroll").open) {
+    if (index !== undefined) say(t("{} was enrolled, and is not shown.", name));
+    return;
+  }
   if (error) return complain(error);
   if (choose) return letChoose(choose);
   if (doubts) {
@@ -617,15 +702,16 @@ addEventListener("drop", (event) => {
 // --- keys
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("enroll").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input:not([type=range], [type=color])")) return;
-  const key = event.key.toLowerCase();
+  let key = event.key.toLowerCase();
+  // In another script the key's place counts.
+  if (/^[^\x00-\x7f]/.test(key)) key = event.code.replace(/^Key/, "").toLowerCase();
   // A list looks for its entries by letters; to hide does not wait until another thing has the focus.
   if (key !== "p" && event.target.matches("select")) return;
   // A key that is held down shall not flicker: only motion repeats.
   if (event.repeat && !"+-=".includes(key)) return;
-  if (/^[1-9]$/.test(key)) actions.identity(Number(key) - 1);
-  else if (key === "p") actions.panic();
+  if (key === "p") actions.panic();
   else if (key === "c") actions.calibrate();
   else if (key === "m") actions.mirror();
   else if (key === "b") actions.nextBackground();
@@ -634,7 +720,12 @@ addEventListener("keydown", (event) => {
   else if (key === "s") actions.takePicture();
   else if (key === "+" || key === "=") actions.strength(Number($("strength").value) + .1);
   else if (key === "-") actions.strength(Number($("strength").value) - .1);
-  else return;
+  else {
+    // Some layouts have digits with Shift only.
+    const digit = /^[1-9]$/.test(key) ? key : event.shiftKey ? null : event.code.match(/^Digit([1-9])$/)?.[1];
+    if (!digit) return;
+    actions.identity(Number(digit) - 1);
+  }
   event.preventDefault();
 });
 
@@ -651,8 +742,9 @@ $("language").addEventListener("change", () => {
   speak($("language").value);
   keep();
   // What the program last said is said again.
-  if (hello) handlers.hello(hello);
+  if (hello) showProgram();
   if (state) handlers.state(state);
+  if (socket?.readyState !== WebSocket.OPEN) setStatus("off", t("Not connected"));
   guide.show();
   chart.draw();
   face.draw();

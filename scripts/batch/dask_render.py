@@ -13,10 +13,13 @@ from dask.distributed import Client, as_completed
 def render(jobs, part, n_parts):
     command = ["effigy", "render", jobs, "--shard", f"{part}/{n_parts}", "--jobs", "1"]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-    # 1: some clip failed, and its line says why. That is no failure of the part.
-    if done.returncode not in (0, 1):
+    lines = done.stderr.strip().splitlines()
+    last = lines[-1] if lines else "no clips"
+    # Some clips failed, and their lines in the results say why: that is no failure of the part. Anything else is, such as
+    # results that cannot be written.
+    if done.returncode != 0 and not (done.returncode == 1 and " clips failed; " in last):
         raise RuntimeError(done.stderr)
-    return part, done.stderr.strip().splitlines()[-1]
+    return part, last
 
 
 if __name__ == "__main__":

@@ -15,5 +15,6 @@
 # Half a minute before the end each clip in hand is given up cleanly.
 #SBATCH --signal=TERM@30
 
-srun effigy render "${JOBS:?expected JOBS=jobs.jsonl}" --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" \
-    --jobs "$((SLURM_CPUS_PER_TASK / 2))"
+# Steps do not take over how many processors the job has for each task.
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" effigy render "${JOBS:?expected JOBS=jobs.jsonl}" \
+    --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --jobs "$((SLURM_CPUS_PER_TASK / 2))"

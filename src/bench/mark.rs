@@ -47,8 +47,8 @@ pub fn files_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let about = || format!("cannot read the folder {}", folder.display());
         for entry in std::fs::read_dir(folder).or_error(ErrorKind::Io, about)? {
             let path = entry.or_error(ErrorKind::Io, about)?.path();
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-            if ["mp4", "mkv", "webm", "jpg", "jpeg", "png"].contains(&extension) {
+            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+            if ["mp4", "mkv", "webm", "jpg", "jpeg", "png"].contains(&extension.as_str()) {
                 files.push(path);
             }
         }
@@ -194,5 +194,22 @@ impl fmt::Display for Price {
         }
         writeln!(f, "evening out 1280 x 720     {:.2} ms", self.map_ms)?;
         writeln!(f, "looking for the mark       {:.2} ms", self.look_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_taken_by_their_ending_in_any_case() {
+        let folder = std::env::temp_dir().join(format!("effigy-mark-files-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["b.MP4", "a.JPG", "c.webm", "notes.txt", "jpg"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        let files = files_in(std::slice::from_ref(&folder)).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(files, ["a.JPG", "b.MP4", "c.webm"].map(|name| folder.join(name)));
     }
 }

@@ -111,21 +111,26 @@ fn comparison(recording: &Recording) -> String {
     if !recording.runs.iter().any(|run| run.variant == "B") {
         return String::new();
     }
-    let mut html = "<h2>B against A</h2><p class=n>Moving-block bootstrap over whole seconds; 95 % intervals of the \
-                    difference in milliseconds.</p><table><tr><th>scenario<th>figure<th>A<th>B<th>B − A<th>interval<th>"
-        .to_owned();
+    let mut html = format!(
+        "<h2>B against A</h2><p class=n>Moving-block bootstrap over whole seconds and rounds; 95 % intervals of the \
+         difference in milliseconds. What differs from run to run is in no interval of fewer than {} rounds.</p><table>\
+         <tr><th>scenario<th>figure<th>rounds<th>A<th>B<th>B − A<th>interval<th>",
+        compare::LEAST_ROUNDS
+    );
     for comparison in compare::recordings(recording, recording) {
         for (figure, d) in [("p50", comparison.p50), ("p99", comparison.p99)] {
             let _ = write!(
                 html,
-                "<tr><td>{}<td>{figure}<td>{:.2}<td>{:.2}<td>{:+.2}<td>{:+.2} to {:+.2}<td>{}",
+                "<tr><td>{}<td>{figure}<td>{}, {}<td>{:.2}<td>{:.2}<td>{:+.2}<td>{:+.2} to {:+.2}<td>{}",
                 escaped(&comparison.scenario),
+                comparison.n_rounds.0,
+                comparison.n_rounds.1,
                 d.a,
                 d.b,
                 d.b - d.a,
                 d.low,
                 d.high,
-                if d.is_significant() { "a difference" } else { "none shown" }
+                d.verdict()
             );
         }
     }

@@ -10,7 +10,9 @@ use crate::sink::{Delivery, Sink};
 use crate::trace::{Stage, Trace};
 
 /// Frames that are kept: half an hour at 60 a second. Later ones are not.
-const MAX_SAMPLES: usize = 108_000;
+const MAX_SAMPLES: u32 = 108_000;
+/// The longest run of which all frames are kept, in seconds: the test pattern has 30 a second.
+pub const MAX_SECS: u32 = MAX_SAMPLES / 30;
 
 /// A frame that was shown: its trace, complete, and when it had been shown.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +46,7 @@ impl<S: Sink + ?Sized> SamplingSink<S> {
     /// Wraps `inner`; the samples are handed over when the sink is finished.
     pub fn new(inner: Box<S>, clock: Arc<dyn Clock>) -> (Self, Samples) {
         let samples = Samples::default();
-        (Self { kept: Vec::with_capacity(MAX_SAMPLES), samples: samples.clone(), clock, inner }, samples)
+        (Self { kept: Vec::with_capacity(MAX_SAMPLES as usize), samples: samples.clone(), clock, inner }, samples)
     }
 }
 
@@ -61,7 +63,7 @@ impl<S: Sink + ?Sized> Sink for SamplingSink<S> {
         let begin = self.clock.now();
         let outcome = self.inner.present(frame)?;
         let shown = self.clock.now();
-        if self.kept.len() < MAX_SAMPLES {
+        if self.kept.len() < MAX_SAMPLES as usize {
             let mut trace = frame.trace;
             trace.record(Stage::Present, begin, shown);
             self.kept.push(Sample { trace, shown });

@@ -34,6 +34,8 @@ pub struct Watch {
     n_duplicates: u64,
     n_backward: u64,
     place: Option<Place>,
+    /// Ages of the sightings.
+    ages: Times,
 }
 
 /// Age in percentiles, milliseconds.
@@ -106,7 +108,10 @@ impl Watch {
             Some(last) if last.stamp == stamp => self.n_duplicates += 1,
             // A source that was started again counts from 1, with later times.
             Some(last) if stamp.time < last.stamp.time => self.n_backward += 1,
-            _ => self.sightings.push(Sighting { stamp, at, since, reading }),
+            _ => {
+                self.ages.record(stamp.age(at));
+                self.sightings.push(Sighting { stamp, at, since, reading });
+            }
         }
     }
 
@@ -128,7 +133,8 @@ impl Watch {
                 if stamp.is_none() && reader.is_polled() {
                     self.place = None;
                 }
-                if had_place != self.place.is_some() {
+                // One that polls may have lost its part of the picture in a look that failed.
+                if reader.is_polled() || had_place != self.place.is_some() {
                     reader.focus(self.place.as_ref());
                 }
                 self.see(stamp, arrival, clock.now().since(arrival.at));
@@ -142,7 +148,12 @@ impl Watch {
         *self = Self { place: self.place, ..Self::default() };
     }
 
-    /// The figures so far.
+    /// Ages on arrival so far, without a pass over all that was seen; `None` before the first.
+    pub fn ages_so_far(&self) -> Option<Ages> {
+        (self.ages.count() > 0).then(|| Ages::of(&self.ages))
+    }
+
+    /// The figures, from all that was seen.
     pub fn figures(&self, reader: &dyn Reader) -> WatchFigures {
         let frames = &self.sightings;
         let (mut age, mut jitter, mut reading) = (Times::default(), Times::default(), Times::default());
@@ -217,7 +228,8 @@ impl WatchFigures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::Origin;
+    use crate::clock::MonotonicClock;
+    use crate::latency::{Origin, draw};
 
     struct Nothing;
     impl Reader for Nothing {
@@ -255,5 +267,52 @@ mod tests {
         assert!((figures.reading_ms.unwrap().max - 3.0).abs() < 0.1, "reading is told apart from age");
         assert_eq!(figures.stutters, 0, "the median interval is 100 ms");
         assert!((figures.fps - 3.0 / 0.28).abs() < 0.01, "{}", figures.fps);
+        assert_eq!(watch.ages_so_far(), Some(age), "kept beside and gone through are one");
+        watch.restart();
+        assert_eq!(watch.ages_so_far(), None);
+    }
+
+    /// A window that shows one picture with a code, and cannot be read in every third look.
+    struct Window {
+        picture: Grey,
+        n_looks: u32,
+        is_focused: bool,
+    }
+    impl Reader for Window {
+        fn name(&self) -> &str {
+            "window"
+        }
+        fn read(&mut self, picture: &mut Grey, clock: &dyn Clock) -> Result<Look> {
+            self.n_looks += 1;
+            if self.n_looks.is_multiple_of(3) {
+                self.is_focused = false;
+                return Ok(Look::Idle);
+            }
+            picture.clone_from(&self.picture);
+            Ok(Look::At(Arrival { since: None, at: clock.now() }))
+        }
+        fn is_polled(&self) -> bool {
+            true
+        }
+        fn focus(&mut self, place: Option<&Place>) {
+            self.is_focused = place.is_some();
+        }
+    }
+
+    #[test]
+    fn a_window_that_could_not_be_read_for_a_moment_is_read_in_part_again() {
+        let mut picture = Grey::from_data(320, 240, vec![90; 320 * 240]).unwrap();
+        let stamp = Stamp { origin: Origin::Output, frame_id: 7, time: Timestamp::from_nanos(5_000_000) };
+        assert!(draw(&stamp, &mut picture));
+        let (mut window, mut watch) = (Window { picture, n_looks: 0, is_focused: false }, Watch::default());
+        let (mut seen, clock) = (Grey::default(), MonotonicClock::new());
+        for expected in [true, true, false, true, true, false, true] {
+            assert!(watch.look(&mut window, &mut seen, &clock).unwrap());
+            assert_eq!(window.is_focused, expected, "look {}", window.n_looks);
+        }
+        assert_eq!(watch.sightings.len(), 1);
+        // The code goes, and all of the window is looked at until it is back.
+        window.picture.data_mut().fill(90);
+        assert!(watch.look(&mut window, &mut seen, &clock).unwrap() && !window.is_focused);
     }
 }

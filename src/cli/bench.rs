@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use effigy::bench::reader::{self, ReaderSpec};
 use effigy::bench::record::{Recording, RunRecord};
+use effigy::bench::samples::MAX_SECS;
 use effigy::bench::scenario::{Engine, Length, Scenario};
 use effigy::bench::watch::Watch;
 use effigy::bench::{compare, cost, degrade, lag, pattern, predict};
@@ -78,7 +79,8 @@ enum BenchCommand {
   effigy bench compare before/bench.json after/bench.json
   effigy bench compare both/bench.json both/bench.json      A against B of one recording
 
-Differences come with the 95 % interval of a moving-block bootstrap over whole seconds.")]
+Differences come with the 95 % interval of a moving-block bootstrap over whole seconds and rounds. How much one run
+differs from the next is known from rounds only: with fewer than three of each (--rounds 3) there is no verdict.")]
 struct CompareArgs {
     /// A recording, as `effigy bench run` writes it
     a: PathBuf,
@@ -268,8 +270,14 @@ impl EngineArgs {
     }
 }
 
-fn length(secs: f64, warm_up: f64) -> Length {
-    Length { measured: Duration::from_secs_f64(secs), warm_up: Duration::from_secs_f64(warm_up) }
+/// How long to play: no longer than all frames are kept.
+fn length(secs: f64, warm_up: f64) -> Result<Length> {
+    let all = secs + warm_up;
+    if all > f64::from(MAX_SECS) {
+        let message = format!("--secs and --warm-up are {all} seconds together; the frames of {MAX_SECS} are kept");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    Ok(Length { measured: Duration::from_secs_f64(secs), warm_up: Duration::from_secs_f64(warm_up) })
 }
 
 fn write_json(path: Option<&Path>, value: &impl serde::Serialize) -> Result<()> {
@@ -325,7 +333,7 @@ fn watch(args: &WatchArgs) -> Result<()> {
         }
         if last_line.elapsed() > Duration::from_secs(5) && reader.is_live() {
             last_line = Instant::now();
-            if let Some(age) = watch.figures(&*reader).age_ms {
+            if let Some(age) = watch.ages_so_far() {
                 log::info!("age of the picture so far: p50 {:.1} ms, p99 {:.1}, max {:.1}", age.p50, age.p99, age.max);
             }
         }
@@ -399,18 +407,27 @@ fn compare_recordings(args: &CompareArgs) -> Result<()> {
         let message = format!("{} and {} have no scenario in common", args.a.display(), args.b.display());
         return Err(Error::new(ErrorKind::Config, message));
     }
-    terminal::print(comparison_text(&comparisons).as_bytes())
+    terminal::print(comparison_text(&comparisons, &compare::unlike(&a, &b)).as_bytes())
 }
 
-/// The comparison as a table.
-fn comparison_text(comparisons: &[compare::Comparison]) -> String {
+/// The comparison as a table, and what stands against taking its differences for the programs' own.
+fn comparison_text(comparisons: &[compare::Comparison], unlike: &[String]) -> String {
     let mut text =
-        "scenario                age       A       B    B − A  95 % interval, moving-block bootstrap, ms\n".to_owned();
+        "scenario                age  rounds       A       B    B − A  95 % interval, moving-block bootstrap, ms\n"
+            .to_owned();
     for comparison in comparisons {
+        let rounds = format!("{}, {}", comparison.n_rounds.0, comparison.n_rounds.1);
         for (name, difference) in [("p50", comparison.p50), ("p99", comparison.p99)] {
-            text += &format!("{:<22} {name:>4} {difference}\n", comparison.scenario);
+            text += &format!("{:<22} {name:>4} {rounds:>7} {difference}\n", comparison.scenario);
         }
     }
+    if comparisons.iter().any(|comparison| !comparison.p50.has_rounds) {
+        text += &format!(
+            "what differs from run to run is in no interval of fewer than {0} rounds; --rounds {0} or more tells\n",
+            compare::LEAST_ROUNDS
+        );
+    }
+    unlike.iter().for_each(|line| text += &format!("A and B differ in {line}\n"));
     text
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     list.heading("Backends");
     list.row("warp", "ready: mesh warp on the processor");
     list.row("cpu", &processor());
-    list.row("cuda, wgpu", "ready where a card is listed above; like cpu they need trained weights");
+    list.row("cuda, wgpu", "ready where a card is listed above; the network is inside the program");
     terminal::print(list.text.as_bytes())
 }
 

@@ -69,7 +69,8 @@ impl FrameArgs {
         {
             return config(format!(
                 "--framing photo needs the whole photo, which the file of \"{}\" does not hold: it is of an earlier \
-                 version; enroll the photo again (`effigy enroll PHOTO -o NAME.effigy`), or use --framing fill",
+                 version; enroll the photo again (`effigy enroll PHOTO -o NAME.effigy --consent self`), or use \
+                 --framing fill",
                 old.manifest.name
             ));
         }

@@ -80,7 +80,11 @@ impl Cli {
             Some(super::Command::Run(args)) => args.source.is_live() && !args.every_frame,
             _ => false,
         };
-        let (matches, held) = settings::complete(command, line, matches, is_live)?;
+        let named = |matches: &ArgMatches| match Self::of_matches(matches).command {
+            Some(super::Command::Run(args)) => all(&args.identity).cloned().collect(),
+            _ => Vec::new(),
+        };
+        let (matches, held) = settings::complete(command, line, matches, is_live, named)?;
         let mut cli = Self::of_matches(&matches);
         if let Some(super::Command::Run(args)) = &mut cli.command {
             args.held = held;

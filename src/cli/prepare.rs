@@ -22,7 +22,8 @@ use super::{terminal, within};
 A manifest says who is seen in which file and with which rights; paths are relative to its folder:
   { \"clips\": [ { \"file\": \"talk.mp4\", \"person\": \"ann\", \"rights\": \"own\" } ], \"portraits\": [] }
 Without one, every file is a person of its own. The same person must have the same name everywhere: the split
-into training and validation goes by it.
+into training and validation goes by it. Clips of a data set have their files' names: another file of a name that
+it holds is refused.
 
 It can be stopped (Ctrl-C) and goes on where it was. What was left out and why stands in annotations.jsonl,
 what is in it in statistics.json and statistics.svg.")]

@@ -180,19 +180,10 @@ fn steered(shown: &Shown, numbers: &[usize], files: &[PathBuf]) -> String {
 /// The files of all identities of a run: those that were named, by path or by their names in the library; all of the library
 /// where none was.
 pub(crate) fn identity_files(args: &RunArgs) -> Result<Vec<PathBuf>> {
-    let library = effigy::settings::Library::of_user();
     if args.identity.is_empty() {
-        let all = library.and_then(|library| library.list());
+        let all = effigy::settings::Library::of_user().and_then(|library| library.list());
         // Without a home there is no library.
         return Ok(all.unwrap_or_default().into_iter().map(|shelved| shelved.path).collect());
     }
-    let shelves = library.ok();
-    let resolve = |path: &PathBuf| {
-        let shelved = || {
-            let name = path.to_str().filter(|_| !path.exists())?;
-            shelves.as_ref()?.list().ok()?.into_iter().find(|shelved| shelved.name == name)
-        };
-        shelved().map_or_else(|| path.clone(), |shelved| shelved.path)
-    };
-    Ok(names::all(&args.identity).map(resolve).collect())
+    Ok(settings::named_files(names::all(&args.identity)))
 }

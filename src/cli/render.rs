@@ -97,13 +97,16 @@ pub(crate) fn run(args: &RenderArgs) -> Result<()> {
         results.add(&outcome)
     })?;
     bar.finish_and_clear();
+    // A scheduler takes failed clips for the end of a part, and this one has work left.
+    let n_left = todo.len() - n_done;
+    if n_left > 0 {
+        let failed = if n_failed > 0 { format!(", {n_failed} failed") } else { String::new() };
+        log::info!("stopped: {n_left} clips are left{failed}; the same command goes on");
+        return Ok(());
+    }
     if n_failed > 0 {
         let message = format!("{n_failed} of {} clips failed; {} says why", todo.len(), path.display());
         return Err(Error::new(ErrorKind::Io, message));
-    }
-    let n_left = todo.len() - n_done;
-    if n_left > 0 {
-        log::info!("stopped: {n_left} clips are left; the same command goes on");
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ use super::{RunArgs, opener, people, remember, terminal};
 
 pub(super) use checks::check_badge;
 use checks::{
-    check_every_frame, check_faces, check_model, check_remote, check_sinks, first_of, keep_permitted, microphone_asked,
-    record_to, shows_pictures,
+    check_every_frame, check_faces, check_model, check_remote, check_sinks, first_of, is_typed, keep_permitted,
+    microphone_asked, record_to, shows_pictures,
 };
 pub(crate) use generator::{generator_of, generator_of_others, open_generator};
 pub(super) use run_id::following_run_id;
@@ -63,7 +63,7 @@ fn drive(args: &RunArgs) -> Result<()> {
         SourceSpec::Motion(MotionSourceSpec::Sound(Heard::Microphone(heard))) => microphone::is_same(heard, recorded),
         _ => false,
     });
-    args.steering.check()?;
+    args.steering.check(is_typed(args, "obs"))?;
     let files = remember::identity_files(args)?;
     let opened = opener::open_all(&files, &args.keys.opener()?, !args.identity.is_empty())?;
     let (mut numbers, mut identities): (Vec<_>, Vec<_>) = keep_permitted(args, opened)?.into_iter().unzip();
@@ -73,15 +73,15 @@ fn drive(args: &RunArgs) -> Result<()> {
         if !args.opens_page && shows_pictures(sinks) {
             return Err(Error::new(
                 ErrorKind::Config,
-                "no identity to show: make one with `effigy enroll PHOTO -o NAME.effigy` and give --identity NAME.effigy, or \
-                 keep it with `effigy identities add NAME.effigy`",
+                "no identity to show: make one with `effigy enroll PHOTO -o NAME.effigy --consent self` and give \
+                 --identity NAME.effigy, or keep it with `effigy identities add NAME.effigy`",
             ));
         }
         identities = people::enroll()?;
         numbers = (files.len() + 1..).take(identities.len()).collect();
     }
     check_faces(args, &identities)?;
-    let first = first_of(args, &numbers, &identities);
+    let first = first_of(args, files.len(), &numbers, &identities)?;
     let beside = (args.faces == 2).then_some(usize::from(first == 0));
     let shown: Vec<_> = std::iter::once(first).chain(beside).map(|i| &*identities[i]).collect();
     // Cameras that were begun on the page of the last run count as if they had been asked for.
@@ -169,9 +169,10 @@ fn drive(args: &RunArgs) -> Result<()> {
     let makers = Makers { generator, beside };
     let report = stage.play(source, makers, drive, composite, identities, sinks)?;
     drop(memory);
+    let written = args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path));
     // Without waiting, a clip is read faster or slower than it was taken: its pictures have no age.
     summarize(&report, !args.every_frame);
-    args.report.as_deref().map_or(Ok(()), |path| write_report(&report, path))
+    written
 }
 
 /// Opens what drives; a camera, and the pattern in its place, so that they can be changed while the run goes on.

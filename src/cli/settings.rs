@@ -14,7 +14,9 @@ use effigy::settings::{self, Setting, SettingsFile};
 use effigy::{Error, ErrorKind, Result};
 
 /// Options that are about settings themselves.
-const NO_SETTINGS: [&str; 5] = ["profile", "dry-run", "no-settings", "help", "version"];
+const ABOUT_SETTINGS: [&str; 5] = ["profile", "dry-run", "no-settings", "help", "version"];
+/// Options that are said for one run: what lets others in, and what takes a clip as it is.
+const FOR_ONE_RUN: [&str; 2] = ["allow-remote", "every-frame"];
 
 /// Where a value comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,17 +92,16 @@ pub(crate) fn last_path() -> Result<PathBuf> {
     Ok(settings::state_dir()?.join("last.toml"))
 }
 
-/// An option of `run` that can be set in a file.
-fn option<'a>(run: &'a Command, key: &str) -> Option<&'a Arg> {
-    run.get_arguments().find(|arg| arg.get_long() == Some(key) && !NO_SETTINGS.contains(&key))
+/// Whether an option of `run` can be set in a file.
+fn is_setting(key: &str) -> bool {
+    !ABOUT_SETTINGS.contains(&key) && !FOR_ONE_RUN.contains(&key)
 }
 
 /// Checks a setting as if it had been typed.
 fn check(command: &Command, setting: &Setting) -> std::result::Result<(), String> {
     let run = command.find_subcommand("run").ok_or("there is no run")?;
-    if option(run, &setting.key).is_none() {
-        let known: Vec<_> =
-            run.get_arguments().filter_map(Arg::get_long).filter(|known| !NO_SETTINGS.contains(known)).collect();
+    let known: Vec<_> = run.get_arguments().filter_map(Arg::get_long).filter(|key| is_setting(key)).collect();
+    if !known.contains(&&*setting.key) {
         return Err(format!("there is no setting `{}`; there are {}", setting.key, known.join(", ")));
     }
     let line = ["effigy".into(), "run".into()].into_iter().chain(typed(setting));
@@ -145,12 +146,13 @@ impl Layers<'_> {
     }
 }
 
-/// Completes a command line of `run` by settings; gives what holds beside it.
+/// Completes a command line of `run` by settings; gives what holds beside it. `named` are the identities that a line names.
 pub(crate) fn complete(
     command: &Command,
     line: &[OsString],
     matches: &ArgMatches,
     is_live: impl Fn(&ArgMatches) -> bool,
+    named: impl Fn(&ArgMatches) -> Vec<PathBuf>,
 ) -> Result<(ArgMatches, Held)> {
     let Some(run) = matches.subcommand_matches("run") else { return Ok((matches.clone(), Held::default())) };
     let options = command.find_subcommand("run").map(|run| run.get_arguments().collect::<Vec<_>>()).unwrap_or_default();
@@ -200,7 +202,10 @@ pub(crate) fn complete(
     if is_remembered {
         // Who is first is a number in the last run's list, not in one that is typed now.
         let is_list_typed = run.value_source("identity") == Some(ValueSource::CommandLine);
-        for setting in last_run(command).into_iter().filter(|setting| !(is_list_typed && setting.key == "first")) {
+        let named = named(&completed);
+        let list = (!named.is_empty()).then(|| named_files(named.iter()));
+        let settings = last_run(command, list);
+        for setting in settings.into_iter().filter(|setting| !(is_list_typed && setting.key == "first")) {
             layers.add(setting, Origin::LastRun);
         }
         completed = parse(&layers)?;
@@ -212,8 +217,9 @@ pub(crate) fn complete(
 /// What the last run notes beside its settings: the file of who was shown.
 pub(crate) const FIRST_FILE: &str = "first-file";
 
-/// How the last run was left, as far as that can be had again.
-fn last_run(command: &Command) -> Vec<Setting> {
+/// How the last run was left, as far as that can be had again; `list` are the files of who can be shown, where these do not
+/// come from it.
+fn last_run(command: &Command, list: Option<Vec<PathBuf>>) -> Vec<Setting> {
     let read = last_path().and_then(|path| SettingsFile::read(&path)?.map_or(Ok(Vec::new()), |file| file.settings()));
     let settings = read.unwrap_or_else(|error| {
         log::warn!("how the last run was left is not known: {error}");
@@ -221,23 +227,26 @@ fn last_run(command: &Command) -> Vec<Setting> {
     });
     let first_file = settings.iter().find(|setting| setting.key == FIRST_FILE).and_then(|found| found.values.first());
     let first_file = first_file.map(PathBuf::from);
-    let mut is_list_whole = true;
+    // A number without a file holds in the list that it was noted of, as long as nobody there is missing.
+    let mut is_list_known = list.is_none();
     let there = settings.into_iter().filter_map(|mut setting| {
         if ["identity", "key", "passphrase-file"].contains(&&*setting.key) {
             let (there, gone): (Vec<_>, Vec<_>) =
                 setting.values.into_iter().partition(|path| Path::new(path).is_file());
             if !gone.is_empty() {
                 log::warn!("--{} of the last run is not there any more: {}", setting.key, gone.join(", "));
-                is_list_whole &= setting.key != "identity";
+                is_list_known &= setting.key != "identity";
             }
             setting.values = there;
         }
         (!setting.values.is_empty() && check(command, &setting).is_ok()).then_some(setting)
     });
     let mut there: Vec<_> = there.collect();
-    let list = there.iter().find(|setting| setting.key == "identity");
-    let list = list.map_or_else(library, |list| list.values.iter().map(PathBuf::from).collect());
-    // The number that who was shown has now; without a file, what was noted holds as long as nobody is missing.
+    let list = list.unwrap_or_else(|| {
+        let list = there.iter().find(|setting| setting.key == "identity");
+        list.map_or_else(library, |list| list.values.iter().map(PathBuf::from).collect())
+    });
+    // The number that who was shown has now.
     let place = |file: &PathBuf| list.iter().position(|path| path.canonicalize().is_ok_and(|path| path == *file));
     let number = first_file.as_ref().map(|file| place(file).map(|place| (1 + place).to_string()));
     there.retain_mut(|setting| match &number {
@@ -247,9 +256,22 @@ fn last_run(command: &Command) -> Vec<Setting> {
             true
         }
         Some(None) => false,
-        None => is_list_whole,
+        None => is_list_known,
     });
     there
+}
+
+/// The files of identities that were named, by path or by their names in the library.
+pub(crate) fn named_files<'a>(named: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+    let shelves = settings::Library::of_user().ok();
+    let resolve = |path: &PathBuf| {
+        let shelved = || {
+            let name = path.to_str().filter(|_| !path.exists())?;
+            shelves.as_ref()?.list().ok()?.into_iter().find(|shelved| shelved.name == name)
+        };
+        shelved().map_or_else(|| path.clone(), |shelved| shelved.path)
+    };
+    named.map(resolve).collect()
 }
 
 /// The files of the user's library, in its order.
@@ -262,7 +284,7 @@ fn rows(options: &[&Arg], completed: &ArgMatches, layers: &Layers<'_>) -> Vec<Ro
     let Some(run) = completed.subcommand_matches("run") else { return Vec::new() };
     let mut rows = Vec::new();
     for arg in options {
-        let Some(key) = arg.get_long().filter(|key| !NO_SETTINGS.contains(key)) else { continue };
+        let Some(key) = arg.get_long().filter(|key| !ABOUT_SETTINGS.contains(key)) else { continue };
         let id = arg.get_id().as_str();
         let raw = run.get_raw(id).into_iter().flatten();
         let values = raw.map(|value| value.to_string_lossy().into_owned()).collect();

@@ -32,9 +32,9 @@ pub(crate) struct SteeringArgs {
 }
 
 impl SteeringArgs {
-    /// Refuses what would do nothing.
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.obs.is_some() && self.obs_scene.is_empty() {
+    /// Refuses what would do nothing. In the settings --obs holds for those runs that have scenes.
+    pub(crate) fn check(&self, is_obs_typed: bool) -> Result<()> {
+        if is_obs_typed && self.obs_scene.is_empty() {
             let message = "--obs alone changes nothing; say which scene belongs to what, as in --obs-scene card=Pause";
             return Err(Error::new(ErrorKind::Config, message));
         }

@@ -26,7 +26,8 @@ use effigy::{ErrorKind, Result, Rgb, photo};
   effigy synth clip --head ict_facekit.npz -o same-motion.mp4 --person 8 --motion 3 --scene 7
   effigy synth check --head ict_facekit.npz --people 200 --frames 10
 
-The head model is ICT-FaceKit as one .npz file; README.md says where to get it and how to pack it.")]
+The head model is ICT-FaceKit as one .npz file; models/studio/README.md says where to get it and how
+to pack it.")]
 pub(crate) struct SynthArgs {
     #[command(subcommand)]
     what: What,

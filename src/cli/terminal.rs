@@ -1,7 +1,5 @@
 //! How the program speaks to the terminal.
 
-#![expect(clippy::print_stderr, reason = "this is the one place where the program reports failures")]
-
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +61,11 @@ pub(crate) fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
 }
 
+/// Says a line on standard error. Whoever reads it may be gone, with a pipe or a terminal: no work ends for that.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 /// Prints warnings of this program, and with `EFFIGY_LOG=debug` everything.
 pub(crate) fn show_warnings() {
     struct Stderr {
@@ -84,8 +87,8 @@ pub(crate) fn show_warnings() {
                     MESSAGES.push(record.level() <= log::Level::Warn, &text);
                 }
                 match record.level() {
-                    log::Level::Info => eprintln!("{}", record.args()),
-                    level => eprintln!("{}: {}", level.as_str().to_lowercase(), record.args()),
+                    log::Level::Info => say(format_args!("{text}")),
+                    level => say(format_args!("{}: {text}", level.as_str().to_lowercase())),
                 }
             }
         }
@@ -122,7 +125,7 @@ pub(crate) fn exit_code(outcome: Result<(), Error>) -> ExitCode {
         Ok(()) if IS_INTERRUPTED.load(Ordering::Relaxed) => ExitCode::from(130),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("effigy: {error}");
+            say(format_args!("effigy: {error}"));
             ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
         }
     }
@@ -134,7 +137,7 @@ pub(crate) fn chosen_exit_code(outcome: Result<ExitCode, (Error, ExitCode)>) -> 
         Ok(_) if IS_INTERRUPTED.load(Ordering::Relaxed) => ExitCode::from(130),
         Ok(code) => code,
         Err((error, code)) => {
-            eprintln!("effigy: {error}");
+            say(format_args!("effigy: {error}"));
             code
         }
     }

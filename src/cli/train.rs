@@ -42,7 +42,7 @@ pub(crate) struct TrainArgs {
     /// --speech, one of utterances
     #[arg(required_unless_present = "sample")]
     dataset: Option<PathBuf>,
-    /// The folder to write to; a training that is there goes on
+    /// The folder to write to; a training that is there goes on, but for --motion, which begins anew
     #[arg(short, long, required_unless_present = "sample")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_enum, default_value_t = NetworkSize::Small)]
     network: NetworkSize,
     /// Weights to begin with, instead of random ones; given more than once, the mean of the files (with `--steps 0` it is
-    /// only written)
+    /// only written). A training that goes on does so from its checkpoint
     #[arg(long, value_name = "FILE.safetensors")]
     initial: Vec<PathBuf>,
     /// Width and height of the pictures, a multiple of 32 from 64 to 512
@@ -67,8 +67,8 @@ pub(crate) struct TrainArgs {
     /// engine whose pictures are of 512 paints 256: a half of the picture teaches what is finer than the decoder's pixels
     #[arg(long, value_parser = picture_px)]
     decoded: Option<usize>,
-    /// Let only the weights learn whose names begin so, for example `decoder.out`, or with --motion `forecast` or `living`; may
-    /// be repeated
+    /// Let only the weights learn whose names begin so, for example `decoder.out`, or with --motion `forecast` or `living` (the
+    /// other model stays as OUTPUT has it, else the program); may be repeated
     #[arg(long, value_name = "PREFIX")]
     only: Vec<String>,
     /// Frames of each portrait
@@ -77,7 +77,7 @@ pub(crate) struct TrainArgs {
     /// Portraits whose gradients are summed for one step
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     portraits: u8,
-    /// Steps in all, with those of earlier runs
+    /// Steps in all, with those of earlier runs; with --motion of each model
     #[arg(long, default_value_t = 20_000)]
     steps: usize,
     /// Highest learning rate [default: 1e-3; 2e-4 for dcgan-video]

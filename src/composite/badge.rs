@@ -1,5 +1,7 @@
 //! The visible mark: a small rounded plate with a word that says AI.
 
+use std::ops::Range;
+
 use glam::Vec2;
 
 use super::framing::Area;
@@ -79,6 +81,43 @@ impl Badge {
     /// Moves out of the way of mouths that are there in the picture at `now`, or back; says whether it moved.
     pub(super) fn keep_clear(&mut self, mouths: &[Bounds], now: Timestamp) -> bool {
         self.perch.keep_clear(mouths, now)
+    }
+
+    /// Which of its places it is in.
+    pub(super) fn at(&self) -> usize {
+        self.perch.at()
+    }
+
+    /// The pixels of one of its places in a picture of this width, row by row.
+    fn rows(&self, at: usize, stride: usize) -> impl Iterator<Item = Range<usize>> {
+        let ((left, top), drawing) = (self.corners[at], &self.drawings[at / 4]);
+        (0..drawing.height).map(move |y| {
+            let first = (top + y) * stride + left;
+            first..first + drawing.width
+        })
+    }
+
+    /// Notes what `picture` shows at each of its places.
+    pub(super) fn keep_under(&self, picture: &Rgba, under: &mut Vec<[u8; 4]>) {
+        under.clear();
+        let all = picture.data().as_chunks::<4>().0;
+        for row in (0..self.corners.len()).flat_map(|at| self.rows(at, picture.width_px())) {
+            under.extend_from_slice(&all[row]);
+        }
+    }
+
+    /// Puts back what was under it where it was, and puts it where it is.
+    pub(super) fn move_from(&self, at: usize, under: &[[u8; 4]], picture: &mut Rgba) {
+        let stride = picture.width_px();
+        let n_pixels = |at: usize| self.drawings[at / 4].width * self.drawings[at / 4].height;
+        let mut kept = &under[(0..at).map(n_pixels).sum()..];
+        let all = picture.data_mut().as_chunks_mut::<4>().0;
+        for row in self.rows(at, stride) {
+            let (own, others) = kept.split_at(row.len());
+            all[row].copy_from_slice(own);
+            kept = others;
+        }
+        self.stamp(picture, Area::whole(picture));
     }
 
     /// Puts the badge into its corner of a picture of the size it was made for, as far as that is in `area`.

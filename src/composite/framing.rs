@@ -262,6 +262,14 @@ impl Framer {
         self.still = None;
     }
 
+    /// Changes a little of the still picture, if there is one; whoever has it copies it once more.
+    pub(super) fn touch_up(&mut self, change: impl FnOnce(&mut Rgba)) {
+        if let Some(still) = &mut self.still {
+            change(&mut still.picture);
+            still.id = Still::next_id();
+        }
+    }
+
     /// Takes an identity. Slow where it was not prepared.
     pub(super) fn adopt(&mut self, identity: &Identity) -> Result<()> {
         let found = self.ready.iter().find(|(ready, _)| std::ptr::eq(&**ready, identity));
@@ -279,11 +287,17 @@ impl Framer {
         if let Some((whom, making)) = self.pending.take_if(|(_, making)| making.is_finished()) {
             let broke =
                 |_| Err(Error::new(ErrorKind::Internal, "preparing a frame panicked; adopt the identity again"));
-            let scene = making.join().unwrap_or_else(broke)?;
-            if self.ready.len() == MAX_READY {
-                self.ready.remove(0);
+            match making.join().unwrap_or_else(broke) {
+                Ok(scene) => {
+                    if self.ready.len() == MAX_READY {
+                        self.ready.remove(0);
+                    }
+                    self.ready.push((whom, Arc::new(scene)));
+                }
+                Err(error) if Arc::ptr_eq(&whom, identity) => return Err(error),
+                // Somebody else is asked for meanwhile; asked for again, it is tried again.
+                Err(_) => {}
             }
-            self.ready.push((whom, Arc::new(scene)));
         }
         if self.ready.iter().any(|(ready, _)| Arc::ptr_eq(ready, identity)) {
             return Ok(true);
@@ -302,7 +316,7 @@ impl Framer {
     /// Where the frame shows the generated square: its upper left corner and its side, in pixels; `None` before an identity
     /// was adopted.
     pub(super) fn shown_square(&self, is_mirrored: bool) -> Option<(Vec2, f32)> {
-        let layout = Layout::new(self.framing, self.view, &self.scene.as_ref()?.subject, self.frame_px);
+        let layout = self.layout(&self.scene.as_ref()?.subject, is_mirrored);
         let square = wish::shown_square(&layout, self.frame_px, is_mirrored);
         Some((Vec2::new(square.left as f32, square.top as f32), square.side as f32))
     }
@@ -310,9 +324,16 @@ impl Framer {
     /// Where the frame shows the middle of the face, from the left in pixels; `None` before an identity was adopted.
     pub(super) fn face_column(&self, is_mirrored: bool) -> Option<f32> {
         let subject = &self.scene.as_ref()?.subject;
-        let layout = Layout::new(self.framing, self.view, subject, self.frame_px);
+        let layout = self.layout(subject, is_mirrored);
         let column = layout.origin.x + layout.scale * subject.face.x;
         Some(if is_mirrored { self.frame_px.0 as f32 - column } else { column })
+    }
+
+    /// Where the photo lies in the frame before that is mirrored: what the user calls right is right in what leaves.
+    fn layout(&self, subject: &Subject, is_mirrored: bool) -> Layout {
+        let way = if is_mirrored { -1.0 } else { 1.0 };
+        let view = View { offset: self.view.offset * Vec2::new(way, 1.0), ..self.view };
+        Layout::new(self.framing, view, subject, self.frame_px)
     }
 
     /// Learns how the generated body moves, so that it comes to rest towards the square's border.
@@ -340,7 +361,7 @@ impl Framer {
         let still = match self.still.take() {
             Some(still) => still,
             None => {
-                let layout = Layout::new(self.framing, self.view, &scene.subject, self.frame_px);
+                let layout = self.layout(&scene.subject, is_mirrored);
                 let (framing, frame_px, columns) = (self.framing, self.frame_px, self.columns);
                 let wish = Wish { framing, layout, frame_px, columns, background, is_mirrored, generated_px };
                 let mut still = Still::new(scene, &wish)?;

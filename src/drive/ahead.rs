@@ -95,8 +95,10 @@ impl LookAhead {
             return None;
         }
         let growth = shape.width_px / self.unit_px;
-        if self.history.is_empty() || !(1.0 / MAX_GROWTH..=MAX_GROWTH).contains(&growth) {
-            self.history.clear();
+        if self.history.is_empty() {
+            self.unit_px = shape.width_px;
+        } else if growth.is_finite() && !(1.0 / MAX_GROWTH..=MAX_GROWTH).contains(&growth) {
+            self.history.scale_places(1.0 / growth);
             self.unit_px = shape.width_px;
         }
         let mut sample = MotionSample {
@@ -187,6 +189,27 @@ mod tests {
         assert!((shape.width_px - 100.0).abs() < 0.5);
         for (i, (point, seen)) in shape.points.iter().zip(&seen.points).enumerate() {
             assert!(point.distance(*seen) < 1e-4, "{i}: {point} {seen}");
+        }
+    }
+
+    #[test]
+    fn who_comes_near_or_leans_back_is_looked_ahead_of_all_the_way() {
+        for growth in [1.01_f32, 0.99] {
+            let mut ahead = LookAhead::new(66.0).unwrap();
+            for i in 0..80 {
+                let grown = growth.powi(i);
+                let seen = FaceShape { width_px: 100.0 * grown, centre_px: Vec2::new(240.0, 200.0), ..moving(0) };
+                let now = at(33 * i as u64);
+                let Some((shape, _)) = ahead.look(&seen, &FaceObservation::default(), now) else {
+                    assert!(i < 15, "frame {i}: nothing is known");
+                    continue;
+                };
+                // It grows by a fiftieth within that time, and stays where it is.
+                let gained = shape.width_px / seen.width_px;
+                assert!((0.96..1.04).contains(&gained), "frame {i}: {gained} times as large");
+                let moved_px = shape.centre_px.distance(seen.centre_px);
+                assert!(moved_px < 0.02 * seen.width_px, "frame {i}: moved by {moved_px}");
+            }
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) struct DenseMean {
 impl DenseMean {
     /// The mean is that of so long.
     const SECS: f64 = 10.0;
-    /// The first frame counts as if it had been seen for so long: a clip's first frame is often the portrait's.
+    /// The first frame of a reference counts as if it had been seen for so long: a clip's first frame is often the portrait's.
     const FIRST_SECS: f64 = 1.0;
     /// The reference of what was not measured.
     const NOTHING: u32 = DenseMotion::NONE.reference;
@@ -27,10 +27,10 @@ impl DenseMean {
         if seen.reference == Self::NOTHING {
             return &self.motion;
         }
-        let elapsed_secs =
-            self.last.map_or(Self::FIRST_SECS, |last| now.since(last).as_secs_f64().min(Self::FIRST_SECS));
-        self.last = Some(now);
-        if self.motion.reference != seen.reference {
+        let is_new = self.motion.reference != seen.reference;
+        let last = self.last.replace(now).filter(|_| !is_new);
+        let elapsed_secs = last.map_or(Self::FIRST_SECS, |last| now.since(last).as_secs_f64().min(Self::FIRST_SECS));
+        if is_new {
             self.secs = 0.0;
         }
         self.secs = (self.secs + elapsed_secs).min(Self::SECS);
@@ -50,16 +50,19 @@ mod tests {
     fn the_mean_begins_anew_with_another_reference() {
         let mut mean = DenseMean::default();
         let mut seen = Box::new(DenseMotion::NONE);
-        for (i, x) in [0.02, 0.04, 0.03, 0.03].into_iter().enumerate() {
-            (seen.reference, seen.around[N + 1].x) = (1, x);
-            let now = Timestamp::from_nanos((i as u64 + 1) * 40_000_000);
-            let found = mean.update(&seen, now).around[N + 1].x;
-            // The first counts a second, the others 40 ms each.
-            let expected = [0.02, 0.020_769, 0.021_111, 0.021_429][i];
-            assert!((found - expected).abs() < 2e-6, "{i}: {found}");
+        let mut millis = 0;
+        for reference in [1, 2] {
+            for (i, x) in [0.02, 0.04, 0.03, 0.03].into_iter().enumerate() {
+                (seen.reference, seen.around[N + 1].x) = (reference, x);
+                millis += 40;
+                let found = mean.update(&seen, Timestamp::from_nanos(millis * 1_000_000)).around[N + 1].x;
+                // The first counts a second, the others 40 ms each.
+                let expected = [0.02, 0.020_769, 0.021_111, 0.021_429][i];
+                assert!((found - expected).abs() < 2e-6, "{reference}, {i}: {found}");
+            }
         }
-        seen.reference = 2;
+        seen.reference = 3;
         seen.around[N + 1].x = -0.01;
-        assert_eq!(mean.update(&seen, Timestamp::from_nanos(200_000_000)).around[N + 1].x, -0.01);
+        assert_eq!(mean.update(&seen, Timestamp::from_nanos(400_000_000)).around[N + 1].x, -0.01);
     }
 }

@@ -26,15 +26,18 @@ impl RestingLatent {
         self.rest.clone_from(&self.now);
     }
 
-    /// Takes a frame's latent.
-    pub(super) fn see(&mut self, latent: &DriverLatent) {
+    /// Takes a frame's latent; says whether motion begins anew with it, since it is of another square than those before.
+    pub(super) fn see(&mut self, latent: &DriverLatent) -> bool {
         if !latent.is_some() {
-            return;
+            return false;
         }
         (*self.now).clone_from(latent);
-        if std::mem::take(&mut self.is_asked) || !self.rest.is_like(latent) {
+        let is_other = !self.rest.is_like(latent);
+        let begins_anew = is_other && self.rest.is_some();
+        if std::mem::take(&mut self.is_asked) || is_other {
             (*self.rest).clone_from(latent);
         }
+        begins_anew
     }
 
     /// How far the frame's latent is from rest.
@@ -61,8 +64,8 @@ mod tests {
             if is_asked {
                 resting.calibrate();
             }
-            resting.see(latent);
-            resting.motion(2.0).values()[9]
+            let begins_anew = resting.see(latent);
+            (resting.motion(2.0).values()[9], begins_anew)
         };
         let found = [
             at(&latent(1, 0.25), false),
@@ -72,6 +75,7 @@ mod tests {
             at(&latent(1, 0.5), false),
             at(&latent(2, 0.5), false),
         ];
-        assert_eq!(found, [0.0, 0.5, 0.5, 0.0, -0.5, 0.0]);
+        assert_eq!(found.map(|(motion, _)| motion), [0.0, 0.5, 0.5, 0.0, -0.5, 0.0]);
+        assert_eq!(found.map(|(_, begins_anew)| begins_anew), [false, false, false, false, false, true]);
     }
 }

@@ -9,7 +9,8 @@ const HOLD_SECS: f32 = 0.5;
 const EASE_SECS: f32 = 0.8;
 /// After this long without a face the placeholder card is shown.
 const CARD_SECS: f32 = 8.0;
-/// A face that comes back takes over within this long.
+/// A face that comes back takes over within this long; within less, in proportion, when it was lost for less than the last
+/// picture stands.
 const RETURN_SECS: f32 = 0.25;
 
 /// How sure the driver is of the face.
@@ -17,7 +18,7 @@ const RETURN_SECS: f32 = 0.25;
 pub enum Presence {
     /// A face is seen. `ease` rises from 0 to 1 after it was lost.
     Tracking {
-        /// Share of the live signal in what is shown, 0..1.
+        /// How far the live signal has taken over from what was shown, 0..1.
         ease: f32,
     },
     /// The face was lost a moment ago: what it did last stands.
@@ -37,7 +38,12 @@ pub(super) struct PresenceTimer {
     /// Whether the portrait is shown also while nobody was seen for long, and not the card.
     is_always_shown: bool,
     last_seen: Option<Timestamp>,
-    returned: Option<Timestamp>,
+    /// The last frame without a face since then. Where there is none no face was lost, however far apart frames are.
+    unseen: Option<Timestamp>,
+    /// Since when a face is back, and within how many seconds it takes over.
+    returned: Option<(Timestamp, f32)>,
+    /// Whether that was not told yet.
+    has_returned: bool,
 }
 
 impl PresenceTimer {
@@ -46,18 +52,23 @@ impl PresenceTimer {
     }
 
     pub(super) fn update(&mut self, is_seen: bool, now: Timestamp) -> Presence {
-        let away_secs = self.last_seen.map_or(f32::INFINITY, |seen| now.since(seen).as_secs_f32());
+        let away_secs = self.away_secs(now);
         if is_seen {
-            if away_secs > HOLD_SECS && (away_secs < CARD_SECS || self.is_always_shown) {
-                self.returned = Some(now);
+            if let Some(unseen) = self.unseen.take()
+                && (away_secs < CARD_SECS || self.is_always_shown)
+            {
+                let share = (self.away_secs(unseen) / HOLD_SECS).min(1.0);
+                self.returned = Some((unseen, RETURN_SECS * share));
+                self.has_returned = true;
             }
             self.last_seen = Some(now);
-            let ease = self.returned.map_or(1.0, |at| now.since(at).as_secs_f32() / RETURN_SECS);
+            let ease = self.returned.map_or(1.0, |(at, secs)| now.since(at).as_secs_f32() / secs.max(1e-3));
             if ease >= 1.0 {
                 self.returned = None;
             }
             return Presence::Tracking { ease: ease.min(1.0) };
         }
+        self.unseen = Some(now);
         if away_secs <= HOLD_SECS {
             Presence::Holding
         } else if away_secs < CARD_SECS {
@@ -65,6 +76,16 @@ impl PresenceTimer {
         } else {
             Presence::Lost
         }
+    }
+
+    /// Since when a face is back that is to be eased in, and within how many seconds. Tells of each return once.
+    pub(super) fn take_return(&mut self) -> Option<(Timestamp, f32)> {
+        self.returned.filter(|_| std::mem::take(&mut self.has_returned))
+    }
+
+    /// Seconds from when a face was last seen; without end where none was.
+    fn away_secs(&self, now: Timestamp) -> f32 {
+        self.last_seen.map_or(f32::INFINITY, |seen| now.since(seen).as_secs_f32())
     }
 }
 
@@ -77,7 +98,8 @@ pub(super) fn unseen(presence: Presence, last: &DrivingSignal, idle: impl FnOnce
     }
 }
 
-fn smooth(t: f32) -> f32 {
+/// From 0 to 1 without a jolt at either end.
+pub(super) fn smooth(t: f32) -> f32 {
     let t = t.clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }
@@ -88,6 +110,10 @@ mod tests {
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_nanos(millis * 1_000_000)
+    }
+
+    fn is_eased(presence: Presence, by: f32) -> bool {
+        matches!(presence, Presence::Tracking { ease } if (ease - by).abs() < 1e-3)
     }
 
     #[test]
@@ -105,18 +131,44 @@ mod tests {
     fn who_comes_where_a_portrait_is_shown_already_is_eased_in() {
         let mut timer = PresenceTimer::new(true);
         assert_eq!(timer.update(false, at(0)), Presence::Lost);
-        assert_eq!(timer.update(true, at(100)), Presence::Tracking { ease: 0.0 });
+        assert!(is_eased(timer.update(true, at(100)), 0.4));
+        assert_eq!(timer.take_return(), Some((at(0), RETURN_SECS)));
         assert_eq!(timer.update(true, at(600)), Presence::Tracking { ease: 1.0 });
         assert_eq!(timer.update(false, at(60_000)), Presence::Lost);
-        assert_eq!(timer.update(true, at(60_033)), Presence::Tracking { ease: 0.0 });
+        assert!(is_eased(timer.update(true, at(60_025)), 0.1));
+        assert_eq!(timer.take_return(), Some((at(60_000), RETURN_SECS)));
     }
 
     #[test]
     fn a_face_that_comes_back_is_eased_in() {
         let mut timer = PresenceTimer::default();
         let _ = timer.update(true, at(0));
-        assert_eq!(timer.update(true, at(3000)), Presence::Tracking { ease: 0.0 });
-        assert!(matches!(timer.update(true, at(3100)), Presence::Tracking { ease } if (ease - 0.4).abs() < 1e-3));
+        let _ = timer.update(false, at(3000));
+        assert!(is_eased(timer.update(true, at(3025)), 0.1));
+        assert_eq!(timer.take_return(), Some((at(3000), RETURN_SECS)));
+        assert!(is_eased(timer.update(true, at(3100)), 0.4));
+        assert_eq!(timer.take_return(), None, "each return is told once");
         assert_eq!(timer.update(true, at(3400)), Presence::Tracking { ease: 1.0 });
+    }
+
+    #[test]
+    fn who_was_lost_for_less_is_eased_in_within_less() {
+        for (unseen_millis, secs) in [(100, 0.05), (200, 0.1), (500, 0.25)] {
+            let mut timer = PresenceTimer::default();
+            let _ = timer.update(true, at(0));
+            assert_eq!(timer.update(false, at(unseen_millis)), Presence::Holding);
+            let _ = timer.update(true, at(unseen_millis + 10));
+            let (since, within_secs) = timer.take_return().unwrap();
+            assert!(since == at(unseen_millis) && (within_secs - secs).abs() < 1e-4, "{unseen_millis}: {within_secs}");
+        }
+    }
+
+    #[test]
+    fn frames_that_are_far_apart_are_no_loss() {
+        let mut timer = PresenceTimer::default();
+        for i in 0..20 {
+            assert_eq!(timer.update(true, at(1000 * i)), Presence::Tracking { ease: 1.0 });
+            assert_eq!(timer.take_return(), None);
+        }
     }
 }

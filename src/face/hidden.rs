@@ -63,7 +63,9 @@ pub(super) struct Hidden {
     always: Box<Cover>,
     /// Seconds since each point was seen.
     unseen_secs: Box<[f32; N_LANDMARKS]>,
+    /// When the face was noted last, and when it was last asked what covers it: where nothing is seen it is not noted.
     seen_at: Option<Timestamp>,
+    asked_at: Option<Timestamp>,
 }
 
 /// What came of looking behind what covers a face.
@@ -90,16 +92,26 @@ impl Hidden {
             always: Box::new([0.0; N_LANDMARKS]),
             unseen_secs: Box::new([0.0; N_LANDMARKS]),
             seen_at: None,
+            asked_at: None,
         }
+    }
+
+    /// Forgets whom this was of: the next face is taken as it is.
+    pub(super) fn forget(&mut self) {
+        self.seen_at = None;
     }
 
     /// Puts the points of `face` that are covered where they should be; `cover` is what the network says of each in this frame,
     /// and becomes how much of it was put elsewhere. [`Self::note`] must be given the face after it.
     pub(super) fn mend(&mut self, face: &mut FaceObservation, cover: &mut Cover) -> Sight {
         let elapsed_secs = self.elapsed_secs(face.captured);
+        // What counts frame by frame counts the time since the frame before, whether the face was noted in that or not.
+        let step_secs =
+            elapsed_secs.map(|secs| self.asked_at.map_or(secs, |at| secs.min(face.captured.since(at).as_secs_f32())));
+        self.asked_at = Some(face.captured);
         for (now, always) in cover.iter_mut().zip(self.always.iter_mut()) {
             // Who comes with a hand before the face is taken as they are: nothing better is known.
-            let Some(secs) = elapsed_secs else {
+            let Some(secs) = step_secs else {
                 *always = std::mem::take(now);
                 continue;
             };
@@ -113,7 +125,7 @@ impl Hidden {
         } else {
             spread_over_parts(cover);
         }
-        let kept = elapsed_secs.map_or(0.0, |secs| (-secs / RELEASE_SECS).exp());
+        let kept = step_secs.map_or(0.0, |secs| (-secs / RELEASE_SECS).exp());
         for (now, before) in cover.iter_mut().zip(self.cover.iter_mut()) {
             let faded = *before * kept;
             *now = now.max(if faded < 0.02 { 0.0 } else { faded });
@@ -328,5 +340,44 @@ mod tests {
         hidden.note(&seen);
         let mut seen = face(0.04, 0.2, 0.0);
         assert_eq!(hidden.mend(&mut seen, &mut [1.0; N_LANDMARKS]), Sight::Nothing);
+    }
+
+    #[test]
+    fn what_covers_all_of_a_face_is_not_soon_taken_for_a_part_of_it_at_any_rate() {
+        for rate_hz in [10, 30, 60] {
+            let mut hidden = Hidden::new();
+            for i in 0..=5 * rate_hz / 2 {
+                let mut seen = face(f64::from(i) / f64::from(rate_hz), 0.2, 0.0);
+                let is_covered = i > rate_hz;
+                let sight = hidden.mend(&mut seen, &mut [if is_covered { 0.9 } else { 0.0 }; N_LANDMARKS]);
+                let expected = if is_covered { Sight::Nothing } else { Sight::Whole };
+                assert_eq!(sight, expected, "{rate_hz} frames a second, frame {i}");
+                if !is_covered {
+                    hidden.note(&seen);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_face_that_was_forgotten_nothing_is_put_on_the_next_one() {
+        for is_forgotten in [false, true] {
+            let mut hidden = Hidden::new();
+            let mut seen = face(0.0, 0.2, 0.0);
+            hidden.mend(&mut seen, &mut [0.0; N_LANDMARKS]);
+            hidden.note(&seen);
+            if is_forgotten {
+                hidden.forget();
+            }
+            let other = face(0.04, 2.0, 0.0);
+            let mut seen = other.clone();
+            let sight = hidden.mend(&mut seen, &mut over_the_mouth());
+            assert_eq!(sight == Sight::Whole, is_forgotten, "{sight:?}");
+            assert_eq!(seen.landmarks_px == other.landmarks_px, is_forgotten);
+            // What it came with belongs to it from then on.
+            hidden.note(&seen);
+            let mut next = face(0.08, 2.0, 0.0);
+            assert_eq!(hidden.mend(&mut next, &mut over_the_mouth()) == Sight::Whole, is_forgotten);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Two faces in one frame, each of which stays the same one.
 
 use super::FaceObservation;
+use super::crop::Crop;
 use super::detector::{Detection, overlap};
 use super::tracker::{FaceTracker, Followed, best_first, box_px};
 use crate::capture::RawFrame;
 use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::frame::Rgb;
 
 /// Boxes that share so much are of one face: of what both cover.
 const SAME_SHARE: f32 = 0.3;
@@ -37,7 +39,10 @@ impl FaceTracker {
         if is_seen == [true; 2] && is_same(&box_px(faces[0]), &box_px(faces[1])) {
             // One covers the other: who was nearer to it stays.
             let share = |i: usize| self.followed[i].place(now).map_or(0.0, |was| overlap(&was, &box_px(faces[i])));
-            is_seen[usize::from(share(0) >= share(1))] = false;
+            let lost = usize::from(share(0) >= share(1));
+            is_seen[lost] = false;
+            // What was noted of it in this frame is the other's.
+            self.followed[lost].forget_face();
         }
         for (i, followed) in self.followed.iter_mut().enumerate() {
             if is_seen[i] { followed.see(faces[i]) } else { followed.lose() }
@@ -84,13 +89,17 @@ impl FaceTracker {
                 continue;
             }
             self.settle(picture, face)?;
-            if !self.uncover(free, face)? {
-                continue;
-            }
             let place = box_px(face);
             // From beside a face the points may have gone to that one.
             if boxes[0].is_some_and(|first| is_same(&first, &place)) {
                 continue;
+            }
+            // Whose place it takes is known only where the other one is there.
+            if there.is_some() {
+                self.followed[free].meet(&place, now);
+                if !self.uncover(free, face)? {
+                    continue;
+                }
             }
             is_seen[free] = true;
             if boxes[0].is_none() {
@@ -100,10 +109,12 @@ impl FaceTracker {
                 break;
             }
         }
-        let is_new = there.is_none() && boxes[0].is_some();
-        if is_new && self.belongs_crosswise(boxes, now) {
-            std::mem::swap(first, second);
-            is_seen.swap(0, 1);
+        if there.is_none() && boxes[0].is_some() {
+            if self.belongs_crosswise(boxes, now) {
+                std::mem::swap(first, second);
+                is_seen.swap(0, 1);
+            }
+            self.uncover_new(picture, [&mut *first, &mut *second], &mut is_seen)?;
         }
         for (followed, (is_seen, face)) in self.followed.iter_mut().zip(is_seen.into_iter().zip([&*first, &*second])) {
             if is_seen {
@@ -111,6 +122,22 @@ impl FaceTracker {
             }
         }
         Ok(is_seen)
+    }
+
+    /// Puts what is covered of faces that were just found, each in its place, where it should be.
+    fn uncover_new(&mut self, picture: &Rgb, faces: [&mut FaceObservation; 2], is_seen: &mut [bool; 2]) -> Result<()> {
+        if self.occlusion.is_none() {
+            return Ok(());
+        }
+        for (i, (is_seen, face)) in is_seen.iter_mut().zip(faces).enumerate() {
+            if *is_seen {
+                self.followed[i].meet(&box_px(face), face.captured);
+                // What covers a face is read where it was looked at last.
+                let crop = Crop::around_landmarks(&face.landmarks_px);
+                *is_seen = self.look(picture, &crop, face)? && self.uncover(i, face)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the first of the faces found belongs to the second place, and the second one to the first: by where both were,

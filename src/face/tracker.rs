@@ -49,7 +49,7 @@ pub struct FaceTracker {
     pub(super) landmarker: Landmarker,
     pub(super) expression: Expression,
     /// None where what is covered is not held.
-    occlusion: Option<OcclusionReader>,
+    pub(super) occlusion: Option<OcclusionReader>,
     /// How much of each point of the face at hand is covered.
     cover: Box<Cover>,
     /// The face that is followed, and the one beside it where there are two.
@@ -97,6 +97,18 @@ impl Followed {
     pub(super) fn place(&self, now: Timestamp) -> Option<[f32; 4]> {
         let (place, seen) = self.last_seen?;
         (now.since(seen).as_secs_f64() <= FaceTracker::MEMORY_SECS).then_some(place)
+    }
+
+    /// Forgets what the face was like: it was another one's.
+    pub(super) fn forget_face(&mut self) {
+        self.hidden.forget();
+    }
+
+    /// Forgets what the face was like where another one may have come: a face was found that is not where that one was.
+    pub(super) fn meet(&mut self, found: &[f32; 4], now: Timestamp) {
+        if self.place(now).is_none_or(|was| overlap(&was, found) <= 0.0) {
+            self.hidden.forget();
+        }
     }
 }
 
@@ -149,6 +161,7 @@ impl FaceTracker {
         for detection in tried.into_iter().flatten() {
             if self.look(picture, &detection.crop(), out)? {
                 self.settle(picture, out)?;
+                self.followed[0].meet(&box_px(out), out.captured);
                 if self.uncover(0, out)? {
                     self.followed[0].see(out);
                     return Ok(true);
@@ -353,7 +366,10 @@ impl CropSmoother {
 
 #[cfg(test)]
 mod tests {
+    use glam::Vec3;
+
     use super::*;
+    use crate::face::{MESH_POINTS_CM, N_MESH_POINTS};
 
     fn detection(left: f32, side: f32) -> Detection {
         Detection { score: 0.9, box_px: [left, 0.0, left + side, side], points_px: [Vec2::ZERO; 6] }
@@ -397,6 +413,33 @@ mod tests {
             lag = x - smoother.smooth(crop, f64::from(i) / 30.0).centre_px.x;
         }
         assert!(lag < 3.0, "half a crop a second lags by {lag} px of 300");
+    }
+
+    #[test]
+    fn what_a_face_was_like_is_forgotten_where_another_one_may_have_come() {
+        let face = |millis: u64, x_px: f32| {
+            let place_px = Vec3::new(x_px, 240.0, 0.0);
+            let landmarks_px =
+                std::array::from_fn(|i| MESH_POINTS_CM[i % N_MESH_POINTS] * Vec3::new(12.0, -12.0, -12.0) + place_px);
+            let captured = Timestamp::from_nanos(millis * 1_000_000);
+            let pose = head_pose(&landmarks_px, (640, 480)).unwrap();
+            FaceObservation { captured, frame_size_px: (640, 480), landmarks_px, pose, ..FaceObservation::default() }
+        };
+        let over_the_forehead = || -> Cover {
+            std::array::from_fn(|i| f32::from(i < N_MESH_POINTS && MESH_POINTS_CM[i % N_MESH_POINTS].y > 3.0))
+        };
+        for (x_px, is_known) in [(200.0, true), (250.0, true), (480.0, false)] {
+            let mut followed = Followed::nobody();
+            let mut seen = face(0, 200.0);
+            followed.hidden.mend(&mut seen, &mut [0.0; N_LANDMARKS]);
+            followed.hidden.note(&seen);
+            followed.see(&seen);
+            followed.lose();
+            let mut next = face(40, x_px);
+            followed.meet(&box_px(&next), next.captured);
+            let sight = followed.hidden.mend(&mut next, &mut over_the_forehead());
+            assert_eq!(sight != Sight::Whole, is_known, "{x_px}: {sight:?}");
+        }
     }
 
     #[test]

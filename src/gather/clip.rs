@@ -16,7 +16,7 @@ use crate::frame::Rgb;
 use crate::geometry::{FaceObservation, FaceShape, eye_openness, mouth_openness};
 use effigy_base::hex::hex;
 
-/// So many pictures of a clip are looked at, at even distances: what a person shows lasts longer.
+/// So many pictures of a clip are kept, at even distances: what a person shows lasts longer.
 const MAX_LOOKS: u64 = 600;
 /// Below this presence a face is guessed.
 const LEAST_PRESENCE: f32 = 0.8;
@@ -64,6 +64,27 @@ impl Survey {
     }
 }
 
+/// Which pictures of a clip are looked at: every so-manyth one. What a file says of its length saves looks and need not
+/// be true.
+struct Looks {
+    step: u64,
+}
+
+impl Looks {
+    fn new(n_stated: Option<u64>) -> Self {
+        Self { step: n_stated.map_or(1, |n| n.div_ceil(MAX_LOOKS)).max(1) }
+    }
+
+    /// Whether to look at this picture, the next of the clip. When [`MAX_LOOKS`] were, every second of them is forgotten.
+    fn wants<T>(&mut self, index: u64, seen: &mut Vec<T>, index_of: impl Fn(&T) -> u64) -> bool {
+        if index / self.step >= MAX_LOOKS {
+            self.step *= 2;
+            seen.retain(|seen| index_of(seen).is_multiple_of(self.step));
+        }
+        index.is_multiple_of(self.step)
+    }
+}
+
 /// Looks through a clip.
 ///
 /// # Errors
@@ -71,13 +92,14 @@ impl Survey {
 pub(super) fn survey(path: &Path, tracker: &mut FaceTracker) -> Result<Survey> {
     let sha256 = hash_of(path)?;
     let mut clip = open(path)?;
-    let step = clip.n_frames_stated().map_or(3, |n| n.div_ceil(MAX_LOOKS)).max(1);
+    let mut looks = Looks::new(clip.n_frames_stated());
     tracker.reset();
     let (mut frame, mut face) = (RawFrame::default(), FaceObservation::default());
-    let mut seen = Vec::new();
+    let mut seen: Vec<Seen> = Vec::new();
     let mut index = 0;
     while next(&mut clip, &mut frame)? {
-        if index % step == 0 && tracker.observe(&frame, &mut face)? && face.presence >= LEAST_PRESENCE {
+        let is_wanted = looks.wants(index, &mut seen, |seen| seen.index);
+        if is_wanted && tracker.observe(&frame, &mut face)? && face.presence >= LEAST_PRESENCE {
             let shape = FaceShape::new(&face.landmarks_px, &face.pose);
             let is_sane = shape.points.iter().all(|point| point.is_finite());
             if is_sane && face_px(&face) >= LEAST_FACE_PX {
@@ -161,6 +183,26 @@ fn hash_of(path: &Path) -> Result<String> {
         match file.read(&mut buffer).or_error(ErrorKind::Io, about)? {
             0 => return Ok(hex(&hash.finalize())),
             n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_so_many_and_no_more_and_evenly_apart_whatever_a_clip_says_of_its_length() {
+        for n_stated in [None, Some(0), Some(100), Some(10_000)] {
+            let (mut looks, mut seen) = (Looks::new(n_stated), Vec::<u64>::new());
+            for index in 0..10_000 {
+                if looks.wants(index, &mut seen, |index| *index) {
+                    seen.push(index);
+                }
+                assert!(seen.len() as u64 <= MAX_LOOKS, "{n_stated:?}: {} at {index}", seen.len());
+            }
+            assert!(seen.len() as u64 > MAX_LOOKS / 2, "{n_stated:?}: {}", seen.len());
+            assert!(seen.iter().zip(0..).all(|(index, n)| *index == n * looks.step), "{n_stated:?}: {seen:?}");
         }
     }
 }

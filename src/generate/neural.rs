@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::choose::OpenExecutor;
+use super::choose::{OpenExecutor, open_on_cpu};
 use super::network::weights::Weights;
 use super::network::{self, EMBEDDING, Encoded, FrameOptions};
 use super::{Generator, Portrait};
@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all identities share.
 pub(super) struct Network {
-    pub(super) weights: Weights,
+    pub(super) weights: Arc<Weights>,
     pub(super) options: FrameOptions,
     pub(super) open: OpenExecutor,
     /// What another machine that makes the pictures is called; it is told of each identity.
@@ -63,6 +63,10 @@ pub struct NeuralGenerator {
     kept: Vec<Box<Ensemble>>,
     /// The ensemble that is being made, and whose.
     pending: Option<(Arc<Identity>, Pending<Box<Ensemble>>)>,
+    /// Identities that could not be made ready, and why, until they are asked for.
+    failed: Vec<(Arc<Identity>, Error)>,
+    /// Whether a card was lost, and the processor took its place.
+    has_left_card: bool,
 }
 
 impl NeuralGenerator {
@@ -96,9 +100,19 @@ impl NeuralGenerator {
         let options = FrameOptions::new(weights.size(), output_px);
         let backend = open(network::frame(&options))?.backend().to_owned();
         let name = elsewhere.as_ref().map(|elsewhere| elsewhere.name().to_owned());
-        let network = Arc::new(Network { weights, options, open, elsewhere: name });
+        let network = Arc::new(Network { weights: Arc::new(weights), options, open, elsewhere: name });
         let kept = Vec::with_capacity(MAX_KEPT);
-        Ok(Self { network, backend, elsewhere, away: None, shown: None, kept, pending: None })
+        Ok(Self {
+            network,
+            backend,
+            elsewhere,
+            away: None,
+            shown: None,
+            kept,
+            pending: None,
+            failed: Vec::new(),
+            has_left_card: false,
+        })
     }
 
     /// Starts to make everything for `identity` on a thread of its own. One at a time.
@@ -110,14 +124,38 @@ impl NeuralGenerator {
     }
 
     /// Takes over the ensemble that was being made, when it is done.
-    fn collect(&mut self) -> Result<()> {
-        if self.pending.as_ref().is_some_and(|(_, ensemble)| ensemble.is_finished())
-            && let Some((_, ensemble)) = self.pending.take()
-        {
-            let ensemble = ensemble.join()?;
-            self.keep(ensemble);
+    fn collect(&mut self) {
+        if let Some((whom, making)) = self.pending.take_if(|(_, making)| making.is_finished()) {
+            match making.join() {
+                Ok(ensemble) => self.keep(ensemble),
+                Err(error) => {
+                    self.failed.truncate(MAX_KEPT);
+                    self.failed.push((whom, error));
+                }
+            }
         }
-        Ok(())
+    }
+
+    /// Goes on with the processor when the card was lost; `error` says how.
+    ///
+    /// # Errors
+    /// `error`, where the processor made the pictures already or cannot make them.
+    fn leave_card(&mut self, error: Error) -> Result<()> {
+        let Some(shown) = self.shown.take().filter(|_| !self.has_left_card) else { return Err(error) };
+        log::warn!("{error}; the processor goes on");
+        let whom = Arc::clone(shown.identity());
+        self.network = Arc::new(Network {
+            weights: Arc::clone(&self.network.weights),
+            options: self.network.options,
+            open: open_on_cpu,
+            elsewhere: self.network.elsewhere.clone(),
+        });
+        // What is being made is made on that card: its thread ends by itself.
+        (self.has_left_card, self.pending) = (true, None);
+        self.kept.clear();
+        self.failed.clear();
+        drop(shown);
+        self.adopt(whom).map_err(|_| error)
     }
 
     fn keep(&mut self, ensemble: Box<Ensemble>) {
@@ -128,6 +166,15 @@ impl NeuralGenerator {
             self.kept.remove(0);
         }
         self.kept.push(ensemble);
+    }
+
+    fn draw(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
+        let ensemble = self
+            .shown
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
+        self.away = ensemble.draw(signal, self.elsewhere.as_deref_mut(), portrait)?;
+        Ok(())
     }
 
     /// Whether adopting `identity` is a swap.
@@ -194,12 +241,20 @@ impl Generator for NeuralGenerator {
     }
 
     fn prepare(&mut self, identity: &Arc<Identity>) -> Result<bool> {
-        self.collect()?;
+        self.collect();
+        // Told once: asked for again, it is tried again.
+        if let Some(at) = self.failed.iter().position(|(whom, _)| Arc::ptr_eq(whom, identity)) {
+            return Err(self.failed.remove(at).1);
+        }
         let is_ready = self.is_ready(identity);
         if !is_ready && self.pending.is_none() {
             self.start(identity)?;
         }
         Ok(is_ready)
+    }
+
+    fn make_room(&mut self) {
+        self.kept.clear();
     }
 
     fn set_time(&mut self, now: Timestamp) {
@@ -209,12 +264,13 @@ impl Generator for NeuralGenerator {
     }
 
     fn generate(&mut self, signal: &DrivingSignal, portrait: &mut Portrait) -> Result<()> {
-        let ensemble = self
-            .shown
-            .as_mut()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "asked for a picture before an identity was adopted"))?;
-        self.away = ensemble.draw(signal, self.elsewhere.as_deref_mut(), portrait)?;
-        Ok(())
+        match self.draw(signal, portrait) {
+            Err(error) if error.kind() == ErrorKind::DeviceLost => {
+                self.leave_card(error)?;
+                self.draw(signal, portrait)
+            }
+            drawn => drawn,
+        }
     }
 
     fn away(&self) -> Option<Away> {

@@ -191,6 +191,8 @@ impl Generator for PackGenerator {
         if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &identity)) {
             return Ok(());
         }
+        // Until all of it is there, nobody is.
+        self.shown = None;
         let planes = planes_of(&identity.portrait, self.manifest.size_px)?;
         self.motion.read(&planes, &mut self.own)?;
         self.rest = self.motion.answer(self.motion.outputs.len() - 1).to_vec();

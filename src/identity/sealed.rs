@@ -190,7 +190,9 @@ impl Opener {
     /// The bytes of an identity's file, sealed or not.
     pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         let about = || {
-            let advice = if path.exists() { "" } else { "; make one with `effigy enroll PHOTO -o NAME.effigy`" };
+            let is_there = path.exists();
+            let advice =
+                if is_there { "" } else { "; make one with `effigy enroll PHOTO -o NAME.effigy --consent self`" };
             format!("cannot read the identity {}{advice}", path.display())
         };
         crate::files::read(path, container::MAX_FILE_BYTES + MAX_ADDED_BYTES).map_err(|error| {

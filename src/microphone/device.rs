@@ -146,9 +146,10 @@ fn follow<C: Clock + 'static>(
                 // The system may prefer another by now.
                 let found = found.or_else(|| quietly(inputs).ok()?.into_iter().find(is_same));
                 let inlet = SoundInlet { microphone: microphone.clone(), level: 0.0 };
+                // What the former stream said last; what a new one says counts.
+                gone_rx.try_iter().for_each(drop);
                 stream = found.and_then(|device| Some(start(&device, inlet, clock, &gone_tx).ok()?.1));
                 if stream.is_some() {
-                    gone_rx.try_iter().for_each(drop);
                     microphone.set_heard(true);
                     log::warn!("{} is heard again", microphone.name());
                 }

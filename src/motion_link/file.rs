@@ -89,8 +89,8 @@ impl MotionSink for MotionFileSink {
 impl Drop for MotionFileSink {
     fn drop(&mut self) {
         if self.is_new && self.first_secs.is_none() {
-            // Nothing was ever in it; one that cannot be removed does no harm.
-            let _ = std::fs::remove_file(&self.path);
+            // Nothing was ever in it; one that cannot be removed does no harm. A link to it stays.
+            let _ = self.path.canonicalize().and_then(std::fs::remove_file);
         }
     }
 }
@@ -148,5 +148,17 @@ mod tests {
         assert_eq!(text.lines().filter(|line| parse_line(line.as_bytes()).is_some()).count(), 2);
         assert_eq!(text.lines().count(), 2);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_file_that_is_not_there_yet_stays() {
+        let path = |name: &str| std::env::temp_dir().join(format!("effigy-motion-{}-{name}", std::process::id()));
+        let (link, target) = (path("link.jsonl"), path("target.jsonl"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        drop(MotionFileSink::create(&link).unwrap());
+        assert!(link.is_symlink(), "the link is gone");
+        assert!(!target.exists(), "a file without a frame is left");
+        std::fs::remove_file(link).unwrap();
     }
 }

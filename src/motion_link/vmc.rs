@@ -7,6 +7,7 @@ use glam::{Quat, Vec3};
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType};
 
 use super::{MotionFrame, Reader, names};
+use crate::datagram::osc_packet;
 
 /// Datagrams stay below what networks carry whole, in bytes.
 const MAX_DATAGRAM_BYTES: usize = 1400;
@@ -77,7 +78,7 @@ pub(super) struct VmcReader {
 
 impl Reader for VmcReader {
     fn take(&mut self, datagram: &[u8], frame: &mut MotionFrame) -> bool {
-        let Ok((_, packet)) = rosc::decoder::decode_udp(datagram) else { return false };
+        let Ok(packet) = osc_packet(datagram) else { return false };
         let mut waiting = vec![packet];
         let mut is_whole = false;
         while let Some(packet) = waiting.pop() {

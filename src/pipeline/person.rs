@@ -6,7 +6,7 @@ use super::Seen;
 use crate::clock::Timestamp;
 use crate::composite::{Compositor, OutFrame};
 use crate::drive::{DriveOptions, Driver, DrivingSignal, Motion, Presence};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Rgba;
 use crate::generate::neural::{MAX_KEPT, MAX_KEPT_VIEWS};
 use crate::generate::{Generator, Portrait};
@@ -25,6 +25,23 @@ pub(super) struct Person {
     pub(super) out: OutFrame,
     signal: Box<DrivingSignal>,
     portrait: Portrait,
+    /// Who could not be made ready for later, until they are asked for.
+    refused: Vec<usize>,
+    /// Whether the device has no room for identities that nobody asked for.
+    is_cramped: bool,
+    /// For whom those were let go.
+    has_room: Option<usize>,
+}
+
+/// Whether who was asked for can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// From the next frame on; or nobody was asked for.
+    Ready,
+    /// Not yet.
+    Preparing,
+    /// Not at all: whoever is shown stays.
+    Refused,
 }
 
 impl Person {
@@ -49,6 +66,9 @@ impl Person {
             signal: Box::new(DrivingSignal::rest(&identity.shape, identity.size_px(), Motion::Relative)),
             portrait: Portrait { picture: Rgba::new(size_px, size_px) },
             compositor,
+            refused: Vec::new(),
+            is_cramped: false,
+            has_room: None,
         })
     }
 
@@ -72,34 +92,88 @@ impl Person {
         self.compositor.compose(&self.portrait, trace, &mut self.out)
     }
 
-    /// Makes ready whoever was asked for, and otherwise all others; says whether showing who was asked for is now a matter of
-    /// one frame, or nobody was.
-    pub(super) fn prepare(&mut self, identities: &[Arc<Identity>]) -> Result<bool> {
-        if let Some(index) = self.wanted {
-            let identity = &identities[index];
-            return Ok(self.generator.prepare(identity)? & self.compositor.prepare(identity)?);
+    /// Makes ready whoever was asked for, and otherwise all others.
+    ///
+    /// # Errors
+    /// When the device is lost. An identity that cannot be made ready, whether it was asked for or not, ends no run.
+    pub(super) fn prepare(&mut self, identities: &[Arc<Identity>]) -> Result<Readiness> {
+        let Some(index) = self.wanted else {
+            self.prepare_others(identities)?;
+            return Ok(Readiness::Ready);
+        };
+        let identity = &identities[index];
+        let generator = self.generator.prepare(identity);
+        match generator.and_then(|is_ready| Ok(is_ready & self.compositor.prepare(identity)?)) {
+            Ok(true) => Ok(Readiness::Ready),
+            Ok(false) => Ok(Readiness::Preparing),
+            // Those who were made ready for later may have the room.
+            Err(error) if error.kind() == ErrorKind::BackendUnavailable && self.has_room != Some(index) => {
+                (self.is_cramped, self.has_room) = (true, Some(index));
+                self.generator.make_room();
+                Ok(Readiness::Preparing)
+            }
+            Err(error) => self.refuse(index, identities, error),
         }
-        // No more than are kept: one that makes another one go would be made without end.
+    }
+
+    /// Makes ready those whom nobody asked for, no more than are kept: one that makes another one go would be made without
+    /// end.
+    fn prepare_others(&mut self, identities: &[Arc<Identity>]) -> Result<()> {
         let (mut n, mut n_views) = (0, 0);
         for (index, identity) in identities.iter().enumerate() {
             if index != self.shown {
                 (n, n_views) = (n + 1, n_views + identity.n_views());
             }
-            if n > MAX_KEPT || n_views > MAX_KEPT_VIEWS || !self.generator.prepare(identity)? {
+            if self.is_cramped || n > MAX_KEPT || n_views > MAX_KEPT_VIEWS {
                 break;
             }
+            if self.refused.contains(&index) {
+                continue;
+            }
+            match self.generator.prepare(identity) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if error.kind() == ErrorKind::DeviceLost => return Err(error),
+                Err(error) if error.kind() == ErrorKind::BackendUnavailable => self.is_cramped = true,
+                Err(_) => self.refused.push(index),
+            }
         }
+        Ok(())
+    }
+
+    /// Goes on with who is shown.
+    fn refuse(&mut self, index: usize, identities: &[Arc<Identity>], error: Error) -> Result<Readiness> {
+        if error.kind() == ErrorKind::DeviceLost {
+            return Err(error);
+        }
+        let name = |index: usize| &identities[index].manifest.name;
+        log::warn!("{} cannot be shown, {} stays: {error}", name(index), name(self.shown));
+        (self.wanted, self.has_room) = (None, None);
+        if !self.refused.contains(&index) {
+            self.refused.push(index);
+        }
+        Ok(Readiness::Refused)
+    }
+
+    /// Shows whoever was asked for from now on, slow where they were not prepared; whether that could be done.
+    ///
+    /// # Errors
+    /// When neither they nor who was shown can be.
+    pub(super) fn switch(&mut self, identities: &[Arc<Identity>]) -> Result<bool> {
+        let Some(index) = self.wanted.take() else { return Ok(true) };
+        if let Err(error) = self.adopt(&identities[index]) {
+            self.refuse(index, identities, error)?;
+            self.adopt(&identities[self.shown])?;
+            return Ok(false);
+        }
+        (self.shown, self.has_room) = (index, None);
+        self.refused.retain(|other| *other != index);
         Ok(true)
     }
 
-    /// Shows whoever was asked for from now on. Slow where they were not prepared.
-    pub(super) fn switch(&mut self, identities: &[Arc<Identity>]) -> Result<()> {
-        let Some(index) = self.wanted.take() else { return Ok(()) };
-        let identity = &identities[index];
+    fn adopt(&mut self, identity: &Arc<Identity>) -> Result<()> {
         self.generator.adopt(Arc::clone(identity))?;
         self.compositor.adopt(identity)?;
-        self.driver.adopt(Arc::clone(identity))?;
-        self.shown = index;
-        Ok(())
+        self.driver.adopt(Arc::clone(identity))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use super::person::Person;
+use super::person::{Person, Readiness};
 use super::{Beside, Control, Ending, MAX_IDENTITIES, MAX_WAIT, Observed, Outlet};
 use crate::clock::Clock;
 use crate::composite::{
@@ -252,15 +252,28 @@ impl Portrayer {
     fn switch(&mut self) -> Result<()> {
         let Self { first, beside, identities, is_live, .. } = self;
         let mut second = beside.as_mut().map(|company| &mut company.person);
-        let mut is_ready = first.prepare(identities)?;
+        let mut ready = [first.prepare(identities)?, Readiness::Ready];
         if let Some(second) = &mut second {
-            is_ready &= second.prepare(identities)?;
+            ready[1] = second.prepare(identities)?;
         }
-        let is_asked = first.wanted.is_some() || second.as_ref().is_some_and(|second| second.wanted.is_some());
-        if !is_asked || (*is_live && !is_ready) {
+        if ready.contains(&Readiness::Refused) {
+            // Of two who change places, one alone would be there twice.
+            first.wanted = None;
+            if let Some(second) = second {
+                second.wanted = None;
+            }
             return Ok(());
         }
-        first.switch(identities)?;
+        let is_asked = first.wanted.is_some() || second.as_ref().is_some_and(|second| second.wanted.is_some());
+        if !is_asked || (*is_live && ready.contains(&Readiness::Preparing)) {
+            return Ok(());
+        }
+        if !first.switch(identities)? {
+            if let Some(second) = second {
+                second.wanted = None;
+            }
+            return Ok(());
+        }
         if let Some(second) = second {
             second.switch(identities)?;
         }
@@ -348,7 +361,7 @@ impl Portrayer {
             self.people().for_each(|person| person.driver.meet_camera(now));
         }
         if let Some(latent) = observed.latent.as_deref().filter(|_| observed.first.is_seen) {
-            self.first.driver.see_latent(latent);
+            self.first.driver.see_latent(latent, now);
         }
         let mut is_lost = self.first.drive(&observed.first, now) == Presence::Lost;
         if let (Some(company), Some(seen)) = (&mut self.beside, &observed.beside) {

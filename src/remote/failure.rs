@@ -5,6 +5,8 @@
 pub(super) enum Failure {
     /// The server cannot be reached, or is silent: it may be back soon.
     Silent(String),
+    /// It usually takes longer for a picture than a live run waits.
+    Slow,
     /// It answered, and what it says or makes cannot be used.
     Refused(String),
     /// It does not know the identity any more: tell it again.
@@ -25,6 +27,7 @@ impl Failure {
         const LONGEST: usize = 400;
         match self {
             Self::Silent(text) | Self::Refused(text) => cut(text, LONGEST),
+            Self::Slow => "it takes longer for a picture than a live run waits".to_owned(),
             Self::Forgotten => "it has forgotten the identity".to_owned(),
         }
     }

@@ -22,7 +22,7 @@ use super::seam::{Answer, Job, Options, Shared, Told};
 
 /// How long the thread waits for a frame before it looks after the connection.
 const TICK: Duration = Duration::from_millis(20);
-/// A server that refuses may be mended by its keeper.
+/// A server that refuses may be mended by its keeper, and one that is slow may have less to do: not at once.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 /// An answer that is late by no more than this is late; by more, the server is lost.
 const GRACE: Duration = Duration::from_millis(250);
@@ -163,7 +163,8 @@ impl Link {
         let meeting = async {
             let met = connect(&ends.address, &ends.dialer, ends.options.token.as_deref()).await?;
             is_connected = true;
-            greet(met, &wanted.portrait, &wanted.whom).await
+            let line = greet(met, &wanted.portrait, &wanted.whom).await?;
+            if !ends.options.waits && line.pace.is_slow() { Err(Failure::Slow) } else { Ok(line) }
         };
         match self.handle.block_on(meeting) {
             Ok(line) => {
@@ -182,6 +183,7 @@ impl Link {
                         let message = format!("{name} cannot make the pictures: {text}");
                         (AFTER_REFUSAL, Err(Error::new(ErrorKind::BackendUnavailable, message)))
                     }
+                    Failure::Slow => (AFTER_REFUSAL, Ok(())),
                     // A greeting costs an identity of 12 MB and pictures; looking whether anybody is there costs nothing.
                     Failure::Silent(_) | Failure::Forgotten if is_connected => {
                         (self.hold.after_loss(Duration::ZERO), Ok(()))
@@ -280,6 +282,9 @@ impl Link {
                 let waited = asked.elapsed();
                 line.pace.record(waited);
                 self.ends.shared.set_patience(if self.ends.options.waits { LONG } else { line.pace.patience() });
+                if !self.ends.options.waits && line.pace.is_slow() {
+                    self.lose(&Failure::Slow);
+                }
                 (!is_late).then(|| Away { waited, worked: reply.worked.min(waited) })
             }
             Err(failure) => {

@@ -9,6 +9,9 @@ const N_KEPT: usize = 15;
 /// made here, 100 ms.
 const SLACK: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(80));
 
+/// The longest that a live run waits for a picture. A server that usually takes longer is done without.
+const MOST: Duration = Duration::from_secs(1);
+
 /// Times of the last answers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
@@ -39,7 +42,12 @@ impl Pace {
     /// How long an answer is waited for.
     pub(super) fn patience(&self) -> Duration {
         let usual = self.usual();
-        usual + (usual / 2).clamp(SLACK.0, SLACK.1)
+        (usual + (usual / 2).clamp(SLACK.0, SLACK.1)).min(MOST)
+    }
+
+    /// Whether the server is too slow for a live run.
+    pub(super) fn is_slow(&self) -> bool {
+        self.usual() > MOST
     }
 }
 
@@ -86,6 +94,19 @@ mod tests {
         (0..8).for_each(|_| pace.record(ms(200)));
         assert_eq!(pace.patience(), ms(280));
         assert_eq!(pace.usual(), ms(200), "a server that became slow is slow, not lost");
+    }
+
+    #[test]
+    fn a_server_that_becomes_slower_and_slower_is_waited_for_no_longer_than_a_second() {
+        let mut pace = Pace::default();
+        let mut became_slow_at = None;
+        for ms in (20..4000).step_by(20) {
+            pace.record(Duration::from_millis(ms));
+            assert!(pace.patience() <= Duration::from_secs(1), "{:?} after {ms} ms", pace.patience());
+            became_slow_at = became_slow_at.or(pace.is_slow().then_some(ms));
+        }
+        // The median of fifteen is the eighth from the end.
+        assert_eq!(became_slow_at, Some(1020 + 7 * 20));
     }
 
     #[test]

@@ -101,10 +101,7 @@ impl OnDemand {
         self.prepare_signing();
         let path = self.new_path("png")?;
         check_room(&path)?;
-        self.pictures.write(&path, frame).inspect_err(|_| {
-            // What is half written would be taken for a picture.
-            let _ = std::fs::remove_file(&path);
-        })?;
+        self.pictures.write(&path, frame)?;
         log::info!("picture: {}", path.display());
         Ok(())
     }

@@ -97,8 +97,6 @@ impl Sink for SequenceSink {
     fn present(&mut self, frame: &OutFrame) -> Result<ControlFlow<()>> {
         let path = self.path(self.n_written + 1);
         if let Err(error) = self.pictures.write(&path, frame) {
-            // What is half written would be taken for a picture.
-            let _ = std::fs::remove_file(&path);
             let message = format!("the pictures 1 to {} are kept", self.n_written);
             return Err(Error::new(error.kind(), message).because(error));
         }
@@ -132,7 +130,7 @@ impl PngWriter {
     /// Writes `frame` to `path`.
     ///
     /// # Errors
-    /// When the file cannot be written; what there is of it is of no use.
+    /// When the file cannot be written; then what was there before stays.
     pub(super) fn write(&mut self, path: &Path, frame: &OutFrame) -> Result<()> {
         let picture = frame.picture();
         let (width, height) = (picture.width_px() as u32, picture.height_px() as u32);
@@ -150,7 +148,13 @@ impl PngWriter {
             .write_image(samples, width, height, color)
             .map_err(|error| fail(std::io::Error::other(error)))?;
         let signed = self.signed(path, frame);
-        std::fs::write(path, signed.as_deref().unwrap_or(&self.png)).map_err(fail)
+        // Half a picture would be taken for one, and take an older one's place.
+        let part = path.with_extension(format!("png.{}.part", std::process::id()));
+        let written = std::fs::write(&part, signed.as_deref().unwrap_or(&self.png));
+        written.and_then(|()| std::fs::rename(&part, path)).map_err(|error| {
+            let _ = std::fs::remove_file(&part);
+            fail(error)
+        })
     }
 
     /// The picture in hand, signed; `None` where that was not asked for, or fails.

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use minifb::{ScaleMode, Window, WindowOptions};
-use opencv::core::Size;
-use opencv::imgproc;
 
 use crate::composite::OutFrame;
 use crate::conditions::Trouble;
 use crate::error::{ErrorKind, OrError as _, Result};
 use crate::frame::Rgba;
 
+use super::camera::Scaler;
 use super::{Delivery, Figures, Sink, WindowEvent};
 use overlay::Overlay;
 
@@ -40,6 +39,7 @@ pub struct WindowSink {
     pending: VecDeque<WindowEvent>,
     /// The picture at the window's size, with the overlay.
     view: Rgba,
+    scaler: Scaler,
     /// What the window shows, 0x00RRGGBB, row by row.
     screen: Vec<u32>,
     overlay: Overlay,
@@ -70,6 +70,7 @@ impl WindowSink {
             pressed,
             pending: VecDeque::with_capacity(keys::QUEUE),
             view: Rgba::default(),
+            scaler: Scaler::default(),
             screen: Vec::new(),
             overlay: Overlay::default(),
             titled: (String::new(), None),
@@ -155,10 +156,7 @@ impl WindowSink {
             self.view.copy_from(picture);
         } else {
             self.view.reshape(width_px, height_px);
-            let shrinks = width_px < picture.width_px();
-            let method = if shrinks { imgproc::INTER_AREA } else { imgproc::INTER_LINEAR };
-            let size = Size::new(width_px as i32, height_px as i32);
-            imgproc::resize(&picture.as_mat()?, &mut self.view.as_mat_mut()?, size, 0.0, 0.0, method)?;
+            self.scaler.scale(picture, &mut self.view)?;
         }
         self.overlay.draw(frame.driver_landmarks.as_ref(), &mut self.view)
     }

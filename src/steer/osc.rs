@@ -15,6 +15,7 @@ use rosc::{OscMessage, OscPacket, OscType};
 
 use super::{CONTROLS, Takes, Value};
 use crate::control::Control;
+use crate::datagram::osc_packet;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
 
 /// Where it listens unless told otherwise.
@@ -137,8 +138,7 @@ fn take(
     if datagram.len() > MAX_BYTES {
         return Err(format!("a datagram has at most {MAX_BYTES} bytes"));
     }
-    let (_, packet) = rosc::decoder::decode_udp(datagram).map_err(|error| format!("no OSC message: {error}"))?;
-    let mut waiting = vec![packet];
+    let mut waiting = vec![osc_packet(datagram)?];
     let (mut n_messages, mut outcome) = (0, Ok(()));
     while let Some(packet) = waiting.pop() {
         match packet {

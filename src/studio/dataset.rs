@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,8 @@ use super::{
     scene::Scene,
     truth::Truth,
 };
+use crate::error::OrError as _;
+use crate::photo;
 use crate::shard::Shard;
 
 /// What to write.
@@ -118,7 +121,7 @@ pub fn clips(plan: &Plan) -> Vec<ClipSeeds> {
 /// Writes the clips of `plan` that `dir` does not hold yet; `progress` may stop the work by returning `false`.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be written; [`ErrorKind::Config`] when `dir` holds a clip of the same seeds that was made otherwise.
 pub fn write(
     studio: &Studio,
     plan: &Plan,
@@ -126,9 +129,11 @@ pub fn write(
     mut progress: impl FnMut(Progress) -> bool,
 ) -> Result<(), Error> {
     let clips = clips(plan);
+    // All that is there is looked at before the first is rendered.
+    check_found(plan, &clips, dir)?;
     let mut bytes = 0;
     for (i, seeds) in clips.iter().enumerate() {
-        let folder = dir.join("clips").join(format!("{:06}-{:06}-{:06}", seeds.person, seeds.scene, seeds.motion));
+        let folder = folder_of(dir, *seeds);
         if !folder.join("truth.jsonl").exists() {
             write_clip(studio, plan, *seeds, &folder)?;
         }
@@ -140,6 +145,66 @@ pub fn write(
         }
     }
     Ok(())
+}
+
+fn folder_of(dir: &Path, seeds: ClipSeeds) -> PathBuf {
+    dir.join("clips").join(format!("{:06}-{:06}-{:06}", seeds.person, seeds.scene, seeds.motion))
+}
+
+/// What of a [`Record`] tells how a clip was made.
+#[derive(Deserialize)]
+struct Made {
+    at_secs: f32,
+    picture: [u64; 2],
+}
+
+/// Refuses a folder whose clips were made otherwise: kept beside new ones they would be what nobody asked for.
+fn check_found(plan: &Plan, clips: &[ClipSeeds], dir: &Path) -> Result<(), Error> {
+    /// A number that went through a text may be off by less.
+    const SAME_SECS: f32 = 1e-3;
+    for seeds in clips {
+        let folder = folder_of(dir, *seeds);
+        let path = folder.join("truth.jsonl");
+        if !path.exists() {
+            continue;
+        }
+        let torn = || format!("{} is torn; delete it and render it again", folder.display());
+        let text = fs::read_to_string(&path).or_error(ErrorKind::Io, torn)?;
+        let made: Vec<Made> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Made>(line).or_error(ErrorKind::Io, torn))
+            .collect::<Result<_, _>>()?;
+        let refused = |what: String| {
+            let message = format!("{} holds clips {what}; use another folder", dir.display());
+            Err(Error::new(ErrorKind::Config, message))
+        };
+        if made.len() as u64 != plan.n_frames {
+            return refused(format!("of {} frames, asked for {}", made.len(), plan.n_frames));
+        }
+        let times_secs = times_secs(plan, *seeds);
+        if made.iter().zip(&times_secs).any(|(made, secs)| (made.at_secs - secs).abs() > SAME_SECS) {
+            return refused("with frames at other times, as of another rate".to_owned());
+        }
+        let Some(first) = made.first() else { continue };
+        let coded = part_of(&folder.join("frames.bin"), first.picture)?;
+        let side_px = photo::decode(&coded).or_error(ErrorKind::Io, torn)?.width_px();
+        if side_px != plan.side_px {
+            return refused(format!("of {side_px} pixels, asked for {}", plan.side_px));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a part of a file: where it begins, and how long it is.
+fn part_of(path: &Path, [offset, length]: [u64; 2]) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|mut file| {
+            file.seek(SeekFrom::Start(offset))?;
+            file.take(length).read_to_end(&mut bytes)
+        })
+        .or_error(ErrorKind::Io, || format!("cannot read {}", path.display()))?;
+    Ok(bytes)
 }
 
 /// Times of a clip's frames: they depend on the motion's seed only, so that a pair shares them.
@@ -193,11 +258,16 @@ fn append(
     Ok([start, to.len() as u64 - start])
 }
 
-/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done.
+/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done, and one that fails
+/// nothing at all.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let beside: PathBuf = path.with_extension("part");
-    fs::write(&beside, bytes).map_err(io(path))?;
-    fs::rename(&beside, path).map_err(io(path))
+    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // It may not be there: what failed says enough.
+        let _ = fs::remove_file(&beside);
+    }
+    written.map_err(io(path))
 }
 
 fn encode_jpeg(frame: &Frame, quality: u8, out: &mut Vec<u8>) -> Result<(), image::ImageError> {
@@ -258,4 +328,40 @@ pub fn contact_sheet(
         .write_image(&sheet, width as u32, height as u32, ExtendedColorType::Rgb8)
         .map_err(|e| Error::new(ErrorKind::Io, format!("cannot code the contact sheet: {e}")))?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_that_were_made_otherwise_are_refused() {
+        let dir = std::env::temp_dir().join(format!("effigy-studio-found-{}", std::process::id()));
+        let plan = Plan { first_person: 5, n_people: 2, n_frames: 3, side_px: 64, ..Plan::default() };
+        let seeds = clips(&plan);
+        // One is there, the other is yet to be made.
+        let folder = folder_of(&dir, seeds[1]);
+        fs::create_dir_all(&folder).unwrap();
+        let mut picture = Vec::new();
+        codecs::jpeg::JpegEncoder::new(&mut picture)
+            .write_image(&[0; 64 * 64 * 3], 64, 64, ExtendedColorType::Rgb8)
+            .unwrap();
+        fs::write(folder.join("frames.bin"), &picture).unwrap();
+        let line = |secs: f32| format!("{{\"at_secs\": {secs}, \"picture\": [0, {}], \"frame\": 0}}\n", picture.len());
+        let text: String = times_secs(&plan, seeds[1]).into_iter().map(line).collect();
+        fs::write(folder.join("truth.jsonl"), text).unwrap();
+        check_found(&plan, &seeds, &dir).unwrap();
+        for (other, expected) in [
+            (Plan { n_frames: 5, ..plan.clone() }, "holds clips of 3 frames, asked for 5; use another folder"),
+            (Plan { step_secs: 0.04, ..plan.clone() }, "holds clips with frames at other times"),
+            (Plan { side_px: 128, ..plan.clone() }, "holds clips of 64 pixels, asked for 128"),
+        ] {
+            let error = check_found(&other, &seeds, &dir).unwrap_err();
+            assert!(error.kind() == ErrorKind::Config && error.to_string().contains(expected), "{error}");
+        }
+        fs::write(folder.join("truth.jsonl"), "{\"at_secs\": 0").unwrap();
+        let error = check_found(&plan, &seeds, &dir).unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("is torn"), "{error}");
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     Error, ErrorKind,
     math::{V3, v3},
-    npz::Npz,
+    npz::{ANY, Npz},
 };
 
 /// Surfaces of the head mesh that the renderer tells apart.
@@ -58,6 +58,8 @@ pub struct HeadModel {
     pub identity_modes: Vec<Vec<V3>>,
 }
 
+/// Vertices of the whole model.
+const N_VERTICES: usize = 26_719;
 /// First vertices of the parts, as the model's authors list them.
 pub const FACE_VERTICES: std::ops::Range<usize> = 0..9409;
 /// Vertices of the skin.
@@ -75,21 +77,21 @@ impl HeadModel {
     /// Loads `ict_facekit.npz`.
     ///
     /// # Errors
-    /// When the file is missing, or an array is missing or of another shape.
+    /// When the file is missing, or an array is missing, of another shape, or names a vertex that there is not.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let mut npz = Npz::open(path)?;
         let points =
             |numbers: &[f32]| -> Vec<V3> { numbers.as_chunks::<3>().0.iter().map(|p| v3(p[0], p[1], p[2])).collect() };
-        let neutral = points(&npz.array("neutral")?.numbers);
-        let n = neutral.len();
-        if n != 26_719 {
-            return Err(Error::new(ErrorKind::Model, format!("head model has {n} vertices, expected 26719")));
-        }
-        let uv: Vec<[f32; 2]> = npz.array("uv")?.numbers.as_chunks::<2>().0.to_vec();
-        let faces = npz.array("faces")?.numbers;
-        let faces_uv = npz.array("faces_uv")?.numbers;
-        let material = npz.array("mat")?.numbers;
-        let names = npz.array("mat_names")?.text;
+        let n = N_VERTICES;
+        let neutral = points(&npz.numbers("neutral", &[n, 3])?);
+        let uv: Vec<[f32; 2]> = npz.numbers("uv", &[ANY, 2])?.as_chunks::<2>().0.to_vec();
+        let faces = npz.numbers("faces", &[ANY, 4])?;
+        let n_faces = faces.len() / 4;
+        let faces_uv = npz.numbers("faces_uv", &[n_faces, 4])?;
+        check_indices("faces", &faces, n)?;
+        check_indices("faces_uv", &faces_uv, uv.len())?;
+        let material = npz.numbers("mat", &[n_faces])?;
+        let names = npz.text("mat_names", &[ANY])?;
         let mut model = Self {
             neutral,
             uv,
@@ -113,13 +115,13 @@ impl HeadModel {
                 _ => continue,
             };
             if surface == Surface::Lashes {
-                for (v, t) in f.iter().zip(t).filter(|(v, _)| **v >= 0.0) {
+                for (v, t) in f.iter().zip(t).filter(|(v, t)| **v >= 0.0 && **t >= 0.0) {
                     lash_of[*v as usize] = Some(model.uv[*t as usize]);
                 }
                 continue;
             }
             for corners in [[0, 1, 2], [0, 2, 3]] {
-                if corners.iter().any(|c| f[*c] < 0.0) {
+                if corners.iter().any(|c| f[*c] < 0.0 || t[*c] < 0.0) {
                     continue;
                 }
                 model.triangles.push(corners.map(|c| f[c] as u32));
@@ -128,8 +130,9 @@ impl HeadModel {
             }
         }
         model.lash_uv = lash_of.iter().enumerate().filter_map(|(v, uv)| uv.map(|uv| (v as u32, uv))).collect();
-        let deltas = npz.array("expr")?.numbers;
-        for (name, delta) in npz.array("expr_names")?.text.into_iter().zip(deltas.chunks_exact(3 * n)) {
+        let deltas = npz.numbers("expr", &[ANY, n, 3])?;
+        let names = npz.text("expr_names", &[deltas.len() / (3 * n)])?;
+        for (name, delta) in names.into_iter().zip(deltas.chunks_exact(3 * n)) {
             let moved = points(delta)
                 .into_iter()
                 .enumerate()
@@ -138,7 +141,7 @@ impl HeadModel {
                 .collect();
             model.shapes.push(Shape { name, moved });
         }
-        model.identity_modes = npz.array("ident")?.numbers.chunks_exact(3 * n).map(points).collect();
+        model.identity_modes = npz.numbers("ident", &[ANY, n, 3])?.chunks_exact(3 * n).map(points).collect();
         Ok(model)
     }
 
@@ -157,5 +160,26 @@ impl HeadModel {
         }
         let radius_cm = 0.25 * (hi.x - lo.x + hi.y - lo.y);
         (v3(0.5 * (lo.x + hi.x), 0.5 * (lo.y + hi.y), hi.z - radius_cm), radius_cm)
+    }
+}
+
+/// Refuses indices beyond `n`; -1 stands for the fourth corner of a triangle.
+fn check_indices(name: &str, indices: &[f32], n: usize) -> Result<(), Error> {
+    let Some(index) = indices.iter().find(|index| !(-1.0..n as f32).contains(*index)) else { return Ok(()) };
+    Err(Error::new(ErrorKind::Model, format!("head model array {name} has the index {index}, expected below {n}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_of_something_that_there_is() {
+        check_indices("faces", &[0.0, 6.0, -1.0], 7).unwrap();
+        for index in [7.0, -2.0, f32::NAN] {
+            let error = check_indices("faces", &[0.0, index], 7).unwrap_err();
+            assert!(error.kind() == ErrorKind::Model && error.to_string().contains("array faces"), "{error}");
+        }
+        assert!(check_indices("faces_uv", &[0.0], 0).is_err());
     }
 }

@@ -8,11 +8,16 @@ use effigy_training::motion::living::{quiet_windows, windows};
 use super::eval::frechet::{FeatureSet, frechet_distance};
 use crate::capture::recorded;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
+use crate::motion::MotionSample;
 use crate::motion::living::{Breath, Idle, Living, N_CHANNELS, RATE_HZ};
 
 pub use effigy_training::motion::{MotionOptions, Track, teach};
 
-/// Reads the recordings of a folder (`*.jsonl`, in the order of their names); stretches of less than two seconds are left out.
+/// How far a step from one sample to the next may be from the middle one of its stretch, as a share of that.
+const MAX_UNEVEN: f64 = 0.3;
+
+/// Reads the recordings of a folder (`*.jsonl`, in the order of their names); stretches of less than two seconds are left out,
+/// and where a frame was dropped another stretch begins.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] when a file is torn; [`ErrorKind::Config`] when the folder has none that can be learned from.
@@ -26,9 +31,19 @@ pub fn tracks(folder: &Path) -> Result<Vec<Track>> {
         }
     }
     paths.sort();
-    let mut tracks = Vec::new();
+    let (mut tracks, mut secs) = (Vec::new(), 0.0);
     for path in &paths {
-        tracks.extend(recorded(path)?.iter().filter_map(|samples| Track::new(samples)));
+        for stretch in recorded(path)? {
+            secs += stretch.last().zip(stretch.first()).map_or(0.0, |(last, first)| last.secs - first.secs);
+            tracks.extend(even_parts(&stretch).filter_map(Track::new));
+        }
+    }
+    let left_out_secs = secs - tracks.iter().map(|track: &Track| f64::from(track.secs())).sum::<f64>();
+    if left_out_secs >= 1.0 {
+        log::info!(
+            "{left_out_secs:.0} of {secs:.0} s of {} are left out: stretches of less than two seconds, and dropped frames",
+            folder.display()
+        );
     }
     if tracks.is_empty() {
         return Err(Error::new(
@@ -42,6 +57,14 @@ pub fn tracks(folder: &Path) -> Result<Vec<Track>> {
         ));
     }
     Ok(tracks)
+}
+
+/// The parts of a stretch whose samples follow each other evenly.
+fn even_parts(stretch: &[MotionSample]) -> impl Iterator<Item = &[MotionSample]> {
+    let mut steps_secs: Vec<f64> = stretch.windows(2).map(|pair| pair[1].secs - pair[0].secs).collect();
+    steps_secs.sort_by(f64::total_cmp);
+    let middle_secs = steps_secs.get(steps_secs.len() / 2).copied().unwrap_or_default();
+    stretch.chunk_by(move |a, b| (b.secs - a.secs - middle_secs).abs() <= MAX_UNEVEN * middle_secs)
 }
 
 /// Moments of a window that motion is compared over: two seconds.
@@ -146,6 +169,19 @@ pub fn bands(window: &[f32], scale: &[f32; N_CHANNELS]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dropped_frame_parts_a_recording_and_loses_no_more_than_itself() {
+        let sample = |i: usize| MotionSample { secs: 7.0 + i as f64 * 0.04, ..MotionSample::default() };
+        let even: Vec<MotionSample> = (0..200).map(sample).collect();
+        assert_eq!(even_parts(&even).count(), 1);
+        let holed = [&even[..100], &even[101..]].concat();
+        let tracks: Vec<Track> = even_parts(&holed).filter_map(Track::new).collect();
+        let secs: Vec<f32> = tracks.iter().map(Track::secs).collect();
+        assert!(secs.len() == 2 && (secs[0] - 3.96).abs() < 1e-3 && (secs[1] - 3.92).abs() < 1e-3, "{secs:?}");
+        assert_eq!(even_parts(&[]).count(), 0);
+        assert_eq!(even_parts(&even[..1]).count(), 1);
+    }
 
     #[test]
     fn bands_tell_slow_from_fast_and_together_from_apart() {

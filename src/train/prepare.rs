@@ -2,7 +2,8 @@
 //!
 //! A clip is looked at twice. First the tracker follows the face through the file as it is, and every picture is
 //! measured; then it is decided what to keep and which square to cut; then that is decoded again and stored.
-//! Whatever is left out is counted with its reason. A clip that is there already is not made again.
+//! Whatever is left out is counted with its reason. A clip that is there already is not made again, and never gives way to
+//! another of its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ mod tests;
 
 /// Number of the format; other numbers are refused.
 const FORMAT: u32 = 1;
+/// How the reason begins why nothing was taken of a file that cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// How to prepare.
 #[derive(Clone, Debug)]
@@ -116,7 +119,8 @@ pub struct Summary {
 /// Without inputs, all that the manifest names. `stop` ends it soon; what is done by then is whole.
 ///
 /// # Errors
-/// - [`ErrorKind::Config`]: an input does not exist, two have the same name, the data set was made otherwise.
+/// - [`ErrorKind::Config`]: an input does not exist, two have the same name, the data set was made otherwise or holds
+///   another clip of the same name.
 /// - [`ErrorKind::Io`]: the data set cannot be written. A clip that cannot be read is no error but counted.
 /// - [`ErrorKind::Model`]: the tracker's networks cannot be opened.
 pub fn prepare(
@@ -140,8 +144,14 @@ pub fn prepare(
         return Err(Error::new(ErrorKind::Config, message));
     }
     let mut summary = Summary { n_other_rights: (n_all - jobs.len()) as u64, ..Summary::default() };
-    let jobs: Vec<Job> =
-        jobs.into_iter().enumerate().filter(|(i, _)| options.shard.has(*i)).map(|(_, job)| job).collect();
+    let clips = output.join("clips");
+    // All are looked for before the first is made: who brings another clip of a name learns it at once.
+    let jobs: Vec<(Job, Option<ClipInfo>)> = jobs
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| options.shard.has(*i))
+        .map(|(_, job)| found(&clips.join(&job.name), &job).map(|info| (job, info)))
+        .collect::<Result<_>>()?;
 
     let done = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
@@ -150,16 +160,15 @@ pub fn prepare(
     let worker = || -> Result<()> {
         let mut workshop = None;
         while !stop.load(Ordering::Relaxed) && !has_failed.load(Ordering::Relaxed) {
-            let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-            let dir = output.join("clips").join(&job.name);
-            let outcome = match found(&dir, job) {
-                Some(info) => Some((info, true)),
+            let Some((job, found)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            let outcome = match found {
+                Some(info) => Some((info.clone(), true)),
                 None => {
                     let workshop = match &mut workshop {
                         Some(workshop) => workshop,
                         none => none.insert(work::Workshop::new()?),
                     };
-                    workshop.make(job, &dir, &options.checks, stop)?.map(|info| (info, false))
+                    workshop.make(job, &clips.join(&job.name), &options.checks, stop)?.map(|info| (info, false))
                 }
             };
             // None: it was stopped.
@@ -222,12 +231,41 @@ impl Summary {
     }
 }
 
-/// The clip as it was made before, if it was.
-fn found(dir: &Path, job: &Job) -> Option<ClipInfo> {
-    let info = ClipInfo::read(dir).ok()?;
-    // Who it is may have been corrected in the manifest since.
-    let is_same = info.person == job.person && info.rights == job.rights;
-    (is_same && (info.rejected.is_some() || dir.join("frames.jsonl").is_file())).then_some(info)
+/// The clip as it was made before, if it was and still is as the manifest has it.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when the clip there was made of another file.
+fn found(dir: &Path, job: &Job) -> Result<Option<ClipInfo>> {
+    let Some(info) = ClipInfo::read(dir).ok().filter(|info| is_whole(dir, info)) else { return Ok(None) };
+    let is_same_source = match (&info.source, job.origin.digest()) {
+        (Some(there), Some(here)) => *there == here,
+        _ => info.file == job.file && info.kind == job.kind(),
+    };
+    if is_same_source {
+        // Who it is, and where, may have been corrected in the manifest since.
+        let ignore_px = info
+            .crop_px
+            .zip(job.ignore_rect)
+            .and_then(|([left, top, side], rect)| framing::Square { left, top, side }.rect(rect));
+        let is_as_asked = info.person == job.person && info.rights == job.rights && info.ignore_px == ignore_px;
+        return Ok(is_as_asked.then_some(info));
+    }
+    if info.rejected.as_deref().is_some_and(|reason| reason.starts_with(UNREADABLE)) {
+        return Ok(None);
+    }
+    let message = format!(
+        "the data set holds another clip called {} (from {}); rename one or use another folder; if this one shall replace \
+         it, delete {}",
+        info.name,
+        info.file,
+        dir.display()
+    );
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+/// Whether a clip's folder holds all that its `clip.json` tells of.
+fn is_whole(dir: &Path, info: &ClipInfo) -> bool {
+    info.rejected.is_some() || dir.join("frames.jsonl").is_file()
 }
 
 fn check_settings(output: &Path, checks: Checks) -> Result<()> {

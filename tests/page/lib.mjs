@@ -46,7 +46,7 @@ export async function checkAccess(page, where) {
 /// Texts of the page that stay as they are in another language, although they are words.
 export const untranslated = (page) => page.evaluate(() => {
   // Names, formats, key names; the program's own messages; what the user named.
-  const own = "kbd, code, option, #log, #version, #source, #generator, #gallery .name, h1, script, style, title";
+  const own = "kbd, code, option, #log, #said.bad, #version, #source, #generator, #gallery .name, h1, script, style, title";
   const same = new Set(["Zoom", "ms", "ms.", "/s", "PipeWire:", "Name", "still", "SECONDS"]);
   const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT), texts = [];
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {

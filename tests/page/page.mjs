@@ -260,7 +260,23 @@ async function main() {
   await page.screenshot({ path: join(shots, "hidden.png") });
   await second.click("#panic");
   await until("shown again", async () => (await page.textContent("#status")) === "Live");
-  step("panic by key, back by click on the other page");
+  const dispatch = (key, code) => page.evaluate(([key, code]) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true })), [key, code]);
+  await dispatch("з", "KeyP");
+  await until("hidden by the key's place", async () => (await second.textContent("#status")) === "Hidden");
+  await dispatch("з", "KeyP");
+  await until("shown once more", async () => (await page.textContent("#status")) === "Live");
+  step("panic by key, in another script too, back by click on the other page");
+
+  // Steps that follow each other faster than the program tells of them add up.
+  await page.focus("#strength");
+  await page.keyboard.press("Home");
+  for (let i = 0; i < 20; i++) {
+    await page.keyboard.press("ArrowRight");
+    await page.waitForTimeout(30);
+  }
+  await until("twenty steps have arrived", async () => (await second.inputValue("#strength")) === "1");
+  await page.evaluate(() => document.activeElement.blur());
+  step("twenty quick steps of a slider add up");
 
   await drop(page, join(demo, "portrait_c.png"), "image/png");
   await page.waitForSelector("#enroll[open]");
@@ -294,7 +310,12 @@ async function main() {
   await page.fill("#save-again", "three green word");
   await page.click("#save-go");
   assert.match(await page.textContent("#save-error"), /differ/);
+  // What is typed into a dialog steers nothing, whatever has the focus.
+  await page.focus("#save-go");
+  await page.keyboard.type("r1p");
   await checkAccess(page, "saving");
+  assert(await shows(page, 2)() && !(await pressed(page, "#record")));
+  assert.equal(await page.textContent("#status"), "Live");
   await page.screenshot({ path: join(shots, "save.png") });
   await page.click("#save-cancel");
   await save("three green words", "three green words", "sealed.effigy");
@@ -484,6 +505,19 @@ async function main() {
   const still = await context.request.get(`${origin}/frame.png`);
   assert.equal(still.status(), 200);
   const stillFile = { name: "still.png", mimeType: "image/png", buffer: await still.body() };
+
+  // A program that stands still is noticed, and so is that nothing can be asked of it.
+  program.kill("SIGSTOP");
+  await until("the page has noticed", async () => (await page.textContent("#status")) === "Not connected");
+  await page.keyboard.press("c");
+  assert.match(await page.textContent("#said"), /nothing was changed/);
+  await page.selectOption("#language", "de");
+  assert.equal(await page.textContent("#status"), "Nicht verbunden");
+  await page.selectOption("#language", "en");
+  await page.evaluate(() => document.activeElement?.blur());
+  program.kill("SIGCONT");
+  await until("it is there again", async () => (await page.textContent("#status")) === "Live");
+  step("a program that stands still is noticed, and is there again when it goes on");
 
   program.removeAllListeners("exit");
   const ended = new Promise((resolve) => program.on("exit", resolve));

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, IsTerminal as _, Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The name of standard input.
@@ -179,10 +179,18 @@ pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     Input::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        let message = format!("it has more than {} MB, which is the most that is read", max_bytes >> 20);
+        let message = format!("it has more than {}, which is the most that is read", size(max_bytes));
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} bytes"),
+        0x400..0x10_0000 => format!("{} KB", bytes >> 10),
+        _ => format!("{} MB", bytes >> 20),
+    }
 }
 
 /// Reads a whole text of at most `max_bytes`; `-` is standard input.
@@ -211,6 +219,9 @@ pub fn check_regular(path: &Path) -> io::Result<()> {
 
 /// Writes a whole file, or into a pipe that somebody reads.
 ///
+/// A file that is there is replaced when all of the new one is on the disk, and stays as it was if that fails. Where its
+/// folder takes no file beside it, it is written over.
+///
 /// # Errors
 /// When it cannot be written, or nobody reads the pipe.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -228,7 +239,78 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())?;
         return file.write_all(bytes);
     }
+    let target = match std::fs::metadata(path).map(|meta| Kind::of(&meta)) {
+        Ok(Kind::File) => path.canonicalize().ok(),
+        Ok(Kind::Folder | Kind::Pipe | Kind::Device) => None,
+        Err(_) => Some(end_of_links(path)),
+    };
+    if let Some(target) = target
+        && replace(&target, |file| file.write_all(bytes))?
+    {
+        return Ok(());
+    }
     File::create(path)?.write_all(bytes)
+}
+
+/// Where a name leads that no file is behind yet.
+fn end_of_links(path: &Path) -> PathBuf {
+    let mut end = path.to_owned();
+    // So many links are followed by systems too.
+    for _ in 0..40 {
+        let Ok(next) = end.read_link() else { break };
+        end = end.parent().unwrap_or(Path::new("")).join(next);
+    }
+    end
+}
+
+/// Makes a file under another name beside `target`, and then of that name; answers whether its folder takes such a file.
+fn replace(target: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<bool> {
+    // What may not be written may not be replaced either.
+    let old = match std::fs::OpenOptions::new().write(true).open(target) {
+        Ok(file) => Some(file.metadata()?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let mut part = target.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = Path::new(&part);
+    // Another process of this number may have left it, when the machine stopped.
+    let _ = std::fs::remove_file(part);
+    let done = match std::fs::OpenOptions::new().write(true).create_new(true).open(part) {
+        Ok(file) => {
+            let done = fill(file, old.as_ref(), write).and_then(|()| std::fs::rename(part, target));
+            if done.is_err() {
+                let _ = std::fs::remove_file(part);
+            }
+            done
+        }
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::InvalidFilename
+            | io::ErrorKind::ResourceBusy => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Writes a new file, which belongs to whom the old one does and is open to the same.
+fn fill(mut file: File, old: Option<&Metadata>, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    if let Some(old) = old {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt as _, fchown};
+            // Only the system's owner may give a file away, and for all others it is theirs already.
+            let _ = fchown(&file, Some(old.uid()), Some(old.gid()));
+        }
+        file.set_permissions(old.permissions())?;
+    }
+    write(&mut file)?;
+    file.sync_all()
 }
 
 /// The name's parts around the first `at`, an ASCII character; `None` without one, and off Unix where it is not Unicode.
@@ -306,11 +388,73 @@ mod tests {
         let path = folder.0.join("a");
         std::fs::write(&path, b"twelve bytes").unwrap();
         assert_eq!(read(&path, 12).unwrap(), b"twelve bytes");
-        assert_eq!(read(&path, 11).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        let error = read(&path, 11).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(error.to_string().starts_with("it has more than 11 bytes, "), "{error}");
+        for (bytes, said) in [(1_023, "1023 bytes"), (1 << 10, "1 KB"), (100 << 10, "100 KB"), (64 << 20, "64 MB")] {
+            assert_eq!(size(bytes), said);
+        }
         assert!(read(&folder.0, 12).unwrap_err().to_string().contains("name a file in it"));
         assert_eq!(read(&folder.0.join("b"), 12).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(check_regular(&folder.0).is_err() && check_regular(&path).is_ok());
         assert!(check_regular(Path::new("-")).unwrap_err().to_string().contains("`./-`"));
+    }
+
+    /// What is in a folder, sorted.
+    fn names_in(folder: &Path) -> Vec<std::ffi::OsString> {
+        let mut names: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_as_it_was_when_a_new_one_cannot_be_written() {
+        let folder = Folder::new("replaced");
+        let path = folder.0.join("a");
+        write(&path, b"old").unwrap();
+        let full = replace(&path, |file| {
+            file.write_all(b"ne")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(read(&path, 9).unwrap(), b"old");
+        assert_eq!(names_in(&folder.0), ["a"], "nothing half written is left");
+
+        let part = folder.0.join(format!("a.{}.part", std::process::id()));
+        std::fs::create_dir(&part).unwrap();
+        write(&path, b"new").unwrap_err();
+        assert_eq!(read(&path, 9).unwrap(), b"old");
+        std::fs::remove_dir(&part).unwrap();
+        std::fs::write(&part, b"left behind").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(read(&path, 9).unwrap(), b"new");
+        assert_eq!(names_in(&folder.0), ["a"]);
+        assert_eq!(write(&folder.0.join("none/a"), b"").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_stays_behind_its_links_and_open_to_the_same() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = Folder::new("links");
+        let at = |name: &str| folder.0.join(name);
+        symlink("b", at("a")).unwrap();
+        symlink(at("c"), at("b")).unwrap();
+        for text in [b"one", b"two"] {
+            write(&at("a"), text).unwrap();
+            assert_eq!(read(&at("c"), 9).unwrap(), text);
+            std::fs::set_permissions(at("c"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        write(&at("a"), b"three").unwrap();
+        assert_eq!(at("c").metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(names_in(&folder.0), ["a", "b", "c"]);
+        assert!(at("a").is_symlink() && at("b").is_symlink());
+        // No other name beside this one is short enough.
+        let long = at(&"n".repeat(250));
+        for text in [b"one", b"two"] {
+            write(&long, text).unwrap();
+            assert_eq!(read(&long, 9).unwrap(), text);
+        }
     }
 
     #[cfg(unix)]

@@ -35,7 +35,7 @@ impl Rng {
     pub fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
-    /// Near-normal with unit variance, bounded to ±3: the scaled sum of four uniforms.
+    /// Near-normal with unit variance, bounded to ±3.46: the scaled sum of four uniforms.
     pub fn normal(&mut self) -> f32 {
         (self.unit() + self.unit() + self.unit() + self.unit() - 2.0) * 1.732
     }

@@ -23,7 +23,8 @@ pub fn nvidia() -> Vec<Card> {
         return vec![Card::Missing(advice.to_owned())];
     }
     match CudaContext::device_count() {
-        Ok(0) | Err(_) => vec![Card::Missing("the driver is there, but no card answers: see `nvidia-smi`".to_owned())],
+        Err(error) => vec![Card::Missing(crate::cuda::no_cards(error).to_string())],
+        Ok(0) => vec![Card::Missing("the driver is there, but no card answers: see `nvidia-smi`".to_owned())],
         Ok(n_cards) => (0..n_cards as usize)
             .map(|i| match CudaContext::new(i).and_then(|card| card.name()) {
                 Ok(name) => Card::Ready(name),

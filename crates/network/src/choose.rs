@@ -1,5 +1,6 @@
 //! Which backend runs the network: tried in order of preference, measured, and said aloud.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::cpu::CpuExecutor;
@@ -83,7 +84,7 @@ pub fn named(name: &str, plan: &Plan) -> Result<Choice> {
         let message = format!("no backend \"{name}\" in this build, which has {}", names.join(", "));
         return Err(Error::new(ErrorKind::Config, message));
     };
-    let (device, frame) = warm_up(backend.named, plan)?;
+    let (device, frame) = try_out(backend.named, plan)?;
     let sentence = format!("{} runs on {device}, {} a frame, as asked for", plan.name(), millis(frame));
     Ok(Choice { backend: Some(Chosen { name: backend.name, open: backend.named, frame }), sentence })
 }
@@ -91,7 +92,7 @@ pub fn named(name: &str, plan: &Plan) -> Result<Choice> {
 fn first_of(backends: &[Backend], plan: &Plan) -> Choice {
     let mut refusals = Vec::new();
     for backend in backends {
-        match warm_up(backend.automatic, plan) {
+        match try_out(backend.automatic, plan) {
             Ok((device, frame)) => {
                 let why = if refusals.is_empty() { "the first choice".to_owned() } else { refusals.join("; ") };
                 let sentence = format!("{} runs on {device}, {} a frame ({why})", plan.name(), millis(frame));
@@ -103,6 +104,16 @@ fn first_of(backends: &[Backend], plan: &Plan) -> Choice {
     }
     let sentence = format!("the mesh warp alone, since {} runs nowhere here ({})", plan.name(), refusals.join("; "));
     Choice { backend: None, sentence }
+}
+
+/// As [`warm_up`]; a panic refuses too, since crates that bind drivers panic where a card is odd.
+fn try_out(open: OpenExecutor, plan: &Plan) -> Result<(String, Duration)> {
+    // Nothing of what panicked is used afterwards.
+    catch_unwind(AssertUnwindSafe(|| warm_up(open, plan))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::new(ErrorKind::BackendUnavailable, format!("it broke down: {}", text.trim_end())))
+    })
 }
 
 /// Opens a backend and makes two frames of nothing: the first pays for what is made late, the second is timed.
@@ -202,11 +213,13 @@ mod tests {
     fn the_first_that_makes_a_frame_is_chosen_and_the_others_say_why_not() {
         let absent = backend("absent", |_| Err(Error::new(ErrorKind::BackendUnavailable, "no such card")));
         let broken = backend("broken", |plan| Ok(Box::new(Broken(plan))));
+        let panics = backend("panics", |plan| panic!("no symbol for {}\n", plan.name()));
         let works = backend("works", |plan| Ok(Box::new(TwinExecutor::new(plan))));
 
-        let choice = first_of(&[absent, broken, works], &plan());
+        let choice = first_of(&[absent, broken, panics, works], &plan());
         assert_eq!(choice.backend.unwrap().name, "works");
-        let reasons = "(not on absent: no such card; not on broken: it caught fire)";
+        let reasons = "(not on absent: no such card; not on broken: it caught fire; not on panics: it broke down: no \
+                       symbol for tiny)";
         assert!(choice.sentence.starts_with("tiny runs on twin, "), "{}", choice.sentence);
         assert!(choice.sentence.ends_with(reasons), "{}", choice.sentence);
 

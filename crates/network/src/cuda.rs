@@ -8,10 +8,12 @@
 //! build time by the feature `cuda-ptx`. All `unsafe` of this backend is in this file, `device.rs` and `compile.rs`.
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cudarc::driver::sys::CUevent_flags;
-use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, DevicePtr as _, result};
+use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, DevicePtr as _, DriverError, result};
 
 use super::plan::{Adoption, Executor, Plan, Role, TensorId, TensorView, TensorViewMut};
 use effigy_base::error::{Error, ErrorKind, Result};
@@ -32,16 +34,19 @@ mod values;
 /// Threads of a block, in every kernel.
 const THREADS: u32 = 128;
 
+/// A frame that takes longer never ends; drivers give up earlier.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What a frame is to the card.
 enum Frame {
-    /// Copies and kernels, recorded once, launched as a whole.
-    Graph(Graph),
+    /// Copies and kernels, recorded once, launched as a whole. The graph needs the kernels' code and is dropped first.
+    Graph { graph: Graph, _kernels: HashMap<&'static str, CudaFunction> },
     /// Kernels that are launched one after the other.
     Launches(HashMap<&'static str, CudaFunction>, Vec<Launch>),
 }
 
-/// Replays one plan on one card.
-pub struct CudaExecutor {
+/// What the card works with.
+struct Held {
     // Dropped in this order: the frame names the memory below it.
     frame: Frame,
     inputs: Pinned,
@@ -49,6 +54,15 @@ pub struct CudaExecutor {
     arena: CudaSlice<u8>,
     adopted: CudaSlice<u8>,
     stream: Arc<CudaStream>,
+}
+
+/// Replays one plan on one card.
+pub struct CudaExecutor {
+    /// Left behind when a frame does not end: the card may still read and write all of it, and giving any of it back
+    /// would wait for the card.
+    held: ManuallyDrop<Held>,
+    is_hung: bool,
+    patience: Duration,
     memory: Memory,
     plan: Plan,
     card: String,
@@ -101,24 +115,48 @@ impl CudaExecutor {
         let launches = launch::launches(&plan, &memory, arena_at, adopted_at, device.n_multiprocessors())?;
         let frame = if is_recorded {
             let put = || put(&stream, &kernels, &launches, (&memory, arena_at), (&inputs, &outputs));
-            Frame::Graph(device.record(&stream, put)?)
+            let graph = device.record(&stream, put)?;
+            Frame::Graph { graph, _kernels: kernels }
         } else {
             Frame::Launches(kernels, launches)
         };
-        stream.synchronize().map_err(lost)?;
+        let held = ManuallyDrop::new(Held { frame, inputs, outputs, arena, adopted, stream });
         let card = device.name().to_owned();
-        Ok(Self { frame, inputs, outputs, arena, adopted, stream, memory, plan, card, has_adopted: false })
+        let mut new = Self { held, is_hung: false, patience: PATIENCE, memory, plan, card, has_adopted: false };
+        new.wait()?;
+        Ok(new)
+    }
+
+    /// Sets how long a frame is waited for, else a minute: one that takes longer is given up, and the card with it.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Puts a frame on the stream, and waits for nothing.
     fn launch(&mut self) -> Result<()> {
-        match &mut self.frame {
-            Frame::Graph(graph) => graph.launch().map_err(lost),
+        let held = &mut *self.held;
+        match &mut held.frame {
+            Frame::Graph { graph, .. } => graph.launch().map_err(lost),
             Frame::Launches(kernels, launches) => {
-                let arena_at = address(&self.arena, &self.stream);
-                put(&self.stream, kernels, launches, (&self.memory, arena_at), (&self.inputs, &self.outputs))
+                let arena_at = address(&held.arena, &held.stream);
+                put(&held.stream, kernels, launches, (&self.memory, arena_at), (&held.inputs, &held.outputs))
             }
         }
+    }
+
+    /// Waits for all that is on the stream, and gives the card up when that does not end.
+    fn wait(&mut self) -> Result<()> {
+        self.check()?;
+        self.is_hung = !device::wait(&self.held.stream, self.patience)?;
+        self.check()
+    }
+
+    /// Answers whether the card was given up.
+    fn check(&self) -> Result<()> {
+        if self.is_hung {
+            return Err(Error::new(ErrorKind::DeviceLost, "the graphics card hangs: a frame does not end"));
+        }
+        Ok(())
     }
 
     /// How long each of `n` frames takes on the card, in milliseconds: from the first copy to the end of the last one, of
@@ -128,11 +166,13 @@ impl CudaExecutor {
     /// As [`Executor::run`].
     pub fn frames_on_card_ms(&mut self, n: usize) -> Result<Vec<f32>> {
         let now = |stream: &CudaStream| stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(lost);
+        self.check()?;
         let mut frames_ms = Vec::with_capacity(n);
         for _ in 0..n {
-            let begun = now(&self.stream)?;
+            let begun = now(&self.held.stream)?;
             self.launch()?;
-            let ended = now(&self.stream)?;
+            let ended = now(&self.held.stream)?;
+            self.wait()?;
             frames_ms.push(begun.elapsed_ms(&ended).map_err(lost)?);
         }
         Ok(frames_ms)
@@ -150,9 +190,15 @@ impl CudaExecutor {
 }
 
 impl Drop for CudaExecutor {
+    #[expect(unsafe_code, reason = "what a card that hangs may still use is not given back")]
     fn drop(&mut self) {
         // After a failed wait a frame may still be under way, and it writes into the staging memory.
-        let _ = self.stream.synchronize();
+        let _ = self.wait();
+        if self.is_hung {
+            return;
+        }
+        // SAFETY: given back here and nowhere else, and nothing uses it after.
+        unsafe { ManuallyDrop::drop(&mut self.held) };
     }
 }
 
@@ -171,10 +217,12 @@ impl Executor for CudaExecutor {
 
     fn adopt(&mut self, adoption: &Adoption) -> Result<()> {
         adoption.check(&self.plan);
+        self.check()?;
         let packed = self.memory.pack(&self.plan, adoption);
         // One copy into the place that the graph reads, between two frames: nothing to record again.
-        self.stream.memcpy_htod(&packed, &mut self.adopted.slice_mut(..packed.len())).map_err(lost)?;
-        self.stream.synchronize().map_err(lost)?;
+        let Held { adopted, stream, .. } = &mut *self.held;
+        stream.memcpy_htod(&packed, &mut adopted.slice_mut(..packed.len())).map_err(lost)?;
+        self.wait()?;
         self.has_adopted = true;
         Ok(())
     }
@@ -184,15 +232,16 @@ impl Executor for CudaExecutor {
             return Err(Error::new(ErrorKind::Internal, "asked to run a network before anything was adopted"));
         }
         self.plan.check_run(inputs, outputs);
+        self.check()?;
         for ((id, offset), values) in self.memory.inputs().zip(inputs) {
             let bytes = self.memory.bytes(id);
-            let to = &mut self.inputs.bytes_mut()[offset..][..bytes];
+            let to = &mut self.held.inputs.bytes_mut()[offset..][..bytes];
             values::encode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), *values, to);
         }
         self.launch()?;
-        self.stream.synchronize().map_err(lost)?;
+        self.wait()?;
         for ((id, offset), values) in self.memory.outputs().zip(outputs) {
-            let from = &self.outputs.bytes()[offset..][..self.memory.bytes(id)];
+            let from = &self.held.outputs.bytes()[offset..][..self.memory.bytes(id)];
             values::decode(self.plan.tensor(id), self.memory.pitch(&self.plan, id), from, values);
         }
         Ok(())
@@ -250,6 +299,11 @@ fn address(memory: &CudaSlice<u8>, stream: &CudaStream) -> u64 {
 /// As [`CudaExecutor::new`], without touching kernels or memory.
 pub fn probe() -> Result<String> {
     Device::open().map(|device| device.name().to_owned())
+}
+
+/// Why the driver names no cards; for the list of devices.
+pub(crate) fn no_cards(error: DriverError) -> Error {
+    device::opening(error, device::driver_version())
 }
 
 /// A layer that runs on the processor only.

@@ -11,10 +11,14 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::Session;
 use effigy_base::error::{Error, ErrorKind, OrError, Result};
+use effigy_base::files;
 use effigy_base::hex::hex;
 
 /// Names the folder to read the models from, instead of those inside the program.
 pub const MODELS_VARIABLE: &str = "EFFIGY_MODELS";
+
+/// No model's file is larger.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A network that belongs to the program. Shapes are fixed, values are `f32`, pictures are RGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +92,7 @@ impl Model {
     /// [`ErrorKind::Model`] when the file cannot be read or is not the one expected.
     pub fn read_from(self, folder: &Path) -> Result<Vec<u8>> {
         let path = folder.join(self.file_name());
-        let bytes = std::fs::read(&path).or_error(ErrorKind::Model, || {
+        let bytes = files::read(&path, MAX_FILE_BYTES).or_error(ErrorKind::Model, || {
             format!(
                 "cannot read the model {}; put it there (it is in models/ of the project) or unset {MODELS_VARIABLE}",
                 path.display()
@@ -148,6 +152,12 @@ mod tests {
         let torn = model.read_from(&folder).unwrap_err().to_string();
         assert!(torn.contains(&format!("expected SHA-256 {}", model.sha256())), "{torn}");
         assert!(torn.contains("over 1000 bytes"), "{torn}");
+
+        let vast = std::fs::File::create(folder.join(model.file_name())).unwrap();
+        vast.set_len(MAX_FILE_BYTES + 1).unwrap();
+        let vast = model.read_from(&folder).unwrap_err();
+        assert_eq!(vast.kind(), ErrorKind::Model);
+        assert!(vast.to_string().contains("it has more than 64 MB"), "{vast}");
 
         std::fs::write(folder.join(model.file_name()), model.embedded()).unwrap();
         assert_eq!(model.read_from(&folder).unwrap(), model.embedded());

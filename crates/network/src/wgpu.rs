@@ -209,9 +209,7 @@ impl WgpuExecutor {
         self.download.map(wgpu::MapMode::Read);
         self.upload.map(wgpu::MapMode::Write);
         let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) };
-        let polled = self.card.device.poll(wait);
-        self.card.check()?;
-        polled.map_err(|error| self.card.lost("a frame does not end").because(error))?;
+        self.card.poll(wait)?;
         if self.download.is_mapped() && self.upload.is_mapped() {
             return Ok(());
         }

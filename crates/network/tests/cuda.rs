@@ -10,8 +10,10 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_uint};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use effigy_base::error::ErrorKind;
+use effigy_network::cards::{self, Card};
 use effigy_network::cuda::CudaExecutor;
 use effigy_network::plan::{Adoption, ConvSpec, Element, Executor, Plan, Recorder, Shape, TensorView, TensorViewMut};
 
@@ -75,6 +77,14 @@ impl StandIn {
         }
     }
 
+    /// Whether work on the card never ends from now on.
+    fn hang(&self, is_wanted: bool) {
+        // SAFETY: declared like this in driver.cpp.
+        unsafe {
+            self.driver.get::<unsafe extern "C" fn(c_int)>(b"standin_hang").unwrap()(c_int::from(is_wanted));
+        }
+    }
+
     fn n_compiled(&self) -> c_int {
         // SAFETY: declared like this in nvrtc.cpp.
         unsafe { self.compiler.get::<unsafe extern "C" fn() -> c_int>(b"standin_n_compiled").unwrap()() }
@@ -132,6 +142,7 @@ fn a_frame_is_one_launch_and_one_wait() {
     adopt(&mut executor, 0.5).unwrap();
     let calls = [
         "cuGraphLaunch",
+        "cuStreamQuery",
         "cuStreamSynchronize",
         "cuLaunchKernel",
         "cuMemAlloc_v2",
@@ -146,7 +157,8 @@ fn a_frame_is_one_launch_and_one_wait() {
         assert!(y.iter().all(|&y| y == x + 0.5), "frame {frame}: {:?}", &y[..8]);
     }
     let found: Vec<_> = calls.iter().zip(before).map(|(call, before)| stand_in.count(call) - before).collect();
-    assert_eq!(found, [3, 3, 0, 0, 0, 0, 0], "calls of {calls:?} in three frames");
+    // A wait is two questions: the stand-in says once that a frame is under way.
+    assert_eq!(found, [3, 6, 0, 0, 0, 0, 0, 0], "calls of {calls:?} in three frames");
     // Another identity is another copy, not another graph.
     adopt(&mut executor, 0.25).unwrap();
     assert!(run(&mut executor, 1.0).unwrap().iter().all(|&y| y == 1.25));
@@ -155,6 +167,28 @@ fn a_frame_is_one_launch_and_one_wait() {
     let freed = stand_in.count("cuMemFree_v2");
     drop(executor);
     assert_eq!(stand_in.count("cuMemFree_v2") - freed, taken, "memory left behind on the card");
+    let [loaded, unloaded] = ["cuModuleLoadData", "cuModuleUnload"].map(|call| stand_in.count(call));
+    assert!(loaded > 0 && loaded == unloaded, "{loaded} modules loaded, {unloaded} unloaded");
+}
+
+#[test]
+fn a_frame_that_does_not_end_is_given_up_and_what_the_card_may_use_is_left_behind() {
+    let stand_in = StandIn::new("hung");
+    let mut executor = CudaExecutor::new(plan()).unwrap();
+    adopt(&mut executor, 0.5).unwrap();
+    executor.set_patience(Duration::from_millis(20));
+    stand_in.hang(true);
+    let expect = |error: effigy_base::error::Error| {
+        assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
+        assert!(error.to_string().contains("a frame does not end"), "{error}");
+    };
+    expect(run(&mut executor, 1.0).unwrap_err());
+    let calls = ["cuGraphLaunch", "cuStreamQuery", "cuMemFree_v2", "cuModuleUnload", "cuStreamSynchronize"];
+    let before = calls.map(|call| stand_in.count(call));
+    expect(run(&mut executor, 1.0).unwrap_err());
+    expect(adopt(&mut executor, 0.25).unwrap_err());
+    drop(executor);
+    assert_eq!(calls.map(|call| stand_in.count(call)), before, "{calls:?}: a card that hangs was touched again");
 }
 
 #[test]
@@ -215,10 +249,14 @@ fn what_is_missing_is_said_and_the_next_backend_may_serve() {
     stand_in.card((8, 6), 1, 12080);
     stand_in.fail("cuInit", 803);
     expect(ErrorKind::BackendUnavailable, "updated while it ran");
+    stand_in.fail("cuInit", 803);
+    let listed = cards::nvidia();
+    let says_why = |card: &Card| matches!(card, Card::Missing(text) if text.contains("updated while it ran"));
+    assert!(listed.len() == 1 && says_why(&listed[0]), "{listed:?}");
     stand_in.fail("cuMemAlloc_v2", OUT_OF_MEMORY);
     expect(ErrorKind::BackendUnavailable, "MiB of memory are needed on CPU emulation, and 3072 are free");
     stand_in.fail("cuMemHostAlloc", OUT_OF_MEMORY);
-    expect(ErrorKind::BackendUnavailable, "no memory left");
+    expect(ErrorKind::BackendUnavailable, "cannot lock 1 MiB of this machine's memory");
     stand_in.fail("cuModuleLoadData", 222);
     expect(ErrorKind::BackendUnavailable, "the driver refuses the kernels");
     stand_in.fail("cuLaunchKernel", 701);
@@ -269,9 +307,9 @@ fn a_lost_card_is_an_error_of_the_frame() {
     adopt(&mut executor, 0.0).unwrap();
     run(&mut executor, 1.0).unwrap();
     for (call, code, text) in [
-        ("cuStreamSynchronize", LAUNCH_FAILED, "a kernel failed on the graphics card"),
+        ("cuStreamQuery", LAUNCH_FAILED, "a kernel failed on the graphics card"),
         ("cuGraphLaunch", 214, "the graphics card's memory failed"),
-        ("cuStreamSynchronize", 702, "took too long"),
+        ("cuStreamQuery", 702, "took too long"),
         ("cuGraphLaunch", 999, "stopped answering"),
     ] {
         stand_in.fail(call, code);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
 use super::adversary::Adversary;
@@ -67,8 +67,7 @@ pub fn load_networks(path: &Path, of: &str, networks: &mut [(&str, &mut Leaves)]
     let about = || format!("cannot go on from the checkpoint {}", path.display());
     let bytes = std::fs::read(path).or_error(ErrorKind::Io, about)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).or_error(ErrorKind::Model, about)?;
-    let entry = |key: &str| header.metadata().as_ref().and_then(|m| m.get(key)).cloned().unwrap_or_default();
-    let (found, steps) = (entry("size"), entry("steps"));
+    let (found, steps) = (entry(&header, "size"), entry(&header, "steps"));
     if found != of {
         let message = format!("{}: expected a network `{of}`, found \"{found}\"", about());
         return Err(Error::new(ErrorKind::Model, message));
@@ -87,11 +86,30 @@ pub fn load_networks(path: &Path, of: &str, networks: &mut [(&str, &mut Leaves)]
     Ok(n_steps)
 }
 
-/// Puts a file in the place of another in one move.
+/// After how many steps a file of [`save`] was written.
+///
+/// # Errors
+/// [`ErrorKind::Model`] when it is torn.
+pub fn n_steps(path: &Path) -> Result<usize> {
+    let about = || format!("cannot go on from the checkpoint {}", path.display());
+    let bytes = std::fs::read(path).or_error(ErrorKind::Io, about)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).or_error(ErrorKind::Model, about)?;
+    entry(&header, "steps").parse().or_error(ErrorKind::Model, about)
+}
+
+/// What a file's header says of `key`.
+fn entry(header: &Metadata, key: &str) -> String {
+    header.metadata().as_ref().and_then(|entries| entries.get(key)).cloned().unwrap_or_default()
+}
+
+/// Puts a file in the place of another in one move; where that fails nothing is left beside it.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".part");
-    std::fs::write(&unfinished, bytes)
-        .and_then(|()| std::fs::rename(&unfinished, path))
-        .or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))
+    let written = std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+    if written.is_err() {
+        // It may not be there: what failed says enough.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written.or_error(ErrorKind::Io, || format!("cannot write {}", path.display()))
 }

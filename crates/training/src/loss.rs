@@ -103,11 +103,15 @@ pub struct Judges<'a> {
 pub struct Loss {
     /// What is to be followed downhill.
     pub total: Tensor<1>,
-    /// Names and values of the parts before weighting.
+    /// Names and values of the parts before weighting; of what nobody saw without those that compare with a picture.
     pub parts: Vec<(&'static str, Tensor<1>)>,
     /// What the adversary learns from, where there are frozen features.
     pub evidence: Option<Evidence>,
 }
+
+/// Parts that compare with what was seen. Where nobody was seen they are 0 or nothing but their floor, whatever was made.
+const OF_WHAT_WAS_SEEN: [&str; 8] =
+    ["picture", "decoder", "warped", "log_mse", "log_mse_mouth", "log_mse_eyes", "detail", "trust"];
 
 /// The loss of one group. `trust_prior` is the weight of [`trust_prior`] at the moment.
 pub fn loss(
@@ -134,11 +138,16 @@ pub fn loss(
     let mut parts =
         vec![("picture", picture), ("decoder", decoder), ("warped", warped), ("alpha", alpha), ("flow", flow)];
     let mut scales = vec![1.0, weights.decoder, weights.warped, weights.alpha * matte_belief, weights.flow];
-    let square = (made.picture.clone() - group.target.clone()).square().mean_dim(1);
+    if !group.is_asked {
+        let square = (made.picture.clone() - group.target.clone()).square().mean_dim(1);
+        parts.extend([
+            ("log_mse", log_mse(&square, &group.counts)),
+            ("log_mse_mouth", log_mse(&square, &(group.mouth.clone() * group.counts.clone()))),
+            ("log_mse_eyes", log_mse(&square, &(group.eyes.clone() * group.counts.clone()))),
+        ]);
+        scales.extend([weights.log_mse, weights.log_mse_mouth, weights.log_mse_eyes]);
+    }
     parts.extend([
-        ("log_mse", log_mse(&square, &group.counts)),
-        ("log_mse_mouth", log_mse(&square, &(group.mouth.clone() * group.counts.clone()))),
-        ("log_mse_eyes", log_mse(&square, &(group.eyes.clone() * group.counts.clone()))),
         (
             "stray_trust",
             mean(
@@ -148,7 +157,6 @@ pub fn loss(
         ),
         ("residual", made.residual.clone().abs().mean()),
     ]);
-    scales.extend([weights.log_mse, weights.log_mse_mouth, weights.log_mse_eyes]);
     scales.extend([weights.stray_trust, weights.residual]);
     parts.push(("detail", detail(&made.picture, &group.target, &group.counts)));
     scales.push(weights.detail);
@@ -196,6 +204,9 @@ pub fn loss(
     }
     let weighted = parts.iter().zip(scales).map(|((_, part), scale)| part.clone() * scale);
     let total = weighted.reduce(|a, b| a + b);
+    if group.is_asked {
+        parts.retain(|(name, _)| !OF_WHAT_WAS_SEEN.contains(name));
+    }
     Loss { total: total.unwrap_or_else(|| made.picture.clone().sum() * 0.0), parts, evidence }
 }
 

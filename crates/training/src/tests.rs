@@ -232,6 +232,11 @@ fn log_mse_counts_by_ratio_and_only_where_it_should() {
         }
     }
     assert_eq!(parts(0.4, 0.0), parts(0.1, 0.0));
+    // An expression that nobody was seen to have is compared with no picture.
+    group.is_asked = true;
+    let asked = loss(&made, &group, &LossWeights::default(), 0.1, false, 0.0, Judges::default());
+    let names: Vec<&str> = asked.parts.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["alpha", "flow", "stray_trust", "residual"]);
 }
 
 /// Features of pictures that were made and seen, told apart by their mean alone.

@@ -20,10 +20,11 @@ pub struct Scores {
 const REGIONS: [&str; 3] = ["whole", "mouth", "eyes"];
 
 impl Scores {
-    /// Peak signal to noise in dB of network and warp, in the order whole, mouth, eyes.
-    pub fn psnr_db(&self) -> [(f64, f64); 3] {
-        let db = |sum: f64, n: f64| -10.0 * (sum / n.max(1.0)).max(1e-12).log10();
-        self.regions.map(|(network, warp, n)| (db(network, n), db(warp, n)))
+    /// Peak signal to noise in dB of network and warp, in the order whole, mouth, eyes; `None` of a region that no picture
+    /// showed.
+    pub fn psnr_db(&self) -> [Option<(f64, f64)>; 3] {
+        let db = |sum: f64, n: f64| -10.0 * (sum / n).max(1e-12).log10();
+        self.regions.map(|(network, warp, n)| (n > 0.0).then(|| (db(network, n), db(warp, n))))
     }
 
     /// For the log.
@@ -31,18 +32,22 @@ impl Scores {
         let regions: serde_json::Map<_, _> = REGIONS
             .iter()
             .zip(self.psnr_db())
-            .map(|(name, (network, warp))| ((*name).to_owned(), json!({ "network_db": network, "warp_db": warp })))
+            .map(|(name, found)| {
+                let of = |(network, warp): (f64, f64)| json!({ "network_db": network, "warp_db": warp });
+                ((*name).to_owned(), found.map_or(serde_json::Value::Null, of))
+            })
             .collect();
         json!({ "step": step, "validation": regions })
     }
 
     /// For people.
     pub fn line(&self) -> String {
-        let parts = REGIONS
-            .iter()
-            .zip(self.psnr_db())
-            .map(|(name, (network, warp))| format!("{name} {network:.2} dB ({:+.2} to warp)", network - warp));
-        parts.collect::<Vec<_>>().join(", ")
+        let parts = REGIONS.iter().zip(self.psnr_db()).filter_map(|(name, found)| {
+            let (network, warp) = found?;
+            Some(format!("{name} {network:.2} dB ({:+.2} to warp)", network - warp))
+        });
+        let parts: Vec<String> = parts.collect();
+        if parts.is_empty() { "nothing of the validation counts".to_owned() } else { parts.join(", ") }
     }
 }
 
@@ -92,4 +97,21 @@ pub fn validate(plans: &Plans, parameters: &Parameters, groups: &[Group], path: 
         sheet::write(path, &rows, group.size_px)?;
     }
     Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_has_no_figure() {
+        let scores = Scores { regions: [(0.5, 5.0, 50.0), (0.0, 0.0, 0.0), (0.2, 0.2, 2.0)] };
+        assert_eq!(scores.psnr_db()[0].map(|(network, warp)| (network.round(), warp.round())), Some((20.0, 10.0)));
+        let json = scores.to_json(7);
+        let of = |pointer: &str| json.pointer(pointer).cloned().unwrap_or_default();
+        assert!(of("/validation/mouth").is_null() && of("/validation/eyes/network_db").is_number(), "{json}");
+        assert_eq!(scores.line(), "whole 20.00 dB (+10.00 to warp), eyes 10.00 dB (+0.00 to warp)");
+        assert_eq!(Scores::default().psnr_db(), [None; 3]);
+        assert!(!Scores::default().line().contains("dB"));
+    }
 }

@@ -4,7 +4,7 @@
 //! decoded.
 
 use std::io::{ErrorKind as IoKind, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, OrError as _, Result};
 use crate::frame::Grey;
 use crate::jpeg::decode_grey;
 
-/// The longest the other side may take to answer.
+/// The longest the other side may take to take the call, and again to answer.
 const MAX_CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// What is read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -69,7 +69,7 @@ impl HttpReader {
     /// [`ErrorKind::Config`] when that is no such address; [`ErrorKind::Io`] when nobody answers, or the answer is
     /// not 200.
     pub fn open(url: &str) -> Result<Self> {
-        let mut inlet = Inlet::connect(url)?;
+        let mut inlet = Inlet::connect(url, MAX_CONNECT_WAIT)?;
         let (name, is_over) = (inlet.name.clone(), Arc::new(AtomicBool::new(false)));
         let (parts_tx, parts) = bounded(MAX_WAITING);
         let over = Arc::clone(&is_over);
@@ -117,7 +117,8 @@ impl Reader for HttpReader {
 }
 
 impl Inlet {
-    fn connect(url: &str) -> Result<Self> {
+    /// Connects and reads the answer's head, each within `bound`.
+    fn connect(url: &str, bound: Duration) -> Result<Self> {
         let rest = url.strip_prefix("http://").unwrap_or(url);
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() {
@@ -131,22 +132,25 @@ impl Inlet {
         // The query may hold a token, which is nobody else's business.
         let shown = format!("http://{host}/{}", path.split('?').next().unwrap_or_default());
         let context = || format!("cannot connect to {shown}; is the program that serves it running?");
-        let mut addresses = address.to_socket_addrs().or_error(ErrorKind::Io, context)?;
-        let address = addresses.next().ok_or_else(|| Error::new(ErrorKind::Io, context()))?;
-        let mut stream = TcpStream::connect_timeout(&address, MAX_CONNECT_WAIT).or_error(ErrorKind::Io, context)?;
-        stream.set_read_timeout(Some(MAX_CONNECT_WAIT)).or_error(ErrorKind::Io, context)?;
+        let addresses: Vec<SocketAddr> = address.to_socket_addrs().or_error(ErrorKind::Io, context)?.collect();
+        let mut stream = connect_any(&addresses, bound).or_error(ErrorKind::Io, context)?;
+        stream.set_read_timeout(Some(MAX_READ_WAIT)).or_error(ErrorKind::Io, context)?;
         // Version 1.0, so that the answer comes without chunks between the bytes of a picture.
         let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\nAccept: multipart/x-mixed-replace\r\n\r\n");
         stream.write_all(request.as_bytes()).or_error(ErrorKind::Io, context)?;
         let (name, chunk, last) = (shown.clone(), vec![0; CHUNK_BYTES], Instant::now());
         let mut inlet = Self { name, stream, pending: Vec::new(), chunk, last, since: None };
+        let until = Instant::now() + bound;
         let head_end = loop {
             if let Some(at) = find(&inlet.pending, b"\r\n\r\n") {
                 break at;
             }
-            if !inlet.fill()? {
-                return Err(Error::new(ErrorKind::Io, format!("{shown} does not answer within 5 s")));
+            // A peer that sends a byte now and then has not answered either.
+            if Instant::now() >= until {
+                let message = format!("{shown} does not answer within {} s", bound.as_secs_f64());
+                return Err(Error::new(ErrorKind::Io, message));
             }
+            inlet.fill()?;
         };
         let head = String::from_utf8_lossy(&inlet.pending[..head_end]).into_owned();
         let status = head.lines().next().unwrap_or_default();
@@ -154,7 +158,6 @@ impl Inlet {
             return Err(Error::new(ErrorKind::Io, format!("{shown} answers \"{status}\" instead of a stream")));
         }
         inlet.pending.drain(..head_end + 4);
-        inlet.stream.set_read_timeout(Some(MAX_READ_WAIT)).or_error(ErrorKind::Io, context)?;
         Ok(inlet)
     }
 
@@ -225,6 +228,18 @@ impl Inlet {
         self.since = None;
         Some(Part { jpeg, since, at: self.last })
     }
+}
+
+/// Connects to the first of the addresses at which somebody listens: a name may stand for several, as `localhost` does.
+fn connect_any(addresses: &[SocketAddr], bound: Duration) -> std::io::Result<TcpStream> {
+    let mut outcome = Err(std::io::Error::new(IoKind::NotFound, "the name stands for no address"));
+    for address in addresses {
+        outcome = TcpStream::connect_timeout(address, bound);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
@@ -308,5 +323,35 @@ mod tests {
         assert!(error.to_string().contains("403 Forbidden") && !error.to_string().contains("secret"), "{error}");
         server.join().unwrap();
         assert_eq!(HttpReader::open("http:///x").unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn every_address_of_a_name_is_tried() {
+        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let live = listener.local_addr().unwrap();
+        let stream = connect_any(&[dead, live], MAX_CONNECT_WAIT).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+        assert_eq!(connect_any(&[dead], MAX_CONNECT_WAIT).unwrap_err().kind(), IoKind::ConnectionRefused);
+        assert_eq!(connect_any(&[], MAX_CONNECT_WAIT).unwrap_err().kind(), IoKind::NotFound);
+    }
+
+    #[test]
+    fn a_peer_that_sends_a_byte_now_and_then_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/stream", listener.local_addr().unwrap());
+        let server = std::thread::Builder::new().spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            // Without a bound it would be listened to until it closes.
+            for _ in 0..1000 {
+                if client.write_all(b"x").is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let error = Inlet::connect(&url, Duration::from_millis(200)).unwrap_err();
+        assert!(error.to_string().ends_with("does not answer within 0.2 s"), "{error}");
+        server.unwrap().join().unwrap();
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cli::{names, outputs};
@@ -15,9 +17,11 @@ use effigy::files;
 use effigy::{Error, ErrorKind, Result};
 
 use super::{
-    Engine, EngineArgs, Recording, RunRecord, Scenario, compare, comparison_text, length, parse_secs, terminal,
+    Engine, EngineArgs, Length, Recording, RunRecord, Scenario, compare, comparison_text, length, parse_secs, terminal,
 };
 
+/// The code with which a program ends that was interrupted.
+const INTERRUPTED: i32 = 130;
 /// What a run in another process may take beside its own time: loading, enrolling, a machine that is busy.
 const MAX_EXTRA: Duration = Duration::from_secs(300);
 
@@ -33,10 +37,10 @@ of its own. --out DIR gets bench.json, runs.jsonl (a run a line) and report.html
 Scenarios: steady, bursty, slow-generator, cpu-load, switches, face-lost, replug, overload-capture,
 overload-face, overload-generate, overload-sink.")]
 pub(crate) struct ScenesArgs {
-    /// The scenes to play; may be repeated [default: all]
+    /// The scenes to play; may be repeated [default: all; `switches` only with more than one identity]
     #[arg(long, value_name = "NAME")]
     scenario: Vec<Scenario>,
-    /// Seconds to measure in each run
+    /// Seconds to measure in each run; with those before at most 3600
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = parse_secs)]
     secs: f64,
     /// Seconds to play before
@@ -58,9 +62,10 @@ pub(crate) struct ScenesArgs {
     out: Option<PathBuf>,
 }
 
-/// Plays scenes, prints a line for each run, and writes everything down.
+/// Plays scenes, prints a line for each run, and writes everything down. Runs that were made before one failed, or before
+/// Ctrl-C, are written down too.
 pub(super) fn run(args: &ScenesArgs) -> Result<()> {
-    let scenarios = if args.scenario.is_empty() { &Scenario::ALL[..] } else { &args.scenario };
+    let (scenarios, length) = (scenarios(args)?, length(args.secs, args.warm_up)?);
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
             .or_error(ErrorKind::Io, || format!("cannot make the folder {}", folder.display()))?;
@@ -68,20 +73,56 @@ pub(super) fn run(args: &ScenesArgs) -> Result<()> {
     }
     let mut recording = Recording::begin();
     terminal::print(format!("{}\n", RunRecord::HEAD).as_bytes())?;
-    if args.versus.is_some() || args.versus_binary.is_some() {
-        play_in_turn(args, scenarios, &mut recording)?;
+    let is_over = on_interrupt();
+    let outcome = if args.versus.is_some() || args.versus_binary.is_some() {
+        play_in_turn(args, &scenarios, &is_over, &mut recording)
     } else {
-        play_here(args, scenarios, &mut recording)?;
-    }
+        play_here(args, &scenarios, length, &is_over, &mut recording)
+    };
     recording.end();
+    let written = if recording.runs.is_empty() { Ok(()) } else { write_down(args, &recording) };
+    outcome.and(written)
+}
+
+/// The scenes that were asked for. One person alone cannot be switched.
+fn scenarios(args: &ScenesArgs) -> Result<Vec<Scenario>> {
+    let is_alone = names::all(&args.engine.identity).count() == 1;
+    let can_play = |scenario: &Scenario| !is_alone || *scenario != Scenario::Switches;
+    if args.scenario.is_empty() {
+        if is_alone {
+            log::info!("left out: the scene switches, which needs two identities; --identity a,b gives them");
+        }
+        return Ok(Scenario::ALL.into_iter().filter(can_play).collect());
+    }
+    if !args.scenario.iter().all(can_play) {
+        let message = "switches needs two identities; give --identity a,b, or leave it out";
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    Ok(args.scenario.clone())
+}
+
+/// A flag that Ctrl-C sets: no further run begins.
+fn on_interrupt() -> Arc<AtomicBool> {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_over);
+    terminal::on_interrupt(move || {
+        asked.store(true, Ordering::Relaxed);
+        log::info!("the run at hand is the last; asked a second time, the program ends at once");
+    });
+    is_over
+}
+
+/// Compares the variants and writes the files.
+fn write_down(args: &ScenesArgs, recording: &Recording) -> Result<()> {
     if recording.runs.iter().any(|run| run.variant == "B") {
-        terminal::print(format!("\n{}", comparison_text(&compare::recordings(&recording, &recording))).as_bytes())?;
+        let (comparisons, unlike) = (compare::recordings(recording, recording), compare::unlike(recording, recording));
+        terminal::print(format!("\n{}", comparison_text(&comparisons, &unlike)).as_bytes())?;
     }
     let Some(folder) = &args.out else { return Ok(()) };
     for (name, text) in [
         ("bench.json", recording.to_json()? + "\n"),
         ("runs.jsonl", recording.to_json_lines()?),
-        ("report.html", page::html(&recording)),
+        ("report.html", page::html(recording)),
     ] {
         let path = folder.join(name);
         files::write(&path, text.as_bytes()).map_err(|error| outputs::cannot_write(&path, error))?;
@@ -91,19 +132,28 @@ pub(super) fn run(args: &ScenesArgs) -> Result<()> {
 }
 
 /// Plays every scene in this process.
-fn play_here(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recording) -> Result<()> {
+fn play_here(
+    args: &ScenesArgs,
+    scenarios: &[Scenario],
+    length: Length,
+    is_over: &AtomicBool,
+    recording: &mut Recording,
+) -> Result<()> {
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
     let backend = args.engine.backend.to_string();
     for round in 1..=args.rounds {
         for &scenario in scenarios {
+            if is_over.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let label = Label {
                 scenario: scenario.name().to_owned(),
                 variant: "A".to_owned(),
                 settings: format!("--size {} --backend {backend}", args.engine.size),
                 round,
             };
-            let run = scenario::play(scenario, &engine, length(args.secs, args.warm_up), label)?;
+            let run = scenario::play(scenario, &engine, length, label)?;
             terminal::print(format!("{}\n", run.row()).as_bytes())?;
             recording.runs.push(run);
         }
@@ -112,7 +162,12 @@ fn play_here(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recordin
 }
 
 /// Plays A, B, A, B, each run in a process of its own: what warms up or fills up in one cannot help or hurt the next.
-fn play_in_turn(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recording) -> Result<()> {
+fn play_in_turn(
+    args: &ScenesArgs,
+    scenarios: &[Scenario],
+    is_over: &AtomicBool,
+    recording: &mut Recording,
+) -> Result<()> {
     let own =
         std::env::current_exe().or_error(ErrorKind::Internal, || "cannot find this program's own file".to_owned())?;
     // Known before A has played; and a bare name is a file here, not a command somewhere on PATH.
@@ -127,7 +182,14 @@ fn play_in_turn(args: &ScenesArgs, scenarios: &[Scenario], recording: &mut Recor
     let outcome = (1..=args.rounds).try_for_each(|round| {
         for scenario in scenarios {
             for (variant, program, added) in [("A", &own, &[][..]), ("B", &other, &added[..])] {
-                let mut run = play_there(args, program, scenario.name(), added, &folder)?;
+                if is_over.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let mut run = match play_there(args, program, scenario.name(), added, &folder) {
+                    // Ctrl-C reached that program too, and it may have ended at once.
+                    Err(_) if is_over.load(Ordering::Relaxed) => return Ok(()),
+                    played => played?,
+                };
                 run.variant = variant.to_owned();
                 run.round = round;
                 if variant == "B"
@@ -196,7 +258,8 @@ fn play_there(
     let Some(status) = run_bounded(&mut command, program, bound)? else {
         return Err(failed(format!("it did not end within {} s and was stopped", bound.as_secs())));
     };
-    if !status.success() {
+    // One that was interrupted has made its run, or has recorded nothing.
+    if !status.success() && status.code() != Some(INTERRUPTED) {
         let said = std::fs::read_to_string(&said).unwrap_or_default();
         return Err(failed(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()));
     }

@@ -33,7 +33,7 @@ pub(crate) struct E2eArgs {
     /// The ways to measure, one after the other; may be repeated [default: null]
     #[arg(long, value_name = "SINK[=READER]", value_parser = parse_way)]
     way: Vec<Way>,
-    /// Seconds to measure each
+    /// Seconds to measure each; with those before at most 3600
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = parse_secs)]
     secs: f64,
     /// Seconds to play before
@@ -163,13 +163,13 @@ pub(super) fn run(args: &E2eArgs) -> Result<()> {
     let default = [parse_way("null")?];
     let ways = if args.way.is_empty() { &default[..] } else { &args.way };
     // What was typed wrongly is said before anything is opened.
+    let length = length(args.secs, args.warm_up)?;
     let far_ends: Vec<FarEnd> = ways.iter().map(Way::far_end).collect::<Result<_>>()?;
     if let Some(path) = &args.report {
         outputs::check_writable(path)?;
     }
     let generator = || args.engine.generator();
     let engine = Engine { identities: args.engine.identities()?, generator: &generator, size_px: args.engine.size };
-    let length = length(args.secs, args.warm_up);
     let mut record = WaysRecord::begin(engine.size_px, !args.no_face);
     terminal::print(format!("{}\n", WayFigures::HEAD).as_bytes())?;
     for (way, far_end) in ways.iter().zip(&far_ends) {

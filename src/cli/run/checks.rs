@@ -1,6 +1,6 @@
 //! What of a run is typed wrongly, said before anything is opened or written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use effigy::capture::SourceSpec;
@@ -10,10 +10,10 @@ use effigy::sink::SinkSpec;
 use effigy::steer::OscSpec;
 use effigy::{Error, ErrorKind, Identity, Result};
 
-use crate::cli::outputs::is_same_file;
+use crate::cli::outputs::{is_numbered, is_same_file, is_same_place};
 use crate::cli::settings::Origin;
 use crate::cli::user;
-use crate::cli::{Maker, Model, RunArgs, names};
+use crate::cli::{Backend, Maker, Model, RunArgs, names};
 
 /// The visible mark may go only where nobody can be wronged.
 pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) -> Result<()> {
@@ -31,9 +31,14 @@ pub(in crate::cli) fn check_badge(no_badge: bool, identities: &[Arc<Identity>]) 
     }
 }
 
-/// A network of others looks at the driver's picture, on this machine.
+/// A network of others looks at the driver's picture, on this machine; and only a network has weights.
 pub(super) fn check_model(args: &RunArgs) -> Result<()> {
     if args.model == Model::Own {
+        // In the settings weights hold for those runs that have a network.
+        if args.backend == Maker::Here(Backend::Warp) && is_typed(args, "weights") {
+            let why = "--backend warp has no network, and so no weights; leave --weights or --backend out";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
         return Ok(());
     }
     let is_driven = !matches!(args.model, Model::Family(kind) if !kind.is_driven());
@@ -97,15 +102,9 @@ pub(super) fn check_every_frame(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()
     Err(Error::new(ErrorKind::Config, why))
 }
 
-/// One window, and every file written by one sink only, never over what the run reads.
+/// One window, one server, each camera once, and files that nothing else needs.
 pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
     let config = |message: String| Err(Error::new(ErrorKind::Config, message));
-    let source = match &args.source {
-        SourceSpec::File(path) => Some(path),
-        SourceSpec::Motion(motion) => motion.file(),
-        _ => None,
-    };
-    let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
     for (i, sink) in sinks.iter().enumerate() {
         let is_repeated = sinks[..i].contains(sink);
         match sink {
@@ -128,27 +127,53 @@ pub(super) fn check_sinks(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
             SinkSpec::Motion(MotionSinkSpec::Udp(..)) if is_repeated => {
                 return config(format!("motion would be sent there twice; give `--sink {sink}` once"));
             }
-            SinkSpec::Video(path) | SinkSpec::Sequence(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
-                if is_repeated =>
-            {
-                return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
-            }
-            SinkSpec::Video(path) | SinkSpec::Motion(MotionSinkSpec::File(path))
-                if read.iter().any(|other| is_same_file(path, other)) =>
-            {
-                return config(format!(
-                    "the recording would replace what the run reads; name another: {}",
-                    path.display()
-                ));
-            }
             _ => {}
         }
     }
-    match &args.report {
-        Some(path) if read.iter().any(|other| is_same_file(path, other)) => {
-            config(format!("the report would replace what the run reads; name another: {}", path.display()))
+    check_files(args, sinks)
+}
+
+/// Every file is written by one only, and never over what the run reads.
+fn check_files(args: &RunArgs, sinks: &[SinkSpec]) -> Result<()> {
+    let config = |message: String| Err(Error::new(ErrorKind::Config, message));
+    let source = match &args.source {
+        SourceSpec::File(path) => Some(path),
+        SourceSpec::Motion(motion) => motion.file(),
+        _ => None,
+    };
+    let read: Vec<&PathBuf> = names::all(&args.identity).chain(source).collect();
+    for (i, sink) in sinks.iter().enumerate() {
+        let Some(path) = file_of(sink) else { continue };
+        if sinks[..i].iter().filter_map(file_of).any(|other| is_same_place(path, other)) {
+            return config(format!("two sinks would write the same file; give each its own: {}", path.display()));
         }
-        _ => Ok(()),
+        if read.iter().any(|other| other.exists() && writes(sink, other)) {
+            return config(format!("the recording would replace what the run reads; name another: {}", path.display()));
+        }
+    }
+    let Some(report) = &args.report else { return Ok(()) };
+    if read.iter().any(|other| is_same_file(report, other)) {
+        return config(format!("the report would replace what the run reads; name another: {}", report.display()));
+    }
+    if sinks.iter().any(|sink| writes(sink, report)) {
+        return config(format!("the report would replace what the run records; name another: {}", report.display()));
+    }
+    Ok(())
+}
+
+/// The file that a sink writes, or the pattern of its files' names.
+fn file_of(sink: &SinkSpec) -> Option<&PathBuf> {
+    match sink {
+        SinkSpec::Video(path) | SinkSpec::Sequence(path) | SinkSpec::Motion(MotionSinkSpec::File(path)) => Some(path),
+        _ => None,
+    }
+}
+
+/// Whether a sink would write to this file.
+fn writes(sink: &SinkSpec, path: &Path) -> bool {
+    match sink {
+        SinkSpec::Sequence(pattern) => is_numbered(path, pattern),
+        _ => file_of(sink).is_some_and(|own| is_same_place(own, path)),
     }
 }
 
@@ -209,7 +234,8 @@ pub(super) fn shows_pictures(sinks: &[SinkSpec]) -> bool {
     !sinks.iter().all(|sink| matches!(sink, SinkSpec::Motion(_)))
 }
 
-fn is_typed(args: &RunArgs, key: &str) -> bool {
+/// Whether an option stands on the command line, not in the settings.
+pub(super) fn is_typed(args: &RunArgs, key: &str) -> bool {
     args.held.rows.iter().any(|row| row.key == key && row.origin == Origin::CommandLine)
 }
 
@@ -230,14 +256,27 @@ pub(super) fn keep_permitted(
     Ok(permitted)
 }
 
-/// The place of who is shown first among those that are there; `numbers` are theirs in the library, or as they were named.
-pub(super) fn first_of(args: &RunArgs, numbers: &[usize], identities: &[Arc<Identity>]) -> usize {
-    let place = numbers.iter().position(|number| *number == args.first);
-    place.unwrap_or_else(|| {
-        let place = numbers.iter().position(|number| *number > args.first).unwrap_or(numbers.len().saturating_sub(1));
-        if numbers.last().is_some_and(|last| args.first < *last) {
-            log::warn!("number {} is left out; {} is shown first", args.first, identities[place].manifest.name);
-        }
-        place
-    })
+/// The place of who is shown first among those that are there; `numbers` are theirs among `n_files` in the library, or as they
+/// were named.
+pub(super) fn first_of(
+    args: &RunArgs,
+    n_files: usize,
+    numbers: &[usize],
+    identities: &[Arc<Identity>],
+) -> Result<usize> {
+    if let Some(place) = numbers.iter().position(|number| *number == args.first) {
+        return Ok(place);
+    }
+    let place = numbers.iter().position(|number| *number > args.first).unwrap_or(numbers.len().saturating_sub(1));
+    let name = identities.get(place).map_or("nobody", |identity| &*identity.manifest.name);
+    let last = numbers.last().map_or(n_files, |last| n_files.max(*last));
+    if args.first <= last {
+        log::warn!("number {} is left out; {name} is shown first", args.first);
+    } else if is_typed(args, "first") {
+        let message = format!("--first {} is nobody's number; the last identity is number {last}", args.first);
+        return Err(Error::new(ErrorKind::Config, message));
+    } else {
+        log::warn!("there is no identity {}; {name} is shown first", args.first);
+    }
+    Ok(place)
 }

@@ -125,6 +125,8 @@ impl Generator for LatentGenerator {
         if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &identity)) {
             return Ok(());
         }
+        // Until all of it is there, nobody is.
+        self.shown = None;
         self.encoder.read(&planes_of(&identity.portrait, self.family.size_px())?, &mut self.own)?;
         if self.own.iter().any(|value| !value.is_finite()) {
             return Err(Error::new(ErrorKind::Model, "the encoder's latent is not finite: the weights are torn"));

@@ -59,6 +59,11 @@ impl Ensemble {
         self.players.len()
     }
 
+    /// Whom it plays.
+    pub(super) fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
     /// Whether it plays this identity.
     pub(super) fn is_of(&self, identity: &Arc<Identity>) -> bool {
         Arc::ptr_eq(&self.identity, identity)

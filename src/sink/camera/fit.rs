@@ -12,14 +12,51 @@ const BESIDE: [u8; 4] = [26, 28, 33, 255];
 /// Brings pictures to one size: scaled as a whole, centred, the rest dark.
 pub(in crate::sink) struct Fitter {
     size_px: (usize, usize),
+    scaler: Scaler,
     scaled: Rgba,
     fitted: Rgba,
+}
+
+/// Brings pictures to other sizes.
+#[derive(Default)]
+pub(in crate::sink) struct Scaler {
+    premultiplied: Rgba,
+}
+
+impl Scaler {
+    /// Scales `picture` to the size that `scaled` has. What is clear has no colour, so it brings none into its neighbours.
+    ///
+    /// # Errors
+    /// When OpenCV cannot scale it.
+    pub(in crate::sink) fn scale(&mut self, picture: &Rgba, scaled: &mut Rgba) -> Result<()> {
+        let (from_px, to_px) = (picture.width_px(), scaled.width_px());
+        // The mean of what is covered keeps fine lines when shrinking.
+        let how = if to_px < from_px { imgproc::INTER_AREA } else { imgproc::INTER_LINEAR };
+        let size = Size::new(to_px as i32, scaled.height_px() as i32);
+        let is_opaque = picture.data().chunks_exact(4).all(|pixel| pixel[3] == u8::MAX);
+        if is_opaque {
+            return Ok(imgproc::resize(&picture.as_mat()?, &mut scaled.as_mat_mut()?, size, 0.0, 0.0, how)?);
+        }
+        self.premultiplied.copy_from(picture);
+        for pixel in self.premultiplied.data_mut().as_chunks_mut::<4>().0 {
+            let alpha = u16::from(pixel[3]);
+            pixel[..3].iter_mut().for_each(|sample| *sample = ((u16::from(*sample) * alpha + 127) / 255) as u8);
+        }
+        imgproc::resize(&self.premultiplied.as_mat()?, &mut scaled.as_mat_mut()?, size, 0.0, 0.0, how)?;
+        for pixel in scaled.data_mut().as_chunks_mut::<4>().0 {
+            let alpha = u16::from(pixel[3]).max(1);
+            pixel[..3]
+                .iter_mut()
+                .for_each(|sample| *sample = ((u16::from(*sample) * 255 + alpha / 2) / alpha).min(255) as u8);
+        }
+        Ok(())
+    }
 }
 
 impl Fitter {
     /// For frames of `size_px`, (width, height).
     pub(in crate::sink) fn new(size_px: (usize, usize)) -> Self {
-        Self { size_px, scaled: Rgba::default(), fitted: beside(size_px) }
+        Self { size_px, scaler: Scaler::default(), scaled: Rgba::default(), fitted: beside(size_px) }
     }
 
     /// The picture at the frame's size: itself where it has that already.
@@ -33,11 +70,7 @@ impl Fitter {
         }
         let place = place(from_px, self.size_px);
         self.scaled.reshape(place.width as usize, place.height as usize);
-        let shrinks = place.width < from_px.0 as i32;
-        // The mean of what is covered keeps fine lines when shrinking.
-        let how = if shrinks { imgproc::INTER_AREA } else { imgproc::INTER_LINEAR };
-        let size = Size::new(place.width, place.height);
-        imgproc::resize(&picture.as_mat()?, &mut self.scaled.as_mat_mut()?, size, 0.0, 0.0, how)?;
+        self.scaler.scale(picture, &mut self.scaled)?;
         let (stride, row_bytes) = (self.size_px.0 * 4, place.width as usize * 4);
         let first = place.y as usize * stride + place.x as usize * 4;
         for (y, row) in self.scaled.data().chunks_exact(row_bytes).enumerate() {
@@ -86,6 +119,18 @@ mod tests {
                 let expected = if (2..10).contains(&x) { [200, 100, 50, 255] } else { BESIDE };
                 assert_eq!(fitted.pixel(x, y), expected, "{x}, {y}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_clear_darkens_no_edge() {
+        let row: Vec<u8> = (0..12).flat_map(|x| if x < 5 { [200, 0, 0, 255] } else { [0; 4] }).collect();
+        let picture = Rgba::from_data(12, 12, row.repeat(12)).unwrap();
+        for size_px in [7, 31] {
+            let mut fitter = Fitter::new((size_px, size_px));
+            let seen = fitter.fit(&picture).unwrap().data().chunks_exact(4).filter(|pixel| pixel[3] > 60);
+            assert!(seen.clone().count() > 10 && seen.clone().any(|pixel| pixel[3] < 250));
+            assert!(seen.into_iter().all(|pixel| (195..=205).contains(&pixel[0])), "{size_px}");
         }
     }
 

@@ -13,6 +13,7 @@ use super::{command, upload};
 use crate::capture::SourceSwitch;
 use crate::composite::{BackgroundKind, Shown};
 use crate::conditions::Trouble;
+use crate::control::Control;
 use crate::demand::{CameraDemand, CameraKind, Demand};
 use crate::sink::contours::CONTOURS;
 
@@ -57,10 +58,12 @@ pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>, page: Watc
 
 /// Carries a command out, or says why not.
 pub(super) fn obey(shared: &Shared, text: &str) -> Result<(), String> {
-    if !Shared::take(&shared.commands) {
+    let command = command::parse(text)?;
+    // Who wants to be hidden does not wait because another page asks for too much.
+    if !Shared::take(&shared.commands) && !matches!(command, Control::Card(_)) {
         return Err("too many commands; slow down".to_owned());
     }
-    Ok(command::send(&shared.control, command::parse(text)?)?)
+    Ok(command::send(&shared.control, command)?)
 }
 
 async fn send(socket: &mut WebSocket, message: Value) -> bool {

@@ -172,6 +172,8 @@ impl Shared {
         let size_px = (info.size().width as usize, info.size().height as usize);
         let buffers = params::buffers(packing, size_px)?;
         let rate = info.framerate();
+        // Who takes any rate is not bound by what the one before asked for.
+        self.new_rate_hz = Some(f64::INFINITY);
         if rate.num > 0 && rate.denom > 0 {
             self.new_rate_hz = Some(f64::from(rate.num) / f64::from(rate.denom));
         }

@@ -8,11 +8,16 @@ use crate::video::writer::TICKS_PER_SEC;
 /// A longer gap in a live recording is left out: the program was paused, or the machine slept.
 const MAX_GAP: Duration = Duration::from_secs(10);
 
+/// Frames of a source that had stopped may be older than the last picture by so much: the time from capture to the stage that
+/// makes a picture without one. More is another clock.
+const MAX_STEP_BACK: Duration = Duration::from_millis(250);
+
 /// Gives each picture its time from the file's beginning; times rise.
 #[derive(Debug)]
 pub(super) struct TimeMap {
     interval: Duration,
     max_gap: Duration,
+    is_live: bool,
     last: Option<Last>,
 }
 
@@ -30,7 +35,7 @@ impl TimeMap {
     /// For pictures that come at about `rate_hz`, from a camera or, with their own times whatever they are, from a file.
     pub(super) fn new(rate_hz: f64, is_live: bool) -> Self {
         let max_gap = if is_live { MAX_GAP } else { Duration::MAX };
-        Self { interval: Duration::from_secs_f64(1.0 / rate_hz), max_gap, last: None }
+        Self { interval: Duration::from_secs_f64(1.0 / rate_hz), max_gap, is_live, last: None }
     }
 
     /// The time of a picture taken at `time`, in the file's ticks; `None` follows the one before.
@@ -44,7 +49,13 @@ impl TimeMap {
             // Another clock, or none.
             _ => None,
         };
-        let place = last.place + gap.unwrap_or(self.interval);
+        let place = match (last.time, time) {
+            // What a source that had stopped shows first was taken before the pictures that filled the gap were made.
+            (Some(before), Some(time)) if self.is_live && time < before && before.since(time) <= MAX_STEP_BACK => {
+                last.place.saturating_sub(before.since(time))
+            }
+            _ => last.place + gap.unwrap_or(self.interval),
+        };
         let rounded = (place.as_nanos() * TICKS_PER_SEC as u128 + 500_000_000) / 1_000_000_000;
         let ticks = (rounded as i64).max(last.ticks + 1);
         self.last = Some(Last { time, place, ticks });
@@ -69,6 +80,11 @@ mod tests {
     #[test]
     fn pictures_keep_their_own_distances() {
         assert_eq!(live(&[Some(500), Some(517), Some(600), Some(2600)]), [0, 17, 100, 2100]);
+    }
+
+    #[test]
+    fn a_source_that_stopped_and_comes_back_lengthens_nothing() {
+        assert_eq!(live(&[Some(500), Some(700), Some(733), Some(715), Some(748)]), [0, 200, 233, 233, 248]);
     }
 
     #[test]

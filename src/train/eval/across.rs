@@ -381,7 +381,7 @@ impl Stage {
             }
             if let Some(encoder) = &mut encoder {
                 encoder.encode(&frame, seen, &mut latent)?;
-                driver.see_latent(&latent);
+                driver.see_latent(&latent, frame.captured());
             }
             let presence = driver.drive(seen, is_dense.then_some(&motion), frame.captured(), &mut signal);
             played.n_lost[0] += usize::from(!is_seen);

@@ -49,6 +49,8 @@ impl Reason {
 pub(super) struct Decisions {
     /// The time of a picture that is kept, in 25ths of a second; or why it is not.
     pub(super) outcomes: Vec<Result<u64, Reason>>,
+    /// Width and height of all pictures of the shot that is kept.
+    pub(super) size_px: (usize, usize),
     /// Pictures a second that differ from the one before, in the shot that is kept.
     pub(super) distinct_rate_hz: Option<f64>,
 }
@@ -91,7 +93,11 @@ pub(super) fn decide(measured: &Measured, checks: &Checks) -> Decisions {
     });
     let outcomes = outcomes.collect();
     let secs = shot.len() as f64 / rate_hz;
-    Decisions { outcomes, distinct_rate_hz: measured.rate_hz.map(|_| f64::from(n_distinct) / secs.max(1e-9)) }
+    Decisions {
+        outcomes,
+        size_px: looks.get(shot.start).map_or((0, 0), |look| look.size_px),
+        distinct_rate_hz: measured.rate_hz.map(|_| f64::from(n_distinct) / secs.max(1e-9)),
+    }
 }
 
 /// The pictures between two cuts: the stretch with most faces.
@@ -113,7 +119,7 @@ fn longest_shot(looks: &[Look]) -> std::ops::Range<usize> {
 }
 
 fn is_cut(before: &Look, after: &Look) -> bool {
-    if after.change > CUT_CHANGE {
+    if after.change > CUT_CHANGE || after.size_px != before.size_px {
         return true;
     }
     let (Some(a), Some(b)) = (&before.face, &after.face) else { return false };
@@ -162,11 +168,12 @@ mod tests {
         for (i, p) in face.landmarks_px.iter_mut().enumerate() {
             *p = Vec3::new(x + 120.0 * (i % 2) as f32, 160.0 * (i / 2 % 2) as f32, 0.0);
         }
-        Look { face: Some(Box::new(face)), n_others: 0, highlight: 200, change, most_change: 8.0 * change }
+        let face = Some(Box::new(face));
+        Look { size_px: (400, 400), face, n_others: 0, highlight: 200, change, most_change: 8.0 * change }
     }
 
     fn kept(rate_hz: f64, looks: Vec<Look>) -> Vec<u64> {
-        let measured = Measured { size_px: (400, 400), rate_hz: Some(rate_hz), looks };
+        let measured = Measured { rate_hz: Some(rate_hz), looks };
         decide(&measured, &Checks::default()).outcomes.into_iter().flatten().collect()
     }
 
@@ -190,6 +197,17 @@ mod tests {
         // A face that turns fast is no cut.
         let fast = (0..12).map(|i| look(9.0, 30.0 * i as f32)).collect();
         assert_eq!(kept(25.0, fast).len(), 12);
+    }
+
+    #[test]
+    fn pictures_of_another_size_are_another_shot() {
+        let small = Look { size_px: (320, 180), ..look(1.0, 0.0) };
+        let looks = [vec![look(1.0, 0.0); 4], vec![small; 9], vec![look(1.0, 0.0); 5]].concat();
+        let decisions = decide(&Measured { rate_hz: Some(25.0), looks }, &Checks::default());
+        assert_eq!(decisions.size_px, (320, 180));
+        let kept: Vec<usize> = (0..18).filter(|i| decisions.outcomes[*i].is_ok()).collect();
+        assert_eq!(kept, (4..13).collect::<Vec<_>>());
+        assert_eq!(decisions.outcomes[0], Err(Reason::OtherShot));
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! From what was typed to a list of clips, each with a name, a person and rights.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use effigy_base::hex::hex;
 
 use super::manifest::Manifest;
 use crate::error::{Error, ErrorKind, OrError as _, Result};
@@ -13,6 +19,8 @@ const VIDEOS: [&str; 6] = ["mp4", "mov", "m4v", "mkv", "webm", "avi"];
 const PHOTOS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Folders below a given one that are looked into.
 const MAX_DEPTH: usize = 4;
+/// Bytes at the beginning of a file, and as many at its end, that it is known by.
+const N_END_BYTES: u64 = 64 << 10;
 
 /// What to make one clip of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +31,25 @@ pub enum Origin {
     Photo(PathBuf),
     /// A clip's folder that `effigy synth data` wrote.
     Rendered(PathBuf),
+}
+
+impl Origin {
+    /// SHA-256, in hexadecimal, of the length, the first and the last bytes of the file; of a rendered clip's truth. `None`
+    /// where that cannot be read.
+    pub(super) fn digest(&self) -> Option<String> {
+        let path = match self {
+            Self::Video(path) | Self::Photo(path) => path.clone(),
+            Self::Rendered(folder) => folder.join("truth.jsonl"),
+        };
+        // A pipe would be waited for.
+        let n_bytes = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?.len();
+        let mut file = File::open(path).ok()?;
+        let mut ends = Vec::new();
+        file.by_ref().take(N_END_BYTES).read_to_end(&mut ends).ok()?;
+        file.seek(SeekFrom::Start(n_bytes.saturating_sub(N_END_BYTES))).ok()?;
+        file.take(N_END_BYTES).read_to_end(&mut ends).ok()?;
+        Some(hex(&Sha256::new().chain_update(n_bytes.to_le_bytes()).chain_update(&ends).finalize()))
+    }
 }
 
 /// One clip to make.

@@ -26,7 +26,6 @@ const MAX_FRAMES: usize = 216_000;
 /// A clip as it is in its file.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
-    pub(super) size_px: (usize, usize),
     /// `None` for a photo.
     pub(super) rate_hz: Option<f64>,
     pub(super) looks: Vec<Look>,
@@ -35,6 +34,8 @@ pub(super) struct Measured {
 /// What was seen in one picture.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Look {
+    /// Width and height of the picture: some files change theirs midway.
+    pub(super) size_px: (usize, usize),
     pub(super) face: Option<Box<FaceObservation>>,
     /// Faces beside that one.
     pub(super) n_others: usize,
@@ -85,8 +86,7 @@ pub(super) fn measure(tracker: &mut FaceTracker, origin: &Origin, stop: &AtomicB
     let mut seen = FaceObservation::default();
     measured.rate_hz = for_each_picture(origin, |_, frame| {
         let picture = frame.picture();
-        measured.size_px = (picture.width_px(), picture.height_px());
-        let mut look = Look::default();
+        let mut look = Look { size_px: (picture.width_px(), picture.height_px()), ..Look::default() };
         if let Origin::Photo(_) = origin {
             let mut faces = tracker.find_faces(picture)?;
             if !faces.is_empty() {

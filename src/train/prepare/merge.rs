@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Settings, write_statistics};
+use super::{Settings, is_whole, write_statistics};
 use crate::error::{Error, ErrorKind, OrError as _, Result};
-use crate::train::dataset::put;
+use crate::train::dataset::{ClipInfo, put};
 
-/// The file that is written last into a clip's folder: of a data set's, then of a rendered person's.
-const LAST_FILES: [&str; 2] = ["clip.json", "truth.jsonl"];
+/// Files that two folders of one clip have in common: of a data set's clip, and of a rendered person's.
+const COMMON_FILES: [&str; 3] = ["clip.json", "frames.jsonl", "truth.jsonl"];
 
 /// Joins data sets that [`super::prepare`] made with one [`super::Options::shard`] each, or folders of rendered people, in
 /// `output`; returns how many clips it holds. A data set gets its statistics, so that it is the one that a single process
@@ -75,7 +75,7 @@ fn clips_in(folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder).or_error(ErrorKind::Io, about)? {
         let path = entry.or_error(ErrorKind::Io, about)?.path();
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !is_hidden && LAST_FILES.iter().any(|name| path.join(name).is_file()) {
+        if !is_hidden && is_clip(&path) {
             clips.push(path);
         }
     }
@@ -83,14 +83,19 @@ fn clips_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(clips)
 }
 
-/// Copies a clip's folder beside its place and moves it there, if there is none yet.
+/// Whether a folder is a whole clip of a data set, or a rendered person's, whose truth is written last.
+fn is_clip(folder: &Path) -> bool {
+    folder.join("truth.jsonl").is_file() || ClipInfo::read(folder).is_ok_and(|info| is_whole(folder, &info))
+}
+
+/// Copies a clip's folder beside its place and moves it there, if there is no whole one yet.
 fn take(clip: &Path, clips: &Path) -> Result<()> {
     let name = clip.file_name().unwrap_or_default();
     let to = clips.join(name);
     let about = || format!("cannot copy {} to {}", clip.display(), clips.display());
-    if to.exists() {
-        for last in LAST_FILES {
-            let [here, there] = [&to, clip].map(|folder| std::fs::read(folder.join(last)).ok());
+    if is_clip(&to) {
+        for name in COMMON_FILES {
+            let [here, there] = [&to, clip].map(|folder| std::fs::read(folder.join(name)).ok());
             if here != there {
                 let message = format!("{} and {} are different clips under one name", to.display(), clip.display());
                 return Err(Error::new(ErrorKind::Config, message));
@@ -107,7 +112,14 @@ fn take(clip: &Path, clips: &Path) -> Result<()> {
     std::fs::create_dir(&beside).or_error(ErrorKind::Io, about)?;
     for entry in std::fs::read_dir(clip).or_error(ErrorKind::Io, about)? {
         let file = entry.or_error(ErrorKind::Io, about)?.path();
+        // What a killed process was writing.
+        if file.extension().is_some_and(|extension| extension == "part") {
+            continue;
+        }
         std::fs::copy(&file, beside.join(file.file_name().unwrap_or_default())).or_error(ErrorKind::Io, about)?;
+    }
+    if to.exists() {
+        std::fs::remove_dir_all(&to).or_error(ErrorKind::Io, about)?;
     }
     std::fs::rename(&beside, &to).or_error(ErrorKind::Io, about)
 }

@@ -305,6 +305,75 @@ fn stopped_and_started_again_it_gives_what_one_run_gives() {
     assert!(error.contains("line 1") && error.contains("prepare again"), "{error}");
 }
 
+#[test]
+fn another_file_of_a_name_is_refused_and_one_that_was_torn_is_taken_when_it_is_whole() {
+    let folder = Folder::new("sources");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.file(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        [path]
+    };
+    let [ada, ben] = [0, 1].map(|i| demo::PORTRAITS[i].1);
+    folder.prepare(&file("a/same.png", ada));
+    let before = tree(&folder.file("out"));
+    let other = file("b/same.png", ben);
+    let error = folder.prepare_with(&other, &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("another clip called same (from same.png)"), "{error}");
+    assert!(tree(&folder.file("out")) == before);
+    assert!(folder.dataset().clips[0].picture(0).is_ok());
+    // The same file elsewhere is the same clip.
+    assert_eq!(folder.prepare(&file("c/same.png", ada)).n_resumed, 1);
+    // Of a data set that holds no digests a clip is known by its file's name.
+    let dir = folder.file("out/clips/same");
+    let info = ClipInfo { source: None, ..ClipInfo::read(&dir).unwrap() };
+    put_json(&dir.join("clip.json"), &info).unwrap();
+    assert_eq!(folder.prepare(&other).n_resumed, 1);
+
+    let torn = file("torn.png", &ada[..600]);
+    assert_eq!(folder.prepare(&torn).rejected.get("unreadable"), Some(&1));
+    assert_eq!(folder.prepare(&torn).n_resumed, 1, "what is torn still is not looked at again");
+    let summary = folder.prepare(&file("torn.png", ada));
+    assert_eq!((summary.n_clips, summary.n_resumed), (1, 0), "{summary:?}");
+    assert_eq!(folder.dataset().clips.len(), 2);
+}
+
+#[test]
+fn a_clip_that_cannot_be_made_anew_stays_as_it_was() {
+    let folder = Folder::new("stays");
+    let (whole, torn) = (folder.file("ada.png"), folder.file("torn.png"));
+    std::fs::write(&whole, demo::PORTRAITS[0].1).unwrap();
+    std::fs::write(&torn, &demo::PORTRAITS[0].1[..600]).unwrap();
+    folder.prepare(std::slice::from_ref(&whole));
+    let (clips, dir) = (folder.file("out/clips"), folder.file("out/clips/ada"));
+    let before = tree(&clips);
+    let mut workshop = work::Workshop::new().unwrap();
+    let mut make = |path: &Path, dir: &Path, checks: Checks, is_stopped: bool| {
+        let job = Job {
+            name: "ada".to_owned(),
+            origin: Origin::Photo(path.to_owned()),
+            person: "eve".to_owned(),
+            rights: "own".to_owned(),
+            ignore_rect: None,
+            file: "ada.png".to_owned(),
+        };
+        workshop.make(&job, dir, &checks, &AtomicBool::new(is_stopped))
+    };
+    assert!(make(&whole, &dir, Checks::default(), true).unwrap().is_none());
+    assert!(tree(&clips) == before, "stopped");
+    let reason = make(&torn, &dir, Checks::default(), false).unwrap().unwrap().rejected.unwrap();
+    assert!(reason.starts_with("unreadable: "), "{reason}");
+    assert!(tree(&clips) == before, "unreadable");
+    // What went wrong with a clip says which.
+    let error = make(&whole, &whole.join("ada"), Checks::default(), false).unwrap_err().to_string();
+    assert!(error.starts_with("cannot prepare ada.png: "), "{error}");
+    // What is refused by itself is no clip any more.
+    let checks = Checks { min_face_px: 9000.0, ..Checks::default() };
+    assert_eq!(make(&whole, &dir, checks, false).unwrap().unwrap().rejected.as_deref(), Some("face too small"));
+    assert!(!dir.join("frames.jsonl").exists());
+}
+
 /// All files below a folder, by name.
 fn tree(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
     let mut files = std::collections::BTreeMap::new();
@@ -335,6 +404,8 @@ fn made_in_parts_and_joined_it_is_byte_for_byte_what_one_run_gives() {
         into
     };
     let parts = [prepare_part(0, "part0"), prepare_part(1, "part1")];
+    // What a killed process was writing is not taken along.
+    std::fs::write(parts[0].join("clips/from-0/pictures.bin.7.part"), b"half").unwrap();
     assert!(parts.iter().all(|part| !part.join("annotations.jsonl").exists()), "a part counts nothing");
     let whole = tree(&folder.file("out"));
     assert!(whole.len() > 4 + 3 * 4, "{:?}", whole.keys());
@@ -345,10 +416,23 @@ fn made_in_parts_and_joined_it_is_byte_for_byte_what_one_run_gives() {
     let shared = prepare_part(1, "shared");
     merge(&[shared.clone(), parts[0].clone()], &shared).unwrap();
     assert!(tree(&shared) == whole);
+    // A clip that is not whole is passed over, and gives way to one that is.
+    let half = folder.file("half");
+    merge(&parts, &half).unwrap();
+    std::fs::remove_file(half.join("clips/from-12/frames.jsonl")).unwrap();
+    assert_eq!(merge(std::slice::from_ref(&half), &folder.file("of-half")).unwrap(), 3);
+    assert_eq!(merge(&parts, &half).unwrap(), 4);
+    assert!(tree(&half) == whole);
     // What does not belong together is not joined.
-    std::fs::write(parts[1].join("clips/from-12/clip.json"), b"{}").unwrap();
-    let error = merge(&parts, &folder.file("joined")).unwrap_err();
-    assert!(error.kind() == ErrorKind::Config && error.to_string().contains("under one name"), "{error}");
+    let clip = parts[1].join("clips/from-12");
+    let own = std::fs::read_to_string(clip.join("clip.json")).unwrap().replace("\"unknown\"", "\"own\"");
+    for (name, other) in [("frames.jsonl", String::new()), ("clip.json", own)] {
+        let before = std::fs::read(clip.join(name)).unwrap();
+        std::fs::write(clip.join(name), other).unwrap();
+        let error = merge(&parts, &folder.file("joined")).unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains("under one name"), "{error}");
+        std::fs::write(clip.join(name), before).unwrap();
+    }
     let error = merge(std::slice::from_ref(&folder.0), &folder.file("joined")).unwrap_err().to_string();
     assert!(error.contains("has no folder `clips`"), "{error}");
 }

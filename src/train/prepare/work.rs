@@ -9,8 +9,8 @@ use super::flow::FlowChain;
 use super::framing::Square;
 use super::measure::{self, Measured};
 use super::outcome::{Fault, Outcome};
-use super::{Checks, rendered};
-use crate::error::Result;
+use super::{Checks, UNREADABLE, rendered};
+use crate::error::{Error, Result};
 use crate::face::{FaceTracker, Matter, TrackerOptions};
 use crate::frame::Rgb;
 use crate::geometry::FaceObservation;
@@ -27,7 +27,7 @@ impl Workshop {
         Ok(Self { tracker: FaceTracker::new(TrackerOptions::default())?, matter: Matter::new(1)? })
     }
 
-    /// Makes a clip's folder; `None` when it was stopped, which leaves the folder without `frames.jsonl`.
+    /// Makes a clip's folder, in the place of what is there; `None` when it was stopped, which leaves that as it is.
     pub(super) fn make(
         &mut self,
         job: &Job,
@@ -35,10 +35,6 @@ impl Workshop {
         checks: &Checks,
         stop: &AtomicBool,
     ) -> Result<Option<ClipInfo>> {
-        // What stands there is torn, or of another person by now.
-        for name in ["frames.jsonl", "clip.json"] {
-            let _ = std::fs::remove_file(dir.join(name));
-        }
         let mut info = info_of(job);
         let outcome = match &job.origin {
             Origin::Rendered(folder) => rendered::make(&mut self.tracker, folder, dir, &mut info, checks, stop),
@@ -54,11 +50,16 @@ impl Workshop {
             }
             // A file that cannot be read is the file's fault, not the work's.
             Err(Fault::Source(error)) => {
-                info.rejected = Some(format!("unreadable: {error}"));
-                reject(dir, &info)?;
+                info.rejected = Some(format!("{UNREADABLE}: {error}"));
+                // A clip that is there is worth more than the note that it cannot be made anew.
+                if !dir.join("frames.jsonl").is_file() {
+                    reject(dir, &info)?;
+                }
                 Ok(Some(info))
             }
-            Err(Fault::Work(error)) => Err(error),
+            Err(Fault::Work(error)) => {
+                Err(Error::new(error.kind(), format!("cannot prepare {}", job.file)).because(error))
+            }
         }
     }
 
@@ -82,7 +83,7 @@ impl Workshop {
         };
         let faces: Vec<&FaceObservation> =
             decisions.outcomes.iter().enumerate().filter_map(|(i, outcome)| kept(outcome, i)).collect();
-        let square = (!faces.is_empty()).then(|| Square::around(&faces, measured.size_px));
+        let square = (!faces.is_empty()).then(|| Square::around(&faces, decisions.size_px));
         let mut in_square: Vec<Option<FaceObservation>> = vec![None; measured.looks.len()];
         if let Some(square) = &square {
             info.crop_px = Some([square.left, square.top, square.side]);
@@ -161,6 +162,7 @@ fn info_of(job: &Job) -> ClipInfo {
         kind: job.kind(),
         fps: RATE_HZ,
         file: job.file.clone(),
+        source: job.origin.digest(),
         source_rate_hz: None,
         n_source_frames: 0,
         n_frames: 0,

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cudarc::driver::sys::{self, CUdevice_attribute as Attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DriverError, result};
@@ -16,6 +18,10 @@ use effigy_base::error::{Error, Result};
 const OLDEST_DRIVER: i32 = 12000;
 /// The oldest card whose tensor cores have the shapes of `kernels/cuda/device.h`: Turing.
 const OLDEST_CARD: (i32, i32) = (7, 5);
+/// So long a stream is asked again and again, which a frame is at its end within on most cards.
+const HASTE: Duration = Duration::from_millis(3);
+/// How long a wait sleeps between two questions after that.
+const NAP: Duration = Duration::from_micros(100);
 
 /// An open card.
 pub(super) struct Device {
@@ -126,7 +132,28 @@ impl Device {
     }
 }
 
-fn driver_version() -> i32 {
+/// Waits until a stream has done its work; answers whether it did so within `patience`.
+pub(super) fn wait(stream: &CudaStream, patience: Duration) -> Result<bool> {
+    stream.context().bind_to_thread().map_err(lost)?;
+    let begin = Instant::now();
+    loop {
+        #[expect(unsafe_code, reason = "cudarc has no safe form of it")]
+        // SAFETY: the stream lives as long as it is borrowed, and its context is current on this thread.
+        let status = unsafe { sys::cuStreamQuery(stream.cu_stream()) };
+        match status.result() {
+            Ok(()) => return Ok(true),
+            Err(error) if error.0 == CUresult::CUDA_ERROR_NOT_READY => {}
+            Err(error) => return Err(lost(error)),
+        }
+        match begin.elapsed() {
+            waited if waited >= patience => return Ok(false),
+            waited if waited < HASTE => thread::yield_now(),
+            _ => thread::sleep(NAP),
+        }
+    }
+}
+
+pub(super) fn driver_version() -> i32 {
     let mut version = 0;
     #[expect(unsafe_code, reason = "cudarc has no safe form of it")]
     // SAFETY: the library is there, the pointer is valid; on failure the version stays 0, which is too old.
@@ -137,7 +164,7 @@ fn driver_version() -> i32 {
 }
 
 /// What went wrong before a card was open.
-fn opening(error: DriverError, version: i32) -> Error {
+pub(super) fn opening(error: DriverError, version: i32) -> Error {
     let message = match error.0 {
         CUresult::CUDA_ERROR_NO_DEVICE | CUresult::CUDA_ERROR_INVALID_DEVICE => {
             "the NVIDIA driver is there, but no card answers: see `nvidia-smi`".to_owned()
@@ -184,7 +211,16 @@ impl Pinned {
     pub(super) fn new(len: usize, device: &Device) -> Result<Self> {
         device.context.bind_to_thread().map_err(lost)?;
         // SAFETY: the context is current on this thread.
-        let at: *mut c_void = unsafe { result::malloc_host(len, 0) }.map_err(lost)?;
+        let at: *mut c_void = unsafe { result::malloc_host(len, 0) }.map_err(|error| {
+            if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+                return lost(error);
+            }
+            let mib = len.div_ceil(1 << 20);
+            unavailable(format!(
+                "cannot lock {mib} MiB of this machine's memory for copies to the card; close other programs"
+            ))
+            .because(error)
+        })?;
         // SAFETY: `at` is `len` bytes of fresh memory; from here on all of it is initialised.
         unsafe { at.cast::<u8>().write_bytes(0, len) };
         Ok(Self { at: at.cast(), len, context: device.context.clone() })
@@ -192,7 +228,8 @@ impl Pinned {
 
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: `new` took and initialised `len` bytes, and they live as long as this. The card writes them only
-        // between the launch of a graph and the end of the wait for it, both within one `&mut` call.
+        // between the launch of a graph and the end of the wait for it, both within one `&mut` call; where that wait
+        // was given up, the executor reads and writes no more.
         unsafe { std::slice::from_raw_parts(self.at, self.len) }
     }
 
@@ -214,8 +251,8 @@ impl Drop for Pinned {
     #[expect(unsafe_code, reason = "memory of the driver's own")]
     fn drop(&mut self) {
         let _ = self.context.bind_to_thread();
-        // SAFETY: taken by `new`, freed once; no copy is under way, since `run` waits for each. A failure means that
-        // the card is gone, and the memory with it.
+        // SAFETY: taken by `new`, freed once; no copy is under way, since `run` waits for each, and where a wait was
+        // given up this is not dropped. A failure means that the card is gone, and the memory with it.
         let _ = unsafe { result::free_host(self.at.cast()) };
     }
 }

@@ -65,6 +65,14 @@ impl History {
         self.newest
     }
 
+    /// Counts places sideways and down in another unit, of which so many make one of that before; sizes, which are logarithms
+    /// of any unit, stay.
+    pub fn scale_places(&mut self, factor: f32) {
+        for sample in self.samples.iter_mut() {
+            sample.place = (sample.place.truncate() * factor).extend(sample.place.z);
+        }
+    }
+
     /// The sample `age` places before the newest one.
     pub fn at(&self, age: usize) -> Option<&MotionSample> {
         (age < self.n).then(|| &self.samples[self.slot(age)])
@@ -134,6 +142,19 @@ mod tests {
             history.push(&next);
             assert_eq!(history.len(), n, "{next:?}");
         }
+    }
+
+    #[test]
+    fn places_in_another_unit_are_the_same_places() {
+        let mut history = History::default();
+        for (secs, x) in [(0.0, 2.0), (0.04, 2.1)] {
+            history.push(&MotionSample { place: Vec3::new(x, -1.0, 4.0), ..at(secs) });
+        }
+        history.scale_places(0.5);
+        let places = [1, 0].map(|age| history.at(age).unwrap().place);
+        assert_eq!(places, [Vec3::new(1.0, -0.5, 4.0), Vec3::new(1.05, -0.5, 4.0)]);
+        history.push(&MotionSample { place: Vec3::new(1.1, -0.5, 4.0), ..at(0.08) });
+        assert_eq!(history.len(), 3, "what follows in the new unit is no cut");
     }
 
     #[test]

@@ -59,26 +59,32 @@ pub(super) fn environment() -> Result<(Environment, String)> {
 fn candidates() -> Result<(Option<&'static str>, Vec<PathBuf>)> {
     for variable in VARIABLES {
         let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else { continue };
-        let path = PathBuf::from(value);
-        if path.is_file() {
-            return Ok((Some(variable), vec![path]));
-        }
-        let inside = libraries_in(&path);
-        if inside.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!(
-                    "{variable} says {}, where there is no ONNX Runtime library ({}); set it to the library's file, or unset it",
-                    path.display(),
-                    LOADER_NAMES[0]
-                ),
-            ));
-        }
-        return Ok((Some(variable), inside));
+        return Ok((Some(variable), named_by(variable, Path::new(&value))?));
     }
     let mut found: Vec<PathBuf> = folders().iter().flat_map(|folder| libraries_in(folder)).collect();
     found.extend(LOADER_NAMES.iter().map(PathBuf::from));
     Ok((None, found))
+}
+
+/// Files to try where a variable says so.
+fn named_by(variable: &str, path: &Path) -> Result<Vec<PathBuf>> {
+    // The loader looks for a bare name elsewhere than in the folder that the program runs in.
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if whole.is_file() {
+        return Ok(vec![whole]);
+    }
+    let inside = libraries_in(&whole);
+    if inside.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Model,
+            format!(
+                "{variable} says {}, where there is no ONNX Runtime library ({}); set it to the library's file, or unset it",
+                path.display(),
+                LOADER_NAMES[0]
+            ),
+        ));
+    }
+    Ok(inside)
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -158,6 +164,15 @@ mod tests {
         let names: Vec<_> = libraries_in(&folder).iter().map(|path| version(path)).collect();
         assert_eq!(names, [vec![1, 31, 1], vec![1, 4, 0]]);
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_name_in_a_variable_is_one_of_the_folder_that_the_program_runs_in() {
+        // A test runs in its crate's folder.
+        let here = env::current_dir().unwrap();
+        assert_eq!(named_by(VARIABLES[0], Path::new("Cargo.toml")).unwrap(), [here.join("Cargo.toml")]);
+        let error = named_by(VARIABLES[0], Path::new("src")).unwrap_err().to_string();
+        assert!(error.starts_with("EFFIGY_ONNXRUNTIME says src, where there is no"), "{error}");
     }
 
     #[test]

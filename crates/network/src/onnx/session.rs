@@ -13,6 +13,9 @@ use effigy_base::error::{Error, ErrorKind, OrError, Result};
 
 use super::runtime;
 
+/// No input or output has more numbers: a gigabyte of them. What a file states is taken as memory when it is opened.
+const MAX_NUMBERS: i64 = 1 << 28;
+
 /// Which of ONNX Runtime's providers runs a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Provider {
@@ -25,14 +28,16 @@ pub enum Provider {
 
 /// An opened model with fixed shapes and its own `f32` buffers for inputs and outputs.
 ///
-/// Fill [`Session::input_mut`], call [`Session::run`], read [`Session::output`]. A run takes no memory from
-/// Rust's allocator; ONNX Runtime keeps its own.
+/// Fill [`Session::input_mut`], call [`Session::run`], read [`Session::output`]. A run on the processor takes no memory
+/// from Rust's allocator; ONNX Runtime keeps its own.
 pub struct Session {
     name: String,
     binding: IoBinding,
     session: OrtSession,
     inputs: Vec<Tensor<f32>>,
     outputs: Vec<Tensor<f32>>,
+    /// Whether each run binds the inputs: where they are not in the processor's memory, binding is what copies them there.
+    binds_each_run: bool,
 }
 
 impl Session {
@@ -42,7 +47,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::Model`] when ONNX Runtime is missing, refuses the model, or an input or output is not a
-    /// tensor of `f32` with a fixed shape, but for its first extent.
+    /// tensor of `f32` with a fixed shape, but for its first extent, or has more than 268 million numbers.
     pub fn open(name: &str, bytes: &[u8], n_threads: usize) -> Result<Self> {
         Self::open_on(Provider::Cpu, name, bytes, n_threads)
     }
@@ -82,8 +87,10 @@ impl Session {
 
         let input_shapes = shapes(name, session.inputs())?;
         let output_shapes = shapes(name, session.outputs())?;
-        Self::bind(name, session, &input_shapes, &output_shapes)
-            .or_error(ErrorKind::Model, || format!("ONNX Runtime cannot bind the buffers of the model {name}"))
+        let mut new = Self::bind(name, session, &input_shapes, &output_shapes)
+            .or_error(ErrorKind::Model, || format!("ONNX Runtime cannot bind the buffers of the model {name}"))?;
+        new.binds_each_run = provider == Provider::Cuda;
+        Ok(new)
     }
 
     fn bind(name: &str, session: OrtSession, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> ort::Result<Self> {
@@ -102,7 +109,22 @@ impl Session {
             binding.bind_output(outlet.name(), &mut tensor)?;
             this_outputs.push(tensor);
         }
-        Ok(Self { name: name.to_owned(), binding, session, inputs: this_inputs, outputs: this_outputs })
+        Ok(Self {
+            name: name.to_owned(),
+            binding,
+            session,
+            inputs: this_inputs,
+            outputs: this_outputs,
+            binds_each_run: false,
+        })
+    }
+
+    /// Hands the inputs over as they are.
+    fn bind_inputs(&mut self) -> ort::Result<()> {
+        for (outlet, tensor) in self.session.inputs().iter().zip(&self.inputs) {
+            self.binding.bind_input(outlet.name(), tensor)?;
+        }
+        Ok(())
     }
 
     /// How many inputs it has.
@@ -141,6 +163,11 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Model`] when ONNX Runtime fails.
     pub fn run(&mut self) -> Result<()> {
+        if self.binds_each_run {
+            self.bind_inputs().or_error(ErrorKind::Model, || {
+                format!("ONNX Runtime cannot take the inputs of the model {}", self.name)
+            })?;
+        }
         let api = ort::api();
         // SAFETY: session and binding are alive and belong together; the bound tensors live in `self.inputs` and
         // `self.outputs`, and no slice of theirs can exist while `self` is borrowed mutably. The API says that
@@ -175,7 +202,18 @@ fn shapes(name: &str, outlets: &[Outlet]) -> Result<Vec<Vec<i64>>> {
                 if shape.iter().skip(1).all(|&extent| extent > 0) =>
             {
                 // A first extent that is left open is the number of pictures: one.
-                Ok(shape.iter().map(|&extent| extent.max(1)).collect())
+                let shape: Vec<i64> = shape.iter().map(|&extent| extent.max(1)).collect();
+                let n_numbers = shape.iter().try_fold(1_i64, |n, &extent| n.checked_mul(extent));
+                if n_numbers.is_some_and(|n| n <= MAX_NUMBERS) {
+                    return Ok(shape);
+                }
+                Err(Error::new(
+                    ErrorKind::Model,
+                    format!(
+                        "the model {name} has {} as {shape:?}; expected at most 268 million numbers: convert it again",
+                        outlet.name()
+                    ),
+                ))
             }
             other => Err(Error::new(
                 ErrorKind::Model,
@@ -192,6 +230,7 @@ fn shapes(name: &str, outlets: &[Outlet]) -> Result<Vec<Vec<i64>>> {
 mod tests {
     use super::*;
     use crate::models::Model;
+    use crate::onnx::writer::ModelWriter;
 
     #[test]
     fn a_run_sees_what_was_written_and_a_torn_model_is_refused() {
@@ -204,10 +243,35 @@ mod tests {
         session.run().unwrap();
         assert_eq!(session.output(1).len(), 896);
         assert_ne!(session.output(1), grey, "the bound input is a copy of ours");
+        // As on a card, whose inputs are copies.
+        let striped = session.output(1).to_vec();
+        session.binds_each_run = true;
+        session.input_mut(0).fill(0.0);
+        session.run().unwrap();
+        assert_eq!(session.output(1), grey, "bound anew");
+        for (i, value) in session.input_mut(0).iter_mut().enumerate() {
+            *value = if i % 7 == 0 { 0.5 } else { -0.5 };
+        }
+        session.run().unwrap();
+        assert_eq!(session.output(1), striped, "bound anew");
 
         let bytes = Model::FaceDetector.read().unwrap();
         let error = Session::open("torn", &bytes[..bytes.len() / 2], 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
         assert!(error.to_string().contains("refuses the model torn"), "{error}");
+    }
+
+    #[test]
+    fn extents_beyond_any_memory_are_refused_with_the_inputs_name() {
+        for extents in [[1_usize, 3, 1_000_000, 1_000_000], [1, 3, 1 << 31, 1 << 31], [3, 1 << 62, 4, 1]] {
+            let mut model = ModelWriter::default();
+            model.input("picture", &extents);
+            model.node_to("Relu", &["picture"], &[], "same");
+            model.output("same", &extents);
+            let error = Session::open("vast", &model.finish("vast"), 1).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Model, "{error}");
+            let expected = format!("the model vast has picture as {extents:?}; expected at most 268 million numbers");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
     }
 }

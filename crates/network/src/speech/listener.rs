@@ -1,7 +1,8 @@
 //! From samples to what the mouth does.
 
+use super::mel::RATES_HZ;
 use super::{HOP_SECS, LOOK_AHEAD, MelBands, Mouth, N_MOUTH, SpeechNetwork, SpeechState, compressed};
-use effigy_base::error::Result;
+use effigy_base::error::{Error, ErrorKind, Result};
 
 /// Answers that are kept: a third of a second.
 const N_KEPT: usize = 32;
@@ -20,8 +21,16 @@ impl SpeechListener {
     /// For sound of this many samples a second.
     ///
     /// # Errors
-    /// [`effigy_base::error::ErrorKind::Model`] when the program was built from a torn file.
+    /// [`ErrorKind::Io`] when they are fewer than 4,000 or more than 768,000; [`ErrorKind::Model`] when the program was built
+    /// from a torn file.
     pub fn new(rate_hz: u32) -> Result<Self> {
+        let (least, most) = RATES_HZ;
+        if !(least..=most).contains(&rate_hz) {
+            let message = format!(
+                "sound of {rate_hz} samples a second; a mouth is heard from {least} to {most}: convert it first"
+            );
+            return Err(Error::new(ErrorKind::Io, message));
+        }
         let network = SpeechNetwork::built_in()?;
         let state = network.silence();
         Ok(Self { network, bands: MelBands::new(rate_hz), state, mouths: [[0.0; N_MOUTH]; N_KEPT], n_rows: 0 })
@@ -61,5 +70,23 @@ impl SpeechListener {
         let at = |row: u64| &self.mouths[(row.min(last) % N_KEPT as u64) as usize];
         let (a, b) = (at(before), at(before + 1));
         std::array::from_fn(|i| a[i] + (b[i] - a[i]) * share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_that_would_be_taken_for_faster_or_slower_is_refused_with_its_rate() {
+        for rate_hz in [0, 3_999, 768_001, u32::MAX] {
+            let Err(error) = SpeechListener::new(rate_hz) else { panic!("{rate_hz} is taken") };
+            let expected = format!("sound of {rate_hz} samples a second; a mouth is heard from 4000 to 768000");
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        for rate_hz in [4_000, 16_000, 768_000] {
+            assert_eq!(SpeechListener::new(rate_hz).unwrap().rate_hz(), rate_hz);
+        }
     }
 }

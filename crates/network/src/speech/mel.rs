@@ -18,8 +18,10 @@ pub const WINDOW_SECS: f64 = 0.025;
 const RANGE_HZ: [f64; 2] = [80.0, 7600.0];
 /// Power that counts as silence: 90 dB below a full square wave.
 const FLOOR: f32 = 1e-9;
+/// No sample counts for more: what is far outside of -1..1 is nonsense, whose power would be no number.
+const MAX_SAMPLE: f32 = 8.0;
 /// Rates that sound can have, in samples a second.
-const RATES_HZ: (u32, u32) = (4_000, 768_000);
+pub(super) const RATES_HZ: (u32, u32) = (4_000, 768_000);
 
 /// Band powers in the form that a network hears: a logarithm, about -2 in silence and 2 at full strength.
 pub fn compressed(powers: &[f32; N_BANDS]) -> [f32; N_BANDS] {
@@ -81,7 +83,8 @@ impl MelBands {
     /// Takes samples (-1..1) and hands on each row that is whole: row `n` is heard around `n` hops after the first sample.
     /// Allocates only until it has once seen as many samples at a time.
     pub fn push(&mut self, samples: &[f32], mut row: impl FnMut(&[f32; N_BANDS])) {
-        self.samples.extend(samples.iter().map(|x| if x.is_finite() { *x } else { 0.0 }));
+        let sane = |x: &f32| if x.is_finite() { x.clamp(-MAX_SAMPLE, MAX_SAMPLE) } else { 0.0 };
+        self.samples.extend(samples.iter().map(sane));
         let half = (self.window.len() / 2) as i64;
         loop {
             let centre = (self.n_rows as f64 * HOP_SECS * f64::from(self.rate_hz)).round() as i64;
@@ -180,12 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_silence() {
+    fn nonsense_is_silence_and_what_is_absurdly_loud_has_a_power() {
         let mut bands = MelBands::new(0);
         let mut n = 0;
         bands.push(&[f32::NAN, f32::INFINITY, -f32::INFINITY].repeat(400), |row| {
             n += 1;
             assert!(compressed(row).iter().all(|x| (x + 2.0).abs() < 1e-3));
+        });
+        assert!(n > 20);
+        let (mut bands, mut n) = (MelBands::new(16_000), 0);
+        bands.push(&[1e30, -1e30].repeat(4_000), |row| {
+            n += 1;
+            assert!(row.iter().chain(&compressed(row)).all(|x| x.is_finite()), "{row:?}");
         });
         assert!(n > 20);
     }

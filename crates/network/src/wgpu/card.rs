@@ -1,6 +1,7 @@
 //! A graphics card, opened: its queue, what it can do, and the pipelines built on it so far.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::kernels::Variant;
@@ -44,24 +45,21 @@ impl Card {
     /// Opens the best adapter that is acceptable: a card of its own before one beside the processor before the others.
     ///
     /// # Errors
-    /// [`ErrorKind::BackendUnavailable`] when there is none, or it cannot be opened.
+    /// [`ErrorKind::BackendUnavailable`] when there is none, or none can be opened: why the best of them cannot.
     pub fn open(accept: Accept) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
         let found: Vec<_> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-        let best = adapters
-            .into_iter()
-            .filter(|adapter| accept.allows(adapter.get_info().device_type))
-            .min_by_key(|adapter| rank(adapter.get_info().device_type));
-        let Some(adapter) = best else {
+        let acceptable = adapters.into_iter().filter(|adapter| accept.allows(adapter.get_info().device_type)).collect();
+        let rank = |adapter: &wgpu::Adapter| rank(adapter.get_info().device_type);
+        first_that_opens(acceptable, rank, |adapter| Self::with_adapter(&adapter)).unwrap_or_else(|| {
             let message = if found.is_empty() {
                 "no Vulkan, Metal or DirectX 12 driver answers; install the card's driver".to_owned()
             } else {
                 format!("no graphics processor; these drivers compute on the processor: {}", found.join(", "))
             };
-            return Err(Error::new(ErrorKind::BackendUnavailable, message));
-        };
-        Self::with_adapter(&adapter)
+            Err(Error::new(ErrorKind::BackendUnavailable, message))
+        })
     }
 
     fn with_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
@@ -151,7 +149,17 @@ impl Card {
     /// Gives the device up, as a driver does when it fails: what runs on it ends with [`ErrorKind::DeviceLost`].
     pub fn destroy(&self) {
         self.device.destroy();
-        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        let _ = self.poll(wgpu::PollType::wait_indefinitely());
+    }
+
+    /// Waits for the device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DeviceLost`] when it is gone, or does not answer in time.
+    pub(super) fn poll(&self, wait: wgpu::PollType) -> Result<()> {
+        let polled = survived(|| self.device.poll(wait), || self.check(), |reason| self.lost(reason))?;
+        polled.map_err(|error| self.lost("a frame does not end").because(error))?;
+        Ok(())
     }
 
     /// The pipeline of a kernel's variant; built when it is asked for first.
@@ -222,6 +230,38 @@ impl Card {
     }
 }
 
+/// What a poll answers. wgpu panics in it when the driver says only then that the device is gone; what was said to us
+/// about that is the better reason.
+fn survived<T>(
+    poll: impl FnOnce() -> T,
+    check: impl FnOnce() -> Result<()>,
+    lost: impl FnOnce(&str) -> Error,
+) -> Result<T> {
+    let polled = catch_unwind(AssertUnwindSafe(poll));
+    check()?;
+    polled.map_err(|_| lost("its driver gave up"))
+}
+
+/// The first in order of rank that opens, else why the very first does not; `None` where there is none.
+fn first_that_opens<A, T>(
+    mut adapters: Vec<A>,
+    rank: impl Fn(&A) -> u8,
+    mut open: impl FnMut(A) -> Result<T>,
+) -> Option<Result<T>> {
+    adapters.sort_by_key(rank);
+    let mut refusal = None;
+    for adapter in adapters {
+        match open(adapter) {
+            Ok(opened) => return Some(Ok(opened)),
+            Err(error) => {
+                log::warn!("{error}");
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    refusal.map(Err)
+}
+
 fn rank(kind: wgpu::DeviceType) -> u8 {
     match kind {
         wgpu::DeviceType::DiscreteGpu => 0,
@@ -229,5 +269,48 @@ fn rank(kind: wgpu::DeviceType) -> u8 {
         wgpu::DeviceType::VirtualGpu => 2,
         wgpu::DeviceType::Other => 3,
         wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(reason: &str) -> Error {
+        Error::new(ErrorKind::DeviceLost, reason.to_owned())
+    }
+
+    #[test]
+    fn a_poll_that_panics_is_a_lost_device() {
+        let panics = || -> u8 { panic!("Error in Device::poll: Parent device is lost") };
+        let error = survived(panics, || Ok(()), lost).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::DeviceLost, "its driver gave up".to_owned()));
+        let error = survived(panics, || Err(lost("it was unplugged")), lost).unwrap_err();
+        assert_eq!(error.to_string(), "it was unplugged", "what was said is the better reason");
+        let error = survived(|| 7, || Err(lost("it was unplugged")), lost).unwrap_err();
+        assert_eq!(error.to_string(), "it was unplugged");
+        assert_eq!(survived(|| 7, || Ok(()), lost).unwrap(), 7);
+    }
+
+    #[test]
+    fn the_best_card_that_opens_is_taken_else_the_best_ones_reason_is_said() {
+        let cards = vec![("slow", 4), ("first", 0), ("beside", 1), ("second", 0)];
+        let try_all = |works: &str| {
+            let mut tried = Vec::new();
+            let opened = first_that_opens(
+                cards.clone(),
+                |card| card.1,
+                |(name, _)| {
+                    tried.push(name);
+                    if name == works { Ok(name) } else { Err(lost(name)) }
+                },
+            );
+            (opened.unwrap(), tried)
+        };
+        let (opened, tried) = try_all("beside");
+        assert_eq!((opened.unwrap(), tried), ("beside", vec!["first", "second", "beside"]));
+        let (opened, tried) = try_all("none");
+        assert_eq!((opened.unwrap_err().to_string(), tried.len()), ("first".to_owned(), 4));
+        assert!(first_that_opens(Vec::<u8>::new(), |_| 0, |_| Ok(())).is_none());
     }
 }

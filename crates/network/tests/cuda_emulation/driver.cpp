@@ -12,6 +12,7 @@
 #include <deque>
 #include <link.h>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -153,16 +154,18 @@ static std::string run_grid(dim3 grid, unsigned n_threads, unsigned seed, std::f
 
 typedef unsigned long long Address;
 typedef std::function<int()> Work;
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100 };
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_READY = 600 };
 enum { NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719 };
 const size_t BORDER = 256;
 
 struct Stream {
   std::deque<Work> queue;
+  bool was_asked = false;
   std::vector<Work>* capture = nullptr;
 };
 struct Module { std::string image; };
-struct Function { emulation::Bind bind; std::string name; };
+typedef std::shared_ptr<Module> Loaded;
+struct Function { emulation::Bind bind; std::string name; std::weak_ptr<Module> module; };
 typedef std::vector<Work> Graph;
 
 static std::mutex all;  // one call at a time
@@ -175,6 +178,7 @@ static thread_local void* current_context;
 static Stream null_stream;
 static std::set<Stream*> streams;
 static int lost = OK;  // once a kernel has failed nothing works any more, as on a card
+static bool is_hung = false;  // work never ends
 
 // Counts the call; what shall fail fails once.
 static int enter(const char* name) {
@@ -268,6 +272,18 @@ EXPORT int cuStreamCreate(void** stream, unsigned) {
   return OK;
 }
 EXPORT int cuStreamSynchronize(void* stream) { ENTER(cuStreamSynchronize); return drain(stream_of(stream)); }
+// Answers once that work is still under way, so that it is asked again.
+EXPORT int cuStreamQuery(void* stream) {
+  ENTER(cuStreamQuery);
+  Stream& asked = stream_of(stream);
+  if (is_hung) return NOT_READY;
+  if (!asked.queue.empty() && !asked.was_asked) {
+    asked.was_asked = true;
+    return NOT_READY;
+  }
+  asked.was_asked = false;
+  return drain(asked);
+}
 EXPORT int cuStreamDestroy_v2(void* stream) {
   streams.erase((Stream*)stream);
   delete (Stream*)stream;
@@ -381,15 +397,21 @@ EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t n, void* stre
 EXPORT int cuModuleLoadData(void** module, const void* image) {
   ENTER(cuModuleLoadData);
   if (strncmp((const char*)image, "stand-in module", 15) != 0) return 200;  // CUDA_ERROR_INVALID_IMAGE
-  *module = new Module{(const char*)image};
+  *module = new Loaded(new Module{(const char*)image});
   return OK;
 }
-EXPORT int cuModuleUnload(void* module) { delete (Module*)module; return OK; }
+EXPORT int cuModuleUnload(void* module) {
+  std::lock_guard<std::mutex> guard(all);
+  counts["cuModuleUnload"]++;
+  delete (Loaded*)module;
+  return OK;
+}
 EXPORT int cuModuleGetFunction(void** function, void* module, const char* name) {
   ENTER(cuModuleGetFunction);
   const emulation::Bind bind = emulation_find(name);
-  if (!bind || ((Module*)module)->image.find("\n" + std::string(name) + "\n") == std::string::npos) return NOT_FOUND;
-  *function = new Function{bind, name};
+  const Loaded& loaded = *(Loaded*)module;
+  if (!bind || loaded->image.find("\n" + std::string(name) + "\n") == std::string::npos) return NOT_FOUND;
+  *function = new Function{bind, name, loaded};
   return OK;
 }
 EXPORT int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
@@ -400,7 +422,11 @@ EXPORT int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsi
   if (!grid_x || !grid_y || !grid_z || grid_y > 65535 || grid_z > 65535) return INVALID;
   if (block_x != 128 || block_y != 1 || block_z != 1) return INVALID;  // as __launch_bounds__ has it
   std::function<void()> body = kernel.bind(arguments);
-  return push(stream, [body, name = kernel.name, grid_x, grid_y, grid_z] {
+  return push(stream, [body, name = kernel.name, module = kernel.module, grid_x, grid_y, grid_z] {
+    if (module.expired()) {
+      fprintf(stderr, "stand-in: %s: its module has been unloaded\n", name.c_str());
+      return (int)LAUNCH_FAILED;
+    }
     seed = seed * 22695477u + 1u;
     const std::string fault = emulation::run_grid({grid_x, grid_y, grid_z}, 128, seed >> 16, body);
     if (fault.empty()) return (int)OK;
@@ -430,12 +456,18 @@ EXPORT void standin_card(int major, int minor, int n, int version) {
   n_devices = n;
   driver_version = version;
 }
+// Whether work ends never from now on.
+EXPORT void standin_hang(int is_wanted) {
+  std::lock_guard<std::mutex> guard(all);
+  is_hung = is_wanted;
+}
 // A new card: whole again after a failed launch, and no call has reached it.
 EXPORT void standin_replace_card() {
   std::lock_guard<std::mutex> guard(all);
   counts.clear();
   failures.clear();
   lost = OK;
+  is_hung = false;
 }
 // Runs one block of a kernel of broken.cu; the fault, or an empty text.
 EXPORT const char* standin_run(const char* name, const float* x, float* y, unsigned seed) {

@@ -24,6 +24,10 @@ pub struct ClipInfo {
     pub fps: f32,
     /// Where it came from: the manifest's name of it, or the file's name.
     pub file: String,
+    /// A digest of what it was made of: another file of the same name is told apart by it. `None` where that could not be
+    /// read, or nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Rate that the file states; `None` for photos and rendered instants.
     pub source_rate_hz: Option<f64>,
     /// Pictures that the file holds.

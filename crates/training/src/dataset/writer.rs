@@ -6,7 +6,7 @@ use image::codecs::{jpeg, png};
 use image::{ExtendedColorType, ImageEncoder as _};
 
 use super::{ClipInfo, FLOW_STEPS_PER_PX, Flow, FrameRecord};
-use effigy_base::error::{ErrorKind, OrError as _, Result};
+use effigy_base::error::{Error, ErrorKind, OrError as _, Result};
 use effigy_base::frame::{Grey, Rgb};
 
 /// Quality of the stored pictures, 1 to 100: errors stay below what a camera's own noise is.
@@ -58,12 +58,13 @@ impl ClipWriter {
         }
     }
 
-    /// Writes everything; the folder is whole afterwards.
+    /// Writes everything, over a clip that was there; the folder is whole afterwards, and is not in between.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when a file cannot be written.
     pub fn finish(self, info: &ClipInfo) -> Result<()> {
         make_folder(&self.dir)?;
+        unmake(&self.dir)?;
         put(&self.dir.join("pictures.bin"), &self.pictures)?;
         put(&self.dir.join("mattes.bin"), &self.mattes)?;
         if !self.flow.is_empty() {
@@ -80,17 +81,29 @@ impl ClipWriter {
     }
 }
 
-/// Notes that nothing of a clip was taken, so that it is not tried again.
+/// Notes that nothing of a clip was taken, so that it is not tried again. What was taken before is no clip any more.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] when the file cannot be written.
 pub fn reject(dir: &Path, info: &ClipInfo) -> Result<()> {
     make_folder(dir)?;
+    unmake(dir)?;
     put_json(&dir.join("clip.json"), info)
 }
 
 fn make_folder(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).or_error(ErrorKind::Io, || format!("cannot make the folder {}", dir.display()))
+}
+
+/// Takes away what makes a clip's folder whole.
+fn unmake(dir: &Path) -> Result<()> {
+    let path = dir.join("frames.jsonl");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Io, format!("cannot replace {}", path.display())).because(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes JSON for people to read.
@@ -101,14 +114,18 @@ pub fn put_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
     put(path, &text)
 }
 
-/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done. Several processes may
-/// write the same file: the last one's stays.
+/// Writes beside the place and moves there, so that an interrupted write leaves nothing half done; one that fails leaves
+/// nothing at all. Several processes may write the same file: the last one's stays.
 pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let about = || format!("cannot write {}", path.display());
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.part", std::process::id()));
-    std::fs::write(&beside, bytes).or_error(ErrorKind::Io, about)?;
-    std::fs::rename(&beside, path).or_error(ErrorKind::Io, about)
+    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        // It may not be there: what failed says enough.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written.or_error(ErrorKind::Io, about)
 }
 
 fn append(to: &mut Vec<u8>, bytes: &[u8]) -> [u64; 2] {
@@ -135,4 +152,24 @@ fn encode_png(matte: &Grey) -> Result<Vec<u8>> {
         .write_image(matte.data(), matte.width_px() as u32, matte.height_px() as u32, ExtendedColorType::L8)
         .or_error(ErrorKind::Internal, || "cannot code a matte".to_owned())?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_beside_the_place() {
+        let folder = std::env::temp_dir().join(format!("effigy-dataset-put-{}", std::process::id()));
+        // No file can be moved over a folder.
+        let place = folder.join("clip.json");
+        std::fs::create_dir_all(&place).unwrap();
+        let error = put(&place, b"{}").unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("clip.json"), "{error}");
+        let names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["clip.json"]);
+        put(&folder.join("other.json"), b"{}").unwrap();
+        assert_eq!(std::fs::read(folder.join("other.json")).unwrap(), b"{}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

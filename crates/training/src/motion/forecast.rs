@@ -19,7 +19,7 @@ const CALM: (f32, f32) = (4.0, 0.08);
 /// next, and clips are of few people. Heads obey mechanics.
 const CAUTION: f32 = 1.0;
 
-/// Teaches, and gives the weights as rows of the file.
+/// Teaches, and gives the weights as rows of the file; `None` where it was stopped before the first step.
 ///
 /// # Errors
 /// None of its own.
@@ -29,7 +29,7 @@ pub fn teach(
     device: &Device,
     stop: &AtomicBool,
     report: &impl Fn(&str),
-) -> Result<Vec<Row>> {
+) -> Result<Option<Vec<Row>>> {
     let noise = Part::ALL.map(|part| {
         let mut sizes: Vec<f32> = tracks.iter().map(|track| track.noise_size(part)).collect();
         sizes.sort_by(f32::total_cmp);
@@ -38,6 +38,7 @@ pub fn teach(
     let mut leaves = Leaves::new(first_weights(options.seed).into_iter(), &device.clone().autodiff());
     let mut rng = Rng::new(options.seed, 1);
     let (mut mean_loss, mut mean_still) = (0.0_f32, 0.0_f32);
+    let mut n_done = 0;
     for step in 0..options.n_steps {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -53,16 +54,19 @@ pub fn teach(
         let share = 0.02_f32.max(1.0 / (step + 1) as f32);
         mean_loss += (loss.into_scalar::<f32>() / batch.as_it_is - mean_loss) * share;
         mean_still += (still.into_scalar::<f32>() - mean_still) * share;
-        if (step + 1).is_multiple_of(500) {
+        n_done = step + 1;
+        if n_done.is_multiple_of(500) || n_done == options.n_steps {
             report(&format!(
-                "step {}: error {mean_loss:.4} of standing still, unrest {mean_still:.4}, gradient {norm:.2}",
-                step + 1
+                "step {n_done}: error {mean_loss:.4} of standing still, unrest {mean_still:.4}, gradient {norm:.2}"
             ));
         }
     }
+    if n_done == 0 {
+        return Ok(None);
+    }
     let mut rows = rows(&leaves, "forecast.", shape);
     rows.push(("forecast.noise".to_owned(), vec![Part::N], noise.to_vec()));
-    Ok(rows)
+    Ok(Some(rows))
 }
 
 /// Extents of the network's weights.
@@ -221,7 +225,7 @@ mod tests {
         let train = || {
             let lines = std::cell::RefCell::new(Vec::new());
             let report = |line: &str| lines.borrow_mut().push(line.to_owned());
-            (teach(&options(500), &[turning()], &device, &stop, &report).unwrap(), lines.into_inner())
+            (teach(&options(500), &[turning()], &device, &stop, &report).unwrap().unwrap(), lines.into_inner())
         };
         let (rows, lines) = train();
         let error: f32 = lines[0].split("error ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn the_program_says_what_was_taught() {
         let (device, stop) = (Device::flex(), AtomicBool::new(false));
-        let rows = teach(&options(20), &[turning()], &device, &stop, &|_: &str| {}).unwrap();
+        let rows = teach(&options(20), &[turning()], &device, &stop, &|_: &str| {}).unwrap().unwrap();
         let model = Forecaster::from_bytes(&weights::to_bytes(&rows).unwrap()).unwrap();
         let mut leaves = Leaves::new(first_weights(3).into_iter(), &device);
         let state: std::collections::BTreeMap<String, Vec<f32>> = rows

@@ -117,7 +117,7 @@ fn unrest(window: &Window) -> f32 {
     window.chunks_exact(length).take(3).map(deviation).sum::<f32>()
 }
 
-/// Teaches, and gives the weights as rows of the file.
+/// Teaches, and gives the weights as rows of the file; `None` where it was stopped before the first step.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when no track is as long as a window.
@@ -127,7 +127,7 @@ pub fn teach(
     device: &Device,
     stop: &AtomicBool,
     report: &impl Fn(&str),
-) -> Result<Vec<Row>> {
+) -> Result<Option<Vec<Row>>> {
     // Many clips of one person shall not drown the others: each clip gives as many windows.
     let mut all: Vec<Window> = tracks
         .iter()
@@ -150,6 +150,7 @@ pub fn teach(
     let mut judge = Leaves::new(first_weights(&judge_shapes(), options.seed + 1).into_iter(), &device);
     let mut rng = Rng::new(options.seed, 2);
     let (mut fooled, mut apart) = (0.0_f32, 0.0_f32);
+    let mut n_done = 0;
     for step in 0..options.n_steps {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -178,15 +179,19 @@ pub fn teach(
         let share = 0.02_f32.max(1.0 / (step + 1) as f32);
         fooled += (found_out.into_scalar::<f32>() - fooled) * share;
         apart += (matching.into_scalar::<f32>() - apart) * share;
-        if (step + 1).is_multiple_of(200) {
-            report(&format!("idle step {}: found out {fooled:.3}, moments apart {apart:.4}", step + 1));
+        n_done = step + 1;
+        if n_done.is_multiple_of(200) || n_done == options.n_steps {
+            report(&format!("idle step {n_done}: found out {fooled:.3}, moments apart {apart:.4}"));
         }
+    }
+    if n_done == 0 {
+        return Ok(None);
     }
     let mut rows = rows(&model, "living.", |name| {
         shapes().into_iter().find(|(known, _)| known == name).map_or_else(Vec::new, |(_, shape)| shape)
     });
     rows.push(("living.range".to_owned(), vec![N_CHANNELS], range.to_vec()));
-    Ok(rows)
+    Ok(Some(rows))
 }
 
 /// How far each channel goes: half again the distance that 99 of 100 moments keep to.
@@ -344,8 +349,8 @@ mod tests {
     fn the_same_seed_teaches_the_same_and_the_program_plays_it() {
         let options = MotionOptions { output: std::env::temp_dir(), n_steps: 4, rate: 1e-3, seed: 5, only: Vec::new() };
         let (device, stop) = (Device::flex(), AtomicBool::new(false));
-        let rows = teach(&options, &[track()], &device, &stop, &|_: &str| {}).unwrap();
-        assert_eq!(rows, teach(&options, &[track()], &device, &stop, &|_: &str| {}).unwrap());
+        let rows = teach(&options, &[track()], &device, &stop, &|_: &str| {}).unwrap().unwrap();
+        assert_eq!(rows, teach(&options, &[track()], &device, &stop, &|_: &str| {}).unwrap().unwrap());
         let model = Living::from_bytes(&weights::to_bytes(&rows).unwrap()).unwrap();
         // The engine's loops against Burn's, on the same noise.
         let mut leaves = Leaves::new(first_weights(&shapes(), 5).into_iter(), &device);

@@ -98,9 +98,12 @@ pub fn teach(
         if done.is_multiple_of(options.report_every.max(1)) || is_last {
             report(&format!("step {done}: loss {mean:.5}, gradient {norm:.3}"));
         }
-        if done.is_multiple_of(options.checkpoint_every.max(1)) || is_last {
+        if done.is_multiple_of(options.checkpoint_every.max(1)) {
             save_networks(&checkpoint, OF, &[("", &leaves)], done)?;
         }
+    }
+    if done > begun {
+        save_networks(&checkpoint, OF, &[("", &leaves)], done)?;
     }
     let bytes = weights::to_bytes(&rows(&leaves))?;
     replace(&options.output.join(FILE_NAME), &bytes)?;
