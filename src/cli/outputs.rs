@@ -75,7 +75,8 @@ pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     Error::new(kind, format!("cannot write {}{advice}", path.display())).because(error)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::symlink;
 

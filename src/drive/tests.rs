@@ -19,8 +19,8 @@ fn identity() -> Arc<Identity> {
     };
     let landmarks_px: Landmarks = std::array::from_fn(|i| {
         let at_cm = match i {
-            ..N_MESH_POINTS => MESH_POINTS_CM[i],
-            ..473 => iris([33, 133], i - N_MESH_POINTS),
+            0..N_MESH_POINTS => MESH_POINTS_CM[i],
+            N_MESH_POINTS..473 => iris([33, 133], i - N_MESH_POINTS),
             _ => iris([362, 263], i - 473),
         };
         at_cm * Vec3::new(12.0, -12.0, -12.0) + Vec2::splat(0.5 * SIZE_PX as f32).extend(0.0)
@@ -179,9 +179,9 @@ fn another_square_takes_a_latents_motion_over_without_a_step() {
             let now = at(i, 30);
             let seen = match i {
                 0 => latent(1, 0.0),
-                ..15 => latent(1, 1.0),
+                1..15 => latent(1, 1.0),
                 // The head has left the first square.
-                ..30 => latent(2, 5.0),
+                15..30 => latent(2, 5.0),
                 _ => latent(2, 5.5),
             };
             driver.see_latent(&seen, now);

@@ -1,6 +1,8 @@
 //! What the virtual cameras have in common: packing, fitting, pacing, and a thread that may block.
 
-pub(super) use fit::{Fitter, Scaler, beside};
+#[cfg(feature = "window")]
+pub(super) use fit::Scaler;
+pub(super) use fit::{Fitter, beside};
 pub(super) use pace::{Due, Pacer};
 pub(super) use pack::Packing;
 pub(super) use worker::Worker;
