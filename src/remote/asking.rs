@@ -24,7 +24,7 @@ const FIRST_WORD: Duration = Duration::from_secs(20);
 /// A server that makes the pictures.
 ///
 /// As long as it answers in time, one request is on its way and the newest frame is the next. An answer is late when it
-/// takes 60 to 80 ms longer than answers usually do, or longer than a second; then, and when the connection breaks, the
+/// takes 60 to 80 ms longer than answers usually do, or longer than two seconds; then, and when the connection breaks, the
 /// picture is made here at once, and so are those after it. An answer that comes a little later ends that. Otherwise the
 /// server is lost: in the background it is looked for, told of the identity, and tried with a picture that this machine
 /// made too; when these agree, it has the pictures again. That it is lost and back is said.
