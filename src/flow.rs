@@ -1,7 +1,8 @@
 //! Measures [`DenseMotion`]: the driver's own picture, moved by the mesh, is compared with what the camera sees.
 //!
 //! A calm frame is the reference. For each later frame the mesh warp predicts from it what the camera should see; the
-//! optical flow from what it does see back to that is what the mesh does not know. Only the flow leaves this place.
+//! optical flow from what it does see back to that is what the mesh does not know, and where both then differ in brightness,
+//! light and shade have changed ([`shading`]). No picture leaves this place.
 
 use glam::{Vec2, Vec3};
 use opencv::core::{BORDER_REPLICATE, CV_32FC2, CV_32FC3, Mat, Ptr, Scalar, Size, Vec2f, Vec3f};
@@ -21,8 +22,10 @@ use crate::generate::warp::WarpGenerator;
 use crate::generate::{Generator as _, Portrait};
 use crate::geometry::{FaceObservation, FaceShape, HeadPose, N_LANDMARKS};
 use crate::signal::{DenseMotion, DrivingSignal, Motion};
+use shading::Shading;
 use square::{CELL_PX, PX, Square, between, sample};
 
+mod shading;
 mod square;
 
 /// A pixel of the square in face widths.
@@ -33,6 +36,9 @@ const MAX_OVERSAMPLING: usize = 4;
 const PATCH_STRIDE_PX: i32 = 4;
 const N_DESCENTS: i32 = 12;
 const N_REFINEMENTS: i32 = 2;
+/// Standard deviation of the blur that takes the camera's noise out before seen and predicted picture are compared, in pixels
+/// of the square.
+const NOISE_PX: f64 = 0.5;
 /// Grey levels by which seen and predicted picture may differ, after the flow, to be half believed.
 const HALF_BELIEF: f32 = 12.0;
 /// Belief, 0..1, in what is around against what is measured in a place.
@@ -101,6 +107,7 @@ pub struct DenseTracker {
     spread: Mat,
     cells: Mat,
     wide: Mat,
+    shading: Shading,
 }
 
 impl DenseTracker {
@@ -138,6 +145,7 @@ impl DenseTracker {
             spread: Mat::default(),
             cells: Mat::new_rows_cols_with_default(cells, cells, CV_32FC3, Scalar::default())?,
             wide: Mat::default(),
+            shading: Shading::new(),
         })
     }
 
@@ -267,14 +275,16 @@ impl DenseTracker {
         self.flow.set_scalar(Scalar::default())?;
         self.flow_finder.calc(&self.seen.as_mat()?, &self.predicted.as_mat()?, &mut self.flow)?;
         for grey in [&mut self.seen, &mut self.predicted] {
-            gaussian_blur_def(&grey.as_mat()?, &mut self.blurred.as_mat_mut()?, Size::default(), 1.0)?;
+            gaussian_blur_def(&grey.as_mat()?, &mut self.blurred.as_mat_mut()?, Size::default(), NOISE_PX)?;
             std::mem::swap(grey, &mut self.blurred);
         }
         self.believe(reference, (picture.width_px(), picture.height_px()), &square)?;
         gaussian_blur_def(&self.weighted, &mut self.spread, Size::default(), SPREAD_PX)?;
         motion.reference = reference.number;
         self.shift_around(motion)?;
-        self.shift_points(&shape, motion)
+        self.shift_points(&shape, motion)?;
+        self.shading.measure(&shape, &mut motion.light);
+        Ok(())
     }
 
     /// Cuts the square out of a frame; beyond the frame its border goes on.
@@ -304,7 +314,9 @@ impl DenseTracker {
         let weighted = self.weighted.data_typed_mut::<Vec3f>()?.chunks_exact_mut(PX);
         let (mut sum, mut n) = (0.0, 0.0);
         for (y, (row, flow)) in weighted.zip(flow).enumerate() {
+            let light = self.shading.row(y);
             row.fill(Vec3f::default());
+            light.fill(Vec2::ZERO);
             if !rows.contains(&y) {
                 continue;
             }
@@ -315,7 +327,9 @@ impl DenseTracker {
                 let Some(level) = sample(&self.predicted, Vec2::new(x as f32 + flow[0], y as f32 + flow[1])) else {
                     continue;
                 };
-                let apart = (f32::from(self.seen.data()[y * PX + x]) - level) / HALF_BELIEF;
+                let seen = f32::from(self.seen.data()[y * PX + x]);
+                light[x] = shading::belief(seen, level);
+                let apart = (seen - level) / HALF_BELIEF;
                 let belief = 1.0 / (1.0 + apart * apart);
                 (sum, n) = (sum + belief, n + 1.0);
                 *to = Vec3f::from([flow[0] * belief, flow[1] * belief, belief]);

@@ -17,6 +17,7 @@ mod mouth;
 pub mod neural;
 pub mod pack;
 mod reader;
+mod shade;
 pub mod views;
 pub mod warp;
 

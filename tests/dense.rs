@@ -5,6 +5,7 @@ use effigy::clock::Timestamp;
 use effigy::drive::DenseMotion;
 use effigy::face::{FaceShape, FaceTracker, TrackerOptions};
 use effigy::flow::DenseTracker;
+use effigy::geometry::FINE_MESH;
 use effigy::{FaceObservation, RawFrame, Rgb};
 use glam::Vec2;
 
@@ -134,6 +135,60 @@ fn what_covers_the_hair_is_not_taken_for_its_motion() {
     }
     let found = longest(&scene.measured(covered));
     assert!(found < 0.02, "{found}");
+}
+
+/// The middle of a cheek, in face widths from the head's centre, and how far from it a spot reaches.
+const CHEEK: Vec2 = Vec2::new(0.38, 0.32);
+const SPOT: f32 = 0.2;
+
+/// The scene's picture, each level of it times `ratio` of its place.
+fn lit(scene: &Scene, ratio: impl Fn(Vec2) -> f32) -> Rgb {
+    let (mut out, width) = (scene.picture.clone(), scene.picture.width_px());
+    for (i, pixel) in out.data_mut().as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let at = Vec2::new((i % width) as f32, (i / width) as f32);
+        let ratio = ratio((at + 0.5 - scene.shape.centre_px) / scene.shape.width_px);
+        *pixel = pixel.map(|level| (f32::from(level) * ratio).round().min(255.0) as u8);
+    }
+    out
+}
+
+/// What was measured of light at the points that are so far from the cheek's middle, in face widths.
+fn light(scene: &Scene, motion: &DenseMotion, far: std::ops::Range<f32>) -> Vec<f32> {
+    let place = |i: usize| (scene.shape.rotation * FINE_MESH.between(i, &scene.shape.points)).truncate();
+    (0..motion.light.len()).filter(|&i| far.contains(&place(i).distance(CHEEK))).map(|i| motion.light[i]).collect()
+}
+
+fn largest(light: &[f32]) -> f32 {
+    light.iter().fold(0.0, |largest, light| light.abs().max(largest))
+}
+
+#[test]
+fn a_shadow_on_a_cheek_is_measured_there_and_exposure_is_no_light() {
+    for which in 0..3 {
+        let (scene, who) = (Scene::new(which), effigy::demo::PORTRAITS[which].0);
+        let motion = scene.measured(lit(&scene, |place| if place.distance(CHEEK) < SPOT { 0.85 } else { 1.0 }));
+        let spot = light(&scene, &motion, 0.0..0.1);
+        let mean = spot.iter().sum::<f32>() / spot.len() as f32;
+        assert!(spot.len() > 10 && (-0.17..-0.1).contains(&mean), "{who}: {mean} of {} points", spot.len());
+        assert!(largest(&light(&scene, &motion, 0.4..9.0)) < 0.03, "{who}");
+        let exposed = scene.measured(lit(&scene, |_| 0.85));
+        assert!(largest(&exposed.light) < 0.05, "{who}: {}", largest(&exposed.light));
+    }
+}
+
+#[test]
+fn what_covers_a_cheek_is_not_taken_for_shade() {
+    for which in 0..3 {
+        let scene = Scene::new(which);
+        // Fingers: skin, with shadows between them.
+        let fingers = |place: Vec2| if (place.x * 9.0).rem_euclid(1.0) < 0.35 { 0.45 } else { 1.15 };
+        let covered = lit(&scene, |place| {
+            let is_covered = (place - CHEEK).abs().cmplt(Vec2::new(0.35, 0.3)).all();
+            if is_covered { fingers(place) } else { 1.0 }
+        });
+        let found = largest(&light(&scene, &scene.measured(covered), 0.0..9.0));
+        assert!(found < 0.05, "{}: {found}", effigy::demo::PORTRAITS[which].0);
+    }
 }
 
 #[test]

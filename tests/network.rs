@@ -145,6 +145,30 @@ fn what_moves_beside_the_mesh_moves_in_the_networks_map_and_not_in_the_bare_warp
 }
 
 #[test]
+fn light_that_changes_is_laid_over_the_networks_picture_and_not_over_the_bare_warp() {
+    let identity = identity(512);
+    // Where a cheek is, and where nothing of the face is.
+    let [cheek, corner] = [identity.landmarks_px[50].truncate().as_uvec2(), glam::UVec2::new(500, 500)];
+    let mut signal = rest();
+    signal.dense.light.fill(-0.3);
+    let made = |generator: &mut dyn Generator| {
+        generator.adopt(Arc::clone(&identity)).unwrap();
+        let mut portrait = Portrait::default();
+        [&rest(), &signal].map(|signal| {
+            generator.generate(signal, &mut portrait).unwrap();
+            [cheek, corner].map(|at| portrait.picture.pixel(at.x as usize, at.y as usize).map(f32::from))
+        })
+    };
+    let [rest, lit] = made(&mut NeuralGenerator::new(distrustful(3), 512, on_cpu).unwrap());
+    for (rest, lit) in rest[0].iter().zip(lit[0]).take(3) {
+        assert!((lit - rest * (-0.3_f32).exp()).abs() < 2.0, "{lit} of {rest}");
+    }
+    assert_eq!((rest[1], rest[0][3]), (lit[1], lit[0][3]));
+    let [rest, lit] = made(&mut WarpGenerator::new(512));
+    assert_eq!(rest, lit);
+}
+
+#[test]
 fn a_frame_is_the_same_on_the_twins_and_identities_switch() {
     let weights = Weights::random(Size::Small, 3);
     let (one, other) = (identity(512), identity(1024));

@@ -5,7 +5,7 @@ use glam::{Quat, Vec2, Vec3, Vec4};
 use super::{DenseMotion, DrivingSignal};
 use crate::clock::Timestamp;
 use crate::face::{OneEuro, filter_all};
-use crate::geometry::{MouthContents, N_LANDMARKS};
+use crate::geometry::{MouthContents, N_FINE_POINTS, N_LANDMARKS};
 
 /// Cut-off at rest, in hertz: a lag of 1 / (2 pi f) = 40 ms, where nothing moves that could be late.
 const MIN_CUTOFF_HZ: f32 = 4.0;
@@ -17,7 +17,9 @@ const POSE_BETA: f32 = 80.0;
 
 /// How long what a mouth shows takes to follow: it has the noise of a few pixels.
 const MOUTH_SECS: f32 = 0.03;
-/// After a gap of so long the mouth is taken as it is.
+/// How long light and shade take to follow: lamps flicker, which a camera sees as bands that come and go ten times a second.
+const LIGHT_SECS: f32 = 0.06;
+/// After a gap of so long both are taken as they are.
 const MAX_STEP_SECS: f64 = 1.0;
 
 /// The filter of a rotation.
@@ -34,6 +36,7 @@ pub(super) struct SignalFilter {
     dense_around: Vec<OneEuro<Vec2>>,
     last_rotation: Quat,
     mouth: MouthContents,
+    light: Box<[f32; N_FINE_POINTS]>,
     last_secs: Option<f64>,
 }
 
@@ -47,6 +50,7 @@ impl Default for SignalFilter {
             dense_around: vec![OneEuro::new(MIN_CUTOFF_HZ, POINT_BETA); DenseMotion::N * DenseMotion::N],
             last_rotation: Quat::IDENTITY,
             mouth: MouthContents::UNKNOWN,
+            light: Box::new([0.0; N_FINE_POINTS]),
             last_secs: None,
         }
     }
@@ -66,13 +70,18 @@ impl SignalFilter {
         (signal.translation, signal.scale) = (place.truncate(), place.z);
         filter_all(&mut *self.points, &mut signal.displacement, now_secs);
         let step_secs = self.last_secs.map(|last| now_secs - last).filter(|step| (0.0..MAX_STEP_SECS).contains(step));
-        let share = step_secs.map_or(1.0, |step| 1.0 - (-step as f32 / MOUTH_SECS).exp());
-        self.mouth = self.mouth.lerp(&signal.mouth, share);
+        let share = |follow_secs: f32| step_secs.map_or(1.0, |step| 1.0 - (-step as f32 / follow_secs).exp());
+        self.mouth = self.mouth.lerp(&signal.mouth, share(MOUTH_SECS));
         signal.mouth = MouthContents { whites: signal.mouth.whites, ..self.mouth };
         self.last_secs = Some(now_secs);
         if is_dense {
             filter_all(&mut *self.dense_points, &mut signal.dense.points, now_secs);
             filter_all(&mut self.dense_around, &mut signal.dense.around, now_secs);
+            let share = share(LIGHT_SECS);
+            for (kept, light) in self.light.iter_mut().zip(&mut signal.dense.light) {
+                *kept += (*light - *kept) * share;
+                *light = *kept;
+            }
         }
     }
 }

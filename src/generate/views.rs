@@ -45,6 +45,18 @@ pub struct Mix {
     pub back: Option<(usize, f32)>,
 }
 
+impl Mix {
+    /// How much of it is the main portrait, 0..1.
+    pub(super) fn of_main(&self) -> f32 {
+        let back = self.back.map_or(0.0, |(_, share)| share);
+        match (self.front, self.back) {
+            (0, _) => 1.0 - back,
+            (_, Some((0, _))) => back,
+            _ => 0.0,
+        }
+    }
+}
+
 /// The views of one identity and which of them is shown.
 pub(super) struct Views {
     main: FaceShape,

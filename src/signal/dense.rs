@@ -1,10 +1,11 @@
-//! How the driver moves beside what the mesh knows: hair, ears, collar, and the tracker's own errors.
+//! What the driver shows beside what the mesh knows: how hair, ears, collar and the tracker's own errors move, and light and
+//! shade that come and go with an expression.
 
 use glam::Vec2;
 
+use crate::geometry::{HeadPlacement, N_FINE_POINTS, N_LANDMARKS};
 #[cfg(feature = "train")]
-use crate::geometry::MIRRORED_POINTS;
-use crate::geometry::{HeadPlacement, N_LANDMARKS};
+use crate::geometry::{MIRRORED_FINE_POINTS, MIRRORED_POINTS};
 
 /// Cells of the grid, each way.
 const N: usize = 64;
@@ -21,6 +22,9 @@ pub struct DenseMotion {
     /// Shifts around the face, each at the place where the part is seen: (64, 64) over [`Self::REACH`] to each side of the
     /// head's centre, rows from top to bottom.
     pub around: [Vec2; N * N],
+    /// How much brighter the face is at each point of the fine mesh: the natural logarithm of the ratio; 0 at its outline and
+    /// between the lips.
+    pub light: [f32; N_FINE_POINTS],
 }
 
 impl Default for DenseMotion {
@@ -31,7 +35,12 @@ impl Default for DenseMotion {
 
 impl DenseMotion {
     /// All is where the mesh puts it.
-    pub const NONE: Self = Self { reference: 0, points: [Vec2::ZERO; N_LANDMARKS], around: [Vec2::ZERO; N * N] };
+    pub const NONE: Self = Self {
+        reference: 0,
+        points: [Vec2::ZERO; N_LANDMARKS],
+        around: [Vec2::ZERO; N * N],
+        light: [0.0; N_FINE_POINTS],
+    };
     /// Cells of the grid, each way.
     pub const N: usize = N;
     /// The number of the frame that the portrait shows: what is measured from it needs nothing to count from.
@@ -72,6 +81,9 @@ impl DenseMotion {
         for (to, change) in self.around.iter_mut().zip(seen.around.iter().zip(&neutral.around).map(change)) {
             *to = change;
         }
+        for (to, (seen, neutral)) in self.light.iter_mut().zip(seen.light.iter().zip(&neutral.light)) {
+            *to = (seen - neutral * counts) * strength;
+        }
     }
 
     /// Goes towards `other`: by the part `t` of the way, or all of it when that was measured from another frame.
@@ -86,6 +98,7 @@ impl DenseMotion {
             reference: other.reference,
             points: std::array::from_fn(|i| self.points[i].lerp(other.points[i], t)),
             around: std::array::from_fn(|i| self.around[i].lerp(other.around[i], t)),
+            light: std::array::from_fn(|i| self.light[i] + (other.light[i] - self.light[i]) * t),
         }
     }
 
@@ -98,6 +111,7 @@ impl DenseMotion {
             reference: self.reference,
             points: std::array::from_fn(|i| self.points[MIRRORED_POINTS[i]] * FLIP),
             around: std::array::from_fn(|i| self.around[i / N * N + N - 1 - i % N] * FLIP),
+            light: std::array::from_fn(|i| self.light[MIRRORED_FINE_POINTS[i]]),
         }
     }
 }

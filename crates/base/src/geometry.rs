@@ -5,6 +5,7 @@
 
 use glam::{Mat3, Vec3};
 
+pub use fine_mesh::{FINE_MESH, FineMesh, MIRRORED_FINE_POINTS, N_FINE_POINTS};
 pub use mesh::{MESH_POINTS_CM, MESH_TRIANGLES, N_MESH_TRIANGLES};
 pub use mirror::{MIRRORED_COEFFICIENTS, MIRRORED_POINTS};
 pub use mouth::{MouthContents, N_MOUTH_LINES};
@@ -15,6 +16,7 @@ pub use pose::head_pose;
 pub use shape::{FaceShape, rotation_from_frontal};
 pub use similarity::Similarity;
 
+mod fine_mesh;
 mod mesh;
 mod mirror;
 mod mouth;

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::frame::Rgba;
 use crate::generate::Portrait;
 use crate::generate::mouth::MouthLayer;
+use crate::generate::shade::ShadeLayer;
 use crate::generate::views::{Mix, Views, mix, portraits};
 use crate::identity::Identity;
 use crate::signal::DrivingSignal;
@@ -20,6 +21,7 @@ pub(super) struct Ensemble {
     /// The main portrait's first.
     players: Vec<Player>,
     views: Views,
+    shade: ShadeLayer,
     mouth: MouthLayer,
     /// The picture of the view that gives way; empty where there is one view.
     back: Portrait,
@@ -35,6 +37,7 @@ impl Ensemble {
         let back_px = if players.len() > 1 { size_px } else { 0 };
         Ok(Self {
             views: Views::new(&identity, size_px),
+            shade: ShadeLayer::new(size_px),
             mouth: MouthLayer::new(&identity, size_px)?,
             back: Portrait { picture: Rgba::new(back_px, back_px) },
             identity,
@@ -103,7 +106,9 @@ impl Ensemble {
             player.play(&mut self.back)?;
             mix(&mut portrait.picture, &self.back.picture, share);
         }
-        self.mouth.paint(views, signal, self.players[front].landmarks_px(), &mut portrait.picture);
+        let target = self.players[front].landmarks_px();
+        self.shade.paint(&signal.dense.light, views.of_main(), target, &mut portrait.picture);
+        self.mouth.paint(views, signal, target, &mut portrait.picture);
         Ok(away)
     }
 }
