@@ -241,7 +241,7 @@ pub(crate) struct RunArgs {
     pub(crate) motion: Motion,
     #[command(flatten)]
     pub(crate) strengths: StrengthArgs,
-    /// Follow the face's mesh alone, not how hair, ears and lids move beside it: for slow processors
+    /// Follow the face's mesh alone, not how hair, ears and lids move beside it, nor light and shade: for slow processors
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub(crate) mesh_only: bool,
     /// Hold what a hand, a cup or a microphone covers of the driver's face as it was last seen; rendered faces are sometimes
