@@ -24,8 +24,8 @@ const REACH_CM: [f32; 2] = [0.6, 1.6];
 /// A place is doubted with what is around it: a hand differs little from a cheek, but its edges do.
 const AROUND_CM: f32 = 1.8;
 /// Mean doubt around a place, and in the whole face, from which on it counts less, and not at all.
-const DOUBT_AROUND: [f32; 2] = [0.22, 0.38];
-const DOUBT_OF_FACE: [f32; 2] = [0.06, 0.1];
+const DOUBT_AROUND: [f32; 2] = [0.2, 0.32];
+const DOUBT_OF_FACE: [f32; 2] = [0.07, 0.12];
 
 /// Compares brightness in the square around a head.
 pub(super) struct Shading {
@@ -37,7 +37,8 @@ pub(super) struct Shading {
     around: Vec<u16>,
     around_ends: [usize; N_FINE_POINTS],
     sorted: [f32; N_FINE_POINTS],
-    /// How unlikely it is that light alone made the difference, 0..1.
+    /// How far each point is believed, and how unlikely it is that light alone made the difference to it: 0..1.
+    belief: [f32; N_FINE_POINTS],
     doubt: [f32; N_FINE_POINTS],
 }
 
@@ -59,7 +60,7 @@ impl Shading {
             around.len()
         });
         let none = [0.0; N_FINE_POINTS];
-        Self { ratios: vec![Vec2::ZERO; PX * PX], share, around, around_ends, sorted: none, doubt: none }
+        Self { ratios: vec![Vec2::ZERO; PX * PX], share, around, around_ends, sorted: none, belief: none, doubt: none }
     }
 
     /// A row of the square, to be filled with what [`belief`] gives.
@@ -73,14 +74,15 @@ impl Shading {
         for (i, light) in light.iter_mut().enumerate() {
             let point = FINE_MESH.between(i, &shape.points);
             let at = shape.centre_px + (shape.rotation * point).truncate() * shape.width_px - 0.5;
-            *light = between(at, |i| self.ratios[i]).map_or(0.0, |ratio| ratio.x / (ratio.y + STILLNESS));
+            let [sum, belief] = between(at, |i| self.ratios[i]).unwrap_or_default().to_array();
+            // As it was measured, until the doubt is known.
+            (*light, self.belief[i]) = (sum / belief.max(1e-3), belief);
         }
         self.sorted.copy_from_slice(light);
         let (_, &mut common, _) = self.sorted.select_nth_unstable_by(N_FINE_POINTS / 2, f32::total_cmp);
         for (light, doubt) in light.iter_mut().zip(&mut self.doubt) {
             *light -= common;
-            let apart = *light / HALF_BELIEF;
-            *doubt = 1.0 - 1.0 / (1.0 + apart * apart);
+            *doubt = 1.0 - likelihood(*light);
         }
         let mean = |points: &mut dyn Iterator<Item = usize>| {
             let (sum, n) = points.fold((0.0, 0.0_f32), |(sum, n), i| (sum + self.doubt[i], n + 1.0));
@@ -88,11 +90,12 @@ impl Shading {
         };
         let of_face = mean(&mut (0..N_MESH_POINTS).filter(|&i| self.share[i] > 0.0));
         let mut first = 0;
-        for ((light, share), &end) in light.iter_mut().zip(&self.share).zip(&self.around_ends) {
+        let points = light.iter_mut().zip(&self.share).zip(&self.belief).zip(&self.around_ends);
+        for (((light, share), belief), &end) in points {
             let around = mean(&mut self.around[first..end].iter().map(|&i| usize::from(i)));
             first = end;
-            let belief = less(around, DOUBT_AROUND) * less(of_face, DOUBT_OF_FACE);
-            *light *= share * belief;
+            let is_light = less(around, DOUBT_AROUND) * less(of_face, DOUBT_OF_FACE);
+            *light *= share * is_light * belief / (belief + STILLNESS);
         }
     }
 }
@@ -100,8 +103,13 @@ impl Shading {
 /// The logarithm of `seen` over `predicted` grey levels, times how far it is believed, and that.
 pub(super) fn belief(seen: f32, predicted: f32) -> Vec2 {
     let ratio = ((seen + DARK) / (predicted + DARK)).ln();
+    Vec2::new(ratio, 1.0) * likelihood(ratio)
+}
+
+/// How likely it is that light made a difference, 0..1.
+fn likelihood(ratio: f32) -> f32 {
     let apart = ratio / HALF_BELIEF;
-    Vec2::new(ratio, 1.0) / (1.0 + apart * apart)
+    1.0 / (1.0 + apart * apart)
 }
 
 /// 1 up to the first value, 0 from the second on.
