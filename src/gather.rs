@@ -16,8 +16,8 @@ use crate::geometry::FaceShape;
 use crate::identity::{EnrollOptions, Enrolled, Enroller, ExaminedPhoto, Identity};
 use crate::photo;
 
-use self::clip::Survey;
-use self::person::Person;
+use self::clip::{Ahead, Survey};
+use self::person::{Person, Sight};
 use self::pick::Picker;
 
 pub use self::kind::is_clip;
@@ -87,9 +87,37 @@ struct Candidate {
 
 /// A file that was looked at.
 enum Looked {
-    Photo(Box<ExaminedPhoto>),
+    Photo(Box<HeldPhoto>),
     Clip(Survey),
     Unusable,
+}
+
+/// A photo whose faces are known. Its file is held in place of its picture: eight photos' pictures take a gigabyte.
+struct HeldPhoto {
+    file: Vec<u8>,
+    /// Its picture is empty.
+    examined: ExaminedPhoto,
+    /// What is compared of its main face, or why it has none.
+    sight: std::result::Result<Sight, String>,
+}
+
+impl HeldPhoto {
+    /// Takes a photo's file and what was found in it.
+    fn new(file: Vec<u8>, mut examined: ExaminedPhoto) -> Result<Self> {
+        let sight = match examined.main_face() {
+            Ok(face) => Ok(Sight::new(&examined.picture, &face.observation)?),
+            Err(error) => Err(error.to_string()),
+        };
+        examined.picture = Rgb::default();
+        Ok(Self { file, examined, sight })
+    }
+
+    /// The photo with its picture, decoded again.
+    fn decoded(&self) -> Result<ExaminedPhoto> {
+        let mut photo = self.examined.clone();
+        photo.picture = photo::decode_with_remarks(&self.file)?.picture;
+        Ok(photo)
+    }
 }
 
 impl Gatherer {
@@ -123,7 +151,7 @@ impl Gatherer {
             looked.push(self.look(file)?);
         }
         progress("enrolling");
-        let (main, mut enrolled, photo, main_frame) = self.main(files, &mut looked, options)?;
+        let (main, mut enrolled, photo, main_frame) = self.main(files, &looked, options)?;
         let main_shape = enrolled.identity.shape.clone();
         let own = &enrolled.identity;
         let person = Person::new(&own.portrait, &own.landmarks_px, &main_shape)?;
@@ -131,15 +159,13 @@ impl Gatherer {
         for (at, looked) in looked.iter().enumerate() {
             match looked {
                 Looked::Photo(_) if at == main => {}
-                Looked::Photo(photo) => match photo.main_face() {
-                    Ok(face) => {
-                        let shape = FaceShape::new(&face.observation.landmarks_px, &face.observation.pose);
-                        let names = (&*files[at], &*files[main]);
-                        person.check(&photo.picture, &face.observation, names)?;
-                        let wish = Wish::of_view(&shape, &main_shape);
+                Looked::Photo(photo) => match &photo.sight {
+                    Ok(sight) => {
+                        person.check(sight, (&files[at], &files[main]))?;
+                        let wish = Wish::of_view(&sight.shape, &main_shape);
                         candidates.push(Candidate { file: at, frame: None, wish, crispness: 1.0 });
                     }
-                    Err(error) => left_out.push(LeftOut { file: files[at].clone(), reason: error.to_string() }),
+                    Err(reason) => left_out.push(LeftOut { file: files[at].clone(), reason: reason.clone() }),
                 },
                 Looked::Clip(survey) => {
                     if at != main {
@@ -162,19 +188,27 @@ impl Gatherer {
         let mut views = vec![GatheredView::new(&files[main], at_secs, &enrolled.identity, &main_shape)];
         let mut taken = vec![main];
         let most = max_views.clamp(1, Identity::MAX_VIEWS);
-        let mut tries = MAX_TRIES;
+        let (mut tries, mut ahead) = (MAX_TRIES, Ahead::default());
         while views.len() < most && tries > 0 {
             let Some(index) = picker.best() else { break };
             tries -= 1;
             progress(&format!("adding view {}", views.len() + 1));
             let candidate = &candidates[index];
-            match self.add(
-                &mut enrolled.identity,
-                candidate,
-                &files[candidate.file],
-                &looked[candidate.file],
-                &person,
-            )? {
+            let seen = match (&looked[candidate.file], candidate.frame) {
+                (Looked::Photo(photo), _) => photo.decoded()?,
+                (Looked::Clip(survey), Some((frame, _))) => {
+                    let soon = || {
+                        let next = picker.outlook(Ahead::MAX_PICTURES.min(most - views.len()));
+                        let next = next.into_iter().map(|next| &candidates[next]);
+                        next.filter_map(|next| Some((next.file, next.frame?.0))).collect::<Vec<_>>()
+                    };
+                    let picture = ahead.take(&files[candidate.file], (candidate.file, frame), soon)?;
+                    self.enroller.examine_frame(picture, &survey.sha256)?
+                }
+                // A candidate is of no other kind.
+                _ => break,
+            };
+            match self.add(&mut enrolled.identity, candidate, &seen, &person)? {
                 None => {
                     picker.accept(index);
                     taken.push(candidate.file);
@@ -210,31 +244,25 @@ impl Gatherer {
         Ok(Gathered { enrolled, photo, views, left_out })
     }
 
-    /// Adds a candidate to the identity's views, or says why it is none.
+    /// Adds a candidate, with its picture, to the identity's views, or says why it is none.
     fn add(
         &mut self,
         identity: &mut Identity,
         candidate: &Candidate,
-        file: &Path,
-        looked: &Looked,
+        photo: &ExaminedPhoto,
         person: &Person,
     ) -> Result<Option<String>> {
-        let outcome = match (looked, candidate.frame) {
-            (Looked::Photo(photo), _) => self.enroller.add_view(identity, photo, None),
-            (Looked::Clip(survey), Some((frame, at_secs))) => {
-                let photo = self.enroller.examine_frame(clip::picture(file, frame)?, &survey.sha256)?;
-                let is_bare = match photo.main_face() {
-                    Ok(face) => person.looks_like(&photo.picture, &face.observation)?,
-                    Err(_) => false,
-                };
-                if !is_bare {
-                    return Ok(Some("something seems to cover the face".to_owned()));
-                }
-                self.enroller.add_view(identity, &photo, Some((at_secs * 1e3).round() as u64))
+        if candidate.frame.is_some() {
+            let is_bare = match photo.main_face() {
+                Ok(face) => person.looks_like(&Sight::new(&photo.picture, &face.observation)?),
+                Err(_) => false,
+            };
+            if !is_bare {
+                return Ok(Some("something seems to cover the face".to_owned()));
             }
-            _ => return Ok(Some("it shows no face".to_owned())),
-        };
-        match outcome {
+        }
+        let at_millis = candidate.frame.map(|(_, at_secs)| (at_secs * 1e3).round() as u64);
+        match self.enroller.add_view(identity, photo, at_millis) {
             Ok(()) => Ok(None),
             Err(error) if error.kind() == ErrorKind::Photo => Ok(Some(error.to_string())),
             Err(error) => Err(error),
@@ -246,7 +274,7 @@ impl Gatherer {
         let photo = self.enroller.examine_frame(clip::picture(names.0, survey.calmest())?, &survey.sha256)?;
         // A picture whose face is found while it is followed, and not by itself, tells nothing.
         let Ok(face) = photo.main_face() else { return Ok(()) };
-        person.check(&photo.picture, &face.observation, names)
+        person.check(&Sight::new(&photo.picture, &face.observation)?, names)
     }
 
     /// Finds the faces of a photo, or looks through a clip.
@@ -256,24 +284,28 @@ impl Gatherer {
             let survey = clip::survey(file, &mut self.tracker).map_err(about)?;
             return Ok(if survey.seen.is_empty() { Looked::Unusable } else { Looked::Clip(survey) });
         }
-        let photo = self.enroller.examine(&photo::read_bytes(file)?).map_err(about)?;
-        Ok(if photo.faces.is_empty() { Looked::Unusable } else { Looked::Photo(Box::new(photo)) })
+        let bytes = photo::read_bytes(file)?;
+        let photo = self.enroller.examine(&bytes).map_err(about)?;
+        if photo.faces.is_empty() {
+            return Ok(Looked::Unusable);
+        }
+        Ok(Looked::Photo(Box::new(HeldPhoto::new(bytes, photo)?)))
     }
 
     /// Enrols the first file that can carry a portrait: its index, what came of it, its photo, and which frame of a clip it is.
     fn main(
         &mut self,
         files: &[PathBuf],
-        looked: &mut [Looked],
+        looked: &[Looked],
         options: &EnrollOptions,
     ) -> Result<(usize, Enrolled, ExaminedPhoto, Option<u64>)> {
         let mut first_error = None;
         for (at, file) in files.iter().enumerate() {
             let (photo, frame) = match &looked[at] {
-                Looked::Photo(photo) => ((**photo).clone(), None),
+                Looked::Photo(photo) => (photo.decoded()?, None),
                 Looked::Clip(survey) => {
                     let frame = survey.calmest();
-                    let picture: Rgb = clip::picture(file, frame)?;
+                    let picture = clip::picture(file, frame)?;
                     (self.enroller.examine_frame(picture, &survey.sha256)?, Some(frame))
                 }
                 Looked::Unusable => {
@@ -332,4 +364,23 @@ impl GatheredView {
 /// How far a head looks away from the camera, in radians.
 fn turned_rads(rotation: Quat) -> f32 {
     crate::generate::views::turn_rads(rotation, Quat::IDENTITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_photo_is_held_as_its_file_and_decodes_to_what_was_examined() {
+        let file = crate::demo::PORTRAITS[0].1;
+        let examined = Enroller::new().unwrap().examine(file).unwrap();
+        let held = HeldPhoto::new(file.to_vec(), examined.clone()).unwrap();
+        assert!(held.examined.picture.data().is_empty(), "the picture is held");
+        assert!(held.sight.is_ok(), "its face cannot be compared");
+        let decoded = held.decoded().unwrap();
+        assert!(decoded.picture == examined.picture && decoded.faces.len() == examined.faces.len());
+        let mut nobody = examined;
+        nobody.faces.clear();
+        assert!(HeldPhoto::new(file.to_vec(), nobody).unwrap().sight.is_err());
+    }
 }

@@ -291,6 +291,22 @@ fn who_is_asked_for_changes_places_with_who_is_beside() {
     assert!(mean < 2.5, "{mean}");
 }
 
+#[test]
+fn a_whole_photo_that_one_of_them_lacks_gives_way_to_the_filled_picture() {
+    let (lacks, has) = (common::identity_on(Basis::Synthetic), common::identity_with_photo());
+    let framings = |people: &[Arc<Identity>]| {
+        // As the key does it: what comes after the framing that is shown.
+        let asks = vec![(4, Control::Framing(Framing::Head.next())), (12, Control::Framing(Framing::Photo))];
+        let options = unbadged(Some((400, 300)), Framing::Head);
+        let taken = pictures(people, people.len() == 2, options, one_talks, asks);
+        [0, 9, N_FRAMES - 1].map(|i| taken[i].1.framing)
+    };
+    let (head, photo, fill) = (Framing::Head, Framing::Photo, Framing::Fill);
+    assert_eq!(framings(&[Arc::clone(&has)]), [head, photo, photo]);
+    assert_eq!(framings(&[Arc::clone(&lacks)]), [head, fill, fill], "the key does not get past it");
+    assert_eq!(framings(&[has, lacks]), [head, fill, fill]);
+}
+
 fn pictures_of_namesakes(people: &[Arc<Identity>], asks: Vec<(usize, Control)>) -> Vec<(Rgba, Shown, usize)> {
     // The report names who is shown at the end.
     let mut same = people.to_vec();

@@ -117,15 +117,70 @@ pub(super) fn survey(path: &Path, tracker: &mut FaceTracker) -> Result<Survey> {
 /// # Errors
 /// [`ErrorKind::Io`] when the clip has changed and ends before.
 pub(super) fn picture(path: &Path, index: u64) -> Result<Rgb> {
+    pictures(path, &[index])?.pop().ok_or_else(|| ended_before(path, index))
+}
+
+/// Pictures of a clip, counted from 0 and in that order, in one pass.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when the clip has changed and ends before the last of them.
+fn pictures(path: &Path, indices: &[u64]) -> Result<Vec<Rgb>> {
     let mut clip = open(path)?;
-    let mut frame = RawFrame::default();
-    for _ in 0..=index {
-        if !next(&mut clip, &mut frame)? {
-            let message = format!("{} ended before picture {index}; has it been changed meanwhile?", path.display());
-            return Err(Error::new(ErrorKind::Io, message));
+    let (mut frame, mut n_read) = (RawFrame::default(), 0);
+    let mut pictures = Vec::with_capacity(indices.len());
+    for &index in indices {
+        while n_read <= index {
+            if !next(&mut clip, &mut frame)? {
+                return Err(ended_before(path, index));
+            }
+            n_read += 1;
         }
+        pictures.push(frame.picture().clone());
     }
-    Ok(frame.picture().clone())
+    Ok(pictures)
+}
+
+fn ended_before(path: &Path, index: u64) -> Error {
+    let message = format!("{} ended before picture {index}; has it been changed meanwhile?", path.display());
+    Error::new(ErrorKind::Io, message)
+}
+
+/// A picture of one of several clips: which clip, and which picture, both counted from 0.
+pub(super) type Place = (usize, u64);
+
+/// Pictures that will be asked for soon, decoded along with one that was: a clip can be read from its beginning alone.
+#[derive(Default)]
+pub(super) struct Ahead {
+    pictures: Vec<(Place, Rgb)>,
+}
+
+impl Ahead {
+    /// So many pictures are held: one of a clip in 4K takes 25 MB.
+    pub(super) const MAX_PICTURES: usize = 4;
+
+    /// The picture at a place in the clip at `path`. Where it is not held, it is decoded along with those of its clip
+    /// in `soon`, the places that will be asked for next, this one among them; what is held beside these is let go.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the clip has changed and ends before one of them.
+    pub(super) fn take(&mut self, path: &Path, place: Place, soon: impl FnOnce() -> Vec<Place>) -> Result<Rgb> {
+        if !self.has(place) {
+            let soon = soon();
+            self.pictures.retain(|(held, _)| soon.contains(held));
+            let missing = soon.into_iter().filter(|other| other.0 == place.0 && !self.has(*other));
+            let mut indices: Vec<u64> = missing.chain([place]).map(|(_, index)| index).collect();
+            indices.sort_unstable();
+            indices.dedup();
+            let pictures = pictures(path, &indices)?;
+            self.pictures.extend(indices.into_iter().map(|index| (place.0, index)).zip(pictures));
+        }
+        let at = self.pictures.iter().position(|(held, _)| *held == place);
+        at.map(|at| self.pictures.swap_remove(at).1).ok_or_else(|| ended_before(path, place.1))
+    }
+
+    fn has(&self, place: Place) -> bool {
+        self.pictures.iter().any(|(held, _)| *held == place)
+    }
 }
 
 fn open(path: &Path) -> Result<ClipSource> {
@@ -204,5 +259,28 @@ mod tests {
             assert!(seen.len() as u64 > MAX_LOOKS / 2, "{n_stated:?}: {}", seen.len());
             assert!(seen.iter().zip(0..).all(|(index, n)| *index == n * looks.step), "{n_stated:?}: {seen:?}");
         }
+    }
+
+    #[test]
+    fn pictures_that_are_foreseen_are_decoded_in_one_pass_and_are_those_of_the_clip() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/driver.mp4");
+        let expected = pictures(&path, &[2, 20, 41]).unwrap();
+        for (index, expected) in [2, 20, 41].into_iter().zip(&expected) {
+            assert!(picture(&path, index).unwrap() == *expected, "{index}");
+        }
+        assert!(expected[0] != expected[1] && expected[1] != expected[2], "the clip stands still");
+        let mut ahead = Ahead::default();
+        let soon = || vec![(0, 41), (0, 2), (1, 5), (0, 20)];
+        assert!(ahead.take(&path, (0, 41), soon).unwrap() == expected[2]);
+        // What is there needs no file.
+        let gone = Path::new("gone.mp4");
+        for (index, expected) in [(2, &expected[0]), (20, &expected[1])] {
+            assert!(ahead.take(gone, (0, index), || panic!("not foreseen")).unwrap() == *expected, "{index}");
+        }
+        ahead.take(&path, (0, 4), || vec![(0, 4), (0, 6)]).unwrap();
+        ahead.take(&path, (0, 5), || vec![(0, 5), (1, 6)]).unwrap();
+        assert!(ahead.pictures.is_empty(), "what nobody will ask for is held");
+        let error = ahead.take(&path, (0, 1_000_000), Vec::new).unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("ended before"), "{error}");
     }
 }

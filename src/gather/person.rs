@@ -22,6 +22,23 @@ const OTHER_LOOK: f32 = 0.65;
 /// Heads that are turned from each other by a radian are less alike by so much.
 const LOOK_PER_TURN: f32 = 0.35;
 
+/// All that is compared of a face in a picture: the picture itself need not be held.
+pub(super) struct Sight {
+    pub(super) shape: FaceShape,
+    texture: Texture,
+}
+
+impl Sight {
+    /// Looks at a face whose points are in pixels of `picture`.
+    ///
+    /// # Errors
+    /// When a picture operation fails.
+    pub(super) fn new(picture: &Rgb, face: &FaceObservation) -> Result<Self> {
+        let shape = FaceShape::new(&face.landmarks_px, &face.pose);
+        Ok(Self { texture: Texture::new(picture, &face.landmarks_px, &shape)?, shape })
+    }
+}
+
 /// One face to compare others with.
 pub(super) struct Person {
     shape: PersonShape,
@@ -40,24 +57,19 @@ impl Person {
     }
 
     /// Whether another face looks like this one: not somebody else's, and with nothing before it.
-    ///
-    /// # Errors
-    /// When a picture operation fails.
-    pub(super) fn looks_like(&self, picture: &Rgb, face: &FaceObservation) -> Result<bool> {
-        let shape = FaceShape::new(&face.landmarks_px, &face.pose);
-        let likeness = self.texture.likeness(&Texture::new(picture, &face.landmarks_px, &shape)?);
-        let turn = turn_rads(self.rotation, shape.rotation);
-        Ok(likeness.is_none_or(|likeness| likeness + LOOK_PER_TURN * turn >= OTHER_LOOK))
+    pub(super) fn looks_like(&self, other: &Sight) -> bool {
+        let turn = turn_rads(self.rotation, other.shape.rotation);
+        let likeness = self.texture.likeness(&other.texture);
+        likeness.is_none_or(|likeness| likeness + LOOK_PER_TURN * turn >= OTHER_LOOK)
     }
 
     /// Refuses another face, of `file`, if it seems to be somebody else's than that of `main`.
     ///
     /// # Errors
     /// [`ErrorKind::Photo`] when it does.
-    pub(super) fn check(&self, picture: &Rgb, face: &FaceObservation, (file, main): (&Path, &Path)) -> Result<()> {
-        let shape = FaceShape::new(&face.landmarks_px, &face.pose);
-        let apart = self.shape.distance(&shape)? - PER_TURN * turned_rads(shape.rotation);
-        if apart <= OTHER_SHAPE && self.looks_like(picture, face)? {
+    pub(super) fn check(&self, other: &Sight, (file, main): (&Path, &Path)) -> Result<()> {
+        let apart = self.shape.distance(&other.shape)? - PER_TURN * turned_rads(other.shape.rotation);
+        if apart <= OTHER_SHAPE && self.looks_like(other) {
             return Ok(());
         }
         let message = format!(

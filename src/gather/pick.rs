@@ -13,6 +13,7 @@ const LEAST_CRISP: f32 = 0.75;
 const NEAR_SECS: f64 = 0.4;
 
 /// Chooses among candidates, each time the one after which all that was seen is nearest to some view, by the sum of squares.
+#[derive(Clone)]
 pub(super) struct Picker<'a> {
     candidates: &'a [Candidate],
     /// For each candidate, how far it is from the nearest view.
@@ -43,6 +44,19 @@ impl<'a> Picker<'a> {
             _ => Some((i, gain)),
         });
         best.map(|(best, _)| best)
+    }
+
+    /// The next views, no more than `most`, should every one of them do.
+    pub(super) fn outlook(&self, most: usize) -> Vec<usize> {
+        let mut then = self.clone();
+        let mut next = Vec::new();
+        while next.len() < most
+            && let Some(best) = then.best()
+        {
+            then.accept(best);
+            next.push(best);
+        }
+        next
     }
 
     /// Makes a candidate a view.
@@ -99,11 +113,13 @@ mod tests {
 
     fn chosen(candidates: &[Candidate], most: usize) -> Vec<usize> {
         let mut picker = Picker::new(candidate(0.0, 0.0).wish, candidates);
+        let outlook = picker.outlook(most);
         let mut chosen = Vec::new();
         while let Some(best) = picker.best().filter(|_| chosen.len() < most) {
             picker.accept(best);
             chosen.push(best);
         }
+        assert_eq!(chosen, outlook, "what was foreseen is not what came");
         chosen
     }
 

@@ -25,6 +25,8 @@ mod ensemble;
 pub(crate) mod maps;
 mod pending;
 mod player;
+#[cfg(test)]
+mod tests;
 mod typical;
 
 pub use self::elsewhere::Elsewhere;
@@ -39,8 +41,10 @@ pub(crate) const MAX_KEPT: usize = 9;
 /// however many it has.
 pub(crate) const MAX_KEPT_VIEWS: usize = 16;
 
-/// An identity that takes longer to prepare hangs in a driver.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A view takes a second or so to prepare. One that takes longer than this hangs in a driver.
+const PATIENCE_PER_VIEW: Duration = Duration::from_secs(20);
+/// Longer than this no identity is waited for, however many views it has.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all identities share.
 pub(super) struct Network {
@@ -115,17 +119,18 @@ impl NeuralGenerator {
         })
     }
 
-    /// Starts to make everything for `identity` on a thread of its own. One at a time.
-    fn start(&mut self, identity: &Arc<Identity>) -> Result<()> {
+    /// Starts to make everything for `identity` on a thread of its own.
+    fn start(&self, identity: &Arc<Identity>) -> Result<Pending<Box<Ensemble>>> {
+        let what = format!("preparing {} on {}", identity.manifest.name, self.backend());
+        let patience = (PATIENCE_PER_VIEW * identity.n_views() as u32).min(MOST_PATIENCE);
         let (network, whom) = (Arc::clone(&self.network), Arc::clone(identity));
-        let ensemble = Pending::start(move || Ensemble::new(&network, whom).map(Box::new))?;
-        self.pending = Some((Arc::clone(identity), ensemble));
-        Ok(())
+        Pending::start(what, patience, move || Ensemble::new(&network, whom).map(Box::new))
     }
 
-    /// Takes over the ensemble that was being made, when it is done.
+    /// Takes over the ensemble that was being made when it is done, or gives it up when it takes too long: whoever else
+    /// is asked for must not wait for a thread that hangs.
     fn collect(&mut self) {
-        if let Some((whom, making)) = self.pending.take_if(|(_, making)| making.is_finished()) {
+        if let Some((whom, making)) = self.pending.take_if(|(_, making)| making.is_settled()) {
             match making.join() {
                 Ok(ensemble) => self.keep(ensemble),
                 Err(error) => {
@@ -182,16 +187,17 @@ impl NeuralGenerator {
         self.shown.iter().chain(&self.kept).any(|ensemble| ensemble.is_of(identity))
     }
 
-    /// The ensemble of `identity`: one that was kept, the one being made, or a new one.
+    /// The ensemble of `identity`: one that was kept, the one being made, or a new one. Where another one is being
+    /// made, which may hang, so may this: it is made on a thread too, and waited for no longer than it may take.
     fn ensemble(&mut self, identity: Arc<Identity>) -> Result<Box<Ensemble>> {
         if let Some(at) = self.kept.iter().position(|ensemble| ensemble.is_of(&identity)) {
             return Ok(self.kept.remove(at));
         }
-        if let Some((whom, ensemble)) = self.pending.take() {
-            if Arc::ptr_eq(&whom, &identity) {
-                return ensemble.join();
-            }
-            self.pending = Some((whom, ensemble));
+        if let Some((_, making)) = self.pending.take_if(|(whom, _)| Arc::ptr_eq(whom, &identity)) {
+            return making.join();
+        }
+        if self.pending.is_some() {
+            return self.start(&identity)?.join();
         }
         Ensemble::new(&self.network, identity).map(Box::new)
     }
@@ -201,10 +207,10 @@ impl Drop for NeuralGenerator {
     /// Waits for the identity that is being made, a second or so: ONNX Runtime must not compute while the program ends.
     /// A driver that never answers is not waited for longer than a minute.
     fn drop(&mut self) {
-        if let Some((whom, ensemble)) = self.pending.take()
-            && !ensemble.end_within(PATIENCE)
+        if let Some((_, making)) = self.pending.take()
+            && let Err(error) = making.end()
         {
-            log::warn!("preparing {} does not end; its thread is left behind", whom.manifest.name);
+            log::warn!("{error}");
         }
     }
 }
@@ -248,7 +254,7 @@ impl Generator for NeuralGenerator {
         }
         let is_ready = self.is_ready(identity);
         if !is_ready && self.pending.is_none() {
-            self.start(identity)?;
+            self.pending = Some((Arc::clone(identity), self.start(identity)?));
         }
         Ok(is_ready)
     }

@@ -328,13 +328,22 @@ impl Portrayer {
         self.each_compositor(|compositor, identity| compositor.set_background(background.clone(), Some(identity)))
     }
 
-    /// The whole photo can be shown only where the identities have it; else the frame stays as it is.
-    fn set_framing(&mut self, framing: Framing) -> Result<()> {
+    /// The whole photo can be shown only where the identities have it; else what comes after it is shown, so that who
+    /// goes through all framings gets past it.
+    fn set_framing(&mut self, asked: Framing) -> Result<()> {
         let identities = &self.identities;
-        let mut shown = std::iter::once(&self.first).chain(self.beside.as_ref().map(|company| &company.person));
-        if framing == Framing::Photo && shown.any(|person| identities[person.shown].photo.is_none()) {
-            return Ok(());
-        }
+        let shown = std::iter::once(&self.first).chain(self.beside.as_ref().map(|company| &company.person));
+        let old = shown.map(|person| &identities[person.shown]).find(|identity| identity.photo.is_none());
+        let framing = match old {
+            Some(old) if asked == Framing::Photo => {
+                log::warn!(
+                    "the file of \"{}\" holds no whole photo, the picture is filled instead; enroll the photo again",
+                    old.manifest.name
+                );
+                asked.next()
+            }
+            _ => asked,
+        };
         self.each_compositor(|compositor, identity| compositor.set_framing(framing, identity))?;
         self.arrange()
     }

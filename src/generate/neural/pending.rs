@@ -1,7 +1,7 @@
-//! What is being made on a thread of its own, and a bounded wait for that thread's end.
+//! What is being made on a thread of its own, and bounded waits for that thread's end.
 
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
@@ -12,14 +12,23 @@ pub(super) struct Pending<T> {
     thread: JoinHandle<Result<T>>,
     /// Nothing is sent: its other end is dropped when the thread has done its work, or has panicked.
     over: Receiver<()>,
+    /// What the thread does, and for whom: what was waited for, should it not end.
+    what: String,
+    begun: Instant,
+    /// So long after its beginning nobody waits for it any more.
+    patience: Duration,
 }
 
 impl<T: Send + 'static> Pending<T> {
-    /// Starts the thread.
+    /// Starts the thread. `what` it does is a clause such as "preparing ann".
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when the system has no thread left.
-    pub(super) fn start(make: impl FnOnce() -> Result<T> + Send + 'static) -> Result<Self> {
+    pub(super) fn start(
+        what: String,
+        patience: Duration,
+        make: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<Self> {
         let (working, over) = bounded(0);
         let thread = std::thread::Builder::new()
             .name("adopt".to_owned())
@@ -28,32 +37,47 @@ impl<T: Send + 'static> Pending<T> {
                 make()
             })
             .or_error(ErrorKind::Internal, || "cannot start the thread that prepares an identity".to_owned())?;
-        Ok(Self { thread, over })
+        Ok(Self { thread, over, what, begun: Instant::now(), patience })
     }
 
-    /// Whether [`Self::join`] would not wait.
-    pub(super) fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+    /// Whether [`Self::join`] would not wait: the thread has ended, or its time is over.
+    pub(super) fn is_settled(&self) -> bool {
+        self.thread.is_finished() || self.begun.elapsed() >= self.patience
     }
 
-    /// Waits for what is made.
+    /// Waits for what is made as long as its time is not over. A thread that takes longer is left behind.
     ///
     /// # Errors
-    /// As the making, and [`ErrorKind::Internal`] when it panicked.
+    /// As the making; [`ErrorKind::Internal`] when it panicked; [`ErrorKind::DeviceBusy`] when it did not end in time.
     pub(super) fn join(self) -> Result<T> {
+        self.wait()?;
         self.thread
             .join()
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "preparing an identity panicked; adopt it again")))
     }
 
-    /// Waits for the thread's end at most so long; says whether it came. Otherwise the thread is left behind.
-    pub(super) fn end_within(self, patience: Duration) -> bool {
-        let is_over = self.over.recv_timeout(patience) != Err(RecvTimeoutError::Timeout);
-        if is_over {
-            // What it made or why it failed matters to nobody any more.
-            let _ = self.thread.join();
+    /// Waits for the thread's end as [`Self::join`] does. What it made or why it failed matters to nobody any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DeviceBusy`] when it did not end in time.
+    pub(super) fn end(self) -> Result<()> {
+        self.wait()?;
+        let _ = self.thread.join();
+        Ok(())
+    }
+
+    fn wait(&self) -> Result<()> {
+        let left = self.patience.saturating_sub(self.begun.elapsed());
+        if self.over.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {
+            return Ok(());
         }
-        is_over
+        let message = format!(
+            "{} was waited for {} s and does not end: a driver may hang; its thread is left behind; try again, or \
+             start the program anew",
+            self.what,
+            self.patience.as_secs()
+        );
+        Err(Error::new(ErrorKind::DeviceBusy, message))
     }
 }
 
@@ -61,19 +85,47 @@ impl<T: Send + 'static> Pending<T> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_end_that_comes_is_waited_for() {
-        let long = Duration::from_secs(60);
-        assert_eq!(Pending::start(|| Ok(7)).unwrap().join().unwrap(), 7);
-        assert!(Pending::start(|| Ok(7)).unwrap().end_within(long));
-        assert!(Pending::start(|| -> Result<u32> { panic!("on purpose") }).unwrap().end_within(long));
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn pending(patience: Duration, make: impl FnOnce() -> Result<u32> + Send + 'static) -> Pending<u32> {
+        Pending::start("preparing ann".to_owned(), patience, make).unwrap()
     }
 
     #[test]
-    fn an_end_that_does_not_come_is_not_waited_for() {
-        let (release, released) = bounded::<()>(0);
-        let pending = Pending::start(move || Ok(released.recv().is_err())).unwrap();
-        assert!(!pending.end_within(Duration::from_millis(20)));
+    fn an_end_that_comes_is_waited_for() {
+        assert_eq!(pending(LONG, || Ok(7)).join().unwrap(), 7);
+        pending(LONG, || Ok(7)).end().unwrap();
+        pending(LONG, || panic!("on purpose")).end().unwrap();
+        assert_eq!(pending(LONG, || panic!("on purpose")).join().unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn an_end_that_does_not_come_is_not_waited_for_and_told_by_name() {
+        let hang = |patience| {
+            let (release, released) = bounded::<()>(0);
+            (release, pending(patience, move || Ok(u32::from(released.recv().is_err()))))
+        };
+        let (release, still_in_time) = hang(LONG);
+        assert!(!still_in_time.is_settled());
         drop(release);
+        assert_eq!(still_in_time.join().unwrap(), 1);
+        let short = Duration::from_millis(20);
+        let (_release, joined) = hang(short);
+        let error = joined.join().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeviceBusy);
+        assert!(error.to_string().contains("preparing ann was waited for"), "{error}");
+        let (_release_too, ended) = hang(short);
+        assert_eq!(ended.end().unwrap_err().kind(), ErrorKind::DeviceBusy);
+        let (_release_last, over) = hang(Duration::ZERO);
+        assert!(over.is_settled());
+    }
+
+    #[test]
+    fn what_ended_is_taken_although_nobody_asked_in_time() {
+        let late = pending(Duration::ZERO, || Ok(7));
+        while !late.thread.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(late.join().unwrap(), 7);
     }
 }
