@@ -7,12 +7,14 @@
 use glam::{Vec2, Vec3};
 
 use super::square::{PX, between};
-use crate::geometry::{FACE_OVAL, FINE_MESH, FaceShape, MESH_POINTS_CM, N_FINE_POINTS, N_MESH_POINTS};
+use crate::geometry::{FACE_OVAL, FINE_MESH, FaceShape, MESH_POINTS_CM, N_FINE_POINTS};
 
 /// Levels that are added to both pictures: the ratio of two dark places is noise.
 const DARK: f32 = 6.0;
 /// A logarithm of a ratio so large is half believed: it is more likely a hand, or a shift that the flow did not find.
 const HALF_BELIEF: f32 = 0.35;
+/// With less belief than this in a point it counts less by itself, whatever is around it.
+const SURE: f32 = 0.4;
 /// Belief that nothing changed, against what is measured.
 const STILLNESS: f32 = 0.1;
 /// The lips' inner edges. What is seen between them is for others to show.
@@ -54,8 +56,7 @@ impl Shading {
         });
         let mut around = Vec::new();
         let around_ends = points_cm.map(|point| {
-            // The mesh's own points stand for all.
-            let near = (0..N_MESH_POINTS).filter(|&i| share[i] > 0.0 && points_cm[i].distance(point) < AROUND_CM);
+            let near = (0..N_FINE_POINTS).filter(|&i| share[i] > 0.0 && points_cm[i].distance(point) < AROUND_CM);
             around.extend(near.map(|i| i as u16));
             around.len()
         });
@@ -88,14 +89,14 @@ impl Shading {
             let (sum, n) = points.fold((0.0, 0.0_f32), |(sum, n), i| (sum + self.doubt[i], n + 1.0));
             sum / n.max(1.0)
         };
-        let of_face = mean(&mut (0..N_MESH_POINTS).filter(|&i| self.share[i] > 0.0));
+        let of_face = mean(&mut (0..N_FINE_POINTS).filter(|&i| self.share[i] > 0.0));
         let mut first = 0;
         let points = light.iter_mut().zip(&self.share).zip(&self.belief).zip(&self.around_ends);
         for (((light, share), belief), &end) in points {
             let around = mean(&mut self.around[first..end].iter().map(|&i| usize::from(i)));
             first = end;
             let is_light = less(around, DOUBT_AROUND) * less(of_face, DOUBT_OF_FACE);
-            *light *= share * is_light * belief / (belief + STILLNESS);
+            *light *= share * is_light * (belief / SURE).min(1.0) * belief / (belief + STILLNESS);
         }
     }
 }
