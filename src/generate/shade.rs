@@ -91,7 +91,7 @@ impl ShadeLayer {
         let [a, b, c] = corners.map(Vec3::truncate);
         let area = (b - a).perp_dot(c - a);
         // A point that is not a number draws nothing.
-        if !(area < -1e-6) {
+        if area.is_nan() || area >= -1e-6 {
             return;
         }
         let (low, high) = (a.min(b).min(c), a.max(b).max(c));
