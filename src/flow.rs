@@ -2,7 +2,7 @@
 //!
 //! A calm frame is the reference. For each later frame the mesh warp predicts from it what the camera should see; the
 //! optical flow from what it does see back to that is what the mesh does not know, and where both then differ in brightness,
-//! light and shade have changed ([`shading`]). No picture leaves this place.
+//! light and shade have changed (`shading`). No picture leaves this place.
 
 use glam::{Vec2, Vec3};
 use opencv::core::{BORDER_REPLICATE, CV_32FC2, CV_32FC3, Mat, Ptr, Scalar, Size, Vec2f, Vec3f};
